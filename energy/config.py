@@ -1,0 +1,59 @@
+"""Every setting of the application, once: from flags, the environment or a TOML file."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """Settings of one installation; the environment variable is `MICROGRID_` and the name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MICROGRID_", extra="forbid", frozen=True, toml_file="microgrid.toml"
+    )
+
+    district: str = Field("sejong-5-1", description="district to run: name, name@fraction, folder")
+    database_url: str = Field("sqlite:///var/microgrid.db", description="store of the installation")
+    host: str = Field("127.0.0.1", description="address that the HTTP server listens on")
+    port: int = Field(8642, ge=1, le=65535, description="port that the HTTP server listens on")
+    clock: Literal["demo", "real"] = Field("demo", description="demo: a slot every demo_slot_s")
+    demo_slot_s: float = Field(15.0, gt=0, description="seconds of a demo slot at the least")
+    demo_start: str = Field("2026-07-15T18:00+09:00", description="first slot of a new demo store")
+    seed: int = Field(1, ge=0, description="seed of the simulated plant and crowd")
+    horizon_slots: int = Field(96, ge=4, le=192, description="slots that a plan covers")
+    gate_lead_s: int = Field(300, ge=0, description="orders close this long before their slot")
+    plan_deadline_s: float = Field(60.0, gt=0, description="longest time for one plan")
+    plan_gap_frac: float = Field(1e-3, gt=0, description="proven gap at which a plan is optimal")
+    grid_rounds_max: int = Field(3, ge=0, description="re-plans after a failed grid check")
+    history_days: int = Field(
+        28, ge=7, le=366, description="record that forecasts may look back on"
+    )
+    operator_passphrase: str = Field(
+        "", description="passphrase of the operator's keystore; empty: demo key of the market"
+    )
+    bots: bool = Field(True, description="start the simulated crowd beside the demo clock")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, the environment over `microgrid.toml`."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def store_folder(self) -> Path:
+        """Folder for files beside the store (reports, keystore)."""
+        return Path("var")

@@ -1,0 +1,145 @@
+"""Slots and calendars: the quarter hours that everything is named by.
+
+A slot is `[start, start + 15 min)` and is written as its start in whole seconds since 1970 UTC, a
+multiple of 900. Local time exists only in calendars (tariffs, day types) and where people read it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import holidays
+import numpy as np
+import numpy.typing as npt
+
+from energy.units import SLOT_S
+
+
+class TimeGridError(ValueError):
+    """An instant that is not what it should be: no slot start, no time zone, unreadable."""
+
+
+class DayType(StrEnum):
+    """Kind of a local day, as loads and tariffs see it."""
+
+    WEEKDAY = "weekday"
+    SATURDAY = "saturday"
+    HOLIDAY = "holiday"
+
+
+@dataclass(frozen=True)
+class LocalCalendar:
+    """Local wall time of a run of slots; all arrays have one entry per slot."""
+
+    hour: npt.NDArray[np.float64]
+    slot_of_day: npt.NDArray[np.int64]
+    month: npt.NDArray[np.int64]
+    day_of_year: npt.NDArray[np.int64]
+    day_type: tuple[DayType, ...]
+    local_date: tuple[date, ...]
+
+
+def slot_of(instant: datetime) -> int:
+    """Start of the slot that contains an aware instant."""
+    if instant.tzinfo is None:
+        raise TimeGridError(f"instant {instant.isoformat()}: no time zone, allowed: UTC offset")
+    return int(instant.timestamp()) // SLOT_S * SLOT_S
+
+
+def require_slot(slot: int) -> int:
+    """The slot itself; raises where it is no multiple of 900 s."""
+    if slot % SLOT_S:
+        raise TimeGridError(f"slot {slot}: not on the quarter hour, allowed: multiples of {SLOT_S}")
+    return slot
+
+
+def utc_of(slot_s: float) -> datetime:
+    """Aware UTC instant of seconds since 1970."""
+    return datetime.fromtimestamp(slot_s, UTC)
+
+
+def iso_of(slot_s: float) -> str:
+    """ISO 8601 text of an instant in UTC, with `Z`."""
+    return utc_of(slot_s).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def parse_instant(text: str, time_zone: str = "UTC") -> int:
+    """Seconds since 1970 of an ISO date or date-time; without an offset it is local to the zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise TimeGridError(
+            f"time {text!r}: not readable, allowed: 2026-07-15 or 2026-07-15T06:15+09:00"
+        ) from error
+    aware = instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(time_zone))
+    return int(aware.timestamp())
+
+
+def slots_from(first_slot: int, count: int) -> npt.NDArray[np.int64]:
+    """`count` slot starts from `first_slot` on, shape (count,)."""
+    return first_slot + SLOT_S * np.arange(count, dtype=np.int64)
+
+
+@cache
+def public_holidays(year: int, country: str = "KR") -> frozenset[date]:
+    """Public holidays of a country in a year, substitute days included."""
+    return frozenset(holidays.country_holidays(country, years=year))
+
+
+@cache
+def day_type(day: date, country: str = "KR") -> DayType:
+    """Kind of a local day: Sundays and public holidays are one kind."""
+    if day.weekday() == 6 or day in public_holidays(day.year, country):
+        return DayType.HOLIDAY
+    return DayType.SATURDAY if day.weekday() == 5 else DayType.WEEKDAY
+
+
+def country_of(time_zone: str) -> str:
+    """Country whose holidays hold in a time zone; the district's data say the zone only."""
+    return {"Asia/Seoul": "KR", "Europe/Berlin": "DE", "UTC": "KR"}.get(time_zone, "KR")
+
+
+def local_calendar(slots: npt.NDArray[np.int64], time_zone: str) -> LocalCalendar:
+    """Local hour, slot of the day, month, day of year and day type of each slot."""
+    zone, country = ZoneInfo(time_zone), country_of(time_zone)
+    walls = [utc_of(int(slot)).astimezone(zone) for slot in slots]
+    quarter = np.array([wall.hour * 4 + wall.minute // 15 for wall in walls], dtype=np.int64)
+    return LocalCalendar(
+        hour=quarter / 4.0,
+        slot_of_day=quarter,
+        month=np.array([wall.month for wall in walls], dtype=np.int64),
+        day_of_year=np.array([wall.timetuple().tm_yday for wall in walls], dtype=np.int64),
+        day_type=tuple(day_type(wall.date(), country) for wall in walls),
+        local_date=tuple(wall.date() for wall in walls),
+    )
+
+
+def local_day_start(slot: int, time_zone: str) -> int:
+    """Start of the local day that contains a slot."""
+    wall = utc_of(slot).astimezone(ZoneInfo(time_zone))
+    return int(wall.replace(hour=0, minute=0, second=0).timestamp())
+
+
+def local_month_start(slot: int, time_zone: str, months_on: int = 0) -> int:
+    """Start of the local calendar month that contains a slot, or of one `months_on` later."""
+    wall = utc_of(slot).astimezone(ZoneInfo(time_zone))
+    month0 = wall.year * 12 + wall.month - 1 + months_on
+    first = datetime(month0 // 12, month0 % 12 + 1, 1, tzinfo=ZoneInfo(time_zone))
+    return int(first.timestamp())
+
+
+def local_label(slot: int, time_zone: str) -> str:
+    """`2026-07-15 14:15` in the district's zone."""
+    return utc_of(slot).astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%d %H:%M")
+
+
+def local_midnight(day: date, time_zone: str) -> int:
+    """Seconds since 1970 of a local day's first instant."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone)).timestamp())
+
+
+def days_before(day: date, count: int) -> date:
+    """The day `count` days earlier."""
+    return day - timedelta(days=count)

@@ -1,0 +1,1 @@
+"""What the wires allow: the district network, AC power flow, limits."""

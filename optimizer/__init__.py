@@ -1,0 +1,1 @@
+"""What should every asset do: a mixed-integer plan over the coming slots."""
