@@ -1,4 +1,4 @@
-"""The house: imports go downstairs and leftwards only, functions stay small, settings are documented."""
+"""The house: imports go one way, functions stay small, every setting is documented."""
 
 import ast
 import re
@@ -10,28 +10,12 @@ from energy.config import Settings
 
 ROOT = Path(__file__).parents[1]
 LIBRARIES = ("grid_models", "market", "optimizer")
-CORRIDOR = [
-    "__init__",
-    "units",
-    "timegrid",
-    "config",
-    "district",
-    "forecast",
-    "crowd",
-    "plant",
-    "store",
-    "steps",
-    "cycle",
-    "report",
-    "simulate",
-    "api",
-    "dashboard",
-    "daemon",
-    "service",
-    "bench",
-    "cli",
-    "__main__",
-]
+CORRIDOR = tuple(
+    (
+        "__init__ units timegrid config district forecast crowd plant store steps "
+        "cycle report simulate api dashboard daemon service bench cli __main__"
+    ).split(" ")
+)
 ROOM_OF = {
     "pyomo": "optimizer",
     "highspy": "optimizer",
