@@ -26,7 +26,8 @@ COLOUR = {
     "heat": "#8B1A00",
 }
 STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#16202B;max-width:1040px;margin:24px auto;padding:0 16px}
+body{font:16px/1.5 system-ui,sans-serif;
+color:#16202B;max-width:1040px;margin:24px auto;padding:0 16px}
 h1{font-size:24px}h2{font-size:18px;margin-top:32px}figure{margin:16px 0}svg{width:100%;height:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:4px 16px 4px 0;text-align:left;border-bottom:1px solid #E3E7EC}
