@@ -1,0 +1,206 @@
+"""Strict reading of signed messages from JSON, before anything is hashed.
+
+Typed-data libraries are lenient, and what they drop is not signed; so the door decides, in a
+fixed order, and the first failure answers: JSON, envelope, keys, forms, ranges, signatures' form.
+An integer is a canonical decimal string, `bytes32` and `address` are 0x and lower-case hex.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from market.entries import (
+    ENTRY_TYPES,
+    SLOT_FIELDS,
+    EntryType,
+    Field,
+    field_bounds,
+    signatures_of,
+)
+from market.errors import MarketError
+from market.signing import SignatureError, require_canonical
+
+DEPTH_MAX = 6
+SIZE_MAX = 4096
+SIZE_MAX_CLEARING = 262144
+SLOT_S = 900
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
+_HEX = {size: re.compile(rf"0x[0-9a-f]{{{2 * size}}}", re.ASCII) for size in (20, 32, 65)}
+_DIGITS_MAX = 40  # 2^128 has 39 digits; longer texts are refused before they cost anything
+
+
+class MessageError(MarketError):
+    """A message is refused before hashing: the field, what was found, what is allowed."""
+
+    def __init__(self, *, field: str, found: object, allowed: str) -> None:
+        text = repr(found)
+        self.field = field
+        self.found = text if len(text) <= 100 else text[:97] + "..."
+        self.allowed = allowed
+        super().__init__(f"{field}: found {self.found}, allowed {allowed}")
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A message with its signatures, in good form; nothing is proven about the keys yet."""
+
+    type: str
+    message: dict[str, Any]
+    signers: tuple[bytes, ...]
+    signatures: tuple[bytes, ...]
+
+
+def parse_envelope(text: bytes, allowed_types: Collection[str]) -> Envelope:
+    """The envelope `{type, message, signatures: [{signer, signature}]}` of a JSON text.
+
+    Raises MessageError at the first thing that is not exactly as it must be.
+    """
+    found = parse_json(text)
+    _require_keys("envelope", found, {"type", "message", "signatures"})
+    type_name = found["type"]
+    if type(type_name) is not str or type_name not in allowed_types:
+        raise _error("type", type_name, " or ".join(sorted(allowed_types)))
+    if type_name != "Clearing" and len(text) > SIZE_MAX:
+        raise _error("envelope", f"{len(text)} bytes", f"at most {SIZE_MAX} bytes")
+    message = parse_message(type_name, found["message"])
+    rows = found["signatures"]
+    count = signatures_of(type_name)
+    if type(rows) is not list or len(rows) != count:
+        raise _error("signatures", rows, f"a list of {count}")
+    pairs = [_signature(f"signatures[{n}]", row) for n, row in enumerate(rows)]
+    return Envelope(type_name, message, tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
+
+
+def parse_message(type_name: str, found: object) -> dict[str, Any]:
+    """The typed message, ready to be hashed, of a JSON object as it came over the wire.
+
+    Raises MessageError that names the field, what was found and what is allowed.
+    """
+    if type_name not in ENTRY_TYPES:
+        raise _error("type", type_name, ", ".join(ENTRY_TYPES))
+    return _struct("", ENTRY_TYPES[type_name], found)
+
+
+def message_as_json(type_name: str, message: dict[str, Any]) -> dict[str, Any]:
+    """The wire form of a typed message, which `parse_message` reads back to the same."""
+    return {f.name: _plain(f, message[f.name]) for f in ENTRY_TYPES[type_name].fields}
+
+
+def parse_json(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON value of a UTF-8 text without duplicate keys, NaN or deep nesting.
+
+    Raises MessageError.
+    """
+    if len(text) > SIZE_MAX_CLEARING:
+        raise _error("json", f"{len(text)} bytes", f"at most {SIZE_MAX_CLEARING} bytes")
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _error("json", str(error), "UTF-8") from error
+    # Depth is measured before parsing, for the parser itself recurses.
+    _require_shallow(decoded)
+    try:
+        return json.loads(
+            decoded, object_pairs_hook=_unique, parse_constant=_refuse("a finite number")
+        )
+    except ValueError as error:
+        raise _error("json", str(error), "one JSON value") from error
+
+
+def _require_shallow(text: str) -> None:
+    depth = 0
+    for mark in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > DEPTH_MAX:
+            raise _error("json", f"depth {depth}", f"depth at most {DEPTH_MAX}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _error(twice, "the key twice", "each key once")
+    return found
+
+
+def _refuse(allowed: str) -> Callable[[str], Any]:
+    def refuse(text: str) -> Any:  # noqa: ANN401 - signature of json
+        raise _error("json", text, allowed)
+
+    return refuse
+
+
+def _struct(path: str, entry_type: EntryType, found: object) -> dict[str, Any]:
+    _require_keys(path or "message", found, entry_type.names)
+    assert isinstance(found, dict)
+    return {
+        field.name: _value(f"{path}{field.name}", entry_type.name, field, found[field.name])
+        for field in entry_type.fields
+    }
+
+
+def _value(path: str, type_name: str, field: Field, found: object) -> Any:  # noqa: ANN401
+    if field.is_array:
+        if type(found) is not list:
+            raise _error(path, found, "a list")
+        item = ENTRY_TYPES[field.type.removesuffix("[]")]
+        return [_struct(f"{path}[{n}].", item, row) for n, row in enumerate(found)]
+    if field.is_integer:
+        return _integer(path, type_name, field, found)
+    return _bytes(path, 20 if field.type == "address" else 32, found)
+
+
+def _integer(path: str, type_name: str, field: Field, found: object) -> int:
+    if (
+        type(found) is not str
+        or len(found) > _DIGITS_MAX
+        or found == "-0"
+        or not _DECIMAL.fullmatch(found)
+    ):
+        raise _error(path, found, "a decimal string without sign, zeros or point to spare")
+    number = int(found)
+    low, high = field_bounds(type_name, field)
+    if not low <= number <= high:
+        raise _error(path, number, f"{low} to {high}")
+    if field.name in SLOT_FIELDS and number % SLOT_S:
+        raise _error(path, number, f"a multiple of {SLOT_S}")
+    return number
+
+
+def _bytes(path: str, size: int, found: object) -> bytes:
+    if type(found) is not str or not _HEX[size].fullmatch(found):
+        raise _error(path, found, f"0x and {2 * size} lower-case hex digits")
+    return bytes.fromhex(found[2:])
+
+
+def _signature(path: str, found: object) -> tuple[bytes, bytes]:
+    _require_keys(path, found, {"signer", "signature"})
+    assert isinstance(found, dict)
+    signature = _bytes(f"{path}.signature", 65, found["signature"])
+    try:
+        require_canonical(signature)
+    except SignatureError as error:
+        raise _error(f"{path}.signature", str(error), "the canonical form") from error
+    return _bytes(f"{path}.signer", 20, found["signer"]), signature
+
+
+def _plain(field: Field, value: Any) -> Any:  # noqa: ANN401 - int, bytes or rows
+    if field.is_array:
+        return [message_as_json(field.type.removesuffix("[]"), row) for row in value]
+    return str(value) if field.is_integer else "0x" + value.hex()
+
+
+def _require_keys(path: str, found: object, names: Collection[str]) -> None:
+    if type(found) is not dict:
+        raise _error(path, found, f"an object of {', '.join(sorted(names))}")
+    for name in sorted(names - found.keys()):
+        raise _error(name, "nothing", f"a value, in {path}")
+    for name in sorted(found.keys() - names):
+        raise _error(name, "an unknown key", f"{', '.join(sorted(names))}, in {path}")
+
+
+def _error(field: str, found: object, allowed: str) -> MessageError:
+    return MessageError(field=field, found=found, allowed=allowed)
