@@ -1,1 +1,33 @@
-"""district"""
+"""What stands in a district: nameplates, places, prices; read from `data/districts/`."""
+
+from energy.district.load import load_district
+from energy.district.model import (
+    Batteries,
+    BusShare,
+    Chargers,
+    District,
+    DistrictError,
+    Economics,
+    GridConnection,
+    HeatSystem,
+    MeasuredProfiles,
+    Meters,
+    PvFleet,
+    UnitType,
+)
+
+__all__ = [
+    "Batteries",
+    "BusShare",
+    "Chargers",
+    "District",
+    "DistrictError",
+    "Economics",
+    "GridConnection",
+    "HeatSystem",
+    "MeasuredProfiles",
+    "Meters",
+    "PvFleet",
+    "UnitType",
+    "load_district",
+]

@@ -1,0 +1,221 @@
+"""What stands in a district, as frozen tables: everything that the loop may know about it.
+
+Rows of one table have one order; `area` and `bus` are positions in the network's tables. Power in
+kW, energy in kWh, prices in won per kWh. What devices do at the moment is not here.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from grid_models import Network
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class DistrictError(Exception):
+    """A district's data are not acceptable: one sentence with file, row, field, found, allowed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Meters:
+    """Customers' meters, M of them: households, businesses, public sites; not the SPC's assets.
+
+    `account` is 32 opaque bytes; `pv_kwp` solar behind the meter, of class `pv_class`; `level` a
+    personal factor of mean one; `trades` marks prosumers who take part in the market.
+    """
+
+    account: tuple[bytes, ...]
+    use: tuple[str, ...]
+    bus: IntArray
+    area: IntArray
+    annual_kwh: FloatArray
+    pv_kwp: FloatArray
+    pv_class: IntArray
+    level: FloatArray
+    all_electric: BoolArray
+    trades: BoolArray
+    tariff: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PvFleet:
+    """Solar by K surface classes; `kwp` (A, K) is all of an area, `spc_kwp` the operator's part."""
+
+    class_id: tuple[str, ...]
+    tilt_deg: FloatArray
+    azimuth_deg: FloatArray
+    kwp: FloatArray
+    spc_kwp: FloatArray
+    inverter_frac: float
+
+
+@dataclass(frozen=True, eq=False)
+class Batteries:
+    """Batteries as the plan sees them, B of them; home batteries stand summed up per area."""
+
+    id: tuple[str, ...]
+    kind: tuple[str, ...]
+    area: IntArray
+    bus: IntArray
+    e_kwh_max: FloatArray
+    p_kw_max: FloatArray
+    eta_charge: FloatArray
+    eta_discharge: FloatArray
+    wear_krw_per_kwh: FloatArray
+    reserve_frac: FloatArray
+    count: IntArray
+
+
+@dataclass(frozen=True)
+class UnitType:
+    """A group of `count` identical units that make power and heat from fuel.
+
+    `fuel` and `heat` are breakpoints (kW electric, kW fuel or heat) of one unit, convex and rising;
+    area -1 stands for a connection at medium voltage.
+    """
+
+    id: str
+    kind: str
+    count: int
+    area: int
+    bus: int
+    p_kw_min: float
+    p_kw_max: float
+    fuel: tuple[tuple[float, float], ...]
+    heat: tuple[tuple[float, float], ...]
+    ramp_kw_per_slot: float
+    min_up_slots: int
+    min_down_slots: int
+    start_cost_krw: float
+    wear_krw_per_h: float
+    fuel_price_krw_per_kwh: float
+    fuel_co2_t_per_mwh: float
+    mtbf_h: float
+    mttr_h: float
+    daily_fuel_kwh: float
+    fuel_store_kwh: float
+
+
+@dataclass(frozen=True)
+class HeatSystem:
+    """The district-heating network: demand, store, boilers and the large heat pump."""
+
+    annual_demand_kwh: float
+    peak_kw: float
+    store_kwh_max: float
+    store_kw_max: float
+    loss_frac_per_h: float
+    boiler_kw_max: float
+    boiler_eta: float
+    fuel_price_krw_per_kwh: float
+    fuel_co2_t_per_mwh: float
+    heat_pump_kw_max: float
+    heat_pump_area: int
+    heat_pump_bus: int
+    cop_temperature_c: tuple[float, ...]
+    cop: tuple[float, ...]
+
+    def cop_at(self, temperature_c: FloatArray) -> FloatArray:
+        """Coefficient of performance at outdoor temperatures, linear between the data points."""
+        return np.interp(temperature_c, self.cop_temperature_c, self.cop)
+
+
+@dataclass(frozen=True, eq=False)
+class Chargers:
+    """Charging points, G groups: one row per area, bus and class."""
+
+    id: tuple[str, ...]
+    kind: tuple[str, ...]
+    area: IntArray
+    bus: IntArray
+    count: IntArray
+    p_kw: FloatArray
+    v2g_count: IntArray
+    p_v2g_kw: FloatArray
+    cars_per_day: FloatArray
+    eta: float
+    wear_krw_per_kwh: float
+
+
+@dataclass(frozen=True)
+class GridConnection:
+    """The connection to the utility; `tariff` names a file of data/tariffs."""
+
+    p_import_kw_max: float
+    p_export_kw_max: float
+    tariff: str
+    area_limit_frac: float
+
+
+@dataclass(frozen=True)
+class Economics:
+    """Prices outside the tariffs, won per kWh or per tonne."""
+
+    smp_krw_per_kwh: float
+    smp_shape: tuple[float, ...]
+    carbon_krw_per_t: float
+    grid_co2_t_per_mwh: float
+    shed_krw_per_kwh: float
+    curtail_krw_per_kwh: float
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredProfiles:
+    """A measured year: import of each meter and own solar, kW, (T, M) float32, from `first_slot`."""
+
+    first_slot: int
+    load_kw: npt.NDArray[np.float32]
+    pv_kw: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class BusShare:
+    """How a quantity of the areas spreads over buses: `share` of area `area` stands at `bus`."""
+
+    bus: IntArray
+    area: IntArray
+    share: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class District:
+    """One district; `fraction` of the full size."""
+
+    id: str
+    name: dict[str, str]
+    time_zone: str
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float
+    seed: int
+    fraction: float
+    network: Network
+    meters: Meters
+    pv: PvFleet
+    batteries: Batteries
+    units: tuple[UnitType, ...]
+    heat: HeatSystem | None
+    chargers: Chargers
+    connection: GridConnection
+    economics: Economics
+    shares: dict[str, BusShare] = field(repr=False)
+    measured: MeasuredProfiles | None = None
+
+    @property
+    def areas(self) -> int:
+        """Number of areas."""
+        return len(self.network.areas.id)
+
+    @property
+    def households(self) -> int:
+        """Number of homes with a meter."""
+        return sum(use in ("apartment", "detached") for use in self.meters.use)
+
+    @property
+    def zone_of_meter(self) -> IntArray:
+        """Position in `network.zones` of each meter, (M,)."""
+        return self.network.areas.zone[self.meters.area]

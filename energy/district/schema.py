@@ -1,0 +1,193 @@
+"""The schema of `district.toml`: every table and key, its unit in its name, unknown keys refused."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from energy.district.model import DistrictError
+
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Curve = Annotated[list[tuple[NonNegative, NonNegative]], Field(min_length=2)]
+
+
+class Table(BaseModel):
+    """A table of the file; keys that are not known are an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Demand(Table):
+    """Electric demand by use, kWh a year."""
+
+    home_kwh: Positive
+    all_electric_extra_kwh: NonNegative
+    all_electric_frac: Share
+    office_kwh_per_m2: NonNegative
+    retail_kwh_per_m2: NonNegative
+    school_kwh_per_m2: NonNegative
+    public_kwh_per_m2: NonNegative
+    data_centre_load_frac: Share
+    street_lighting_h: NonNegative
+
+
+class Trading(Table):
+    """Who takes part in the market."""
+
+    traders: Count
+
+
+class Pv(Table):
+    """Solar by surface."""
+
+    total_kwp: NonNegative
+    detached_kwp: NonNegative
+    detached_frac: Share
+    apartment_kwp: NonNegative
+    apartment_frac: Share
+    business_kwp_per_m2: NonNegative
+    canopy_frac: Share
+    tunnel_frac: Share
+    facade_frac: Share
+    inverter_frac: Positive
+
+
+class BatteryTable(Table):
+    """Community and home batteries."""
+
+    community_h: Positive
+    homes: Count
+    home_kw: NonNegative
+    home_kwh: NonNegative
+    eta_charge: Annotated[float, Field(gt=0, le=1)]
+    eta_discharge: Annotated[float, Field(gt=0, le=1)]
+    wear_krw_per_kwh: NonNegative
+    reserve_frac: Share
+
+
+class ChargerTable(Table):
+    """Charging points and how they are used."""
+
+    standard_v2g: Count
+    p_v2g_kw: NonNegative
+    standard_cars_per_day: NonNegative
+    quick_cars_per_day: NonNegative
+    super_fast_cars_per_day: NonNegative
+    eta: Annotated[float, Field(gt=0, le=1)]
+    wear_krw_per_kwh: NonNegative
+
+
+class FuelCells(Table):
+    """One fuel-cell unit."""
+
+    p_kw_min: NonNegative
+    fuel: Curve
+    heat: Curve
+    ramp_kw_per_slot: Positive
+    min_up_slots: Count
+    min_down_slots: Count
+    start_cost_krw: NonNegative
+    wear_krw_per_h: NonNegative
+    fuel_price_krw_per_kwh: NonNegative
+    fuel_co2_t_per_mwh: NonNegative
+    mtbf_h: Positive
+    mttr_h: Positive
+
+
+class Biogas(Table):
+    """The biogas unit and its gas."""
+
+    p_kw: NonNegative
+    p_kw_min: NonNegative
+    electric_efficiency: Annotated[float, Field(gt=0, le=1)]
+    heat_efficiency: Share
+    daily_fuel_kwh: NonNegative
+    fuel_store_kwh: NonNegative
+    start_cost_krw: NonNegative
+    mtbf_h: Positive
+    mttr_h: Positive
+
+
+class Heat(Table):
+    """The heat network."""
+
+    annual_demand_kwh: NonNegative
+    peak_kw: NonNegative
+    store_kwh: NonNegative
+    store_kw: NonNegative
+    loss_frac_per_h: Share
+    boiler_kw: NonNegative
+    boiler_eta: Annotated[float, Field(gt=0, le=1)]
+    fuel_price_krw_per_kwh: NonNegative
+    fuel_co2_t_per_mwh: NonNegative
+    heat_pump_kw: NonNegative
+    cop_temperature_c: list[float]
+    cop: list[Positive]
+
+
+class Connection(Table):
+    """The connection to the utility."""
+
+    p_import_kw_max: Positive
+    p_export_kw_max: NonNegative
+    tariff: str
+    area_limit_frac: Annotated[float, Field(gt=0, le=1)]
+
+
+class EconomicsTable(Table):
+    """Prices outside the tariffs."""
+
+    smp_krw_per_kwh: float
+    smp_shape: Annotated[list[float], Field(min_length=24, max_length=24)]
+    carbon_krw_per_t: NonNegative
+    grid_co2_t_per_mwh: NonNegative
+    shed_krw_per_kwh: NonNegative
+    curtail_krw_per_kwh: NonNegative
+
+
+class DistrictFile(Table):
+    """The whole file."""
+
+    id: str
+    name_en: str
+    name_ko: str
+    time_zone: str
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)]
+    altitude_m: float
+    seed: Count
+    streets: dict[str, int | float | str] = Field(default_factory=dict)
+    demand: Demand
+    trading: Trading
+    pv: Pv
+    batteries: BatteryTable
+    chargers: ChargerTable
+    fuel_cells: FuelCells
+    biogas: Biogas
+    heat: Heat
+    connection: Connection
+    economics: EconomicsTable
+
+
+def read_district_file(path: Path) -> DistrictFile:
+    """The checked content of a `district.toml`; raises DistrictError naming the first bad key."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DistrictError(f"{path}: not readable ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DistrictError(f"{path}: no valid TOML, {error}") from error
+    try:
+        return DistrictFile.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        found = first["input"] if first["type"] != "missing" else "nothing"
+        shown = found if not isinstance(found, dict | list) else type(found).__name__
+        raise DistrictError(
+            f"{path}: field {where}: found {shown}, allowed: {first['msg']}"
+        ) from error
