@@ -181,12 +181,18 @@ class StreetPlan:
     substation_transformers: int = 2
     substation_kva: float = 60_000.0
     substation_vk_frac: float = 0.145
+    substation_vkr_frac: float = 0.004
+    substation_pfe_frac: float = 0.0005
+    substation_i0_frac: float = 0.002
     substation_tap_pos: int = -2
     feeders: int = 6
     feeder_kva_max: float = 10_000.0
     areas: int = 144
     area_kva: float = 500.0
     area_vk_frac: float = 0.045
+    area_vkr_frac: float = 0.011
+    area_pfe_frac: float = 0.0015
+    area_i0_frac: float = 0.005
     mv_v_min_pu: float = 20.8 / 22.9
     mv_v_max_pu: float = 23.8 / 22.9
     lv_v_min_pu: float = 207.0 / 220.0
@@ -228,6 +234,7 @@ class StreetPlan:
     public_m2: float = 60_000.0
     public_building_m2: float = 3_000.0
     public_kw_per_m2: float = 0.030
+    parks: int = 6
     floor_m2_per_board: float = 1_000.0
     floor_m2_per_customer: float = 500.0
     data_centre_kw: float = 1_000.0
