@@ -83,7 +83,9 @@ def cells_of(slots: IntArray, time_zone: str) -> IntArray:
     days, at = np.unique(day, return_inverse=True)
     if not len(days):
         return np.zeros(0, dtype=np.int64)
-    return np.stack([_cells_of_day(int(d), time_zone) for d in days])[at, inside // SLOT_S]
+    table = np.stack([_cells_of_day(int(d), time_zone) for d in days])
+    cells: IntArray = table[at, inside // SLOT_S]
+    return cells
 
 
 def column_quantiles(values: FloatArray, fallback: float = 0.0) -> FloatArray:

@@ -20,7 +20,6 @@ from energy.forecast.features import (
 )
 from energy.forecast.inputs import (
     MEDIAN,
-    QUANTILES,
     FloatArray,
     History,
     IntArray,
@@ -132,12 +131,8 @@ def _record(
     k[lit] = np.clip(sum_of_known(known.pv_kw)[lit] / clear[lit], 0.0, K_MAX)
     cloud = np.full(len(clear), 0.5) if blind else weather.past_cloud_frac
     rows = np.isfinite(k) & np.isfinite(cloud)
-    sky = (
-        sky_at(known.slot, site.latitude_deg, site.longitude_deg, site.altitude_m)
-        if len(known.slot)
-        else None
-    )
-    low = np.zeros(0) if sky is None else sky.elevation_deg < LOW_SUN_DEG
+    sky = sky_at(known.slot, site.latitude_deg, site.longitude_deg, site.altitude_m)
+    low = sky.elevation_deg < LOW_SUN_DEG
     return _Record(k[rows], clear[rows], cloud[rows], low[rows].astype(np.int64)), k
 
 

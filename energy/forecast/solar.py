@@ -75,6 +75,8 @@ def sky_at(slots: IntArray, latitude_deg: float, longitude_deg: float, altitude_
     """Sun position and Ineichen clear sky of the slots' mid-points; computed once per UTC day."""
     day, inside = np.divmod(np.asarray(slots, dtype=np.int64), DAY_S)
     days, at = np.unique(day, return_inverse=True)
+    if not len(days):
+        return Sky(*np.zeros((len(Sky.__dataclass_fields__), 0)))
     table = np.stack([_sky_of_day(int(d), latitude_deg, longitude_deg, altitude_m) for d in days])
     return Sky(*table[at, :, inside // SLOT_S].T)
 
