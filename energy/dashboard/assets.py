@@ -1,0 +1,123 @@
+"""The static tree, read, hashed and compressed once; no build step."""
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+LANGUAGES = ("en", "ko")
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+WORD = re.compile(r"%([a-z0-9_.]+)%")
+
+
+class AssetError(Exception):
+    """The static tree cannot be served; the message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file as it goes over the wire."""
+
+    media_type: str
+    plain: bytes
+    compressed: bytes  # gzip
+
+    def body(self, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
+        """Bytes and content headers for what the reader says it accepts."""
+        if accepts_gzip(accept_encoding) and len(self.compressed) < len(self.plain):
+            return self.compressed, {"Content-Encoding": "gzip"}
+        return self.plain, {}
+
+
+@dataclass(frozen=True)
+class AssetTree:
+    """All assets by path below `static/`, and the hash that names this very tree."""
+
+    tree_hash: str  # 16 hex digits
+    files: Mapping[str, Asset]
+    catalogues: Mapping[str, Mapping[str, str]]  # language -> key -> text
+    pages: Mapping[str, str]  # file name -> HTML with %placeholders%
+
+    @property
+    def prefix(self) -> str:
+        """Path under which the tree is served, without a slash at the end."""
+        return f"/assets/{self.tree_hash}"
+
+
+def read_asset_tree(folder: Path = STATIC) -> AssetTree:
+    """The tree below `folder`; equal bytes give the same hash on every machine."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    digest = hashlib.sha256()
+    files: dict[str, Asset] = {}
+    pages: dict[str, str] = {}
+    for path in paths:
+        name, content = path.relative_to(folder).as_posix(), path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        if path.suffix == ".html":
+            pages[name] = content.decode()
+        elif path.suffix in MEDIA_TYPES:
+            files[name] = make_asset(MEDIA_TYPES[path.suffix], content)
+        else:
+            raise AssetError(
+                f"{name}: files ending in {path.suffix!r} are not served; "
+                f"allowed are .html {' '.join(MEDIA_TYPES)}"
+            )
+    catalogues = {
+        language: json.loads(files[f"i18n/{language}.json"].plain) for language in LANGUAGES
+    }
+    return AssetTree(digest.hexdigest()[:16], files, catalogues, pages)
+
+
+def make_asset(media_type: str, content: bytes) -> Asset:
+    """An asset with its compressed twin; without a time stamp, so that bytes repeat."""
+    return Asset(media_type, content, gzip.compress(content, compresslevel=9, mtime=0))
+
+
+def build_page(tree: AssetTree, name: str, language: str, theme: str) -> Asset:
+    """The HTML file `name` in one language and theme, with every placeholder filled.
+
+    `%word.key%` is a text of the catalogue; `%assets%`, `%language%`, `%theme%` and `%modules%`
+    are the tree's prefix, the two choices and one preload line per module.
+    """
+    words = tree.catalogues[language]
+    preloads = "\n".join(
+        f'<link rel="modulepreload" href="{tree.prefix}/{path}">'
+        for path in sorted(tree.files)
+        if path.endswith(".js")
+    )
+    given = {
+        "assets": tree.prefix,
+        "language": language,
+        "theme": theme,
+        "modules": preloads,
+    }
+
+    def fill(match: re.Match[str]) -> str:
+        key = match[1]
+        if key in given:
+            return given[key]
+        if key not in words:
+            raise AssetError(f"{name}: %{key}% is in no catalogue of language {language}")
+        return escape(words[key])
+
+    return make_asset("text/html; charset=utf-8", WORD.sub(fill, tree.pages[name]).encode())
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip (RFC 9110: `q=0` forbids)."""
+    for part in accept_encoding.lower().split(","):
+        coding, _, parameters = part.partition(";")
+        if coding.strip() in ("gzip", "*"):
+            quality = parameters.replace(" ", "").removeprefix("q=")
+            return quality.strip("0.") != "" if quality else True
+    return False

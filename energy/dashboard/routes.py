@@ -1,0 +1,69 @@
+"""The page at `/` and its assets."""
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from energy.dashboard import headers
+from energy.dashboard.assets import LANGUAGES, Asset, build_page, read_asset_tree
+
+THEMES = ("auto", "light", "dark")
+OPERATOR_PAGE = "operator.html"
+
+
+def create_dashboard_router() -> APIRouter:
+    """Routes of the operators' page; the static tree is read, hashed and compressed here, once."""
+    tree = read_asset_tree()
+    pages = {
+        (language, theme): build_page(tree, OPERATOR_PAGE, language, theme)
+        for language in LANGUAGES
+        for theme in THEMES
+    }
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route("/", methods=["GET", "HEAD"])
+    def overview_page(request: Request) -> Response:
+        """The overview in the reader's language and theme."""
+        return answer(request, pages[choose_language(request), choose_theme(request)], headers.PAGE)
+
+    @router.api_route("/assets/{tree_hash}/{path:path}", methods=["GET", "HEAD"])
+    def asset(request: Request, tree_hash: str, path: str) -> Response:
+        """One file of the tree; another tree's hash is not found, for its bytes are gone."""
+        found = tree.files.get(path) if tree_hash == tree.tree_hash else None
+        if found is None:
+            return Response("not found\n", 404, headers.MISSING, "text/plain; charset=utf-8")
+        return answer(request, found, headers.ASSET)
+
+    @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+    def favicon(request: Request) -> Response:
+        """The icon for readers that ask for it by its old name."""
+        return answer(request, tree.files["icon.svg"], {**headers.SAFETY, "Cache-Control": "no-cache"})
+
+    return router
+
+
+def install(app: FastAPI) -> None:
+    """Put the operators' page at `/` of an application that serves `/v1`."""
+    app.include_router(create_dashboard_router())
+
+
+def answer(request: Request, asset: Asset, fixed: dict[str, str]) -> Response:
+    """The asset, compressed where the reader accepts it."""
+    body, content = asset.body(request.headers.get("accept-encoding", ""))
+    return Response(body, 200, {**fixed, **content}, asset.media_type)
+
+
+def choose_theme(request: Request) -> str:
+    """The cookie's theme; `auto` follows the reader's system."""
+    theme = request.cookies.get("theme", "auto")
+    return theme if theme in THEMES else "auto"
+
+
+def choose_language(request: Request) -> str:
+    """The cookie's language, else the first one of Accept-Language that there is, else English."""
+    chosen = request.cookies.get("language", "")
+    if chosen in LANGUAGES:
+        return chosen
+    for part in request.headers.get("accept-language", "").lower().split(","):
+        language = part.split(";")[0].strip().split("-")[0]
+        if language in LANGUAGES:
+            return language
+    return LANGUAGES[0]

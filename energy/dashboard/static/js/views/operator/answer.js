@@ -1,0 +1,62 @@
+// The page's one sentence: is all well, and what is next?
+import { h, setText } from "../../dom.js";
+import { nowOf, peakOf, startOf, stepOf } from "./series.js";
+
+export function answerOf(snapshot, words, format) {
+  const { cycle, grid, ledger, alarms } = snapshot;
+  const count = (severity) => (alarms ?? []).filter((alarm) => alarm.severity === severity).length;
+  if (!cycle) return words("answer.starting");
+  if (ledger && (!isZero(ledger.unexplained_wh) || !isZero(ledger.unexplained_krw) || ledger.debits_equal_credits === false)) return words("answer.books");
+  if (cycle.tier === "T4") return words("answer.hold");
+  if (grid && !grid.converged) return words("answer.no_grid_state");
+  if (grid?.violations?.length) return words.count("answer.violations", grid.violations.length);
+  if (count("alarm")) return words.count("answer.alarms", count("alarm"));
+  if (["T2", "T3"].includes(cycle.tier)) return words(`answer.${cycle.tier}`);
+  if (count("warning")) return words.count("answer.warnings", count("warning"));
+  return words("answer.well");
+}
+
+export const isZero = (text) => !/[1-9]/.test(String(text));
+
+export function nextOf(snapshot, words, format) {
+  const data = snapshot.import;
+  if (!data) return snapshot.cycle ? "" : words("answer.first_gate", { time: format.time(Date.parse(snapshot.clock.gate_utc)) });
+  const now = Math.round((nowOf(snapshot) - startOf(data)) / stepOf(data));
+  const at = peakOf(data.plan_kw ?? [], now);
+  if (at === null) return "";
+  if (data.plan_kw[at] < 0.05) return words("answer.no_import");
+  const values = { time: format.time(startOf(data) + at * stepOf(data)), power: format.power(data.plan_kw[at]) };
+  if (!format.known(data.peak_so_far_kw)) return words("answer.import_peak", values);
+  const peak = format.power(data.peak_so_far_kw);
+  return words(data.plan_kw[at] > data.peak_so_far_kw + 0.05 ? "answer.import_above" : "answer.import_below", { ...values, peak });
+}
+
+export function buildAnswer({ words }) {
+  const answer = document.getElementById("answer"), next = document.getElementById("next");
+  const announce = document.getElementById("announce");
+  return {
+    update(snapshot, format) {
+      const sentence = answerOf(snapshot, words, format);
+      setText(answer, sentence);
+      setText(next, nextOf(snapshot, words, format));
+      setText(announce, sentence);
+    },
+    fail(sentence) { setText(answer, sentence); },
+  };
+}
+
+export function buildBanner({ words, refresh }) {
+  const banner = document.getElementById("banner");
+  return {
+    show({ error, lostSince, keeps }) {
+      if (error) {
+        banner.replaceChildren(h("div", { class: "banner alarm" }, h("b", null, `■ ${error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 })}`),
+          error.detail ? h("span", null, ` ${error.detail}`) : null, h("span", null, ` ${keeps}`),
+          h("button", { type: "button", onclick: refresh }, words("error.again")),
+          error.requestId ? h("code", null, error.requestId) : null));
+      } else if (lostSince) {
+        banner.replaceChildren(h("div", { class: "banner warning" }, `▲ ${words("live.lost", { time: lostSince })}`));
+      } else banner.replaceChildren();
+    },
+  };
+}

@@ -1,0 +1,64 @@
+// A card with its four states: loading, empty, stale, error; one card's failure stays its own.
+import { h, setText } from "../../dom.js";
+
+// `pick(snapshot)` gives the card's data or null; `make(body)` builds once and returns an update.
+export function block({ ctx, id, title, span, pick, empty, make }) {
+  const { words, format } = ctx;
+  const heading = title ? h("h2", { id: `${id}-title` }, words(title)) : null;
+  const age = h("p", { class: "age", hidden: true });
+  const note = h("p", { class: "note" });
+  const bars = h("div", { class: "loading", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
+  const body = h("div", { class: "body", hidden: true });
+  const section = h("section", { class: `block span-${span}`, id, "aria-busy": "true", "aria-labelledby": `${id}-title` }, heading, age, note, bars, body);
+  if (!title) section.removeAttribute("aria-labelledby");
+  const apply = make(body);
+
+  function show(name, sentence) {
+    section.dataset.state = name;
+    section.removeAttribute("aria-busy");
+    bars.hidden = true;
+    body.hidden = name !== "ready" && name !== "stale";
+    note.hidden = !sentence;
+    setText(note, sentence ?? "");
+  }
+
+  return {
+    section,
+    update(snapshot) {
+      try {
+        const found = pick(snapshot);
+        if (found === null || found === undefined) { show("empty", empty(snapshot)); return; }
+        body.hidden = false;
+        apply(found, snapshot);
+        show("ready");
+      } catch (error) {
+        // The page says which card failed and the console why; the others are right.
+        reportError(error);
+        show("error", words("block.broken", { what: error.message }));
+      }
+    },
+    fail(error) {
+      if (section.dataset.state === undefined) show("error", words("block.no_answer", { what: error }));
+    },
+    // Late counts from when the next value was due, one slot after the last.
+    grow_old(ageS, stepS, sinceMs) {
+      const late = (ageS - stepS) / stepS;
+      if (!["ready", "stale"].includes(section.dataset.state)) { age.hidden = true; return; }
+      const level = late <= 0 ? "fresh" : late <= 1 ? "late" : late <= 2 ? "old" : "missing";
+      section.dataset.age = level;
+      section.dataset.state = level === "missing" ? "stale" : "ready";
+      age.hidden = level === "fresh";
+      setText(age, level === "missing" ? words("age.missing", { time: format.time(sinceMs) })
+        : level === "old" ? `◷ ${format.age(ageS)}` : format.age(ageS));
+    },
+  };
+}
+
+// Texts of the API may come in both languages or in one.
+export const inLanguage = (text, language) => (text && typeof text === "object" ? text[language] ?? text.en : text);
+
+export const definitions = (pairs) => h("dl", { class: "facts" }, pairs.filter(Boolean).map(([name, value, extra]) =>
+  h("div", null, h("dt", null, name), h("dd", null, value, extra ? h("span", { class: "muted" }, " ", extra) : null))));
+
+export const badge = (kind, symbol, text, title) =>
+  h("span", { class: `badge ${kind}`, title }, h("span", { "aria-hidden": "true" }, symbol), ` ${text}`);

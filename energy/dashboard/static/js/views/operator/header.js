@@ -1,0 +1,82 @@
+// The head of the page: place, slot, tier, alarms, age, and the two choices of the reader.
+import { h, setText } from "../../dom.js";
+import { badge, inLanguage } from "./block.js";
+
+const TIERS = { T0: ["ok", "●"], T1: ["ok", "◐"], T2: ["warning", "◔"], T3: ["warning", "○"], T4: ["alarm", "■"] };
+const YEAR_S = 31_536_000;
+const THEMES = ["auto", "light", "dark"];
+const THEME_SIGNS = { auto: "◐", light: "○", dark: "●" };
+
+export function buildHeader({ words, state }) {
+  const place = document.getElementById("place");
+  const when = document.getElementById("when");
+  const badges = document.getElementById("badges");
+  document.getElementById("controls").append(...languageButtons(words), themeButton(words));
+  return {
+    update(snapshot, format) {
+      const name = inLanguage(snapshot.district.name, words.language);
+      const slotMs = Date.parse(snapshot.clock.slot_utc);
+      setText(place, name);
+      when.replaceChildren(h("time", { datetime: snapshot.clock.slot_utc, title: format.utc(slotMs) }, format.dateTime(slotMs)),
+        " ", h("span", { class: "muted" }, words("header.slot", { slot: format.slot(slotMs) })), zoneNote(words, format));
+      badges.replaceChildren(...[tierBadge(snapshot.cycle, words, format), ...alarmBadges(snapshot.alarms ?? [], words),
+        ageBadge(snapshot, state, words, format), liveBadge(state.get("live"), words), demoBadge(snapshot.clock, words, format)].filter(Boolean));
+      const open = (snapshot.alarms ?? []).length;
+      document.title = `${open ? `(${open}) ` : ""}${name} · ${words("page.title")}`;
+    },
+  };
+}
+
+// The zone is named where the reader's own differs, for then the times are not theirs.
+function zoneNote(words, format) {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return own === format.zone ? null : h("span", { class: "muted zone" }, ` ${words("header.zone", { zone: format.zone })}`);
+}
+
+export function tierText(cycle, words, format) {
+  const gap = format.known(cycle.gap_frac) ? words("tier.gap", { gap: `${format.number(cycle.gap_frac * 100, 0, 2)}\u00a0%` }) : "";
+  return `${cycle.tier} ${words(`tier.${cycle.tier}`)}${gap && ["T0", "T1"].includes(cycle.tier) ? ` (${gap})` : ""}`;
+}
+
+function tierBadge(cycle, words, format) {
+  if (!cycle || !TIERS[cycle.tier]) return badge("stale", "◷", words("tier.none"));
+  const [kind, symbol] = TIERS[cycle.tier];
+  return badge(kind, symbol, words("header.plan", { tier: tierText(cycle, words, format) }), cycle.reason);
+}
+
+function alarmBadges(alarms, words) {
+  const count = (severity) => alarms.filter((alarm) => alarm.severity === severity).length;
+  return [["alarm", "■"], ["warning", "▲"]].filter(([kind]) => count(kind)).map(([kind, symbol]) =>
+    h("a", { class: "badge-link", href: "#alarms" }, badge(kind, symbol, words.count(`header.${kind}`, count(kind)))));
+}
+
+function ageBadge(snapshot, state, words, format) {
+  if (!snapshot.as_of_utc) return null;
+  const ageS = ((state.get("nowMs") ?? Date.parse(snapshot.clock.now_utc)) - Date.parse(snapshot.as_of_utc)) / 1000;
+  return badge("stale", "◷", words("header.age", { age: format.age(ageS) }), format.utc(Date.parse(snapshot.as_of_utc)));
+}
+
+const liveBadge = (live, words) => (live === "reconnecting" ? badge("warning", "▲", words("live.reconnecting")) : null);
+const demoBadge = (clock, words, format) =>
+  (clock.mode === "demo" ? h("span", { class: "muted demo" }, words("header.demo", { seconds: format.number(clock.slot_seconds_real ?? 0, 0, 1) })) : null);
+
+const remember = (name, value) => { document.cookie = `${name}=${value}; path=/; max-age=${YEAR_S}; samesite=strict`; };
+
+function languageButtons(words) {
+  return [["ko", "한국어"], ["en", "English"]].map(([language, label]) => h("button", {
+    type: "button", lang: language, class: "choice", "aria-pressed": String(words.language === language),
+    onclick: () => { remember("language", language); if (words.language !== language) location.reload(); },
+  }, label));
+}
+
+function themeButton(words) {
+  const root = document.documentElement;
+  const button = h("button", { type: "button", class: "choice theme", onclick: () => {
+    root.dataset.theme = THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length];
+    remember("theme", root.dataset.theme);
+    show();
+  } });
+  const show = () => button.replaceChildren(h("span", { "aria-hidden": "true" }, `${THEME_SIGNS[root.dataset.theme]} `), words(`theme.${root.dataset.theme}`));
+  show();
+  return button;
+}

@@ -1,0 +1,74 @@
+// What may be relied on: the grid's state, the ledger's head, and how the plan came about.
+import { sharesBar } from "../../charts/shares.js";
+import { h } from "../../dom.js";
+import { isZero } from "./answer.js";
+import { badge, definitions } from "./block.js";
+import { tierText } from "./header.js";
+
+const WARN_FRAC = 0.9;
+const STEPS = ["measure", "forecast", "plan", "check", "clear", "publish", "settle"];
+
+export function makeGrid({ words, format }) {
+  const sign = (fraction) => (fraction > 1 ? ["alarm", "■"] : fraction >= WARN_FRAC ? ["warning", "▲"] : ["ok", "●"]);
+  const loading = (item) => {
+    if (!item) return "–";
+    const [kind, symbol] = sign(item.loading_frac);
+    return h("span", { class: `sure ${kind}-text` }, h("span", { "aria-hidden": "true" }, `${symbol} `), format.percent(item.loading_frac));
+  };
+  return (body) => (grid) => {
+    if (!grid.converged) { body.replaceChildren(badge("alarm", "■", words("grid.no_state"))); return; }
+    const found = grid.violations ?? [];
+    body.replaceChildren(
+      h("p", { class: "verdict" }, found.length ? badge("alarm", "■", words.count("grid.violations", found.length)) : badge("ok", "●", words("grid.within"))),
+      definitions([
+        [words("grid.line"), loading(grid.worst_line), grid.worst_line?.id],
+        [words("grid.transformer"), loading(grid.worst_transformer), grid.worst_transformer?.id],
+        grid.v_min ? [words("grid.v_min"), format.voltage(grid.v_min.v_pu), grid.v_min.id] : null,
+        grid.v_max ? [words("grid.v_max"), format.voltage(grid.v_max.v_pu), grid.v_max.id] : null,
+        format.known(grid.loss_kw) ? [words("grid.loss"), format.power(grid.loss_kw)] : null,
+      ]),
+      found.length ? h("ul", { class: "violations" }, found.slice(0, 5).map((item) => h("li", null, violationText(item, words, format)))) : "");
+  };
+}
+
+function violationText(item, words, format) {
+  const shown = (value) => (item.unit === "frac" || item.unit === "" ? format.percent(value) : `${format.number(value, 3)}\u00a0${item.unit}`);
+  const kind = words.has(`grid.kind.${item.kind}`) ? words(`grid.kind.${item.kind}`) : item.kind;
+  return words("grid.violation", { kind, element: item.element, found: shown(item.found), allowed: shown(item.allowed) });
+}
+
+export function makeLedger({ words, format }) {
+  return (body) => (ledger) => {
+    const whole = isZero(ledger.unexplained_wh) && isZero(ledger.unexplained_krw) && ledger.debits_equal_credits;
+    body.replaceChildren(
+      h("p", { class: "verdict" }, whole ? badge("ok", "●", words("ledger.whole")) : badge("alarm", "■", words("ledger.broken"))),
+      definitions([
+        [words("ledger.entries"), format.count(ledger.size)],
+        ledger.tick_utc ? [words("ledger.sealed"), format.dateTime(Date.parse(ledger.tick_utc))] : null,
+        [words("ledger.transfers"), format.known(ledger.transfers) ? format.count(ledger.transfers) : "–"],
+        [words("ledger.unexplained"), `${format.number(ledger.unexplained_wh)}\u00a0Wh · ${format.won(ledger.unexplained_krw)}`],
+        [words("ledger.debits"), words(ledger.debits_equal_credits ? "ledger.equal" : "ledger.unequal")],
+        ledger.root ? [words("ledger.root"), h("code", { title: ledger.root }, shorten(ledger.root))] : null,
+        ledger.signer ? [words("ledger.signer"), h("code", { title: ledger.signer }, shorten(ledger.signer))] : null,
+      ]));
+  };
+}
+
+const shorten = (text) => (text.length > 20 ? `${text.slice(0, 10)}…${text.slice(-8)}` : text);
+
+export function makeCycle({ words, format }) {
+  return (body) => (cycle) => {
+    const seconds = cycle.seconds ?? {};
+    const parts = STEPS.filter((step) => format.known(seconds[step])).map((step, i) => ({ key: step, name: `step-${i % 2}`, value: seconds[step] }));
+    const total = seconds.total ?? parts.reduce((sum, part) => sum + part.value, 0);
+    body.replaceChildren(
+      definitions([
+        [words("cycle.tier"), tierText(cycle, words, format)],
+        cycle.reason ? [words("cycle.reason"), cycle.reason] : null,
+        format.known(cycle.rounds) ? [words("cycle.rounds"), format.count(cycle.rounds)] : null,
+        [words("cycle.total"), format.seconds(total), words("cycle.slot", { slot: format.slot(Date.parse(cycle.slot_utc)) })],
+      ]),
+      sharesBar(parts, parts.reduce((sum, part) => sum + part.value, 0), 1000, 14),
+      h("ul", { class: "parts" }, parts.map((part) => h("li", { "data-part": part.key }, h("span", { class: `swatch fill sw-${part.name}`, "aria-hidden": "true" }), h("span", { class: "name" }, words(`step.${part.key}`)), h("b", null, format.seconds(part.value))))));
+  };
+}
