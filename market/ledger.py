@@ -170,7 +170,7 @@ class _Batch:
         self.opened: list[bytes] = []
         self.ended: dict[bytes, None] = {}
         self.undone: dict[bytes, None] = {}
-        self.keys: set[NaturalKey] = set()
+        self.keys: set[tuple[object, ...]] = set()
 
     def take(self, transfer_id: bytes, transfer: Transfer) -> None:
         ledger, kind, _, debit, credit, amount, *_ = transfer
@@ -190,7 +190,9 @@ class _Batch:
     def refuse(self, index: int, transfer: Transfer) -> Refusal | None:
         """Why this transfer cannot stand here, or None; the reasons in their order."""
         accounts = self.posted.accounts
-        _, kind, _, debit, credit, amount, slot, version, _, cause, _ = transfer
+        ledger, kind, _, debit, credit, amount, slot, version, _, cause, _ = transfer
+        if not (1 <= ledger <= 3 and 1 <= kind <= 5):
+            raise MarketError(f"transfer {index}: ledger {ledger} or kind {kind} is unknown")
         if accounts is not None:
             for account in (debit, credit):
                 if account not in accounts:

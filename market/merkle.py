@@ -27,6 +27,19 @@ def leaf_hash(leaf_data: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + leaf_data).digest()
 
 
+def entry_leaf(type_code: int, salt: bytes, digest: bytes, signatures: bytes) -> bytes:
+    """The leaf hash of an entry: its digest and signatures under a salt of 32 bytes.
+
+    `signatures` are 65 bytes each, none for a Transfer, which its Settlement covers.
+    """
+    if len(salt) != 32 or len(digest) != 32 or len(signatures) % 65:
+        raise ProofError(
+            f"leaf of type {type_code}: salt, digest and signatures have {len(salt)}, "
+            f"{len(digest)} and {len(signatures)} bytes, allowed 32, 32 and 65 each"
+        )
+    return leaf_hash(b"\x01" + bytes([type_code]) + salt + digest + signatures)
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of an inner node, 32 bytes."""
     return hashlib.sha256(b"\x01" + left + right).digest()

@@ -16,6 +16,7 @@ from market.entries import (
     SLOT_FIELDS,
     EntryType,
     Field,
+    Message,
     field_bounds,
     signatures_of,
 )
@@ -83,7 +84,7 @@ def parse_message(type_name: str, found: object) -> dict[str, Any]:
     return _struct("", ENTRY_TYPES[type_name], found)
 
 
-def message_as_json(type_name: str, message: dict[str, Any]) -> dict[str, Any]:
+def message_as_json(type_name: str, message: Message) -> dict[str, Any]:
     """The wire form of a typed message, which `parse_message` reads back to the same."""
     return {f.name: _plain(f, message[f.name]) for f in ENTRY_TYPES[type_name].fields}
 

@@ -1,0 +1,125 @@
+"""The lines of a ledger export, which `market/verifier.py` reads; the format stands there.
+
+The caller writes, in this order: `header_line`; then for each tick `tick_line`, `account_line`s of
+accounts named for the first time or blinded anew, `entry_line`s of the sets, `book_line`, then the
+log in its order with each `transfers_line` after its Settlement, and `checkpoint_line`.
+"""
+
+import base64
+import json
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from market.books import SET_OF, Entry, SealedTick, SettledBatch, TickEntries
+from market.checkpoint import origin_of
+from market.messages import message_as_json
+from market.signing import Domain
+from market.transfers import Transfer, system_account
+
+ROW = struct.Struct(">HBH32s32s16sQI32s32s32s32s")
+
+
+def header_line(domain: Domain, registrar: bytes) -> str:
+    """The trust root: market, domain, name of the log, registrar's address, operator's account."""
+    return _line(
+        line="header",
+        export="microgrid-ledger/1",
+        market=domain.market_id,
+        domain=domain.as_json(),
+        origin=origin_of(domain.market_id),
+        registrar=_hex(registrar),
+        operator=_hex(system_account(domain.market_id, "SPC")),
+    )
+
+
+def tick_lines(
+    tick: TickEntries,
+    sealed: SealedTick,
+    new_blinds: Mapping[bytes, bytes],
+    used: Mapping[bytes, "Used"],
+) -> Iterator[str]:
+    """All lines of one tick; `used` tells what each Settlement (by digest) was made from."""
+    yield tick_line(tick.tick)
+    for account, blind in new_blinds.items():
+        yield account_line(account, blind)
+    for entry in tick.entries:
+        if entry.type in SET_OF:
+            yield entry_line(entry)
+    if tick.book_tags is not None:
+        yield book_line(tick.tick, tick.book_tags)
+    for entry in sealed.log:
+        yield entry_line(entry)
+        if entry.type == "Settlement":
+            batch = tick.batches[entry.digest]
+            readings, originals = used.get(entry.digest, ((), ()))
+            yield transfers_line(entry.digest, batch, readings, originals)
+    yield checkpoint_line(sealed.note)
+
+
+Used = tuple[Sequence[bytes], Sequence[Transfer]]  # leaves of readings; originals of REVERSEs
+
+
+def tick_line(tick: int) -> str:
+    """The beginning of a tick."""
+    return _line(line="tick", tick=str(tick))
+
+
+def account_line(account: bytes, blind: bytes) -> str:
+    """The blinded name of an account from here on."""
+    return _line(line="account", account=_hex(account), blind=_hex(blind))
+
+
+def book_line(slot: int, tags: Iterable[bytes]) -> str:
+    """The locked orders of a slot by their leaf hashes."""
+    return _line(line="book", slot=str(slot), tags=_base64(b"".join(sorted(tags))))
+
+
+def entry_line(entry: Entry) -> str:
+    """One signed entry."""
+    pairs = zip(entry.signers, entry.signatures, strict=True)
+    return _line(
+        line="entry",
+        type=entry.type,
+        message=message_as_json(entry.type, entry.message),
+        signatures=[{"signer": _hex(who), "signature": _hex(what)} for who, what in pairs],
+        salt=_hex(entry.salt),
+    )
+
+
+def transfers_line(
+    settlement: bytes,
+    batch: SettledBatch,
+    readings: Iterable[bytes] = (),
+    originals: Iterable[Transfer] = (),
+) -> str:
+    """The transfers of a Settlement; the readings it used; the originals that it reverses."""
+    pairs = zip(batch.transfers, batch.salts, strict=True)
+    return _line(
+        line="transfers",
+        settlement=_hex(settlement),
+        rows=_base64(b"".join(_row(transfer, salt) for transfer, salt in pairs)),
+        readings=_base64(b"".join(sorted(readings))),
+        originals=_base64(b"".join(_row(transfer, bytes(32)) for transfer in originals)),
+    )
+
+
+def checkpoint_line(note: str) -> str:
+    """The end of a tick: its signed note."""
+    return _line(line="checkpoint", note=note)
+
+
+def _row(transfer: Transfer, salt: bytes) -> bytes:
+    return ROW.pack(*transfer[:5], transfer.amount.to_bytes(16, "big"), *transfer[6:], salt)
+
+
+def _hex(raw: bytes) -> str:
+    return "0x" + raw.hex()
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _line(**fields: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
