@@ -32,7 +32,7 @@ def forecast_heat(
     if thin:
         total = _default(weather.temperature_c, mean_kw, len(slots))
     else:
-        total = profile_quantiles(known.heat_kw[:, None], drivers)[:, :, 0]
+        total = profile_quantiles(known.heat_kw[:, None], drivers, additive=True)[:, :, 0]
     tier, why = tier_of(known.heat_kw[:, None], reason, int(thin))
     return Quantiles(np.zeros((*total.shape, 0)), total, tier, why)
 

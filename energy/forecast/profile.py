@@ -1,6 +1,8 @@
 """The engine for whatever follows the calendar and the weather: buildings' load, heat demand.
 
-    value = profile[day type, slot of day] x (1 + degrees . b + state(lead) + residual)
+    value = profile[day type, slot of day] + scale x (degrees . b + state(lead) + residual)
+
+with the profile itself as scale (loads) or its mean (heat).
 
 The profile is a recency-weighted mean of the last 28 days. `b` answers to how much colder or hotter
 than usual for that cell it is. The state carries the errors of the last hour and of the last day
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from energy.forecast.features import CELLS, column_quantiles, without_gaps
-from energy.forecast.inputs import MEDIAN, QUANTILES, BoolArray, FloatArray, IntArray
+from energy.forecast.inputs import QUANTILES, BoolArray, FloatArray, IntArray
 from energy.units import SLOTS_PER_DAY, SLOTS_PER_HOUR
 
 HALF_LIFE_DAYS = 20.0
@@ -71,24 +73,27 @@ def degree_columns(
     return columns[: len(past_c)], columns[len(past_c) :], ""
 
 
-def profile_quantiles(values: FloatArray, drivers: Drivers) -> FloatArray:
+def profile_quantiles(values: FloatArray, drivers: Drivers, additive: bool = False) -> FloatArray:
     """Quantiles (Q, H, A) of series (T, A) >= 0 with NaN gaps; rising, >= 0, never NaN.
 
+    Degrees, state and residuals are shares of the slot's profile, or of the profile's mean where
+    `additive`: for what the weather moves by as much at night as by day.
     The residuals' memory is learnt over all series together, so pass series of one kind.
     Series without a single known value come out as 0; the caller knows better or worse.
     """
     profile, leverage = _profile(values, drivers.cell)
-    usual = profile[drivers.cell]
+    usual, coming = profile[drivers.cell], profile[drivers.coming_cell]
+    mean = profile.mean(axis=0)
+    scale, coming_scale = (mean, mean) if additive else (usual, coming)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(usual > 1e-9, values / usual - 1.0, np.nan)
-    ratio = np.clip(ratio, -1.0, RATIO_MAX)
+        ratio = np.where(scale > 1e-9, (values - usual) / scale, np.nan)
+    ratio = np.clip(ratio, -RATIO_MAX if additive else -1.0, RATIO_MAX)
     effect, coming_effect = _degree_effect(ratio, drivers)
     left_out = (ratio - effect) / np.maximum(1.0 - leverage, 0.25)
     pull, width = _state(left_out, drivers.lead)
     band = _band(left_out, drivers)
-    middle = 1.0 + coming_effect + pull + band[MEDIAN] * width
-    factor = middle[None] + (band - band[MEDIAN]) * width
-    return np.sort(np.maximum(factor, 0.0) * profile[drivers.coming_cell], axis=0)
+    change = coming_effect + pull + band * width
+    return np.sort(np.maximum(coming + change * coming_scale, 0.0), axis=0)
 
 
 def _profile(values: FloatArray, cell: IntArray) -> tuple[FloatArray, FloatArray]:
