@@ -48,15 +48,12 @@ class Coming:
 
 def default_arrivals(groups: ChargerGroups) -> ArrivalModel:
     """The class default spread over each group's `cars_per_day`; tier F4."""
-    shapes, stays, energies = (
-        zip(*(_default(kind) for kind in groups.kind), strict=True)
-        if (groups.kind)
-        else ((), (), ())
-    )
-    shape = np.array(shapes, dtype=np.float64).reshape(len(groups.kind), 1, 24)
+    found = [_default(kind) for kind in groups.kind]
+    shape = np.array([each[0] for each in found]).reshape(len(found), 1, 24)
+    stays, energies = np.array([each[1:] for each in found]).reshape(len(found), 2).T
     rate = groups.cars_per_day[:, None, None] * np.repeat(shape, len(DAY_TYPES), axis=1)
     reason = "no record of stays, class default"
-    return ArrivalModel(rate, np.array(stays), np.array(energies), "F4", reason)
+    return ArrivalModel(rate, stays, energies, "F4", reason)
 
 
 def fit_arrivals(
@@ -106,10 +103,10 @@ def expected_arrivals(
     A car that comes during a slot can charge from the next one on; each takes its group's mean
     energy, or what its mean stay allows.
     """
-    hourly = model.rate_per_h.reshape(len(groups.kind), -1)
+    hourly = model.rate_per_h.reshape(len(groups.kind), len(DAY_TYPES) * 24)
     cars = hourly[:, _hour_cell(slots, time_zone)] * DT_H
     stay = np.maximum(np.rint(model.stay_h / DT_H), 1.0)
-    cars = cars * _fitting(cars, stay, free_points)
+    cars = _with_a_point(cars, stay, free_points)
     lag = np.arange(len(slots))
     used = np.minimum(lag[None, :], stay[:, None])
     step = (groups.p_kw * groups.eta * DT_H)[:, None]
@@ -120,13 +117,19 @@ def expected_arrivals(
     return Coming(_folded(cars, late), _folded(cars, early), _folded(cars, here), cars)
 
 
-def _fitting(cars: FloatArray, stay: FloatArray, free_points: FloatArray) -> FloatArray:
-    """Share of the arrivals (G, 1) that finds a point, by the fullest slot of the horizon."""
-    lag = np.arange(cars.shape[1])
-    plugged = _folded(cars, ((lag >= 1) & (lag[None, :] <= stay[:, None])).astype(np.float64))
-    crowd = np.where(plugged > 1e-12, free_points / np.maximum(plugged, 1e-12), np.inf)
-    share: FloatArray = crowd.min(axis=1, initial=1.0)[:, None]
-    return share
+def _with_a_point(cars: FloatArray, stay: FloatArray, free_points: FloatArray) -> FloatArray:
+    """Expected cars that find a free point, (G, H); the others drive on.
+
+    A car of slot s holds its point in the slots s + 1 .. s + stay.
+    """
+    groups, slots = cars.shape
+    rows, stays = np.arange(groups), stay.astype(np.int64)
+    total = np.zeros((groups, slots + 1))
+    for at in range(slots):
+        held = total[:, at] - total[rows, np.maximum(at + 1 - stays, 0)]
+        room = np.maximum(free_points[:, min(at + 1, slots - 1)] - held, 0.0)
+        total[:, at + 1] = total[:, at] + np.minimum(cars[:, at], room)
+    return np.diff(total, axis=1)
 
 
 def _folded(cars: FloatArray, kernel: FloatArray) -> FloatArray:

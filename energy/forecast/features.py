@@ -21,6 +21,9 @@ LOOK_BACK_SLOTS = 28 * SLOTS_PER_DAY
 DAY_TYPES = tuple(DayType)
 CELLS = len(DAY_TYPES) * SLOTS_PER_DAY
 WEATHER_GAP_SLOTS_MAX = 3 * SLOTS_PER_HOUR
+SPIKE_MULTIPLE = 8.0
+"""Readings beyond this multiple of the series' P90 are not believed."""
+HIGH = 5
 NORMAL_Z: FloatArray = np.array([-1.645, -1.282, -0.674, 0.0, 0.674, 1.282, 1.645])
 """Standard normal quantiles at QUANTILES."""
 
@@ -43,17 +46,18 @@ class Weather:
 def known_history(history: History, issue_slot: int) -> History:
     """The last 28 days of a record that end with the slot before `issue_slot`.
 
-    Physically impossible values (infinite, negative power, cloud outside 0..1, air beyond -60..60
-    degrees) become NaN. Raises ForecastError where slots are not contiguous or shapes differ.
+    What cannot be becomes NaN: infinite, negative power, cloud outside 0..1, air beyond -60..60
+    degrees, power far beyond the series' own high days, a power that stood still for the last 24
+    hours. Raises ForecastError where slots are not contiguous or shapes differ.
     """
     _require_shapes(history)
     end = int(np.searchsorted(history.slot, issue_slot))
     rows = slice(max(0, end - LOOK_BACK_SLOTS), end)
     return History(
         slot=history.slot[rows],
-        load_kw=_within(history.load_kw[rows], 0.0, np.inf),
+        load_kw=_believable(history.load_kw[rows]),
         pv_kw=_within(history.pv_kw[rows], 0.0, np.inf),
-        heat_kw=_within(history.heat_kw[rows], 0.0, np.inf),
+        heat_kw=_believable(history.heat_kw[rows][:, None])[:, 0],
         temperature_c=_within(history.temperature_c[rows], -60.0, 60.0),
         cloud_frac=_within(history.cloud_frac[rows], 0.0, 1.0),
     )
@@ -147,6 +151,20 @@ def _on_slots(
     if nearest.max() > WEATHER_GAP_SLOTS_MAX * SLOT_S:
         return None
     return np.interp(slots, there, values[known])
+
+
+def _believable(values: FloatArray) -> FloatArray:
+    """Powers (T, A) without negatives, spikes and a stuck end; zeros may stand still."""
+    sound = _within(values, 0.0, np.inf)
+    usual_high = column_quantiles(sound[:: SLOTS_PER_HOUR - 1], np.inf)[HIGH]
+    ceiling = np.where(usual_high > 0, SPIKE_MULTIPLE * usual_high, np.inf)
+    with np.errstate(invalid="ignore"):
+        sound = np.where(sound <= ceiling, sound, np.nan)
+    end = sound[-SLOTS_PER_DAY:]
+    if len(end) == SLOTS_PER_DAY:
+        stuck = (end == end[0]).all(axis=0) & (end[0] > 0)
+        sound[-SLOTS_PER_DAY:, stuck] = np.nan
+    return sound
 
 
 def _within(values: FloatArray, low: float, high: float) -> FloatArray:

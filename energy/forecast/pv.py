@@ -7,7 +7,7 @@ and its band are those of the forecast. What was measured in the last hour pulls
 fades as it did in the record.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,6 +81,7 @@ def forecast_pv(
     coming_kw = clear_sky_kw(slots, classes, site, coming_c)
     capacity_kw = classes.kwp.sum(axis=1) * classes.inverter_frac
     blind = weather.cloud_frac is None
+    known = replace(known, pv_kw=_possible(known.pv_kw, classes.kwp.sum(axis=1)))
     record, k_rows = _record(known, weather, past_kw, capacity_kw.sum(), site, blind)
     tier, reason = _tier(len(record.k), blind, weather.reason)
     lead_h = _lead_h(known, slots)
@@ -114,6 +115,12 @@ def clear_sky_kw(
         classes.inverter_frac,
     )
     return per_kwp @ classes.kwp.T
+
+
+def _possible(pv_kw: FloatArray, kwp: FloatArray) -> FloatArray:
+    """Solar readings (T, A) with NaN where they exceed 1.2 kW per installed kWp."""
+    with np.errstate(invalid="ignore"):
+        return np.where(pv_kw <= 1.2 * kwp + 1e-6, pv_kw, np.nan)
 
 
 def _record(

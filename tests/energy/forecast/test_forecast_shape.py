@@ -100,11 +100,26 @@ def test_absurd_readings_are_set_aside(summer: Any) -> None:
     load = observed.history.load_kw.copy()
     load[::50, 3] = -5e6
     load[::60, 4] = np.inf
-    broken = replace(observed, history=replace(observed.history, load_kw=load))
+    load[5::40, 5] = 1e6
+    pv = observed.history.pv_kw.copy()
+    pv[7::40, 5] = 1e6
+    broken = replace(observed, history=replace(observed.history, load_kw=load, pv_kw=pv))
     clean = forecast_district(summer.basis, observed, issue)
     forecast = forecast_district(summer.basis, broken, issue)
     require_sound(forecast, summer)
-    assert forecast.load_kw[3, :, 3:5] == pytest.approx(clean.load_kw[3, :, 3:5], rel=0.05)
+    assert forecast.load_kw[3, :, 3:6] == pytest.approx(clean.load_kw[3, :, 3:6], rel=0.05)
+    assert forecast.pv_kw[3, :, 5] == pytest.approx(clean.pv_kw[3, :, 5], rel=0.05)
+
+
+def test_a_meter_that_stands_still_for_a_day_is_not_believed(summer: Any) -> None:
+    observed, issue = at_day(summer, 35.5)
+    load = observed.history.load_kw.copy()
+    end = np.flatnonzero(observed.history.slot == issue)[0]
+    load[end - 96 : end, 1] = 2 * np.nanmean(load[:, 1])
+    broken = replace(observed, history=replace(observed.history, load_kw=load))
+    clean = forecast_district(summer.basis, observed, issue)
+    forecast = forecast_district(summer.basis, broken, issue)
+    assert forecast.load_kw[3, :, 1].mean() == pytest.approx(clean.load_kw[3, :, 1].mean(), rel=0.1)
 
 
 def test_one_dead_area_takes_its_registered_mean(summer: Any) -> None:

@@ -1,6 +1,7 @@
 """On a noisy truth with an erring weather forecast both references are beaten, day after day."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,6 @@ def test_winter_heat_beats_the_references(make_world: Callable[..., Any]) -> Non
 
 
 def test_the_last_hour_pulls_the_next_and_fades(summer: Any) -> None:
-    from dataclasses import replace
-
     issue = int(summer.truth.slot[35 * 96 + 40])
     observed = summer.observed(issue)
     load = observed.history.load_kw.copy()
