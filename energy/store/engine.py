@@ -1,0 +1,274 @@
+"""Opening a store, and the two ways to it: one writer, many readers.
+
+A unit of work is a function of a connection; `Store.write` runs it in one transaction, durable
+when it returns and without a trace when it raises. It may run more than once, so it must do
+nothing but read and write rows.
+"""
+
+import contextlib
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from energy.store.errors import (
+    StoreBusyError,
+    StoreError,
+    StoreInUseError,
+    StoreVersionError,
+)
+from energy.store.schema import METADATA, SCHEMA_VERSION, meta
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 10_000
+CACHE_KIB = 65_536
+RETRIES_MAX = 5
+RETRY_FIRST_S = 0.02
+# Whole units are run again on these: serialisation failure, deadlock, and the two constraint
+# violations that a race can cause; one that repeats is no race and is raised.
+RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505", "23P01"})
+WAL_FLOORS = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+WAL_WITHDRAWN = (3, 52, 0)
+
+
+class Store:
+    """One installation's database: `write` and `read` run units of work, `close` ends it."""
+
+    def __init__(self, writer: Engine, reader: Engine, lock: "FileLock | None" = None) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._file_lock = lock
+        self._turn = threading.Lock()
+        self.url = writer.url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """True where the store is one file with one writer."""
+        return self._writer.dialect.name == "sqlite"
+
+    def write(self, unit: Callable[[Connection], T]) -> T:
+        """What the unit returns, after its transaction is committed durably.
+
+        Raises StoreBusyError where the database takes nothing at this moment; whatever the unit
+        raises comes through, and nothing is written.
+        """
+        if self.is_sqlite:
+            with self._turn, _words(self.url), self._writer.begin() as connection:
+                return unit(connection)
+        with _words(self.url):
+            return self._write_retried(unit)
+
+    def _write_retried(self, unit: Callable[[Connection], T]) -> T:
+        for attempt in range(RETRIES_MAX + 1):
+            try:
+                with self._writer.begin() as connection:
+                    return unit(connection)
+            except DBAPIError as error:
+                if attempt == RETRIES_MAX or _sqlstate(error) not in RETRIED_SQLSTATES:
+                    raise
+                # Jitter keeps two losers of one race from meeting again.
+                time.sleep(RETRY_FIRST_S * 2**attempt * (0.5 + random.random()))
+        raise AssertionError("unreachable")
+
+    def read(self, unit: Callable[[Connection], T]) -> T:
+        """What the unit returns; it sees one state of the store and cannot write."""
+        with _words(self.url), self._reader.begin() as connection:
+            return unit(connection)
+
+    def close(self) -> None:
+        """Give back connections and the file's lock."""
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._file_lock is not None:
+            self._file_lock.release()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_store(url: str) -> Store:
+    """The store at a database URL, its folder and tables made where they are missing.
+
+    Raises StoreInUseError where another process holds the file, StoreVersionError where the tables
+    are another version's, StoreError where the URL or the place cannot be used.
+    """
+    parsed = parse_url(url)
+    lock = None
+    if parsed.get_backend_name() == "sqlite":
+        path = Path(str(parsed.database))
+        _make_folder(path)
+        lock = FileLock(path)
+    try:
+        store = Store(_writer(parsed), _reader(parsed), lock)
+        store.write(_create_tables)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    return store
+
+
+def open_reader(url: str) -> Store:
+    """The store for reading only, beside a process that writes; nothing is made or locked."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).is_file():
+        raise StoreError(f"store {url}: found no file, allowed the store of an installation")
+    reader = _reader(parsed)
+    store = Store(reader, reader)
+    store.read(_require_version)
+    return store
+
+
+def parse_url(url: str) -> URL:
+    """The database URL with its driver; raises StoreError for what no store can stand on."""
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError as error:
+        raise StoreError(f"database URL {url!r}: {error}, allowed sqlite:///FILE") from error
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise StoreError(
+            f"database URL: found {backend}, allowed sqlite:///FILE or postgresql://HOST/NAME"
+        )
+    if not parsed.database or parsed.database == ":memory:":
+        raise StoreError(f"database URL {url!r}: found no file, allowed sqlite:///FILE")
+    return parsed
+
+
+def wal_is_safe(version: tuple[int, ...]) -> bool:
+    """True where this SQLite cannot corrupt a write-ahead log that two connections touch."""
+    if version == WAL_WITHDRAWN:
+        return False
+    fixed_in_line = any(version[:2] == floor[:2] and version[2] >= floor[2] for floor in WAL_FLOORS)
+    return fixed_in_line or version >= WAL_FLOORS[-1]
+
+
+class FileLock:
+    """Held from construction to `release` or the end of the process, whatever the way."""
+
+    def __init__(self, database: Path) -> None:
+        import fcntl
+
+        self._file = open(database.with_name(database.name + ".lock"), "a")  # noqa: SIM115
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise StoreInUseError(
+                f"store {database}: another process is using it; stop that one, or choose another "
+                f"file with --database-url sqlite:///FILE"
+            ) from error
+
+    def release(self) -> None:
+        """Let others open the store."""
+        self._file.close()
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"store {path}: its folder cannot be made ({error.strerror})") from error
+
+
+def _writer(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, pool_size=1, max_overflow=0)
+        _prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
+        return engine
+    return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, pool_size=4)
+
+
+def _reader(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, pool_size=8, max_overflow=16)
+        _prepare_sqlite(engine, begin="BEGIN", read_only=True)
+        return engine
+    return create_engine(
+        url,
+        isolation_level="REPEATABLE READ",
+        pool_pre_ping=True,
+        pool_size=8,
+        connect_args={"options": "-c default_transaction_read_only=on"},
+    )
+
+
+def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
+    """Own BEGIN statements, for the driver opens no transaction for a SELECT; safe settings."""
+    wal = wal_is_safe(sqlite3.sqlite_version_info)
+    if not wal and not read_only:
+        log.info(
+            "SQLite %s can corrupt a write-ahead log; a rollback journal is used instead",
+            sqlite3.sqlite_version,
+        )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(dbapi: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        dbapi.isolation_level = None
+        settings = [f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = ON"]
+        if read_only:
+            settings.append("query_only = ON")
+        else:
+            settings += [
+                f"journal_mode = {'WAL' if wal else 'PERSIST'}",
+                "synchronous = FULL",
+                # Spilling a large transaction would shut readers out long before its commit.
+                f"cache_size = -{CACHE_KIB}",
+                "cache_spill = OFF",
+            ]
+        for setting in settings:
+            dbapi.execute(f"PRAGMA {setting}").close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def _create_tables(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Two processes that start at once would both find nothing and both create.
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305001)")
+    if not connection.dialect.has_table(connection, "meta"):
+        METADATA.create_all(connection)
+        row = {"key": "schema_version", "value": str(SCHEMA_VERSION)}
+        connection.execute(meta.insert().values(row))
+    _require_version(connection)
+
+
+def _require_version(connection: Connection) -> None:
+    query = select(meta.c.value).where(meta.c.key == "schema_version")
+    found = connection.scalar(query) if connection.dialect.has_table(connection, "meta") else None
+    if found != str(SCHEMA_VERSION):
+        raise StoreVersionError(
+            f"store {connection.engine.url.render_as_string()}: schema version {found}, allowed "
+            f"{SCHEMA_VERSION}; use the program that made it, or choose another database"
+        )
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+@contextlib.contextmanager
+def _words(url: str) -> Iterator[None]:
+    """The database's own trouble in the store's words; mistakes of the program pass unchanged."""
+    try:
+        yield
+    except OperationalError as error:
+        raise StoreBusyError(f"store {url}: {error.orig}") from error

@@ -1,0 +1,28 @@
+"""What the store refuses, each with one sentence: what, which, found, allowed.
+
+StoreError            the root; the store cannot do what was asked
+├─ StoreInUseError    another process writes to the same file
+├─ StoreVersionError  the tables are of another version of the program
+├─ StoreBusyError     the database is locked, full or unreachable at this moment; try again later
+└─ FenceError         a slot was claimed by somebody else meanwhile: what was computed is void
+"""
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the sentence says why."""
+
+
+class StoreInUseError(StoreError):
+    """Another process writes to the same file."""
+
+
+class StoreVersionError(StoreError):
+    """The tables were made by another version of the program."""
+
+
+class StoreBusyError(StoreError):
+    """The database does not answer or takes nothing at this moment; the same may succeed later."""
+
+
+class FenceError(StoreError):
+    """Somebody else holds the slot now; whoever gets this must write nothing more."""

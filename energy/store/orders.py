@@ -1,0 +1,165 @@
+"""Orders from the moment they are accepted: the sealed book of a slot, fills, how each one ended.
+
+What was signed never changes; only the status does, and each order leaves the book exactly once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from energy.store.schema import clearing, fill, market_order
+
+OPEN_STATUSES = ("ACCEPTED", "LOCKED")
+
+
+class BookRow(NamedTuple):
+    """A locked order as the clearing needs it; `tag` is its leaf hash."""
+
+    id: bytes
+    tag: bytes
+    account: bytes
+    zone: int
+    side: int
+    e_wh: int
+    price_mkrw_per_kwh: int
+
+
+class FillRow(NamedTuple):
+    """What an order got: `e_wh` at the clearing price."""
+
+    order_id: bytes
+    e_wh: int
+    price_mkrw_per_kwh: int
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """An accepted order with everything that was signed, and what became of it."""
+
+    id: bytes
+    account: bytes
+    zone: int
+    slot: int
+    side: int
+    e_wh: int
+    price_mkrw_per_kwh: int
+    label: int
+    premium_mkrw_per_kwh: int
+    expires: int
+    replaces: bytes
+    rules_version: int
+    nonce: int
+    signer: bytes
+    signature: bytes
+    salt: bytes
+    tag: bytes
+    received_utc: int
+    sealed_by: int
+    receipt_signature: bytes
+    status: str
+
+
+def lock_book(connection: Connection, slot: int, gate_s: int) -> list[BookRow]:
+    """Seal the participants' book of a slot and give its rows in order of their ids.
+
+    Orders that expired before the gate leave it now. Locking again gives the same book.
+    """
+    live = select(market_order.c.id, market_order.c.expires).where(
+        market_order.c.slot == slot, market_order.c.status == "ACCEPTED"
+    )
+    gone = [row.id for row in connection.execute(live) if row.expires < gate_s]
+    set_status(connection, gone, "EXPIRED")
+    rest = (market_order.c.slot == slot) & (market_order.c.status == "ACCEPTED")
+    connection.execute(market_order.update().where(rest).values(status="LOCKED"))
+    return load_book(connection, slot)
+
+
+def load_book(connection: Connection, slot: int) -> list[BookRow]:
+    """The sealed book of a slot whatever became of its orders, in order of their ids."""
+    columns = [market_order.c[name] for name in BookRow._fields]
+    sealed = ("LOCKED", "FILLED", "PARTIAL", "NOT_CLEARED", "VOID")
+    query = select(*columns).where(market_order.c.slot == slot, market_order.c.status.in_(sealed))
+    return [BookRow(*row) for row in connection.execute(query.order_by(market_order.c.id))]
+
+
+def save_clearing(
+    connection: Connection, slot: int, round_: int, document: Mapping[str, Any]
+) -> None:
+    """Keep the clearing of a slot as the document that is handed out."""
+    connection.execute(clearing.insert().values(slot=slot, round=round_, document=dict(document)))
+
+
+def load_clearing(connection: Connection, slot: int) -> dict[str, Any] | None:
+    """The clearing of a slot's last round, or None."""
+    query = select(clearing.c.document).where(clearing.c.slot == slot)
+    found: dict[str, Any] | None = connection.scalar(
+        query.order_by(clearing.c.round.desc()).limit(1)
+    )
+    return found
+
+
+def save_fills(connection: Connection, slot: int, fills: Sequence[FillRow]) -> None:
+    """Keep what each order got (only fills above zero) and end every locked order of the slot."""
+    rows = [{"slot": slot, **f._asdict()} for f in fills if f.e_wh > 0]
+    if rows:
+        connection.execute(fill.insert(), rows)
+    got = {f.order_id: f.e_wh for f in fills}
+    ended: dict[str, list[bytes]] = {"FILLED": [], "PARTIAL": [], "NOT_CLEARED": []}
+    for row in load_book(connection, slot):
+        filled = got.get(row.id, 0)
+        whole = "FILLED" if filled == row.e_wh else "PARTIAL"
+        ended[whole if filled else "NOT_CLEARED"].append(row.id)
+    for status, ids in ended.items():
+        set_status(connection, ids, status)
+
+
+def void_book(connection: Connection, slot: int) -> None:
+    """End every locked order of a slot that failed; it runs on tariff."""
+    locked = (market_order.c.slot == slot) & (market_order.c.status == "LOCKED")
+    connection.execute(market_order.update().where(locked).values(status="VOID"))
+
+
+def load_fills(connection: Connection, slot: int) -> list[FillRow]:
+    """What the orders of a slot got, in order of their ids."""
+    columns = [fill.c[name] for name in FillRow._fields]
+    query = select(*columns).where(fill.c.slot == slot).order_by(fill.c.order_id)
+    return [FillRow(*row) for row in connection.execute(query)]
+
+
+def set_status(connection: Connection, ids: Iterable[bytes], status: str) -> None:
+    """Let these orders have the status."""
+    rows = [{"key": id_} for id_ in ids]
+    if rows:
+        named = market_order.update().where(market_order.c.id == bindparam("key"))
+        connection.execute(named.values(status=status), rows)
+
+
+def find_order(connection: Connection, id_: bytes) -> OrderRow | None:
+    """An order by its id, or None."""
+    row = connection.execute(select(market_order).where(market_order.c.id == id_)).first()
+    return None if row is None else OrderRow(**row._mapping)
+
+
+def fill_of(connection: Connection, id_: bytes) -> FillRow | None:
+    """What an order got, or None where it got nothing (yet)."""
+    columns = [fill.c[name] for name in FillRow._fields]
+    row = connection.execute(select(*columns).where(fill.c.order_id == id_)).first()
+    return None if row is None else FillRow(*row)
+
+
+def orders_to_seal(connection: Connection, *, after: int, tick: int) -> list[OrderRow]:
+    """Orders whose receipts promise a tick above `after` up to `tick`, in order of their ids.
+
+    The claim of a slot closes the set of its tick: later orders promise the next one.
+    """
+    promised = (market_order.c.sealed_by > after) & (market_order.c.sealed_by <= tick)
+    rows = connection.execute(select(market_order).where(promised).order_by(market_order.c.id))
+    return [OrderRow(**row._mapping) for row in rows]
+
+
+def count_orders(connection: Connection, slot: int) -> int:
+    """How many orders were accepted for a slot."""
+    query = select(func.count()).select_from(market_order).where(market_order.c.slot == slot)
+    return int(connection.scalar(query) or 0)

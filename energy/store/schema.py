@@ -1,0 +1,279 @@
+"""The tables of an installation, for SQLite and PostgreSQL alike.
+
+Times ending in `_utc` are whole seconds since 1970 UTC of the district's clock; a slot is named by
+its start. The tables of the ledger stand in `books.py`, on the same METADATA.
+"""
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
+
+from energy.store.types import Json, UInt64, fixed_bytes
+
+SCHEMA_VERSION = 1
+
+METADATA = MetaData()
+
+meta = Table(
+    "meta",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# One row per quarter hour: the claim, how it came out, and which of its two units are written.
+slot = Table(
+    "slot",
+    METADATA,
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text),
+    Column("tier", Text),
+    Column("reason", Text),
+    Column("gap_frac", Float),
+    Column("rounds", Integer),
+    Column("owner", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False, unique=True),
+    Column("claimed_utc", BigInteger, nullable=False),
+    Column("published_utc", BigInteger),
+    Column("sealed_utc", BigInteger),  # the tick that the slot names is under its checkpoint
+    Column("settled_utc", BigInteger),  # the slot's own readings are settled, at a later tick
+    Column("seconds", Json),
+    CheckConstraint("start % 900 = 0", name="slot_on_the_quarter_hour"),
+    CheckConstraint("state IN ('running', 'published', 'settled')", name="slot_state"),
+    CheckConstraint("outcome IN ('ok', 'fallback', 'missed')", name="slot_outcome"),
+    CheckConstraint("tier IN ('T0', 'T1', 'T2', 'T3', 'T4')", name="slot_tier"),
+    CheckConstraint(
+        "state = 'running' OR (outcome IS NOT NULL AND published_utc IS NOT NULL)",
+        name="slot_final_row",
+    ),
+    CheckConstraint("state <> 'settled' OR settled_utc IS NOT NULL", name="slot_settled"),
+)
+
+# Grows on every claim and never goes back.
+fence_counter = Table(
+    "fence_counter",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="fence_counter_one_row"),
+)
+
+setpoint = Table(
+    "setpoint",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_utc", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+measured = Table(
+    "measured",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("summary", Json, nullable=False),
+)
+
+plant_state = Table(
+    "plant_state",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Documents that the cycle has ready and the doors hand out.
+view = Table(
+    "view",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", Json, nullable=False),
+)
+
+market_order = Table(
+    "market_order",
+    METADATA,
+    Column("id", fixed_bytes(32), primary_key=True),
+    Column("account", fixed_bytes(32), nullable=False),
+    Column("zone", BigInteger, nullable=False),
+    Column("slot", BigInteger, nullable=False),
+    Column("side", Integer, nullable=False),
+    Column("e_wh", BigInteger, nullable=False),
+    Column("price_mkrw_per_kwh", BigInteger, nullable=False),
+    Column("label", Integer, nullable=False),
+    Column("premium_mkrw_per_kwh", BigInteger, nullable=False),
+    Column("expires", UInt64, nullable=False),
+    Column("replaces", fixed_bytes(32), nullable=False),
+    Column("rules_version", BigInteger, nullable=False),
+    Column("nonce", UInt64, nullable=False),
+    Column("signer", fixed_bytes(20), nullable=False),
+    Column("signature", fixed_bytes(65), nullable=False),
+    Column("salt", fixed_bytes(32), nullable=False),
+    Column("tag", fixed_bytes(32), nullable=False, unique=True),
+    Column("received_utc", BigInteger, nullable=False),
+    Column("sealed_by", BigInteger, nullable=False),  # tick that the receipt promises
+    Column("receipt_signature", fixed_bytes(65), nullable=False),
+    Column("status", Text, nullable=False),
+    UniqueConstraint("account", "nonce", name="market_order_account_nonce"),
+    CheckConstraint("side IN (1, 2)", name="market_order_side"),
+    CheckConstraint("e_wh BETWEEN 1 AND 100000000", name="market_order_e_wh"),
+    CheckConstraint("slot % 900 = 0", name="market_order_slot"),
+    CheckConstraint(
+        "status IN ('ACCEPTED', 'CANCELLED', 'REPLACED', 'EXPIRED', 'LOCKED', 'FILLED', 'PARTIAL',"
+        " 'NOT_CLEARED', 'VOID')",
+        name="market_order_status",
+    ),
+    Index("market_order_slot_status", "slot", "status"),
+    Index("market_order_account_slot", "account", "slot"),
+    Index("market_order_sealed_by", "sealed_by"),
+)
+SIGNED_COLUMNS = tuple(c.name for c in market_order.columns if c.name != "status")
+
+# A second message under a used nonce: both signed messages are kept, for they prove a wrong.
+order_conflict = Table(
+    "order_conflict",
+    METADATA,
+    Column("id", fixed_bytes(32), primary_key=True),
+    Column("account", fixed_bytes(32), nullable=False),
+    Column("nonce", UInt64, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("received_utc", BigInteger, nullable=False),
+)
+
+fill = Table(
+    "fill",
+    METADATA,
+    Column("order_id", ForeignKey("market_order.id"), primary_key=True),
+    Column("slot", BigInteger, nullable=False),
+    Column("e_wh", BigInteger, nullable=False),
+    Column("price_mkrw_per_kwh", BigInteger, nullable=False),
+    CheckConstraint("e_wh >= 1", name="fill_e_wh"),
+    Index("fill_slot", "slot"),
+)
+
+clearing = Table(
+    "clearing",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("document", Json, nullable=False),
+)
+
+# Readings of a slot as one batch of columns, in the order of the district's meters and assets.
+reading = Table(
+    "reading",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# A reading that came after its batch, or corrects one: `revision` counts per meter and slot.
+late_reading = Table(
+    "late_reading",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("meter", Integer, primary_key=True, autoincrement=False),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("tick", BigInteger, nullable=False),
+    Column("import_wh", BigInteger, nullable=False),
+    Column("export_wh", BigInteger, nullable=False),
+    Column("import_register_wh", BigInteger, nullable=False),
+    Column("export_register_wh", BigInteger, nullable=False),
+    Column("quality", Integer, nullable=False),
+    Index("late_reading_tick", "tick"),
+)
+
+# Wh that each meter has drawn at tariff in its month, before the slot: one batch a slot.
+meter_month = Table(
+    "meter_month",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+alarm = Table(
+    "alarm",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("cause", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("todo", Text, nullable=False),
+    Column("since_utc", BigInteger, nullable=False),
+    Column("until_utc", BigInteger),  # planned end
+    Column("ended_utc", BigInteger),
+    Column("acknowledged_utc", BigInteger),
+    Column("count", Integer, nullable=False),
+    CheckConstraint("severity IN ('alarm', 'warning')", name="alarm_severity"),
+    Index("alarm_open", "ended_utc", "cause"),
+    sqlite_autoincrement=True,
+)
+
+# What changed, for those who listen: numbers grow for ever and are never used twice.
+event_row = Table(
+    "event",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("slot", BigInteger),
+    Column("body", Json, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+def _listen(target: Table | MetaData, moment: str, statement: str, dialect: str) -> None:
+    command = DDL(statement)  # type: ignore[no-untyped-call]
+    event.listen(target, moment, command.execute_if(dialect=dialect))
+
+
+def append_only(table: Table, columns: tuple[str, ...] = ()) -> None:
+    """Let the database itself refuse DELETE on the table, and UPDATE of it or of the columns.
+
+    Takes effect where the table is created; a correction is then a new row.
+    """
+    name, of = table.name, f" OF {', '.join(columns)}" if columns else ""
+    sentence = f"{name} is append-only"
+    for verb, scope in (("UPDATE", of), ("DELETE", "")):
+        trigger = f"{name}_no_{verb.lower()}"
+        sqlite = (
+            f"CREATE TRIGGER {trigger} BEFORE {verb}{scope} ON {name}"
+            f" BEGIN SELECT RAISE(ABORT, '{sentence}'); END"
+        )
+        postgresql = (
+            f"CREATE TRIGGER {trigger} BEFORE {verb}{scope} ON {name}"
+            f" FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        _listen(table, "after_create", sqlite, "sqlite")
+        _listen(table, "after_create", postgresql, "postgresql")
+
+
+_listen(
+    METADATA,
+    "before_create",
+    "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME; END $$",
+    "postgresql",
+)
+
+append_only(market_order, SIGNED_COLUMNS)
+append_only(order_conflict)
+append_only(fill)
+append_only(clearing)
+append_only(reading)
+append_only(late_reading)
