@@ -1,0 +1,32 @@
+"""Simulated prosumers with keys of their own, who see what anybody can see and sign what they want.
+
+A pure, seeded function of public information: `build_orders`, then `sign_orders`. The program that
+posts them over HTTP is `energy.crowd.program`; it is not imported here, so that a simulation does
+not carry an HTTP client.
+"""
+
+from energy.crowd.bidding import build_orders
+from energy.crowd.members import (
+    Crowd,
+    CrowdError,
+    KeyRegistration,
+    build_crowd,
+    demo_key,
+    register_messages,
+    sign_orders,
+)
+from energy.crowd.public import PublicPrices, TariffBlock, parse_public
+
+__all__ = [
+    "Crowd",
+    "CrowdError",
+    "KeyRegistration",
+    "PublicPrices",
+    "TariffBlock",
+    "build_crowd",
+    "build_orders",
+    "demo_key",
+    "parse_public",
+    "register_messages",
+    "sign_orders",
+]
