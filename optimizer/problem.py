@@ -1,0 +1,201 @@
+"""What a planner is asked: assets, limits and prices of the coming slots, as frozen plain data.
+
+H slots of a quarter hour, A areas, B batteries, G fleets (car charger groups), F groups of units.
+Arrays over slots and something else run time first, (H, A), except the fleets' (G, H). Power in
+kW as the mean of a slot, energy in kWh, prices in won per kWh; nothing is negative unless said.
+`area` is a position among `area_ids`; -1 stands outside all areas, at the connection.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+DT_H = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Batteries:
+    """Batteries; every array (B,).
+
+    e_kwh_min holds the reserve: a battery that starts below it need not jump, it may only climb.
+    eta_charge: energy stored per energy drawn; eta_discharge: energy given per energy taken out.
+    wear_krw_per_kwh counts per kWh discharged; end_value_krw_per_kwh per kWh left at the end.
+    """
+
+    id: tuple[str, ...]
+    area: IntArray
+    e_kwh_min: FloatArray
+    e_kwh_max: FloatArray
+    e_start_kwh: FloatArray
+    p_charge_kw_max: FloatArray
+    p_discharge_kw_max: FloatArray
+    eta_charge: FloatArray
+    eta_discharge: FloatArray
+    wear_krw_per_kwh: FloatArray
+    end_value_krw_per_kwh: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Fleets:
+    """Cars at charging points as energy envelopes, one row per charger group.
+
+    e_min_kwh, e_max_kwh (G, H): bounds of the energy gone INTO the cars' batteries since the start
+    of the first slot, cumulative at the END of each slot, discharge counted off; e_min_kwh may be
+    negative. p_charge_kw_max, p_discharge_kw_max (G, H) at the meter. Into the batteries go
+    `eta * charge - discharge / eta`.
+    """
+
+    id: tuple[str, ...]
+    area: IntArray
+    e_min_kwh: FloatArray
+    e_max_kwh: FloatArray
+    p_charge_kw_max: FloatArray
+    p_discharge_kw_max: FloatArray
+    eta: float
+    wear_krw_per_kwh: float
+    end_value_krw_per_kwh: float
+
+
+@dataclass(frozen=True, eq=False)
+class UnitGroup:
+    """Identical units that make power and heat from fuel; running ones share the load equally.
+
+    available (H,) units able to run. `fuel` and `heat`: breakpoints (kW electric, kW fuel or heat)
+    of ONE unit from p_kw_min to p_kw_max, rising and convex. fuel_krw_per_kwh holds carbon too.
+    on_now units ran in the slot before the first, giving p_now_kw together; recent_starts[k],
+    recent_stops[k]: units started or stopped k + 1 slots before the first (for minimum times).
+    fuel_kwh_start = inf: piped fuel; else a store that fuel_inflow_kw (H,) feeds and that may be
+    vented. `count` units exist; 0 means as many as are ever available or on.
+    """
+
+    id: str
+    area: int
+    available: IntArray
+    p_kw_min: float
+    p_kw_max: float
+    fuel: tuple[tuple[float, float], ...]
+    heat: tuple[tuple[float, float], ...]
+    ramp_kw_per_slot: float
+    min_up_slots: int
+    min_down_slots: int
+    start_cost_krw: float
+    wear_krw_per_h: float
+    fuel_krw_per_kwh: float
+    on_now: int
+    p_now_kw: float
+    recent_starts: tuple[int, ...]
+    recent_stops: tuple[int, ...]
+    fuel_kwh_start: float
+    fuel_kwh_max: float
+    fuel_inflow_kw: FloatArray
+    count: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of units in the group."""
+        return self.count or max(int(self.available.max(initial=0)), self.on_now)
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """The heat network: demand, one store, boiler and heat pump; surplus heat may be dumped.
+
+    demand_kw, cop (H,): heat out per power in. loss_frac_per_slot of what stands in the store is
+    lost in a slot. boiler_kw_max is heat; fuel_krw_per_kwh counts the boiler's fuel. The heat pump
+    draws at most heat_pump_kw_max of power in area heat_pump_area.
+    """
+
+    demand_kw: FloatArray
+    e_start_kwh: float
+    e_kwh_max: float
+    p_store_kw_max: float
+    loss_frac_per_slot: float
+    boiler_kw_max: float
+    boiler_eta: float
+    fuel_krw_per_kwh: float
+    heat_pump_kw_max: float
+    heat_pump_area: int
+    cop: FloatArray
+    end_value_krw_per_kwh: float
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """The connection to the utility; arrays (H,). Both limits are 0 in an island.
+
+    Prices may be negative. The demand charge is owed once on the highest import of the slots where
+    peak_counts, as far as it is beyond p_peak_incurred_kw.
+    """
+
+    p_import_kw_max: FloatArray
+    p_export_kw_max: FloatArray
+    price_buy_krw_per_kwh: FloatArray
+    price_sell_krw_per_kwh: FloatArray
+    demand_charge_krw_per_kw: float
+    p_peak_incurred_kw: float
+    peak_counts: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A limit of the wires in one slot: sum of coefficient (A,) times the areas' net draw <= limit.
+
+    Coefficients and limit_kw may be negative. What cannot be kept is paid at the price of last
+    resort and reported.
+    """
+
+    id: str
+    slot_index: int
+    coefficient: FloatArray
+    limit_kw: float
+
+
+@dataclass(frozen=True, eq=False)
+class PlanProblem:
+    """All that a plan depends on. `first_slot` is a label: consecutive slots are 900 apart.
+
+    load_kw (H, A) is the buildings' draw, pv_kw (H, A) the solar power there is, loss_kw (H,) what
+    the wires lose. Shedding is shared by the areas in proportion to their load.
+    """
+
+    first_slot: int
+    area_ids: tuple[str, ...]
+    load_kw: FloatArray
+    pv_kw: FloatArray
+    loss_kw: FloatArray
+    batteries: Batteries
+    fleets: Fleets
+    units: tuple[UnitGroup, ...]
+    heat: Heat | None
+    connection: Connection
+    shed_krw_per_kwh: float
+    curtail_krw_per_kwh: float
+    cuts: tuple[Cut, ...] = ()
+    last_resort_krw_per_kwh: float = 20_000.0
+
+    @property
+    def slots(self) -> int:
+        """Number of slots in the horizon."""
+        return len(self.load_kw)
+
+    @property
+    def areas(self) -> int:
+        """Number of areas."""
+        return len(self.area_ids)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: `where` names asset, field and slot, `text` found and allowed."""
+
+    law: str
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
