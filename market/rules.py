@@ -1,0 +1,86 @@
+"""The market's rules: price band and tick, orders per account, the operator's spread and steps.
+
+Rules are versioned and named by every order and clearing; their content is the SHA-256 that the
+ledger's `Rules` entry carries.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from market.errors import MarketError
+
+PRICE_BOUND_MKRW_PER_KWH = 1_000_000
+SLOT_S = 900
+WH_PER_SLOT_OF_KW = 250
+
+
+@dataclass(frozen=True)
+class MarketRules:
+    """What an order must keep to and what the SPC does in the book; prices in milli-won per kWh.
+
+    `tick` binds orders only, the engine takes any integer; `maker_spread` stands on both sides of
+    the plan's marginal value, and `maker_steps` is how finely the SPC's own flexibility is cut.
+    """
+
+    version: int = 1
+    floor_mkrw_per_kwh: int = 0
+    cap_mkrw_per_kwh: int = PRICE_BOUND_MKRW_PER_KWH
+    tick_mkrw_per_kwh: int = 100
+    orders_max: int = 20
+    maker_spread_mkrw_per_kwh: int = 1_000
+    maker_steps: int = 4
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            low, high = _BOUNDS[field.name]
+            found = getattr(self, field.name)
+            if type(found) is not int or not low <= found <= high:
+                raise MarketError(
+                    f"rules: {field.name} is {found!r}, allowed a whole number {low}..{high}"
+                )
+        if self.floor_mkrw_per_kwh > self.cap_mkrw_per_kwh:
+            raise MarketError(
+                f"rules: floor_mkrw_per_kwh {self.floor_mkrw_per_kwh} is above "
+                f"cap_mkrw_per_kwh {self.cap_mkrw_per_kwh}, allowed floor at most cap"
+            )
+
+    @property
+    def content(self) -> bytes:
+        """SHA-256 of the rules as canonical JSON, 32 bytes."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).digest()
+
+
+_BOUNDS = {
+    "version": (1, 2**32 - 1),
+    "floor_mkrw_per_kwh": (-PRICE_BOUND_MKRW_PER_KWH, PRICE_BOUND_MKRW_PER_KWH),
+    "cap_mkrw_per_kwh": (-PRICE_BOUND_MKRW_PER_KWH, PRICE_BOUND_MKRW_PER_KWH),
+    "tick_mkrw_per_kwh": (1, PRICE_BOUND_MKRW_PER_KWH),
+    "orders_max": (1, 1_000),
+    # At a spread of zero the SPC could trade with itself at one price.
+    "maker_spread_mkrw_per_kwh": (1, PRICE_BOUND_MKRW_PER_KWH),
+    "maker_steps": (1, 100),
+}
+
+
+def build_rules(found: Mapping[str, object]) -> MarketRules:
+    """The rules of a file's keys; raises MarketError in one sentence.
+
+    Keys are the fields of MarketRules, all with defaults, and `allow_negative = true`, which moves
+    the floor to its lowest value.
+    """
+    values = dict(found)
+    allow_negative = values.pop("allow_negative", False)
+    if type(allow_negative) is not bool:
+        raise MarketError(f"rules: allow_negative is {allow_negative!r}, allowed true or false")
+    if allow_negative and "floor_mkrw_per_kwh" in values:
+        raise MarketError("rules: allow_negative and floor_mkrw_per_kwh both given, allowed one")
+    if allow_negative:
+        values["floor_mkrw_per_kwh"] = -PRICE_BOUND_MKRW_PER_KWH
+    unknown = sorted(values.keys() - _BOUNDS.keys())
+    if unknown:
+        known = ", ".join([*_BOUNDS, "allow_negative"])
+        raise MarketError(f"rules: unknown key {unknown[0]!r}, allowed: {known}")
+    return MarketRules(**values)  # type: ignore[arg-type]
