@@ -35,7 +35,9 @@ def create_dashboard_router() -> APIRouter:
     @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
     def favicon(request: Request) -> Response:
         """The icon for readers that ask for it by its old name."""
-        return answer(request, tree.files["icon.svg"], {**headers.SAFETY, "Cache-Control": "no-cache"})
+        return answer(
+            request, tree.files["icon.svg"], {**headers.SAFETY, "Cache-Control": "no-cache"}
+        )
 
     return router
 

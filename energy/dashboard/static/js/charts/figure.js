@@ -65,10 +65,10 @@ export function chartFigure({ id, words, format, state, heights }) {
     const i = index();
     const quality = model.quality?.[i] ?? (i < model.nowIndex ? "measured" : "plan");
     const slot = format.slot(msOf(i), model.stepMs);
-    for (const chart of charts) chart.moveCursor(i);
+    for (const chart of charts) chart.moveCursor(state.get("cursor") === null ? null : i);
     range.max = model.count - 1;
     range.value = i;
-    const read = model.columns.filter((column) => format.known(column.values[i])).map((column) => [column.label, column.show(column.values[i])]);
+    const read = model.columns.filter((column) => format.known(column.values[i]) && !(column.quiet && column.values[i] === 0)).map((column) => [column.label, column.show(column.values[i])]);
     range.setAttribute("aria-valuetext", `${slot}, ${words(`quality.${quality}`)}. ${read.map(([name, text]) => `${name} ${text}`).join(", ")}`);
     nowButton.hidden = state.get("cursor") === null;
     output.replaceChildren(

@@ -6,6 +6,9 @@ import { stepBand, stepLine } from "./steps.js";
 import { timeTicks } from "./time.js";
 
 export const MARGIN = { left: 42, right: 10, top: 20, bottom: 22 };
+// Under this width a planned slot is drawn as part of its hour.
+const PLAN_PX_MIN = 3;
+const HOUR_SLOTS = 4;
 let drawn = 0;
 
 export function timeChart(model, { width, height, format, words, label }) {
@@ -23,7 +26,7 @@ export function timeChart(model, { width, height, format, words, label }) {
   const units = (value) => y(value / divide);
   for (const side of [up, down]) {
     const toY = side === up ? units : (value) => units(-value);
-    const stacks = stackPaths(side, { x, y: toY, nowIndex, count, quality: model.quality });
+    const stacks = stackPaths(side, { x, y: toY, nowIndex, count, quality: model.quality, every: x(1) - x(0) < PLAN_PX_MIN ? HOUR_SLOTS : 1 });
     for (const stack of stacks) {
       for (const kind of ["measured", "plan"]) {
         if (stack.paths[kind]) svg.append(s("path", { class: `fill-${stack.name} ${kind}`, d: stack.paths[kind] }));
@@ -40,7 +43,7 @@ export function timeChart(model, { width, height, format, words, label }) {
   }
   drawLevels(svg, { levels: model.levels ?? [], axis, divide, plot, y });
   if (up.length && down.length) svg.append(s("path", { class: "zero", d: `M${plot.left} ${y(0)}H${plot.right}` }));
-  drawNow(svg, { x, plot, nowIndex, count, words });
+  if (model.showNow !== false) drawNow(svg, { x, plot, nowIndex, count, words });
   const cursor = s("rect", { class: "cursor", y: plot.top, height: plot.bottom - plot.top, width: Math.max(2, x(1) - x(0)), x: -99 });
   svg.append(cursor);
   return {
@@ -60,8 +63,9 @@ function verticalAxis(model, divide, height) {
   const top = Math.max(data, fixed, ...near);
   const ticks = niceTicks(Math.max(top, below), down.length ? 3 : height < 150 ? 3 : 4);
   const step = ticks[1] - ticks[0];
-  const upTo = fixed && fixed >= data ? fixed : Math.max(step, Math.ceil(top / step - 1e-9) * step);
-  const downTo = down.length ? Math.max(step, Math.ceil(below / step - 1e-9) * step) : 0;
+  const room = (value) => Math.max(step, value * 1.04);
+  const upTo = fixed && fixed >= data ? fixed : room(top);
+  const downTo = down.length ? room(below) : 0;
   return { low: -downTo, high: upTo, step, ticks };
 }
 
@@ -104,9 +108,10 @@ function drawLevels(svg, { levels, axis, divide, plot, y }) {
     const inside = value <= axis.high;
     const at = inside ? y(value) : plot.top;
     if (inside) svg.append(s("path", { class: `level ${level.name}`, d: `M${plot.left} ${at}H${plot.right}` }));
-    const row = inside ? at - 5 : plot.top - 9 + 14 * above;
+    // Under its line where there is no room above it, for there stand the levels beyond the chart.
+    const row = inside ? (at - 5 < plot.top + 8 ? at + 14 : at - 5) : 11 + 14 * above;
     if (!inside) above += 1;
-    svg.append(s("text", { class: "tick level-label", x: plot.right, y: Math.max(11, row), "text-anchor": "end" }, inside ? level.label : level.labelAbove));
+    svg.append(s("text", { class: "tick level-label", x: plot.right, y: row, "text-anchor": "end" }, inside ? level.label : level.labelAbove));
   }
 }
 
@@ -115,5 +120,5 @@ function drawNow(svg, { x, plot, nowIndex, count, words }) {
   const at = Math.round(x(nowIndex)) + 0.5;
   const right = at < plot.right - 40;
   svg.append(s("path", { class: "now", d: `M${at} ${plot.top - 8}V${plot.bottom}` }));
-  svg.append(s("text", { class: "tick", x: right ? at + 4 : at - 4, y: plot.top - 8 + 9, "text-anchor": right ? "start" : "end" }, words("chart.now")));
+  svg.append(s("text", { class: "tick", x: right ? at + 4 : at - 4, y: plot.top - 3, "text-anchor": right ? "start" : "end" }, words("chart.now")));
 }

@@ -2,14 +2,16 @@
 import { h, setText } from "../../dom.js";
 
 // `pick(snapshot)` gives the card's data or null; `make(body)` builds once and returns an update.
-export function block({ ctx, id, title, span, pick, empty, make }) {
+export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
   const { words, format } = ctx;
   const heading = title ? h("h2", { id: `${id}-title` }, words(title)) : null;
+  // Cards whose heading is a finding have none to state until there are figures.
+  const plain = plainTitle ? h("h2", null, words(plainTitle)) : null;
   const age = h("p", { class: "age", hidden: true });
   const note = h("p", { class: "note" });
   const bars = h("div", { class: "loading", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
   const body = h("div", { class: "body", hidden: true });
-  const section = h("section", { class: `block span-${span}`, id, "aria-busy": "true", "aria-labelledby": `${id}-title` }, heading, age, note, bars, body);
+  const section = h("section", { class: `block span-${span}`, id, "aria-busy": "true", "aria-labelledby": `${id}-title` }, [heading, plain, age].filter(Boolean), note, bars, body);
   if (!title) section.removeAttribute("aria-labelledby");
   const apply = make(body);
 
@@ -18,6 +20,7 @@ export function block({ ctx, id, title, span, pick, empty, make }) {
     section.removeAttribute("aria-busy");
     bars.hidden = true;
     body.hidden = name !== "ready" && name !== "stale";
+    if (plain) plain.hidden = !body.hidden;
     note.hidden = !sentence;
     setText(note, sentence ?? "");
   }

@@ -17,8 +17,8 @@ export function buildHeader({ words, state }) {
       const name = inLanguage(snapshot.district.name, words.language);
       const slotMs = Date.parse(snapshot.clock.slot_utc);
       setText(place, name);
-      when.replaceChildren(h("time", { datetime: snapshot.clock.slot_utc, title: format.utc(slotMs) }, format.dateTime(slotMs)),
-        " ", h("span", { class: "muted" }, words("header.slot", { slot: format.slot(slotMs) })), zoneNote(words, format));
+      when.replaceChildren(...[h("time", { datetime: snapshot.clock.slot_utc, title: format.utc(slotMs) }, format.dateTime(slotMs)),
+        " ", h("span", { class: "muted" }, words("header.slot", { slot: format.slot(slotMs) })), zoneNote(words, format)].filter(Boolean));
       badges.replaceChildren(...[tierBadge(snapshot.cycle, words, format), ...alarmBadges(snapshot.alarms ?? [], words),
         ageBadge(snapshot, state, words, format), liveBadge(state.get("live"), words), demoBadge(snapshot.clock, words, format)].filter(Boolean));
       const open = (snapshot.alarms ?? []).length;

@@ -10,7 +10,7 @@ export function marketModel(market, snapshot, { words, format }) {
   const volumes = padded(data.volume_kwh, count);
   const traded = format.known(market.price_krw_per_kwh);
   return {
-    startMs: startOf(data), stepMs: stepOf(data), count, nowIndex: count, scale: 1,
+    startMs: startOf(data), stepMs: stepOf(data), count, nowIndex: count, showNow: false, scale: 1,
     panels: [
       { unit: words.language === "ko" ? "원/kWh" : "₩/kWh", about: words("market.about_price"), lines: [{ name: "market", values: prices, kind: "measured" }] },
       { unit: "kWh", about: words("market.about_volume"), up: [{ key: "volume", name: "market", values: volumes }] },

@@ -6,6 +6,7 @@ import { makeAlarms } from "./alarms.js";
 import { buildAnswer, buildBanner } from "./answer.js";
 import { block, definitions } from "./block.js";
 import { makeFigures } from "./figures.js";
+import { tierRows } from "./forecast_tiers.js";
 import { makeFlows } from "./flows.js";
 import { buildHeader } from "./header.js";
 import { marketFacts, marketModel, zoneTable } from "./market.js";
@@ -65,12 +66,12 @@ function makeView({ state, words, format }) {
   const flowsHeading = h("h2", { id: "flows-title" });
   const starting = () => words("empty.starting");
   const blocks = [
-    block({ ctx, id: "flows", span: 7, pick: (all) => all.balance, empty: starting, make: (body) => { body.append(flowsHeading); return makeFlows(ctx, flowsHeading)(body); } }),
+    block({ ctx, id: "flows", span: 7, plainTitle: "flows.title", pick: (all) => all.balance, empty: starting, make: (body) => { body.append(flowsHeading); return makeFlows(ctx, flowsHeading)(body); } }),
     block({ ctx, id: "alarms", span: 5, title: "alarms.title", pick: (all) => all.alarms ?? [], empty: starting, make: makeAlarms(ctx) }),
-    block({ ctx, id: "figures", span: 12, pick: (all) => (all.kpi || all.market ? { kpi: all.kpi, market: all.market, limitKw: all.import?.limit_kw } : null), empty: () => words("empty.figures"), make: makeFigures(ctx) }),
+    block({ ctx, id: "figures", span: 12, plainTitle: "figures.title", pick: (all) => (all.kpi || all.market ? { kpi: all.kpi, market: all.market, limitKw: all.import?.limit_kw } : null), empty: () => words("empty.figures"), make: makeFigures(ctx) }),
     chartBlock(ctx, { id: "balance", span: 12, heights: [310], model: balanceModel, pick: (all) => all.balance, empty: starting }),
     chartBlock(ctx, { id: "import", span: 6, heights: [210], model: importModel, pick: (all) => all.import, empty: starting }),
-    chartBlock(ctx, { id: "forecast", span: 6, heights: [210], model: forecastModel, pick: (all) => all.forecast, empty: () => words("empty.forecast"), after: tierFacts }),
+    chartBlock(ctx, { id: "forecast", span: 6, heights: [210], model: forecastModel, pick: (all) => all.forecast, empty: () => words("empty.forecast"), after: tierRows }),
     chartBlock(ctx, { id: "stores", span: 6, heights: [180], model: storesModel, pick: (all) => all.stores, empty: starting, after: (data, model) => [definitions(model.facts)] }),
     chartBlock(ctx, { id: "heat", span: 6, heights: [180], model: heatModel, pick: (all) => all.heat, empty: () => words("empty.heat") }),
     chartBlock(ctx, { id: "market", span: 12, heights: [150, 100], model: marketModel, pick: (all) => (all.market?.history ? all.market : null),
@@ -88,7 +89,7 @@ function makeView({ state, words, format }) {
 
 // A card around one figure; what stands below the chart is renewed with it.
 function chartBlock(ctx, { id, span, heights, model, pick, empty, after }) {
-  return block({ ctx, id, span, pick, empty, make: (body) => {
+  return block({ ctx, id, span, plainTitle: `${id}.plain`, pick, empty, make: (body) => {
     const chart = chartFigure({ id: `${id}-chart`, heights, ...ctx });
     const below = h("div", { class: "below" });
     body.append(chart.figure, below);
@@ -100,11 +101,6 @@ function chartBlock(ctx, { id, span, heights, model, pick, empty, after }) {
   } });
 }
 
-function tierFacts(data, model, { words }) {
-  const tiers = Object.entries(data.tier ?? {});
-  const name = (key) => (words.has(`quantity.${key}`) ? words(`quantity.${key}`) : key);
-  return tiers.length ? [h("p", { class: "muted small" }, `${words("forecast.method")} `, tiers.map(([key, tier]) => `${name(key)}: ${tier}`).join(" · "))] : [];
-}
 
 // The zones unfold beside the facts and stay unfolded when the figures are renewed.
 function marketAfter(ctx) {

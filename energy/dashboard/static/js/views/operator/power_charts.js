@@ -15,10 +15,13 @@ export function balanceModel(data, snapshot, { words, format }) {
     finding: largest ? words("balance.finding", { source: words(`short.${largest.key}`), share: format.percent(largest.share) }) : words("balance.plain"),
     about: words("balance.about"),
     key: keyOf(up, down, words, data.quality),
-    columns: [...up.map((layer) => power.column(`${layer.key}_source_kw`, words(`source.${layer.key}`), layer.values)),
-      ...down.map((layer) => power.column(`${layer.key}_use_kw`, words(`use.${layer.key}`), layer.values))],
+    columns: quietly([...up.map((layer) => power.column(`${layer.key}_source_kw`, words(`source.${layer.key}`), layer.values)),
+      ...down.map((layer) => power.column(`${layer.key}_use_kw`, words(`use.${layer.key}`), layer.values))]),
   };
 }
+
+// Carriers that give or take nothing are left out of the sentence, not of the table.
+const quietly = (columns) => columns.map((column) => ({ ...column, quiet: true }));
 
 function largestSource(up, from) {
   const amounts = up.map((layer) => ({ key: layer.key, amount: sum(layer.values.slice(from)) })).sort((a, b) => b.amount - a.amount);

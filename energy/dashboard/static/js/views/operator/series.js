@@ -1,5 +1,10 @@
 // The API's columns as chart models: starts, counts and the place of now.
-export const startOf = (data) => Date.parse(data.start_utc);
+export function startOf(data) {
+  const ms = Date.parse(data.start_utc);
+  // Drawing happens later, outside the card that could name the fault.
+  if (Number.isNaN(ms)) throw new Error(`start_utc: ${data.start_utc}`);
+  return ms;
+}
 export const stepOf = (data) => data.step_s * 1000;
 
 export function nowOf(snapshot) {

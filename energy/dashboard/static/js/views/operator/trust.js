@@ -6,7 +6,7 @@ import { badge, definitions } from "./block.js";
 import { tierText } from "./header.js";
 
 const WARN_FRAC = 0.9;
-const STEPS = ["measure", "forecast", "plan", "check", "clear", "publish", "settle"];
+const STEPS = ["measure", "forecast", "prepare", "plan", "check", "clear", "publish", "settle"];
 
 export function makeGrid({ words, format }) {
   const sign = (fraction) => (fraction > 1 ? ["alarm", "■"] : fraction >= WARN_FRAC ? ["warning", "▲"] : ["ok", "●"]);
@@ -59,7 +59,9 @@ const shorten = (text) => (text.length > 20 ? `${text.slice(0, 10)}…${text.sli
 export function makeCycle({ words, format }) {
   return (body) => (cycle) => {
     const seconds = cycle.seconds ?? {};
-    const parts = STEPS.filter((step) => format.known(seconds[step])).map((step, i) => ({ key: step, name: `step-${i % 2}`, value: seconds[step] }));
+    const others = Object.keys(seconds).filter((step) => step !== "total" && !STEPS.includes(step));
+    const parts = [...STEPS, ...others].filter((step) => format.known(seconds[step])).map((step) => ({ key: step, name: "step", value: seconds[step] }));
+    const longest = Math.max(...parts.map((part) => part.value), 0);
     const total = seconds.total ?? parts.reduce((sum, part) => sum + part.value, 0);
     body.replaceChildren(
       definitions([
@@ -68,7 +70,7 @@ export function makeCycle({ words, format }) {
         format.known(cycle.rounds) ? [words("cycle.rounds"), format.count(cycle.rounds)] : null,
         [words("cycle.total"), format.seconds(total), words("cycle.slot", { slot: format.slot(Date.parse(cycle.slot_utc)) })],
       ]),
-      sharesBar(parts, parts.reduce((sum, part) => sum + part.value, 0), 1000, 14),
-      h("ul", { class: "parts" }, parts.map((part) => h("li", { "data-part": part.key }, h("span", { class: `swatch fill sw-${part.name}`, "aria-hidden": "true" }), h("span", { class: "name" }, words(`step.${part.key}`)), h("b", null, format.seconds(part.value))))));
+      h("ul", { class: "steps" }, parts.map((part) => h("li", { "data-part": part.key }, h("span", { class: "name" }, words.has(`step.${part.key}`) ? words(`step.${part.key}`) : part.key),
+        sharesBar([part], longest, 100, 10), h("b", null, format.seconds(part.value))))));
   };
 }
