@@ -34,7 +34,7 @@ class Finding:
 class Row(NamedTuple):
     """One order with its fill."""
 
-    index: int
+    place: int
     tag: bytes
     node: int
     side: int
@@ -70,6 +70,9 @@ def check_message(
     if len(fill_wh) != len(book):
         return [Finding("count", None, str(len(fill_wh)), str(len(book)))]
     rows = _rows(book, fill_wh)
+    beyond = [row for row in rows if not 0 <= row.fill_wh <= row.e_wh]
+    if beyond:
+        return [_beyond(row) for row in beyond]
     found = [
         _differs("slot", message["slot"], book.slot),
         _differs("orders", message["orders"], len(rows)),
@@ -88,7 +91,7 @@ _NODE_FIELDS = (
 def _rows(book: Book, fill_wh: Sequence[int]) -> list[Row]:
     columns = (book.node, book.side, book.price_mkrw_per_kwh, book.e_wh)
     numbers = zip(book.tags(), *(column.tolist() for column in columns), fill_wh, strict=True)
-    return [Row(index, *row) for index, row in enumerate(numbers)]
+    return [Row(place, *row) for place, row in enumerate(numbers)]
 
 
 def _findings(
@@ -99,7 +102,7 @@ def _findings(
     yield from _differing("rules_version", shown["rules_version"], rules.version)
     for row in rows:
         if not 0 <= row.fill_wh <= row.e_wh:
-            yield Finding("fill within quantity", row.index, str(row.fill_wh), f"0..{row.e_wh}")
+            yield _beyond(row)
     by_node: dict[int, list[Row]] = {}
     for row in rows:
         by_node.setdefault(row.node, []).append(row)
@@ -129,10 +132,7 @@ def _check_node(
     yield from _differing("bought", node["bought_wh"], bought)
     yield from _differing("sold", node["sold_wh"], sold)
     edge = _edge(bids, offers)
-    if None not in (edge.open_bid, edge.open_offer) and edge.open_bid >= edge.open_offer:  # type: ignore[operator]
-        yield Finding(
-            "greatest volume", None, f"open bid at {edge.open_bid}", f"below {edge.open_offer}"
-        )
+    yield from _check_edge(edge)
     if bought == 0:
         empty = not bids or not offers
         expected = dict.fromkeys(_NODE_FIELDS, 0) | {
@@ -169,6 +169,19 @@ def _edge(bids: list[Row], offers: list[Row]) -> _Edge:
     )
 
 
+def _check_edge(edge: _Edge) -> Iterator[Finding]:
+    """No two open orders that could still meet, and a price that suits everybody exists."""
+    lows = {"offer filled": edge.worst_offer, "bid open": edge.open_bid}
+    highs = {"bid filled": edge.worst_bid, "offer open": edge.open_offer}
+    for low_name, low in lows.items():
+        for high_name, high in highs.items():
+            if low is None or high is None:
+                continue
+            both_open = low_name == "bid open" and high_name == "offer open"
+            if low > high or (both_open and low == high):
+                yield Finding("valid price", None, f"{low_name} at {low}", f"{high_name} at {high}")
+
+
 def _expected(
     edge: _Edge, rules: MarketRules, bids: list[Row], offers: list[Row]
 ) -> dict[str, int]:
@@ -180,7 +193,6 @@ def _expected(
     low, high = max(lows), min(highs)
     middle = (low + high) // 2
     price = max(rules.floor_mkrw_per_kwh, min(middle, rules.cap_mkrw_per_kwh))
-    # A price outside [low, high] would leave somebody with a better answer; the band binds last.
     outcome, margin = BETWEEN, dict.fromkeys(("mkrw_per_kwh", "open_wh", "filled_wh"), 0)
     for side, kind, worst, still_open in (
         (bids, BID_MARGIN, edge.worst_bid, edge.open_bid),
@@ -200,7 +212,7 @@ def _expected(
         "outcome": outcome,
         "flags": SCARCE * scarce + GLUT * glut,
         "low_mkrw_per_kwh": low,
-        "high_mkrw_per_kwh": high if low <= high else low - 1,
+        "high_mkrw_per_kwh": high,
         "price_mkrw_per_kwh": price,
         **{f"margin_{name}": value for name, value in margin.items()},
     }
@@ -210,7 +222,7 @@ def _check_merit(side: str, rows: list[Row], worst: int | None, sign: int) -> It
     """Better than the worst price that was filled: all filled; there may be no envy."""
     for row in rows:
         if worst is not None and sign * row.price < sign * worst and row.fill_wh != row.e_wh:
-            yield Finding(f"{side} in merit order", row.index, str(row.fill_wh), str(row.e_wh))
+            yield Finding(f"{side} in merit order", row.place, str(row.fill_wh), str(row.e_wh))
 
 
 def _check_shares(book: Book, group: list[Row]) -> Iterator[Finding]:
@@ -218,11 +230,12 @@ def _check_shares(book: Book, group: list[Row]) -> Iterator[Finding]:
     open_wh, filled_wh = sum(row.e_wh for row in group), sum(row.fill_wh for row in group)
     if filled_wh in (0, open_wh):
         return
-    winners, losers = [], []
+    winners: list[tuple[int, Row]] = []
+    losers: list[tuple[int, Row]] = []
     for row in group:
         share, rest = divmod(row.e_wh * filled_wh, open_wh)
         if row.fill_wh not in (share, share + 1):
-            yield Finding("equal share", row.index, str(row.fill_wh), f"{share} or {share + 1}")
+            yield Finding("equal share", row.place, str(row.fill_wh), f"{share} or {share + 1}")
         (winners if row.fill_wh == share + 1 else losers).append((rest, row))
     if not winners or not losers:
         return
@@ -256,6 +269,10 @@ def _fills_root(rows: list[Row]) -> bytes:
     return root_of(
         [leaf_hash(b"\x01" + row.tag + struct.pack(">QQ", row.fill_wh, 0)) for row in rows]
     )
+
+
+def _beyond(row: Row) -> Finding:
+    return Finding("fill within quantity", row.place, str(row.fill_wh), f"0..{row.e_wh}")
 
 
 def _differs(rule: str, found: object, allowed: object) -> Finding | None:

@@ -1,0 +1,79 @@
+"""Tariffs from `data/tariffs`, and their prices over a run of slots.
+
+The files are TOML: `terms.toml` has what all tariffs share, every other file tariffs by name; the
+keys are described in `market.tariff_data`.
+"""
+
+import tomllib
+from datetime import date
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import data
+from energy.timegrid import local_calendar
+from energy.units import MKRW_PER_KRW
+from market.errors import MarketError
+from market.tariff import SlotCalendar, Tariff, TariffDay, demand_counts, price_mkrw_per_kwh
+from market.tariff_data import build_tariff
+
+TERMS = "terms.toml"
+
+
+def tariff_names() -> tuple[str, ...]:
+    """The names of all tariffs, in order."""
+    return tuple(sorted(_files()["rows"]))
+
+
+@cache
+def load_tariff(name: str, on: date, *, or_first: bool = False) -> Tariff:
+    """The tariff of this name as it stands on a local day.
+
+    With `or_first` its oldest table also stands for the time before it: a measured year of the
+    past is then priced as if it were today. Raises MarketError, one sentence.
+    """
+    files = _files()
+    return build_tariff(name, files["rows"], files["terms"], on, or_first=or_first)
+
+
+def slot_calendar(slot: int, time_zone: str) -> SlotCalendar:
+    """Local month, hour and kind of day of a slot, as tariffs see it."""
+    return slot_calendars(np.array([slot], dtype=np.int64), time_zone)[0]
+
+
+def slot_calendars(slots: npt.NDArray[np.int64], time_zone: str) -> tuple[SlotCalendar, ...]:
+    """Local month, hour and kind of day of each slot, as tariffs see them."""
+    local = local_calendar(slots, time_zone)
+    rows = zip(local.month, local.slot_of_day // 4, local.day_type, strict=True)
+    return tuple(SlotCalendar(int(m), int(h), TariffDay(day.value)) for m, h, day in rows)
+
+
+def prices_krw_per_kwh(
+    tariff: Tariff, calendars: tuple[SlotCalendar, ...]
+) -> npt.NDArray[np.float64]:
+    """Price of energy per slot with climate and fuel charge, won per kWh, for the planner."""
+    prices = [price_mkrw_per_kwh(tariff, calendar) for calendar in calendars]
+    return np.array(prices, dtype=np.float64) / MKRW_PER_KRW
+
+
+def peak_counts(tariff: Tariff, calendars: tuple[SlotCalendar, ...]) -> npt.NDArray[np.bool_]:
+    """Per slot, whether its import can raise the demand that is billed."""
+    return np.array([demand_counts(tariff, calendar) for calendar in calendars], dtype=np.bool_)
+
+
+@cache
+def _files() -> dict[str, dict[str, Any]]:
+    """The content of all files: `terms`, and the tariffs of all others as `rows`."""
+    rows: dict[str, Any] = {}
+    folder = data.path("tariffs")
+    for path in sorted(folder.glob("*.toml")):
+        if path.name == TERMS:
+            continue
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        for name in found.keys() & rows.keys():
+            raise MarketError(f"{path.name}: tariff {name!r} stands in two files, allowed one")
+        rows |= found
+    terms = tomllib.loads((folder / TERMS).read_text(encoding="utf-8"))
+    return {"rows": rows, "terms": terms}
