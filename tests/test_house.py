@@ -10,12 +10,13 @@ from energy.config import Settings
 
 ROOT = Path(__file__).parents[1]
 LIBRARIES = ("grid_models", "market", "optimizer")
-CORRIDOR = tuple(
-    (
-        "__init__ units timegrid config district forecast crowd plant store steps "
-        "cycle report simulate api dashboard daemon service bench cli __main__"
-    ).split(" ")
+# fmt: off
+CORRIDOR = (
+    "__init__", "units", "timegrid", "config", "tariffs", "district", "forecast", "crowd", "plant",
+    "store", "steps", "cycle", "report", "simulate", "api", "dashboard", "daemon", "service",
+    "bench", "cli", "__main__",
 )
+# fmt: on
 ROOM_OF = {
     "pyomo": "optimizer",
     "highspy": "optimizer",
