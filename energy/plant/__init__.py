@@ -1,1 +1,31 @@
-"""plant"""
+"""The simulated district: what is true, and which part of it the loop gets to see."""
+
+from energy.plant.interface import (
+    QUALITY_MEASURED,
+    QUALITY_MISSING,
+    Departures,
+    Deviation,
+    LateReadings,
+    PlantError,
+    PlantState,
+    PlantStep,
+    Readings,
+    SetPoints,
+    Telemetry,
+)
+from energy.plant.plant import Plant
+
+__all__ = [
+    "QUALITY_MEASURED",
+    "QUALITY_MISSING",
+    "Departures",
+    "Deviation",
+    "LateReadings",
+    "Plant",
+    "PlantError",
+    "PlantState",
+    "PlantStep",
+    "Readings",
+    "SetPoints",
+    "Telemetry",
+]
