@@ -85,6 +85,11 @@ class SeasonalTable:
     band_of_hour: tuple[tuple[Band, ...], ...]
     demand: DemandRule
 
+    @property
+    def basic_krw_per_kw(self) -> int:
+        """Basic charge per kW and month, won."""
+        return self.demand.basic_krw_per_kw
+
     def season(self, month: int) -> int:
         """Position of the month's season."""
         return self.season_of_month[month - 1]
