@@ -16,8 +16,8 @@ def spread_wh(total_wh: int, profile_wh: IntArray) -> IntArray:
     """
     if total_wh < 0 or len(profile_wh) == 0 or int(profile_wh.min()) < 0:
         raise MarketError(
-            f"gap of {len(profile_wh)} slots with {total_wh} Wh: allowed 0 Wh or more over at least "
-            "one slot, and a profile of 0 or more"
+            f"gap of {len(profile_wh)} slots with {total_wh} Wh: allowed 0 Wh or more over one "
+            "slot or more, and a profile of 0 or more"
         )
     weights = [int(weight) for weight in profile_wh]
     whole = sum(weights)
@@ -39,4 +39,5 @@ def mean_wh(history_wh: IntArray) -> IntArray:
     there = history_wh >= 0
     days = there.sum(axis=0)
     total = np.where(there, history_wh, 0).sum(axis=0)
-    return (2 * total + days) // np.maximum(2 * days, 1)
+    mean: IntArray = (2 * total + days) // np.maximum(2 * days, 1)
+    return mean
