@@ -27,8 +27,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from energy.crowd.errors import CrowdError
+from energy.district import District
 from energy.timegrid import TimeGridError, parse_instant, require_slot
-from energy.units import MKRW_PER_KRW
+from energy.units import MKRW_PER_KRW, SLOT_S
 from market.signing import Domain
 
 
@@ -75,7 +76,7 @@ class MarketNow:
     def gate_in_s(self) -> float:
         """Real seconds until the gate of the first open slot, 0 where it has come."""
         district_s = self.first_open_slot - self.prices.gate_lead_s - self.now_s
-        return max(district_s, 0) * self.slot_seconds_real / 900
+        return max(district_s, 0) * self.slot_seconds_real / SLOT_S
 
 
 def parse_public(document: Mapping[str, Any]) -> PublicPrices:
@@ -111,6 +112,14 @@ def parse_market(document: Mapping[str, Any]) -> MarketNow:
         )
     except TimeGridError as error:
         raise CrowdError(f"prices: {error}") from error
+
+
+def require_district(market: MarketNow, district: District) -> None:
+    """Raise CrowdError where the server runs another district than the one whose keys we have."""
+    if market.district_id != district.id:
+        raise CrowdError(
+            f"district: found {district.id}, allowed {market.district_id}, which the server runs"
+        )
 
 
 def mkrw_of_krw_text(text: str, field: str) -> int:
