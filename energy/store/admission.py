@@ -1,0 +1,375 @@
+"""Admission: signed orders in, an answer for each out; what is accepted is in the book.
+
+Work on an order in the order of its cost: form, digest, what everybody may know (time, price),
+signature; then in one transaction key, nonce and the rules that look at the account. The same
+order again gets its first answer again, whatever became of it; another message under a used nonce
+is refused and kept as evidence.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from energy.district import District
+from energy.store.orders import OrderRow, set_status
+from energy.store.schema import market_order, order_conflict
+from energy.store.slots import last_claimed
+from energy.units import SLOT_S
+from market.entries import TYPE_CODE
+from market.merkle import entry_leaf
+from market.messages import Envelope, MessageError, parse_envelope
+from market.orders import (
+    AdmissionContext,
+    LiveOrder,
+    Order,
+    OrderRefusal,
+    RefusalCode,
+    check_order,
+    has_expired,
+    order_of,
+)
+from market.rules import WH_PER_SLOT_OF_KW, MarketRules
+from market.signing import Domain, SignatureError, digest, recover, sign
+from market.transfers import ZERO32
+
+BATCH_MAX = 500
+UNBOUNDED_WH = 2**63
+# A home's connection; larger users get what their yearly use needs at this many times its mean.
+IMPORT_KW_MIN = 5.0
+IMPORT_PEAK_TO_MEAN = 10.0
+
+
+class TradeKey(NamedTuple):
+    """A key that may trade for an account in slots from `from_slot` on, before `end_slot`."""
+
+    address: bytes
+    from_slot: int
+    end_slot: int | None
+
+    def holds_at(self, slot: int) -> bool:
+        """Whether the key is valid at a slot."""
+        return self.from_slot <= slot and (self.end_slot is None or slot < self.end_slot)
+
+
+KeyLookup = Callable[[Connection, Collection[bytes]], Mapping[bytes, Sequence[TradeKey]]]
+
+
+@dataclass(frozen=True)
+class Trader:
+    """What the market knows of an account: its zone, and Wh that it may trade in a slot."""
+
+    zone: int
+    import_wh_max: int
+    export_wh_max: int
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Rules of admission, the same for all orders of an installation.
+
+    `keys` finds the trading keys of accounts, `salt` the salt of an entry by account and digest,
+    `market_key` signs receipts.
+    """
+
+    domain: Domain
+    rules: MarketRules
+    traders: Mapping[bytes, Trader]
+    keys: KeyLookup
+    salt: Callable[[bytes, bytes], bytes]
+    market_key: bytes = field(repr=False)
+    gate_lead_s: int = 300
+    horizon_slots: int = 96
+
+    def first_open(self, now_us: int, claimed: int | None) -> int:
+        """The first slot whose gate is still to come and whose book nobody has sealed."""
+        gate_us = now_us + self.gate_lead_s * 1_000_000
+        by_clock = (gate_us // 1_000_000 // SLOT_S + 1) * SLOT_S
+        return by_clock if claimed is None else max(by_clock, claimed + SLOT_S)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The operator's signed promise: the entry will be in the messages of tick `sealed_by`."""
+
+    entry: bytes
+    received: int
+    sealed_by: int
+    signature: bytes
+
+    def message(self) -> dict[str, Any]:
+        """The typed message that is signed."""
+        return {"entry": self.entry, "received": self.received, "sealed_by": self.sealed_by}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a message: a refusal, or the order's id, status and receipt."""
+
+    id: bytes | None = None
+    status: str | None = None
+    receipt: Receipt | None = None
+    refusal: OrderRefusal | None = None
+    is_new: bool = False
+
+
+@dataclass(frozen=True)
+class PreparedOrder:
+    """An order after everything that needs no database; `refusal` is what spoke against it."""
+
+    text: bytes
+    received_us: int
+    order: Order | None = None
+    id: bytes = b""
+    signer: bytes = b""
+    signature: bytes = b""
+    refusal: OrderRefusal | None = None
+
+
+def traders_of(district: District) -> dict[bytes, Trader]:
+    """The accounts of a district's meters with their zones and the Wh that they may trade."""
+    meters, zones = district.meters, district.zone_of_meter
+    traders = {}
+    for row, account in enumerate(meters.account):
+        mean_kw = float(meters.annual_kwh[row]) / 8760
+        import_kw = max(IMPORT_KW_MIN, IMPORT_PEAK_TO_MEAN * mean_kw)
+        traders[account] = Trader(
+            zone=int(zones[row]),
+            import_wh_max=int(import_kw * WH_PER_SLOT_OF_KW),
+            export_wh_max=int(float(meters.pv_kwp[row]) * WH_PER_SLOT_OF_KW),
+        )
+    return traders
+
+
+def admit_orders(
+    connection: Connection, admission: Admission, envelopes: Sequence[bytes], now_s: float
+) -> list[Answer]:
+    """The answers to these messages, all received at `now_s`, in their order."""
+    prepared = [prepare_order(admission, text, int(now_s * 1_000_000)) for text in envelopes]
+    return admit_prepared(connection, admission, prepared)
+
+
+def prepare_order(admission: Admission, text: bytes, received_us: int) -> PreparedOrder:
+    """The order of a message, its form and public rules checked and its signature recovered."""
+    try:
+        envelope = parse_envelope(text, ("Order",))
+    except MessageError as error:
+        malformed = OrderRefusal(RefusalCode.MALFORMED, error.field, error.found, error.allowed)
+        return PreparedOrder(text, received_us, refusal=malformed)
+    order = order_of(envelope.message)
+    id_ = digest(admission.domain, "Order", envelope.message)
+    prepared = PreparedOrder(
+        text, received_us, order, id_, envelope.signers[0], envelope.signatures[0]
+    )
+    refusal = _check_public(admission, order, received_us) or _check_signature(id_, envelope)
+    return replace(prepared, refusal=refusal) if refusal else prepared
+
+
+def admit_prepared(
+    connection: Connection, admission: Admission, prepared: Sequence[PreparedOrder]
+) -> list[Answer]:
+    """The answers to prepared orders, one after the other in one transaction."""
+    answers: list[Answer] = []
+    for first in range(0, len(prepared), BATCH_MAX):
+        batch = prepared[first : first + BATCH_MAX]
+        desk = _Desk(connection, admission, batch)
+        answers += [desk.answer(one) for one in batch]
+        desk.save()
+    return answers
+
+
+def order_answer(row: OrderRow) -> Answer:
+    """The answer that an accepted order got, with the status that it has now."""
+    receipt = Receipt(row.id, row.received_utc, row.sealed_by, row.receipt_signature)
+    return Answer(row.id, row.status, receipt)
+
+
+class _Desk:
+    """One batch on its way into the book: what the store knows of it, and what it adds."""
+
+    def __init__(
+        self, connection: Connection, admission: Admission, batch: Sequence[PreparedOrder]
+    ) -> None:
+        self._connection = connection
+        self._admission = admission
+        self._claimed = last_claimed(connection)
+        self._new: list[OrderRow] = []
+        self._replaced: list[bytes] = []
+        self._conflicts: dict[bytes, dict[str, Any]] = {}
+        readable = [one.order for one in batch if one.order is not None]
+        accounts = {order.account for order in readable}
+        rows = self._load(batch, readable, accounts)
+        self._known = {row.id: row for row in rows}
+        self._nonces = {(row.account, row.nonce) for row in rows}
+        self._live: dict[tuple[bytes, int], dict[bytes, OrderRow]] = {}
+        for row in rows:
+            if row.status == "ACCEPTED":
+                self._live.setdefault((row.account, row.slot), {})[row.id] = row
+        self._keys = admission.keys(connection, accounts)
+
+    def _load(
+        self, batch: Sequence[PreparedOrder], orders: Sequence[Order], accounts: set[bytes]
+    ) -> list[OrderRow]:
+        """Stored orders that bear on the batch: the same id, the same nonce, the same slot."""
+        if not orders:
+            return []
+        column = market_order.c
+        ids = {one.id for one in batch if one.order is not None}
+        bears = (
+            column.id.in_(ids)
+            | column.nonce.in_({order.nonce for order in orders})
+            | ((column.status == "ACCEPTED") & column.slot.in_({order.slot for order in orders}))
+        )
+        same_account = column.account.in_(accounts)
+        found = self._connection.execute(select(market_order).where(same_account & bears))
+        return [OrderRow(**row._mapping) for row in found]
+
+    def answer(self, one: PreparedOrder) -> Answer:
+        """The answer to one order; an accepted one counts for those that follow."""
+        known = self._known.get(one.id)
+        if known is not None and (one.refusal is None or known.signature == one.signature):
+            return order_answer(known)
+        refusal = one.refusal or self._refusal(one)
+        if refusal is not None:
+            return Answer(refusal=refusal)
+        row = self._accept(one)
+        return replace(order_answer(row), is_new=True)
+
+    def _refusal(self, one: PreparedOrder) -> OrderRefusal | None:
+        order = one.order
+        assert order is not None
+        keys = [key for key in self._keys.get(order.account, ()) if key.address == one.signer]
+        trader = self._admission.traders.get(order.account)
+        if trader is None or not any(key.holds_at(order.slot) for key in keys):
+            return OrderRefusal(
+                RefusalCode.UNKNOWN_KEY,
+                "signature",
+                f"signer 0x{one.signer.hex()}",
+                f"a key that may trade for account 0x{order.account.hex()} at slot {order.slot}",
+            )
+        if (order.account, order.nonce) in self._nonces:
+            self._keep_evidence(one, order)
+            return OrderRefusal(
+                RefusalCode.NONCE_CONFLICT,
+                "nonce",
+                f"{order.nonce}, used by another message",
+                "a nonce that the account has not used",
+            )
+        return check_order(order, self._context(one, order, trader))
+
+    def _context(self, one: PreparedOrder, order: Order, trader: Trader) -> AdmissionContext:
+        now_s, gate_s = one.received_us // 1_000_000, order.slot - self._admission.gate_lead_s
+        standing = self._live.get((order.account, order.slot), {}).values()
+        live = tuple(
+            LiveOrder(row.id, row.side, row.e_wh, row.price_mkrw_per_kwh)
+            for row in standing
+            if not has_expired(row.expires, now_s=now_s, gate_s=gate_s)
+        )
+        first = self._admission.first_open(one.received_us, self._claimed)
+        return AdmissionContext(
+            now_us=one.received_us,
+            first_slot=first,
+            end_slot=first + self._admission.horizon_slots * SLOT_S,
+            gate_lead_s=self._admission.gate_lead_s,
+            zone=trader.zone,
+            rules=self._admission.rules,
+            import_wh_max=trader.import_wh_max,
+            export_wh_max=trader.export_wh_max,
+            live=live,
+        )
+
+    def _accept(self, one: PreparedOrder) -> OrderRow:
+        order = one.order
+        assert order is not None
+        row = _new_row(self._admission, one, order, self._claimed)
+        live = self._live.setdefault((order.account, order.slot), {})
+        if order.replaces != ZERO32:
+            live.pop(order.replaces, None)
+            self._replaced.append(order.replaces)
+        live[row.id] = row
+        self._known[row.id] = row
+        self._nonces.add((row.account, row.nonce))
+        self._new.append(row)
+        return row
+
+    def _keep_evidence(self, one: PreparedOrder, order: Order) -> None:
+        self._conflicts[one.id] = {
+            "id": one.id,
+            "account": order.account,
+            "nonce": order.nonce,
+            "envelope": one.text,
+            "received_utc": one.received_us // 1_000_000,
+        }
+
+    def save(self) -> None:
+        """Write what the batch has added."""
+        if self._new:
+            self._connection.execute(market_order.insert(), [dict(vars(row)) for row in self._new])
+        set_status(self._connection, self._replaced, "REPLACED")
+        if self._conflicts:
+            kept = select(order_conflict.c.id).where(order_conflict.c.id.in_(self._conflicts))
+            for id_ in self._connection.scalars(kept):
+                del self._conflicts[id_]
+        if self._conflicts:
+            self._connection.execute(order_conflict.insert(), list(self._conflicts.values()))
+
+
+def _check_public(admission: Admission, order: Order, received_us: int) -> OrderRefusal | None:
+    """The rules that need neither account nor store, for recovering a signature costs more.
+
+    What the account may do is left to the transaction, and told to its own key only.
+    """
+    first = admission.first_open(received_us, None)
+    public = AdmissionContext(
+        now_us=received_us,
+        first_slot=first,
+        end_slot=first + (admission.horizon_slots + 1) * SLOT_S,
+        gate_lead_s=admission.gate_lead_s,
+        zone=order.zone,
+        rules=admission.rules,
+        import_wh_max=UNBOUNDED_WH,
+        export_wh_max=UNBOUNDED_WH,
+        live=(LiveOrder(order.replaces, order.side, 0, order.price_mkrw_per_kwh),),
+    )
+    return check_order(order, public)
+
+
+def _check_signature(id_: bytes, envelope: Envelope) -> OrderRefusal | None:
+    try:
+        found = recover(id_, envelope.signatures[0])
+    except SignatureError as error:
+        return OrderRefusal(
+            RefusalCode.BAD_SIGNATURE, "signature", str(error), "the signer's over this message"
+        )
+    if found == envelope.signers[0]:
+        return None
+    return OrderRefusal(
+        RefusalCode.BAD_SIGNATURE,
+        "signature",
+        f"one that 0x{found.hex()} would have made over this message",
+        f"one of the signer 0x{envelope.signers[0].hex()}",
+    )
+
+
+def _new_row(
+    admission: Admission, one: PreparedOrder, order: Order, claimed: int | None
+) -> OrderRow:
+    """The row of an order that is accepted, with the operator's receipt."""
+    salt = admission.salt(order.account, one.id)
+    received = one.received_us // 1_000_000
+    # A claim closes the set of its tick, so what comes after it is promised to the next one.
+    sealed_by = admission.first_open(one.received_us, claimed)
+    promise = {"entry": one.id, "received": received, "sealed_by": sealed_by}
+    return OrderRow(
+        id=one.id,
+        **vars(order),
+        signer=one.signer,
+        signature=one.signature,
+        salt=salt,
+        tag=entry_leaf(TYPE_CODE["Order"], salt, one.id, one.signature),
+        received_utc=received,
+        sealed_by=sealed_by,
+        receipt_signature=sign(admission.market_key, digest(admission.domain, "Receipt", promise)),
+        status="ACCEPTED",
+    )
