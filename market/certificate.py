@@ -74,6 +74,7 @@ def check_message(
     if beyond:
         return [_beyond(row) for row in beyond]
     found = [
+        _differs("label", message["label"], 0),
         _differs("slot", message["slot"], book.slot),
         _differs("orders", message["orders"], len(rows)),
         _differs("book_root", message["book_root"].hex(), _book_root(rows).hex()),
@@ -143,6 +144,10 @@ def _check_node(
         }
     else:
         expected = dict(node) | _expected(edge, rules, bids, offers)
+        low, high = expected["low_mkrw_per_kwh"], expected["high_mkrw_per_kwh"]
+        if not low <= node["price_mkrw_per_kwh"] <= high:
+            found = str(node["price_mkrw_per_kwh"])
+            yield Finding("price suits all", None, found, f"{low}..{high}")
         yield from _check_merit("bid", bids, edge.worst_bid, -1)
         yield from _check_merit("offer", offers, edge.worst_offer, 1)
         yield from _check_shares(book, [row for row in bids if row.price == edge.worst_bid])

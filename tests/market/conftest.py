@@ -1,0 +1,57 @@
+"""Slow references by name, and books from a text table or from hypothesis."""
+
+import hashlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from market.book import Book, BookRow, book_of
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+SLOT = 1_784_084_400
+
+
+def load_reference(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REFERENCE / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def slow_auction() -> ModuleType:
+    return load_reference("slow_auction")
+
+
+@pytest.fixture(scope="session")
+def slow_settlement() -> ModuleType:
+    return load_reference("slow_settlement")
+
+
+def tag_of(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
+
+
+def read_table(table: str) -> tuple[Book, dict[str, list[str]]]:
+    """The book of a text table `side who e_wh won_per_kwh ...`, and the further columns by name."""
+    rows, more = [], {}
+    for line in table.strip().splitlines():
+        side, who, e_wh, won, *rest = line.split()
+        number = {"bid": 1, "offer": 2}[side]
+        rows.append(BookRow(tag_of(who), 0, number, round(float(won) * 1000), int(e_wh)))
+        more[who] = rest
+    return book_of(SLOT, rows), more
+
+
+@pytest.fixture(scope="session")
+def book_table() -> Callable[[str], tuple[Book, dict[str, list[str]]]]:
+    return read_table
+
+
+@pytest.fixture(scope="session")
+def tag() -> Callable[[str], bytes]:
+    return tag_of
