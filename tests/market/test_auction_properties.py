@@ -2,6 +2,8 @@
 
 import hashlib
 from dataclasses import replace
+from random import Random
+from types import ModuleType
 
 import numpy as np
 from hypothesis import given, settings
@@ -23,6 +25,7 @@ def tag(*parts: object) -> bytes:
 
 
 # Few prices and small quantities, so that ties are common.
+Rows = list[tuple[int, int, int]]
 orders = st.lists(
     st.tuples(st.sampled_from([1, 2]), st.integers(-6, 8), st.integers(1, 9)), max_size=9
 )
@@ -41,7 +44,7 @@ def fills(clearing: Clearing, count: int, salt: int = 0) -> list[int]:
 
 @given(orders)
 @settings(max_examples=500, deadline=None)
-def test_it_is_what_the_definition_says(slow_auction, rows) -> None:
+def test_it_is_what_the_definition_says(slow_auction: ModuleType, rows: Rows) -> None:
     book = book_from(rows)
     clearing, slow = clear_slot(book, RULES), slow_auction.clear(book, -15, 15)
     assert clearing.volume_wh == slow.volume_wh
@@ -57,7 +60,7 @@ def test_it_is_what_the_definition_says(slow_auction, rows) -> None:
 
 @given(orders)
 @settings(max_examples=500, deadline=None)
-def test_energy_is_conserved_and_nobody_trades_against_a_limit(rows) -> None:
+def test_energy_is_conserved_and_nobody_trades_against_a_limit(rows: Rows) -> None:
     book = book_from(rows)
     clearing = clear_slot(book, RULES)
     bid = book.side == Side.BID
@@ -74,7 +77,7 @@ def test_energy_is_conserved_and_nobody_trades_against_a_limit(rows) -> None:
 
 @given(orders.filter(lambda rows: len(rows) > 1))
 @settings(max_examples=60, deadline=None)
-def test_welfare_and_price_are_those_of_a_linear_program(rows) -> None:
+def test_welfare_and_price_are_those_of_a_linear_program(rows: Rows) -> None:
     book = book_from(rows)
     clearing = clear_slot(book, RULES)
     sign = np.where(book.side == Side.BID, 1, -1)
@@ -95,7 +98,7 @@ def test_welfare_and_price_are_those_of_a_linear_program(rows) -> None:
 
 @given(orders, st.randoms(use_true_random=False))
 @settings(max_examples=200, deadline=None)
-def test_the_order_of_arrival_is_no_input(rows, random) -> None:
+def test_the_order_of_arrival_is_no_input(rows: Rows, random: Random) -> None:
     entries = [BookRow(tag(0, n), 0, s, p, e) for n, (s, p, e) in enumerate(rows)]
     shuffled = list(entries)
     random.shuffle(shuffled)
@@ -110,7 +113,7 @@ def test_the_order_of_arrival_is_no_input(rows, random) -> None:
 
 @given(orders.filter(bool), st.data())
 @settings(max_examples=300, deadline=None)
-def test_cutting_an_order_in_two_gains_at_most_one_wh(rows, data) -> None:
+def test_cutting_an_order_in_two_gains_at_most_one_wh(rows: Rows, data: st.DataObject) -> None:
     big = [n for n, (_, _, e_wh) in enumerate(rows) if e_wh > 1]
     if not big:
         return
@@ -131,7 +134,7 @@ def test_cutting_an_order_in_two_gains_at_most_one_wh(rows, data) -> None:
 
 @given(orders.filter(bool), st.data())
 @settings(max_examples=300, deadline=None)
-def test_a_better_limit_never_lowers_ones_own_fill(rows, data) -> None:
+def test_a_better_limit_never_lowers_ones_own_fill(rows: Rows, data: st.DataObject) -> None:
     chosen = data.draw(st.integers(0, len(rows) - 1))
     side, price, e_wh = rows[chosen]
     better = price + data.draw(st.integers(1, 5)) * (1 if side == Side.BID else -1)
@@ -145,7 +148,7 @@ def test_a_better_limit_never_lowers_ones_own_fill(rows, data) -> None:
 
 @given(orders, st.integers(-5, 5))
 @settings(max_examples=200, deadline=None)
-def test_a_shift_of_all_limits_shifts_the_price(rows, shift) -> None:
+def test_a_shift_of_all_limits_shifts_the_price(rows: Rows, shift: int) -> None:
     moved = [(side, price + shift, e_wh) for side, price, e_wh in rows]
     one, other = clear_slot(book_from(rows), RULES), clear_slot(book_from(moved), RULES)
     assert one.volume_wh == other.volume_wh
@@ -155,7 +158,7 @@ def test_a_shift_of_all_limits_shifts_the_price(rows, shift) -> None:
 
 @given(orders)
 @settings(max_examples=200, deadline=None)
-def test_the_band_never_clips_what_was_admitted(rows) -> None:
+def test_the_band_never_clips_what_was_admitted(rows: Rows) -> None:
     book = book_from(rows)
     low = int(book.price_mkrw_per_kwh.min()) if len(book) else 0
     high = int(book.price_mkrw_per_kwh.max()) if len(book) else 0

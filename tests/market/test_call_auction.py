@@ -1,4 +1,7 @@
-"""Books that can be cleared on paper, as text tables: won in the last columns what must come out."""
+"""Books that can be cleared on paper, as text tables; the last columns say what comes out."""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -92,7 +95,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_book_clears_as_on_paper(name: str, book_table, tag) -> None:
+def test_the_book_clears_as_on_paper(
+    name: str, book_table: Callable[[str], Any], tag: Callable[[str], bytes]
+) -> None:
     table, outcome, flags, (low, high, price), welfare = CASES[name]
     book, expected = book_table(table)
     clearing = clear_slot(book, NEGATIVE)
@@ -119,7 +124,9 @@ def test_an_empty_book_has_no_price_and_is_proven() -> None:
     assert check_message(book, RULES, message, []) == []
 
 
-def test_the_hint_of_an_untraded_book_is_the_middle_of_the_best(book_table) -> None:
+def test_the_hint_of_an_untraded_book_is_the_middle_of_the_best(
+    book_table: Callable[[str], Any],
+) -> None:
     both, _ = book_table("bid a 5 90\nbid b 5 80\noffer c 5 100\noffer d 5 120")
     one, _ = book_table("bid a 5 90\nbid b 5 80")
     assert indicative_mkrw_per_kwh(both) == 95_000
@@ -127,7 +134,9 @@ def test_the_hint_of_an_untraded_book_is_the_middle_of_the_best(book_table) -> N
     assert indicative_mkrw_per_kwh(book_of(900, [])) is None
 
 
-def test_nodes_without_links_clear_apart_and_zones_of_one_node_together(tag) -> None:
+def test_nodes_without_links_clear_apart_and_zones_of_one_node_together(
+    tag: Callable[[str], bytes],
+) -> None:
     rows = [
         BookRow(tag("a"), zone=1, side=1, price_mkrw_per_kwh=120_000, e_wh=500, node=1),
         BookRow(tag("b"), zone=2, side=2, price_mkrw_per_kwh=90_000, e_wh=500, node=2),
@@ -143,7 +152,7 @@ def test_nodes_without_links_clear_apart_and_zones_of_one_node_together(tag) -> 
     assert check_clearing(apart.book, RULES, apart) == []
 
 
-def test_sums_beyond_63_bits_are_exact(tag) -> None:
+def test_sums_beyond_63_bits_are_exact(tag: Callable[[str], bytes]) -> None:
     e_wh = 2**61
     rows = [
         BookRow(tag("a"), 0, 1, 1_000_000, e_wh),
@@ -166,19 +175,21 @@ def test_sums_beyond_63_bits_are_exact(tag) -> None:
         ({"tag": b"\x00" * 31}, "a tag has not 32 bytes"),
     ],
 )
-def test_a_damaged_row_is_named(damage: dict, sentence: str, tag) -> None:
+def test_a_damaged_row_is_named(damage: dict, sentence: str, tag: Callable[[str], bytes]) -> None:
     good = BookRow(tag("a"), 0, 1, 100_000, 500)
     with pytest.raises(MarketError, match=sentence):
         book_of(900, [good, good._replace(**{"tag": tag("b"), **damage})])
 
 
-def test_a_double_tag_is_named(tag) -> None:
+def test_a_double_tag_is_named(tag: Callable[[str], bytes]) -> None:
     row = BookRow(tag("a"), 0, 1, 100_000, 500)
     with pytest.raises(MarketError, match="each tag once"):
         book_of(900, [row, row])
 
 
-def test_a_filled_order_that_lies_outside_the_band_is_not_clipped_into_a_bad_price(tag) -> None:
+def test_a_filled_order_that_lies_outside_the_band_is_not_clipped_into_a_bad_price(
+    tag: Callable[[str], bytes],
+) -> None:
     """The band clips the middle; a price that no longer suits an order is refused by the proof."""
     rows = [
         BookRow(tag("a"), 0, 1, 300_000, 500),
@@ -190,7 +201,7 @@ def test_a_filled_order_that_lies_outside_the_band_is_not_clipped_into_a_bad_pri
     assert rules == ["price suits all"]
 
 
-def test_the_books_roots_change_with_every_column(book_table) -> None:
+def test_the_books_roots_change_with_every_column(book_table: Callable[[str], Any]) -> None:
     book, _ = book_table("bid a 5 90\noffer b 5 80")
     columns = dict(vars(book))
     for name in ("node", "side", "price_mkrw_per_kwh", "e_wh"):

@@ -12,6 +12,7 @@ from market.clearing import Clearing, NodeResult, clear_slot, clearing_message
 from market.rules import MarketRules
 
 RULES = MarketRules()
+Rows = list[tuple[int, int, int]]
 orders = st.lists(
     st.tuples(st.sampled_from([1, 2]), st.integers(95, 105), st.integers(1, 40)),
     min_size=2,
@@ -34,7 +35,7 @@ def message_of(clearing: Clearing) -> dict:
 
 @given(orders)
 @settings(max_examples=200, deadline=None)
-def test_every_true_clearing_is_proven(rows) -> None:
+def test_every_true_clearing_is_proven(rows: Rows) -> None:
     clearing = cleared(rows)
     assert check_clearing(clearing.book, RULES, clearing) == []
     fill_wh = clearing.fill_wh.tolist()
@@ -43,7 +44,7 @@ def test_every_true_clearing_is_proven(rows) -> None:
 
 @given(orders, st.data())
 @settings(max_examples=300, deadline=None)
-def test_a_changed_fill_is_refuted(rows, data) -> None:
+def test_a_changed_fill_is_refuted(rows: Rows, data: st.DataObject) -> None:
     clearing = cleared(rows)
     row = data.draw(st.integers(0, len(rows) - 1))
     fill_wh = clearing.fill_wh.copy()
@@ -53,7 +54,7 @@ def test_a_changed_fill_is_refuted(rows, data) -> None:
 
 @given(orders, st.data())
 @settings(max_examples=300, deadline=None)
-def test_wh_moved_between_two_orders_are_refuted(rows, data) -> None:
+def test_wh_moved_between_two_orders_are_refuted(rows: Rows, data: st.DataObject) -> None:
     """Sums stay whole, so only merit order, equal shares, remainders or tie keys can tell."""
     clearing = cleared(rows)
     givers = [n for n, fill in enumerate(clearing.fill_wh.tolist()) if fill > 0]
@@ -84,7 +85,7 @@ def test_wh_moved_between_two_orders_are_refuted(rows, data) -> None:
 
 @given(orders, st.data())
 @settings(max_examples=400, deadline=None)
-def test_any_changed_figure_of_the_result_is_refuted(rows, data) -> None:
+def test_any_changed_figure_of_the_result_is_refuted(rows: Rows, data: st.DataObject) -> None:
     clearing = cleared(rows)
     by = data.draw(st.integers(-3, 3).filter(bool))
     name = data.draw(st.sampled_from([f.name for f in fields(NodeResult)]))
@@ -98,7 +99,7 @@ def test_any_changed_figure_of_the_result_is_refuted(rows, data) -> None:
 
 @given(orders, st.data())
 @settings(max_examples=200, deadline=None)
-def test_any_changed_field_of_the_message_is_refuted(rows, data) -> None:
+def test_any_changed_field_of_the_message_is_refuted(rows: Rows, data: st.DataObject) -> None:
     clearing = cleared(rows)
     message, fill_wh = message_of(clearing), clearing.fill_wh.tolist()
     name = data.draw(
@@ -113,7 +114,7 @@ def test_any_changed_field_of_the_message_is_refuted(rows, data) -> None:
 
 @given(orders, st.data())
 @settings(max_examples=200, deadline=None)
-def test_a_changed_book_is_refuted(rows, data) -> None:
+def test_a_changed_book_is_refuted(rows: Rows, data: st.DataObject) -> None:
     """An order lost, added or altered: the roots no longer fit."""
     clearing = cleared(rows)
     message, fill_wh = message_of(clearing), clearing.fill_wh.tolist()

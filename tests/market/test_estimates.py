@@ -17,7 +17,7 @@ def test_a_gap_follows_the_profile() -> None:
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=20))
-def test_the_parts_add_up_and_stay_near_their_share(total, profile) -> None:
+def test_the_parts_add_up_and_stay_near_their_share(total: int, profile: list[int]) -> None:
     parts = spread_wh(total, np.array(profile))
     assert parts.sum() == total
     if sum(profile):
@@ -31,6 +31,6 @@ def test_a_mean_leaves_missing_days_out_and_rounds_half_up() -> None:
 
 
 @pytest.mark.parametrize(("total", "profile"), [(-1, [1]), (1, []), (1, [1, -1])])
-def test_an_impossible_gap_is_named(total, profile) -> None:
+def test_an_impossible_gap_is_named(total: int, profile: list[int]) -> None:
     with pytest.raises(MarketError, match=f"gap of {len(profile)} slots with {total} Wh"):
         spread_wh(total, np.array(profile, dtype=np.int64))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.book import book_of
+from market.book import BookRow, book_of
 from market.clearing import clear_slot
 from market.errors import MarketError
 from market.maker import MakerQuote, maker_rows
@@ -25,7 +25,7 @@ QUOTE = MakerQuote(
 )
 
 
-def steps(rows, side: Side) -> list[tuple[int, int]]:
+def steps(rows: list[BookRow], side: Side) -> list[tuple[int, int]]:
     return [(row.price_mkrw_per_kwh, row.e_wh) for row in rows if row.side == side]
 
 
@@ -88,7 +88,9 @@ quantities = st.integers(0, 10_000_000)
     st.integers(1, 12),
 )
 @settings(max_examples=300, deadline=None)
-def test_the_spc_never_sells_below_or_buys_above_the_plans_value(quote, tick, count) -> None:
+def test_the_spc_never_sells_below_or_buys_above_the_plans_value(
+    quote: MakerQuote, tick: int, count: int
+) -> None:
     rules = MarketRules(tick_mkrw_per_kwh=tick, maker_steps=count)
     rows = maker_rows(quote, rules)
     spread, value = rules.maker_spread_mkrw_per_kwh, quote.value_mkrw_per_kwh

@@ -20,9 +20,7 @@ class SlowResult(NamedTuple):
 
 def clear(book: Book, floor: int, cap: int) -> SlowResult:
     """Greatest welfare, then greatest volume, equal shares at the margin, all valid prices."""
-    sides = {
-        side: [n for n in range(len(book)) if book.side[n] == side] for side in (BID, OFFER)
-    }
+    sides = {side: [n for n in range(len(book)) if book.side[n] == side] for side in (BID, OFFER)}
     steps = {side: _merit_order(book, rows, side) for side, rows in sides.items()}
     most = min(len(steps[BID]), len(steps[OFFER]))
     worth = [0]
@@ -57,7 +55,7 @@ def _shares(book: Book, rows: list[int], side: int, volume: int) -> dict[int, in
         exact = {n: Fraction(int(book.e_wh[n]) * given, stands) for n in group}
         found |= {n: share.numerator // share.denominator for n, share in exact.items()}
         missing = given - sum(found[n] for n in group)
-        queue = sorted(group, key=lambda n: (-(exact[n] - found[n]), _tie(book, n)))  # noqa: B023
+        queue = sorted(group, key=lambda n: (-(exact[n] - found[n]), _tie(book, n)))
         for n in queue[:missing]:
             found[n] += 1
     return found
