@@ -130,7 +130,10 @@ class Connections:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A district's wires and what hangs on them; `slack_bus` is held at `slack_v_pu`."""
+    """A district's wires and what hangs on them; `slack_bus` is held at `slack_v_pu`.
+
+    The frequency turns capacitances into charging currents; reactances are given at it.
+    """
 
     name: str
     buses: Buses
@@ -141,6 +144,21 @@ class Network:
     connections: Connections
     slack_bus: int
     slack_v_pu: float
+    f_hz: float = 60.0
+
+
+@dataclass(frozen=True, eq=False)
+class BusShare:
+    """How a quantity of the areas spreads over buses: `share` of area `area` stands at `bus`."""
+
+    bus: IntArray
+    area: IntArray
+    share: FloatArray
+
+    def at_buses(self, area_kw: FloatArray, buses: int) -> FloatArray:
+        """The areas' quantity (A,) at each of `buses` buses, (N,)."""
+        spread = np.bincount(self.bus, self.share * area_kw[self.area], buses)
+        return spread.astype(np.float64)
 
 
 @dataclass(frozen=True)
