@@ -1,11 +1,21 @@
-"""What the wires allow: the district network, AC power flow, limits."""
+"""What the wires allow: the district network, AC power flow, limits.
 
+>>> from grid_models import PowerFlow, StreetPlan, base_case, build_street_plan, check_flow
+>>> network = build_street_plan(StreetPlan(fraction=0.01))
+>>> flow = PowerFlow(network).run(*base_case(network))
+>>> flow.converged, check_flow(network, flow)
+(True, [])
+"""
+
+from grid_models.base_case import base_case
+from grid_models.cuts import LinearLimit, cuts_for
 from grid_models.district import (
     BUS_KINDS,
     NO_AREA,
     USES,
     Areas,
     Buses,
+    BusShare,
     Connections,
     Finding,
     GridError,
@@ -13,19 +23,41 @@ from grid_models.district import (
     Network,
     StreetPlan,
     Transformers,
+    findings_text,
 )
+from grid_models.findings import check_network
+from grid_models.headroom import Headroom, zone_headroom
+from grid_models.limits import Violation, check_flow
+from grid_models.power_flow import FlowResult, PowerFlow
+from grid_models.sensitivities import Sensitivities, build_sensitivities
+from grid_models.streets import build_street_plan
 
 __all__ = [
     "BUS_KINDS",
     "NO_AREA",
     "USES",
     "Areas",
+    "BusShare",
     "Buses",
     "Connections",
     "Finding",
+    "FlowResult",
     "GridError",
+    "Headroom",
+    "LinearLimit",
     "Lines",
     "Network",
+    "PowerFlow",
+    "Sensitivities",
     "StreetPlan",
     "Transformers",
+    "Violation",
+    "base_case",
+    "build_sensitivities",
+    "build_street_plan",
+    "check_flow",
+    "check_network",
+    "cuts_for",
+    "findings_text",
+    "zone_headroom",
 ]

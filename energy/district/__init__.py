@@ -3,7 +3,6 @@
 from energy.district.load import load_district
 from energy.district.model import (
     Batteries,
-    BusShare,
     Chargers,
     District,
     DistrictError,
@@ -15,6 +14,7 @@ from energy.district.model import (
     PvFleet,
     UnitType,
 )
+from grid_models import BusShare
 
 __all__ = [
     "Batteries",

@@ -6,7 +6,6 @@ import numpy as np
 
 from energy.district.model import (
     Batteries,
-    BusShare,
     Chargers,
     District,
     Economics,
@@ -19,7 +18,7 @@ from energy.district.model import (
     UnitType,
 )
 from energy.district.schema import DistrictFile
-from grid_models import Network
+from grid_models import BusShare, Network
 
 HOMES = ("apartment", "detached")
 BUSINESS = ("office", "retail", "school", "public")
@@ -231,9 +230,7 @@ def _outer(areas: int) -> FloatArray:
     return weight
 
 
-def _batteries(
-    file: DistrictFile, network: Network, fraction: float, meters: Meters
-) -> Batteries:
+def _batteries(file: DistrictFile, network: Network, fraction: float, meters: Meters) -> Batteries:
     table, rows = file.batteries, network.connections
     sites = [row for row, kind in enumerate(rows.use) if kind == "battery"]
     homes = np.flatnonzero(np.isin(meters.use, HOMES) & (meters.pv_kwp > 0))

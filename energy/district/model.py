@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from grid_models import Network
+from grid_models import BusShare, Network
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -165,20 +165,11 @@ class Economics:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredProfiles:
-    """A measured year: import of each meter and own solar, kW, (T, M) float32, from `first_slot`."""
+    """A measured year from `first_slot`: load and own solar of each meter, kW, (T, M) float32."""
 
     first_slot: int
     load_kw: npt.NDArray[np.float32]
     pv_kw: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class BusShare:
-    """How a quantity of the areas spreads over buses: `share` of area `area` stands at `bus`."""
-
-    bus: IntArray
-    area: IntArray
-    share: FloatArray
 
 
 @dataclass(frozen=True, eq=False)

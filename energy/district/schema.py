@@ -1,4 +1,4 @@
-"""The schema of `district.toml`: every table and key, its unit in its name, unknown keys refused."""
+"""The schema of `district.toml`: tables, keys and ranges; unknown keys are refused."""
 
 import tomllib
 from pathlib import Path
