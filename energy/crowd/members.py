@@ -22,7 +22,7 @@ TRADE = 1
 KEY_NONCE = 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Crowd:
     """The N trading meters of a district in rising order of `meter`, and how each of them bids.
 
@@ -43,6 +43,10 @@ class Crowd:
     def __len__(self) -> int:
         """Number of members."""
         return len(self.meter)
+
+    def __repr__(self) -> str:
+        """District, seed and size; the keys stay inside."""
+        return f"Crowd({self.district.id!r}, seed={self.seed}, members={len(self)})"
 
 
 @dataclass(frozen=True)
