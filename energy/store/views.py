@@ -1,7 +1,8 @@
 """Ready documents: the cycle writes them, the doors hand them out.
 
-Kinds: `plan` (what a slot's plan says of the horizon from that slot on), `measured` (what was
-measured in the slot, with its costs), `ledger` (the head of the books after the slot's tick).
+Kinds: `plan` (what a slot's plan says of the horizon from that slot on), `market` (what was traded
+in the slot), `measured` (what was measured in the slot, with its costs), `ledger` (the head of the
+books after the slot's tick).
 """
 
 from typing import Any

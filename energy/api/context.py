@@ -1,0 +1,60 @@
+"""What the doors work with; the service fills it in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from fastapi import Request
+
+from energy.config import Settings
+from energy.district import District
+from energy.store.admission import Admission
+from energy.store.engine import Store
+from market.signing import address_of
+
+
+class DistrictClock(Protocol):
+    """What time it is in the district, in seconds since 1970 UTC."""
+
+    @property
+    def mode(self) -> str:
+        """`demo` or `real`."""
+
+    @property
+    def slot_seconds_real(self) -> float:
+        """How long a slot really lasts, at the least."""
+
+    def now_s(self) -> float:
+        """District time; never steps back."""
+
+
+def always_ready() -> bool:
+    """A loop that has nothing to make ready."""
+    return True
+
+
+@dataclass(frozen=True)
+class ApiContext:
+    """Store, district, clock and the rules of admission, shared by all routes.
+
+    `ready` says whether the loop is at work; until then `/readyz` answers 503.
+    """
+
+    store: Store
+    district: District
+    settings: Settings
+    clock: DistrictClock
+    admission: Admission
+    ready: Callable[[], bool] = always_ready
+
+    @cached_property
+    def operator(self) -> bytes:
+        """The address whose key signs receipts."""
+        return address_of(self.admission.market_key)
+
+
+def context_of(request: Request) -> ApiContext:
+    """The context of the application that serves the request."""
+    found: ApiContext = request.app.state.context
+    return found

@@ -1,0 +1,222 @@
+"""Documents to read: overview, prices, plan, forecasts, auctions, slots, alarms, books."""
+
+import gzip
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
+
+from energy.api.context import context_of
+from energy.api.overview import (
+    alarm_block,
+    build_overview,
+    cycle_block,
+    load_overview,
+    overview_state,
+)
+from energy.api.problems import ProblemError, answers
+from energy.steps.public import DistrictTime, prices_document
+from energy.store.alarms import open_alarms
+from energy.store.orders import load_clearing
+from energy.store.slots import SlotRow, list_slots
+from energy.store.views import Document, find_view, last_view_slot
+from energy.timegrid import TimeGridError, iso_of, parse_instant, require_slot
+
+COMPRESSED_FROM_BYTES = 2_000
+PAGE_MAX = 500
+_TIME = re.compile(r"\d{1,12}|\d{4}-\d\d-\d\d[T ][0-9:.+-]{4,20}Z?", re.ASCII)
+
+router = APIRouter(tags=["documents"])
+
+
+@router.get(
+    "/v1/overview",
+    summary="How the district is, now and for the next 24 hours",
+    responses={304: {"description": "nothing has changed but the clock"}, **answers(503)},
+)
+def get_overview(request: Request) -> Response:
+    """One document with all blocks of the overview; a block that is not known yet is null."""
+    context = context_of(request)
+    state = context.store.read(overview_state)
+    etag = etag_of(state, str(int(context.clock.now_s()) // 300))
+    if is_known(request, etag):
+        return not_modified(etag)
+    rows = request.app.state.cache.get("overview", state, lambda: context.store.read(load_overview))
+    return json_answer(request, build_overview(context, rows), etag)
+
+
+@router.get("/v1/prices", summary="What a bidder may know: rules, open slots, prices")
+def get_prices(request: Request) -> Response:
+    """Domain and rules of the market, the slots that are open, tariffs and last prices."""
+    context = context_of(request)
+    now_s = context.clock.now_s()
+    time = DistrictTime(now_s, context.clock.slot_seconds_real)
+
+    def build(connection: Connection) -> Document:
+        return prices_document(connection, context.district, context.admission, time)
+
+    state = f"{context.store.read(overview_state)} {int(now_s) // 300}"
+    document = request.app.state.cache.get("prices", state, lambda: context.store.read(build))
+    clock = {**document["clock"], "now_utc": iso_of(int(now_s))}
+    return json_answer(request, {**document, "clock": clock})
+
+
+@router.get("/v1/plan", summary="The published plan", responses=answers(404, 422))
+def get_plan(request: Request, slot: str | None = None) -> Response:
+    """Plan of the newest slot, or of `slot`: set-points, certificate, reasons, grid state."""
+    return view_answer(request, "plan", slot)
+
+
+@router.get("/v1/forecasts", summary="The forecasts of a plan", responses=answers(404, 422))
+def get_forecasts(request: Request, slot: str | None = None) -> Response:
+    """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from."""
+    return view_answer(request, "plan", slot, part="forecast")
+
+
+@router.get("/v1/measured", summary="What a slot's meters say", responses=answers(404, 422))
+def get_measured(request: Request, slot: str | None = None) -> Response:
+    """Sources, uses and costs of the newest measured slot, or of `slot`."""
+    return view_answer(request, "measured", slot)
+
+
+@router.get("/v1/market/{slot}", summary="The auction of a slot", responses=answers(404, 422))
+def get_market(request: Request, slot: str) -> Response:
+    """What was traded in the slot, and the clearing with its certificate."""
+    start = parse_slot(slot, "slot")
+
+    def find(connection: Connection) -> tuple[Document | None, Document | None]:
+        return find_view(connection, "market", start), load_clearing(connection, start)
+
+    market, clearing = context_of(request).store.read(find)
+    if market is None and clearing is None:
+        raise not_found("slot", slot, "a slot that is cleared")
+    return json_answer(request, {**(market or {}), "clearing": clearing})
+
+
+@router.get("/v1/ledger", summary="The head of the books", responses=answers(404))
+def get_ledger(request: Request) -> Response:
+    """Size, root and signer of the newest checkpoint, and whether everything is explained."""
+    return view_answer(request, "ledger", None)
+
+
+@router.get("/v1/slots", summary="Quarter hours, newest first", responses=answers(422))
+def get_slots(
+    request: Request, before: str | None = None, limit: int = Query(96, ge=1, le=PAGE_MAX)
+) -> Response:
+    """One row a slot with tier, reason and seconds; `next` asks for the ones before."""
+    start = None if before is None else parse_slot(before, "before")
+    rows = context_of(request).store.read(
+        lambda connection: list_slots(connection, before=start, limit=limit)
+    )
+    more = (
+        f"/v1/slots?before={iso_of(rows[-1].start)}&limit={limit}" if len(rows) == limit else None
+    )
+    return json_answer(request, {"items": [slot_json(row) for row in rows], "next": more})
+
+
+@router.get("/v1/alarms", summary="What needs a person")
+def get_alarms(request: Request) -> Response:
+    """Open alarms, the gravest first."""
+    found = context_of(request).store.read(open_alarms)
+    return json_answer(request, {"items": [alarm_block(one) for one in found]})
+
+
+def view_answer(request: Request, kind: str, slot: str | None, part: str | None = None) -> Response:
+    """A view's document, or a part of it: of the newest slot where none is named."""
+    named = None if slot is None else parse_slot(slot, "slot")
+    context = context_of(request)
+
+    def find(connection: Connection) -> tuple[int | None, Document | None]:
+        start = last_view_slot(connection, kind) if named is None else named
+        return start, None if start is None else find_view(connection, kind, start)
+
+    start, document = context.store.read(find)
+    if document is None or start is None:
+        raise not_found("slot", slot or "none", f"a slot with a {kind} document")
+    shown = document if part is None else document.get(part)
+    body = {"slot_utc": iso_of(start), **(shown or {})}
+    return json_answer(request, body, etag_of(kind, str(start), orjson.dumps(body).decode()))
+
+
+def slot_json(row: SlotRow) -> Document:
+    """One slot's row for programs."""
+    instants = ("claimed_utc", "published_utc", "sealed_utc", "settled_utc")
+    found = {name: getattr(row, name) for name in instants}
+    times = {name: None if at is None else iso_of(at) for name, at in found.items()}
+    return {**cycle_block(row, {}), "fence": row.fence, **times}
+
+
+def json_answer(request: Request, document: Any, etag: str | None = None) -> Response:  # noqa: ANN401
+    """The document as JSON, compressed where the reader accepts it, or 304 for a known ETag."""
+    if etag is not None and is_known(request, etag):
+        return not_modified(etag)
+    body = orjson.dumps(document)
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if etag is not None:
+        headers["ETag"] = etag
+    accepted = request.headers.get("accept-encoding", "")
+    if len(body) >= COMPRESSED_FROM_BYTES and "gzip" in accepted:
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body, compresslevel=1, mtime=0)
+    return Response(body, 200, headers, "application/json")
+
+
+def etag_of(*parts: str) -> str:
+    """A weak ETag: equal where the parts are."""
+    return f'W/"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}"'
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the reader has this version already."""
+    known = request.headers.get("if-none-match", "")
+    return etag in (each.strip() for each in known.split(","))
+
+
+def not_modified(etag: str) -> Response:
+    """The answer to a reader that has this version already."""
+    return Response(None, 304, {"ETag": etag, "Cache-Control": "no-cache"})
+
+
+def parse_slot(text: str, field: str) -> int:
+    """The slot of an ISO instant or of seconds since 1970; raises ProblemError."""
+    allowed = "a quarter hour such as 2026-07-15T09:00:00Z"
+    try:
+        if not _TIME.fullmatch(text):
+            raise TimeGridError(f"{field}: not readable")
+        return require_slot(int(text) if text.isdigit() else parse_instant(text))
+    except TimeGridError as error:
+        found = text[:60]
+        raise ProblemError(
+            422,
+            "MALFORMED",
+            f"{field}: found {found!r}, allowed {allowed}",
+            field,
+            found,
+            allowed,
+        ) from error
+
+
+def not_found(field: str, found: str, allowed: str) -> ProblemError:
+    """Nothing stands there."""
+    detail = f"{field}: found {found}, allowed {allowed}"
+    return ProblemError(404, "NOT_FOUND", detail, field, found, allowed)
+
+
+class LastAnswer:
+    """The last thing built under each name, given again while its state is the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[str, Any]] = {}
+
+    def get(self, name: str, state: str, build: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """What was built for this state, built now where it is another."""
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != state:
+            # Two readers at once may both build; the later one is as good.
+            kept = (state, build())
+            self._kept[name] = kept
+        return kept[1]

@@ -1,0 +1,132 @@
+"""What happens to every request before it is read: number, host, size; and headers afterwards."""
+
+import asyncio
+import os
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from energy.api.problems import ProblemError, problem_response
+
+BODY_BYTES_MAX = 16 * 1024
+# What is too large is read and thrown away so that the sender can read the answer, up to here.
+DRAIN_BYTES_MAX = 64 * 1024 * 1024
+DRAIN_S_MAX = 5.0
+BODY_S_MAX = 10.0
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+EVERY_HOST = frozenset({"0.0.0.0", "::", ""})
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+class TooLargeError(Exception):
+    """More bytes came than a body may have."""
+
+
+class Guard:
+    """Numbers requests, refuses foreign hosts and large or slow bodies before anything is parsed.
+
+    The body that the application sees is complete: it arrives as one message.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, hosts: Collection[str] = LOCAL_HOSTS) -> None:
+        self._app = app
+        self._hosts = None if host in EVERY_HOST else frozenset({*hosts, host.lower()})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["request_id"] = os.urandom(8).hex()
+        send = _with_headers(send, scope["request_id"])
+        headers = Headers(scope=scope)
+        try:
+            self._require_host(headers)
+            if scope["method"] not in ("GET", "HEAD"):
+                receive = _replay(await _read_body(headers, receive), receive)
+        except ProblemError as problem:
+            response = problem_response(problem, scope["request_id"])
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _require_host(self, headers: Headers) -> None:
+        if self._hosts is None:
+            return
+        host = headers.get("host", "").lower()
+        name = host[: host.index("]") + 1] if host.startswith("[") else host.split(":")[0]
+        if name not in self._hosts:
+            allowed = ", ".join(sorted(self._hosts))
+            found = host[:100]
+            raise ProblemError(
+                421, "UNKNOWN_HOST", f"host: found {found!r}, allowed {allowed}", "host", found
+            )
+
+
+async def _read_body(headers: Headers, receive: Receive) -> bytes:
+    """The body, counted while it comes; raises ProblemError where it is too large or too slow."""
+    chunks: list[bytes] = []
+    size, more = 0, True
+    declared = headers.get("content-length", "0")
+    too_large = declared.isdigit() and int(declared) > BODY_BYTES_MAX
+    if too_large and int(declared) > DRAIN_BYTES_MAX:
+        raise _too_large(declared)
+    try:
+        async with asyncio.timeout(DRAIN_S_MAX if too_large else BODY_S_MAX):
+            while more:
+                message = await receive()
+                chunk, more = message.get("body", b""), message.get("more_body", False)
+                size += len(chunk)
+                too_large = too_large or size > BODY_BYTES_MAX
+                if size > DRAIN_BYTES_MAX:
+                    break
+                if too_large:
+                    chunks.clear()
+                else:
+                    chunks.append(chunk)
+    except TimeoutError as error:
+        if not too_large:
+            raise ProblemError(
+                400, "TOO_SLOW", f"body: found {size} bytes in {BODY_S_MAX:.0f} s", "body"
+            ) from error
+    if too_large:
+        raise _too_large(max(declared, str(size), key=int) if declared.isdigit() else str(size))
+    return b"".join(chunks)
+
+
+def _too_large(found: str) -> ProblemError:
+    allowed = f"at most {BODY_BYTES_MAX} bytes"
+    detail = f"body: found {found} bytes, allowed {allowed}"
+    return ProblemError(413, "TOO_LARGE", detail, "body", f"{found} bytes", allowed)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body at once, then whatever the connection says."""
+    given = False
+
+    async def replayed() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed
+
+
+def _with_headers(send: Send, request_id: str) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = request_id
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sent

@@ -1,0 +1,182 @@
+"""The event stream: what changed, numbered by the store, and a beat with the district's time.
+
+One task per process reads new events from the store while anybody listens. A reader resumes by
+`Last-Event-ID` or `?after=`; where what it missed is no longer kept, `reload` tells it to fetch
+everything anew.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from energy.api.context import ApiContext, context_of
+from energy.api.problems import ProblemError, answers
+from energy.store.engine import Store
+from energy.store.errors import StoreBusyError
+from energy.store.events import Event, event_range, events_after
+from energy.timegrid import iso_of
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+BEAT_S = 15.0
+KEPT_IN_MEMORY = 500
+
+router = APIRouter(tags=["live"])
+
+
+class EventHub:
+    """New events of the store, handed to every listener of this process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recent: deque[Event] = deque(maxlen=KEPT_IN_MEMORY)
+        self._news = asyncio.Condition()
+        self._listeners = 0
+        self._task: asyncio.Task[None] | None = None
+        self.newest = 0
+        self.oldest = 0
+
+    @property
+    def listeners(self) -> int:
+        """Streams that are open now."""
+        return self._listeners
+
+    async def start(self) -> None:
+        """Take up the store's newest number and begin to look for more."""
+        self.oldest, self.newest = await run_in_threadpool(self._store.read, event_range)
+        self._task = asyncio.create_task(self._look())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    @contextlib.contextmanager
+    def listening(self) -> Any:  # noqa: ANN401 - a context manager
+        """Count a listener while it listens."""
+        self._listeners += 1
+        try:
+            yield
+        finally:
+            self._listeners -= 1
+
+    async def after(self, number: int, wait_s: float) -> list[Event]:
+        """Events above a number, oldest first; waits for the first, and gives up after a time."""
+        if number >= self.newest:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s), self._news:
+                    await self._news.wait_for(lambda: self.newest > number)
+        if number >= self.newest:
+            return []
+        if self._recent and self._recent[0].id <= number + 1:
+            return [event for event in self._recent if event.id > number]
+        return await run_in_threadpool(
+            self._store.read, lambda connection: events_after(connection, number)
+        )
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self._take()
+            except StoreBusyError as error:
+                log.warning("events wait: %s", error)
+
+    async def _take(self) -> None:
+        newest = self.newest
+        found = await run_in_threadpool(
+            self._store.read, lambda connection: events_after(connection, newest)
+        )
+        if found:
+            async with self._news:
+                self._recent.extend(found)
+                self.newest = found[-1].id
+                self._news.notify_all()
+
+
+@router.get(
+    "/v1/events",
+    summary="What changes, as server-sent events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "events `cycle`, `alarm`, `beat` (every 15 s, the district's time) and "
+            "`reload` (fetch everything anew)",
+            "content": {
+                "text/event-stream": {
+                    "example": "id: 17\nevent: cycle\n"
+                    'data: {"slot_utc":"2026-07-15T09:00:00Z","as_of_utc":"2026-07-15T09:00:00Z"}\n'
+                }
+            },
+        },
+        **answers(422),
+    },
+)
+async def events(request: Request, after: str | None = None) -> EventSourceResponse:
+    """The stream from now on, or from the event after the one that the reader names."""
+    named = after if after is not None else request.headers.get("last-event-id")
+    start = None if named is None or named == "" else _number(named)
+    hub: EventHub = request.app.state.hub
+    stream = _stream(hub, context_of(request), start)
+    return EventSourceResponse(stream, ping=60, headers={"Cache-Control": "no-store"})
+
+
+async def _stream(
+    hub: EventHub, context: ApiContext, start: int | None
+) -> AsyncIterator[ServerSentEvent]:
+    with hub.listening():
+        at = hub.newest if start is None else start
+        oldest, newest = await run_in_threadpool(context.store.read, event_range)
+        if at > newest or at + 1 < oldest:
+            at = newest
+            yield _sent("reload", {"newest": newest}, at)
+        yield _sent("beat", beat(context), at)
+        beaten = time.monotonic()
+        while True:
+            wait_s = max(beaten + BEAT_S - time.monotonic(), 0.0)
+            for event in await hub.after(at, wait_s):
+                at = event.id
+                yield _sent(event.kind, event_body(event), at)
+            if time.monotonic() >= beaten + BEAT_S:
+                beaten = time.monotonic()
+                yield _sent("beat", beat(context), at)
+
+
+def beat(context: ApiContext) -> dict[str, Any]:
+    """The district's time, from which readers count ages."""
+    return {"now_utc": iso_of(int(context.clock.now_s()))}
+
+
+def event_body(event: Event) -> dict[str, Any]:
+    """What changed, with the slot that it is about."""
+    named = {} if event.slot is None else {"slot_utc": iso_of(event.slot)}
+    return {**named, **event.body}
+
+
+def _sent(kind: str, body: dict[str, Any], number: int) -> ServerSentEvent:
+    return ServerSentEvent(orjson.dumps(body).decode(), event=kind, id=str(number))
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise ProblemError(
+            422,
+            "MALFORMED",
+            f"after: found {text[:40]!r}, allowed the number of an event",
+            "after",
+            text[:40],
+            "the number of an event",
+        )
+    return int(text)

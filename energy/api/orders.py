@@ -1,0 +1,172 @@
+"""Orders over HTTP: one signed message a request, and what became of it."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from energy.api.context import ApiContext, context_of
+from energy.api.desk import OrderDesk
+from energy.api.examples import ORDER_ANSWER, ORDER_ENVELOPE
+from energy.api.problems import ProblemError, answers
+from energy.store.admission import Answer, Receipt, order_answer
+from energy.store.orders import FillRow, OrderRow, fill_of, find_order
+from energy.timegrid import iso_of
+from energy.units import krw_text_from_mkrw
+from market.orders import OrderRefusal, RefusalCode
+
+STATUS_OF = {
+    RefusalCode.BAD_SIGNATURE: 401,
+    RefusalCode.UNKNOWN_KEY: 401,
+    RefusalCode.NONCE_CONFLICT: 409,
+    RefusalCode.GATE_CLOSED: 409,
+    RefusalCode.STALE_RULES: 409,
+    RefusalCode.SELF_CROSS: 409,
+    RefusalCode.TOO_MANY: 409,
+}
+ID_DIGITS = 64
+
+router = APIRouter(tags=["orders"])
+
+
+@router.post(
+    "/v1/orders",
+    summary="Post a signed order",
+    status_code=201,
+    responses={
+        200: {"description": "the same order again: its first answer and its present status"},
+        201: {
+            "description": "accepted, durably, with the operator's receipt",
+            "content": {"application/json": {"example": ORDER_ANSWER}},
+        },
+        **answers(400, 401, 409, 413, 422, 503),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/OrderEnvelope"},
+                    "example": ORDER_ENVELOPE,
+                }
+            },
+        }
+    },
+)
+async def post_order(request: Request) -> Response:
+    """An order signed over EIP-712 typed data; integers are decimal strings, bytes 0x and hex."""
+    context = context_of(request)
+    desk: OrderDesk = request.app.state.desk
+    received_us = int(context.clock.now_s() * 1_000_000)
+    answer = await desk.submit(await request.body(), received_us)
+    request.app.state.counts[answer_kind(answer)] += 1
+    if answer.refusal is not None:
+        raise problem_of(answer.refusal)
+    assert answer.id is not None
+    headers = {"Location": f"/v1/orders/0x{answer.id.hex()}", "Cache-Control": "no-store"}
+    body = orjson.dumps(accepted_json(context, answer))
+    return Response(body, 201 if answer.is_new else 200, headers, "application/json")
+
+
+@router.get(
+    "/v1/orders/{order_id}",
+    summary="An order and what became of it",
+    responses={
+        200: {"content": {"application/json": {"example": ORDER_ANSWER}}},
+        **answers(404, 422),
+    },
+)
+def get_order(request: Request, order_id: str) -> Response:
+    """The order's terms, its status, its receipt, and what it got where the slot is cleared."""
+    context = context_of(request)
+    id_ = parse_order_id(order_id)
+
+    def find(connection: Any) -> tuple[OrderRow | None, FillRow | None]:  # noqa: ANN401
+        return find_order(connection, id_), fill_of(connection, id_)
+
+    row, filled = context.store.read(find)
+    if row is None:
+        raise ProblemError(
+            404, "NOT_FOUND", f"order: found none with id {order_id}", "order_id", order_id
+        )
+    document = {**accepted_json(context, order_answer(row)), **terms_json(row, filled)}
+    return Response(orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json")
+
+
+def answer_kind(answer: Answer) -> str:
+    """ACCEPTED, KNOWN for one that had come before, or the code of the refusal."""
+    if answer.refusal is not None:
+        return answer.refusal.code.value
+    return "ACCEPTED" if answer.is_new else "KNOWN"
+
+
+def problem_of(refusal: OrderRefusal) -> ProblemError:
+    """A refusal of the market in the words of HTTP."""
+    status = STATUS_OF.get(refusal.code, 422)
+    if refusal.code == RefusalCode.MALFORMED and refusal.field == "json":
+        status = 400
+    detail = f"{refusal.field}: found {refusal.found}, allowed {refusal.allowed}"
+    return ProblemError(
+        status, refusal.code.value, detail, refusal.field, refusal.found, refusal.allowed
+    )
+
+
+def accepted_json(context: ApiContext, answer: Answer) -> dict[str, Any]:
+    """An accepted order's id, status and receipt."""
+    assert answer.id is not None and answer.receipt is not None
+    return {
+        "order_id": f"0x{answer.id.hex()}",
+        "status": answer.status,
+        "receipt": receipt_json(answer.receipt, context.operator),
+    }
+
+
+def receipt_json(receipt: Receipt, operator: bytes) -> dict[str, Any]:
+    """The receipt as the signed entry that proves it, and its times for people."""
+    return {
+        "type": "Receipt",
+        "message": {
+            "entry": f"0x{receipt.entry.hex()}",
+            "received": str(receipt.received),
+            "sealed_by": str(receipt.sealed_by),
+        },
+        "signatures": [
+            {"signer": f"0x{operator.hex()}", "signature": f"0x{receipt.signature.hex()}"}
+        ],
+        "received_utc": iso_of(receipt.received),
+        "sealed_by_utc": iso_of(receipt.sealed_by),
+    }
+
+
+def terms_json(row: OrderRow, filled: FillRow | None) -> dict[str, Any]:
+    """What the order said, and what it got; before its slot is cleared that is null."""
+    return {
+        "slot_utc": iso_of(row.slot),
+        "side": "bid" if row.side == 1 else "offer",
+        "energy_wh": row.e_wh,
+        "price_krw_per_kwh": krw_text_from_mkrw(row.price_mkrw_per_kwh),
+        "filled_wh": filled.e_wh if filled else (None if row.status in WAITING else 0),
+        "clearing_price_krw_per_kwh": (
+            krw_text_from_mkrw(filled.price_mkrw_per_kwh) if filled else None
+        ),
+    }
+
+
+WAITING = ("ACCEPTED", "LOCKED")
+
+
+def parse_order_id(text: str) -> bytes:
+    """The id that stands in an address, 0x and 64 hex digits; raises ProblemError."""
+    digits = text.removeprefix("0x")
+    is_hex = all(mark in "0123456789abcdef" for mark in digits)
+    if len(digits) != ID_DIGITS or not text.startswith("0x") or not is_hex:
+        allowed = "0x and 64 lower-case hex digits"
+        raise ProblemError(
+            422,
+            "MALFORMED",
+            f"order_id: found {text[:80]!r}, allowed {allowed}",
+            "order_id",
+            text[:80],
+            allowed,
+        )
+    return bytes.fromhex(digits)

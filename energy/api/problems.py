@@ -1,0 +1,160 @@
+"""Errors as `application/problem+json` (RFC 9457): a stable type, the field, found and allowed.
+
+What the program itself did wrong is answered with its request id alone; the log has the rest.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from energy.store.errors import StoreBusyError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:microgrid:problem:"
+TITLES = {
+    400: "The request cannot be read",
+    401: "The signature is not acceptable",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    409: "The request comes in the way of another",
+    413: "The request is too large",
+    421: "This host is not served here",
+    422: "A value is not acceptable",
+    429: "Too many at once",
+    500: "The server failed",
+    503: "Not at this moment",
+}
+
+
+@dataclass
+class ProblemError(Exception):
+    """A request that is refused; `code` names the kind for programs, in upper case."""
+
+    status: int
+    code: str
+    detail: str
+    field: str | None = None
+    found: str | None = None
+    allowed: str | None = None
+
+    def as_json(self, request_id: str) -> dict[str, Any]:
+        """The members of the answer, those without a value left out."""
+        members = {
+            "type": TYPE_PREFIX + self.code.lower().replace("_", "-"),
+            "title": TITLES.get(self.status, "The request is refused"),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "field": self.field,
+            "found": self.found,
+            "allowed": self.allowed,
+            "request_id": request_id,
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+
+class ProblemModel(BaseModel):
+    """The answer to a request that is refused."""
+
+    model_config = ConfigDict(
+        title="Problem",
+        json_schema_extra={
+            "example": {
+                "type": TYPE_PREFIX + "gate-closed",
+                "title": TITLES[409],
+                "status": 409,
+                "detail": "slot: found 1784107800, whose gate was at 1784107500, allowed a slot "
+                "from 1784108700 on",
+                "code": "GATE_CLOSED",
+                "field": "slot",
+                "found": "1784107800",
+                "allowed": "a slot from 1784108700 on",
+                "request_id": "0f3c6a1b2d4e5f60",
+            }
+        },
+    )
+
+    type: str = Field(description="stable name of the kind of problem")
+    title: str = Field(description="one sentence about the kind")
+    status: int = Field(description="HTTP status, again")
+    detail: str = Field(description="one sentence about this case: what, found, allowed")
+    code: str = Field(description="the kind for programs")
+    field: str | None = Field(None, description="the field of the request that is wrong")
+    found: str | None = Field(None, description="what stood there")
+    allowed: str | None = Field(None, description="what may stand there")
+    request_id: str = Field(description="number of the request in the server's log")
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The refusals of a route for the API document."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def problem_response(problem: ProblemError, request_id: str) -> Response:
+    """The refusal as an answer."""
+    body = orjson.dumps(problem.as_json(request_id))
+    headers = {"Cache-Control": "no-store"}
+    if problem.status in (429, 503):
+        headers["Retry-After"] = "1"
+    return Response(body, problem.status, headers, MEDIA_TYPE)
+
+
+def request_id_of(request: Request) -> str:
+    """The number under which the log knows the request."""
+    return str(request.scope.get("request_id", ""))
+
+
+def install_problems(app: FastAPI) -> None:
+    """Let every error of the application be a problem."""
+
+    @app.exception_handler(ProblemError)
+    async def refused(request: Request, error: ProblemError) -> Response:
+        return problem_response(error, request_id_of(request))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "REFUSED")
+        found = f"{request.method} {request.url.path}"[:200]
+        problem = ProblemError(
+            error.status_code, code, f"path: found {found}, allowed those of /openapi.json", "path"
+        )
+        response = problem_response(problem, request_id_of(request))
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return problem_response(_from_validation(error), request_id_of(request))
+
+    @app.exception_handler(StoreBusyError)
+    async def busy(request: Request, error: StoreBusyError) -> Response:
+        log.warning("request %s: %s", request_id_of(request), error)
+        problem = ProblemError(503, "STORE_BUSY", "the store takes nothing now; try again")
+        return problem_response(problem, request_id_of(request))
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        problem = ProblemError(500, "INTERNAL", "the server failed; its log has the reason")
+        return problem_response(problem, request_id_of(request))
+
+
+def _from_validation(error: RequestValidationError) -> ProblemError:
+    """The first finding about a parameter as a problem."""
+    first = error.errors()[0]
+    field = str(first["loc"][-1])
+    found, allowed = repr(first.get("input"))[:100], str(first["msg"])
+    return ProblemError(
+        422, "MALFORMED", f"{field}: found {found}, allowed: {allowed}", field, found, allowed
+    )
