@@ -246,7 +246,8 @@ def _check_shares(book: Book, group: list[Row]) -> Iterator[Finding]:
         return
     worst, best = min(rest for rest, _ in winners), max(rest for rest, _ in losers)
     if worst < best:
-        yield Finding("largest remainder", None, f"{worst} won", f"{best} lost: at least that")
+        found, allowed = f"{worst} got a Wh more", f"{best}, which got none, goes first"
+        yield Finding("largest remainder", None, found, allowed)
     elif worst == best:
         root = _book_root(_rows(book, [0] * len(book)))
         last = max(_tie(book.slot, root, row.tag) for rest, row in winners if rest == worst)
