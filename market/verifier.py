@@ -1,0 +1,1117 @@
+"""Offline check of a ledger export: one file that shares no code with the writer of the ledger.
+
+    python verifier.py export.jsonl        exit 0 proven, 1 refuted, 2 unusable input
+
+Standard library only. `coincurve` (keys) and pycryptodome (Keccak) make it faster where they are
+installed and are tested against the code below before they are believed; the answers are the same.
+
+The export
+----------
+JSON lines, UTF-8, no unknown or missing keys. Integers are decimal strings, bytes are 0x and
+lower-case hex; packed fields (marked B64) are base64. From the first entry of the log on:
+
+    header       export "microgrid-ledger/1", market, domain, origin (name of the log), registrar
+                 (address of the first key, known from elsewhere), operator (account)
+    then for every tick, in this order
+    tick         tick
+    account      account, blind: the name of the account in the accounts tree from here on
+    entry        type, message, signatures [{signer, signature}], salt; first those of the sets:
+                 Order, Cancel, Contract, DrEvent, DrCommit (MESSAGES), Reading (READINGS),
+                 Bill (BILLS)
+    book         slot, tags B64: leaf hashes of the locked orders, if a book was sealed
+    entry        the log in its order, SealedSets among them
+    transfers    after each Settlement: settlement (digest), rows B64, readings B64 (leaf hashes
+                 of the readings used), originals B64 (rows named by REVERSE, salt zero)
+    checkpoint   note: the signed text
+
+A row has 225 bytes, big endian: ledger 2, kind 1, code 2, debit 32, credit 32, amount 16, slot 8,
+version 4, pending 32, cause 32, link 32, salt 32.
+
+What is proven
+--------------
+Canonical signatures by keys that the log itself has made valid for the account, role and slot;
+roots of every set, of every batch of transfers and of the readings used; every batch well formed,
+pendings ended once, reversals exact and once; per settled slot POOL at zero in both ledgers,
+BALANCING at zero in ENERGY, no pending left, each metered account moved by its reading; the log
+root, the accounts tree (histories and balances recomputed) and the chain of checkpoints.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import struct
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ZERO32 = bytes(32)
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+LOW = 2**64 - 1
+
+# --- Keccak-256 ---------------------------------------------------------------------------------
+
+_ROUNDS = [
+    0x0000000000000001, 0x0000000000008082, 0x800000000000808A, 0x8000000080008000,
+    0x000000000000808B, 0x0000000080000001, 0x8000000080008081, 0x8000000000008009,
+    0x000000000000008A, 0x0000000000000088, 0x0000000080008009, 0x000000008000000A,
+    0x000000008000808B, 0x800000000000008B, 0x8000000000008089, 0x8000000000008003,
+    0x8000000000008002, 0x8000000000000080, 0x000000000000800A, 0x800000008000000A,
+    0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
+]  # fmt: skip
+_TURNS = [
+    0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14
+]  # fmt: skip
+_GOES_TO = [n // 5 + 5 * ((2 * (n % 5) + 3 * (n // 5)) % 5) for n in range(25)]
+
+
+class _Lanes:
+    """Many Keccak states side by side: lane n of all of them is one long integer.
+
+    One operation on long integers then does the work for every message, which makes plain Python
+    some twenty times faster than one message at a time.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.ones = int.from_bytes(b"\x01\0\0\0\0\0\0\0" * count, "little")
+        self.all = self.ones * LOW
+        self.masks = [((1 << turn) - 1) * self.ones for turn in range(65)]
+        self.lanes = [0] * 25
+
+    def turned(self, lane: int, turn: int) -> int:
+        """Each 64-bit part turned left."""
+        if not turn:
+            return lane
+        low = self.masks[turn]
+        return lane << turn & (self.all ^ low) | lane >> (64 - turn) & low
+
+    def permute(self) -> None:
+        """The 24 rounds."""
+        a, full = self.lanes, self.all
+        for constant in _ROUNDS:
+            c = [a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20] for x in range(5)]
+            d = [c[x - 1] ^ self.turned(c[(x + 1) % 5], 1) for x in range(5)]
+            b = [0] * 25
+            for n in range(25):
+                b[_GOES_TO[n]] = self.turned(a[n] ^ d[n % 5], _TURNS[n])
+            for y in range(0, 25, 5):
+                for x in range(5):
+                    a[y + x] = b[y + x] ^ ((b[y + (x + 1) % 5] ^ full) & b[y + (x + 2) % 5])
+            a[0] ^= constant * self.ones
+
+
+def keccak_plain(messages: Sequence[bytes]) -> list[bytes]:
+    """Keccak-256 of messages of one length, in plain Python."""
+    found = []
+    for start in range(0, len(messages), 256):
+        found += _keccak_side_by_side(messages[start : start + 256])
+    return found
+
+
+def _keccak_side_by_side(messages: Sequence[bytes]) -> list[bytes]:
+    size = len(messages[0])
+    blocks = size // 136 + 1
+    pad = bytearray(blocks * 136 - size)
+    pad[0] ^= 0x01
+    pad[-1] ^= 0x80
+    padded = [message + bytes(pad) for message in messages]
+    state = _Lanes(len(messages))
+    for block in range(0, blocks * 136, 136):
+        for n in range(17):
+            at = block + 8 * n
+            state.lanes[n] ^= int.from_bytes(b"".join(p[at : at + 8] for p in padded), "little")
+        state.permute()
+    columns = [lane.to_bytes(8 * len(messages), "little") for lane in state.lanes[:4]]
+    return [b"".join(c[n : n + 8] for c in columns) for n in range(0, 8 * len(messages), 8)]
+
+
+def _native_keccak() -> Callable[[bytes], bytes] | None:
+    """Pycryptodome's Keccak-256 if it is there and agrees with the code above."""
+    try:
+        from Crypto.Hash import keccak
+    except ImportError:
+        return None
+
+    def native(data: bytes) -> bytes:
+        return keccak.new(digest_bits=256, data=data).digest()
+
+    for size in (0, 66, 135, 136, 137, 384):
+        probe = bytes(n % 251 for n in range(size))
+        if native(probe) != keccak_plain([probe])[0]:
+            return None
+    return native
+
+
+_NATIVE_KECCAK = _native_keccak()
+
+
+def keccak256(data: bytes) -> bytes:
+    """Keccak-256 of one message."""
+    return _NATIVE_KECCAK(data) if _NATIVE_KECCAK else keccak_plain([data])[0]
+
+
+def keccak_many(messages: Sequence[bytes]) -> list[bytes]:
+    """Keccak-256 of many messages of one length."""
+    return list(map(_NATIVE_KECCAK, messages)) if _NATIVE_KECCAK else keccak_plain(messages)
+
+
+# --- The curve ----------------------------------------------------------------------------------
+
+_P = 2**256 - 2**32 - 977
+_N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+_G = (
+    0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
+    0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
+)
+_Point = tuple[int, int, int]  # Jacobian: x / z^2, y / z^3; z = 0 is the neutral point
+
+
+def _double(p: _Point) -> _Point:
+    x, y, z = p
+    square = y * y % _P
+    s, m = 4 * x * square % _P, 3 * x * x % _P
+    x3 = (m * m - 2 * s) % _P
+    return x3, (m * (s - x3) - 8 * square * square) % _P, 2 * y * z % _P
+
+
+def _add(p: _Point, q: _Point) -> _Point:
+    if not p[2] or not q[2]:
+        return q if not p[2] else p
+    z1, z2 = p[2] * p[2] % _P, q[2] * q[2] % _P
+    u1, u2 = p[0] * z2 % _P, q[0] * z1 % _P
+    s1, s2 = p[1] * z2 * q[2] % _P, q[1] * z1 * p[2] % _P
+    if u1 == u2:
+        return _double(p) if s1 == s2 else (0, 1, 0)
+    h, r = u2 - u1, s2 - s1
+    h2 = h * h % _P
+    h3, v = h * h2 % _P, u1 * h2 % _P
+    x3 = (r * r - h3 - 2 * v) % _P
+    return x3, (r * (v - x3) - s1 * h3) % _P, h * p[2] * q[2] % _P
+
+
+def recover_plain(digest: bytes, signature: bytes) -> bytes | None:
+    """The address of the key that signed, 20 bytes, in plain Python; None if there is none."""
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+    square = (pow(r, 3, _P) + 7) % _P
+    y = pow(square, (_P + 1) // 4, _P)
+    if y * y % _P != square:
+        return None
+    if y % 2 != signature[64] - 27:
+        y = _P - y
+    inverse = pow(r, -1, _N)
+    u1, u2 = -int.from_bytes(digest, "big") * inverse % _N, s * inverse % _N
+    g: _Point = (*_G, 1)
+    table: list[_Point] = [(0, 1, 0), g, (r, y, 1), _add(g, (r, y, 1))]
+    point = table[0]
+    for bit in range(255, -1, -1):
+        point = _add(_double(point), table[(u1 >> bit & 1) + 2 * (u2 >> bit & 1)])
+    if not point[2]:
+        return None
+    z = pow(point[2], -1, _P)
+    x, y = point[0] * z * z % _P, point[1] * z * z * z % _P
+    return keccak256(x.to_bytes(32, "big") + y.to_bytes(32, "big"))[12:]
+
+
+def _native_recover() -> Callable[[bytes, bytes], bytes | None] | None:
+    """Recovery by coincurve if it is there and agrees with the code above."""
+    try:
+        from coincurve import PublicKey
+    except ImportError:
+        return None
+
+    def native(digest: bytes, signature: bytes) -> bytes | None:
+        raw = signature[:64] + bytes([signature[64] - 27])
+        try:
+            key = PublicKey.from_signature_and_message(raw, digest, hasher=None)
+        except Exception:  # coincurve raises bare Exception for a signature that no key fits
+            return None
+        return keccak256(key.format(compressed=False)[1:])[12:]
+
+    for n in range(1, 5):
+        probe = hashlib.sha256(bytes([n])).digest()
+        signature = _G[0].to_bytes(32, "big") + probe + bytes([27 + n % 2])
+        if native(probe, signature) != recover_plain(probe, signature):
+            return None
+    return native
+
+
+_NATIVE_RECOVER = _native_recover()
+
+
+def recover(digest: bytes, signature: bytes) -> bytes | None:
+    """The signer's address, or None if the form is not canonical or no key fits."""
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+    if len(signature) != 65 or signature[64] not in (27, 28):
+        return None
+    if not (0 < r < _N and 0 < s <= _N // 2):
+        return None
+    return (_NATIVE_RECOVER or recover_plain)(digest, signature)
+
+
+# --- Typed data (EIP-712) -----------------------------------------------------------------------
+
+_TYPES = """
+1 Order(bytes32 account,uint32 zone,uint64 slot,uint8 side,uint64 e_wh,int64 price_mkrw_per_kwh,\
+uint8 label,uint64 premium_mkrw_per_kwh,uint64 expires,bytes32 replaces,uint32 rules_version,\
+uint64 nonce)
+2 Cancel(bytes32 account,uint64 slot,bytes32 order_id,uint64 nonce)
+3 Contract(bytes32 seller,bytes32 buyer,uint8 kind,uint64 first_slot,uint64 end_slot,\
+uint64 cap_wh,uint32 share_ppm,int64 price_mkrw_per_kwh,uint8 rank,bytes32 terms,uint64 nonce)
+4 DrEvent(bytes32 program,uint64 first_slot,uint16 slots,uint8 baseline,\
+uint64 reward_mkrw_per_kwh,uint64 penalty_mkrw_per_kwh,uint64 answer_by,uint64 nonce)
+5 DrCommit(bytes32 account,bytes32 event_id,uint64 e_wh_per_slot,uint64 nonce)
+6 Reading(bytes32 account,bytes32 meter,uint64 slot,uint64 import_wh,uint64 export_wh,\
+uint64 import_register_wh,uint64 export_register_wh,uint8 quality,uint32 revision)
+7 Clearing(uint64 slot,uint8 label,uint32 round,uint32 rules_version,uint32 network_version,\
+bytes32 engine,bytes32 plan,uint32 orders,bytes32 book_root,bytes32 fills_root,uint64 volume_wh,\
+int128 welfare_ukrw,NodeResult[] nodes,LinkResult[] links)
+0 LinkResult(uint32 from_node,uint32 to_node,uint64 flow_wh,uint64 capacity_wh,\
+uint64 fee_mkrw_per_kwh)
+0 NodeResult(uint32 node,uint8 outcome,uint8 flags,int64 low_mkrw_per_kwh,int64 high_mkrw_per_kwh,\
+int64 price_mkrw_per_kwh,uint64 bought_wh,uint64 sold_wh,int64 margin_mkrw_per_kwh,\
+uint64 margin_open_wh,uint64 margin_filled_wh)
+8 Transfer(uint16 ledger,uint8 kind,uint16 code,bytes32 debit,bytes32 credit,uint128 amount,\
+uint64 slot,uint32 version,bytes32 pending,bytes32 cause,bytes32 link)
+9 Settlement(uint8 scope,uint64 slot,uint32 version,bytes32 previous,bytes32 clearing,\
+bytes32 readings_root,bytes32 transfers_root,uint32 transfers,uint32 rules_version)
+10 Correction(uint64 slot,uint32 from_version,uint32 to_version,uint8 reason,bytes32 evidence,\
+uint64 nonce)
+11 Bill(bytes32 account,uint64 first_slot,uint64 end_slot,uint32 version,uint32 tariff_version,\
+bytes32 lines_root,int64 total_krw,uint32 rounding_ukrw)
+12 Rules(uint8 kind,uint32 version,uint64 from_slot,bytes32 content)
+13 SealedSet(uint8 kind,uint64 tick,uint32 count,bytes32 root)
+15 Checkpoint(bytes32 origin,uint64 tick,uint64 size,bytes32 root,bytes32 accounts_root,\
+bytes32 previous)
+17 Anchor(bytes32 checkpoint,uint64 chain_id,bytes32 transaction)
+20 KeyRegister(bytes32 account,address key,uint16 roles,uint64 from_slot,uint64 nonce)
+21 KeyRotate(bytes32 account,address old_key,address new_key,uint64 from_slot,uint64 nonce)
+22 KeyRevoke(bytes32 account,address key,uint64 from_slot,uint8 reason,uint64 nonce)
+"""
+
+
+class _Type(NamedTuple):
+    code: int
+    fields: tuple[tuple[str, str], ...]  # name, Solidity type
+    hash: bytes
+
+
+def _read_types() -> dict[str, _Type]:
+    texts = {m[2]: m for m in re.finditer(r"(\d+) ((\w+)\(([^)]*)\))", _TYPES)}
+    by_name = {m[3]: m for m in texts.values()}
+    found = {}
+    for name, m in by_name.items():
+        fields = tuple((f.split(" ")[1], f.split(" ")[0]) for f in m[4].split(","))
+        inner = sorted(kind[:-2] for _, kind in fields if kind.endswith("[]"))
+        text = m[2] + "".join(by_name[child][2] for child in inner)
+        found[name] = _Type(int(m[1]), fields, keccak256(text.encode()))
+    return found
+
+
+TYPES = _read_types()
+
+
+class Unusable(Exception):
+    """The input is not an export: nothing can be said about it."""
+
+
+class Refuted(Exception):
+    """A rule is broken."""
+
+
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
+_HEX = re.compile(r"0x[0-9a-f]*", re.ASCII)
+
+
+def _number(text: object) -> int:
+    if type(text) is not str or len(text) > 40 or not _DECIMAL.fullmatch(text) or text == "-0":
+        raise Unusable(f"{text!r} is not a canonical decimal string")
+    return int(text)
+
+
+def _raw(text: object, size: int) -> bytes:
+    if type(text) is not str or len(text) != 2 + 2 * size or not _HEX.fullmatch(text):
+        raise Unusable(f"{text!r} is not 0x and {2 * size} lower-case hex digits")
+    return bytes.fromhex(text[2:])
+
+
+def _packed(text: object, size: int) -> bytes:
+    try:
+        raw = base64.b64decode(text if type(text) is str else "?", validate=True)
+    except ValueError as error:
+        raise Unusable(f"not base64: {error}") from error
+    if len(raw) % size or base64.b64encode(raw).decode() != text:
+        raise Unusable(f"{len(raw)} bytes are not canonical rows of {size}")
+    return raw
+
+
+def _keys(found: object, names: Iterable[str]) -> dict[str, Any]:
+    wanted = set(names)
+    if type(found) is not dict or found.keys() != wanted:
+        odd = sorted(wanted ^ found.keys()) if type(found) is dict else found
+        raise Unusable(f"keys missing or unknown: {odd}")
+    return found
+
+
+def _word(kind: str, text: object) -> tuple[Any, bytes]:
+    """The value of a field and its 32 bytes."""
+    if kind == "bytes32":
+        raw = _raw(text, 32)
+        return raw, raw
+    if kind == "address":
+        raw = _raw(text, 20)
+        return raw, bytes(12) + raw
+    number, signed = _number(text), kind[0] == "i"
+    bits = int(kind.lstrip("uint"))
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else (0, 2**bits)
+    if not low <= number < high:
+        raise Unusable(f"{number} does not fit {kind}")
+    return number, number.to_bytes(32, "big", signed=signed)
+
+
+def typed(name: str, found: object) -> tuple[dict[str, Any], bytes]:
+    """The message and its `hashStruct`, strictly read from the wire form."""
+    type_ = TYPES[name]
+    texts = _keys(found, (field_name for field_name, _ in type_.fields))
+    message, words = {}, [type_.hash]
+    for field_name, kind in type_.fields:
+        text = texts[field_name]
+        if kind.endswith("[]"):
+            if type(text) is not list:
+                raise Unusable(f"{field_name} is not a list")
+            rows = [typed(kind[:-2], row) for row in text]
+            message[field_name] = [row for row, _ in rows]
+            words.append(keccak256(b"".join(hashed for _, hashed in rows)))
+        else:
+            message[field_name], word = _word(kind, text)
+            words.append(word)
+    return message, keccak256(b"".join(words))
+
+
+# --- Merkle trees (RFC 6962) --------------------------------------------------------------------
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """The hash of a leaf."""
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def set_root(leaves: Iterable[bytes]) -> bytes:
+    """The root of leaf hashes in the order given."""
+    peaks: list[tuple[int, bytes]] = []
+    for leaf in leaves:
+        _grow(peaks, leaf)
+    return _peaks_root(peaks)
+
+
+def _grow(peaks: list[tuple[int, bytes]], leaf: bytes) -> None:
+    """Add a leaf to perfect subtrees, given as (height, root) from left to right."""
+    height, merged = 0, leaf
+    while peaks and peaks[-1][0] == height:
+        merged = hashlib.sha256(b"\x01" + peaks.pop()[1] + merged).digest()
+        height += 1
+    peaks.append((height, merged))
+
+
+def _peaks_root(peaks: Sequence[tuple[int, bytes]]) -> bytes:
+    if not peaks:
+        return EMPTY_ROOT
+    root = peaks[-1][1]
+    for _, left in reversed(peaks[:-1]):
+        root = hashlib.sha256(b"\x01" + left + root).digest()
+    return root
+
+
+# --- The book -----------------------------------------------------------------------------------
+
+ROW = struct.Struct(">HBH32s32s16sQI32s32s32s32s")
+_ROW_WORDS = struct.Struct(">32s30xH31xB30xH32s32s16x16s24xQ28xI32s32s32s")
+TRADE, CONTRACT, METER, MARKET, SETTLE, LOG, REGISTRAR = 1, 2, 4, 8, 16, 32, 64
+OPERATOR_ROLES = {
+    "Clearing": MARKET,
+    "Settlement": SETTLE,
+    "Correction": SETTLE,
+    "Bill": SETTLE,
+    "Rules": MARKET,
+    "SealedSet": LOG,
+    "Checkpoint": LOG,
+    "Anchor": LOG,
+}
+SET_NAMES = {1: "MESSAGES", 2: "READINGS", 3: "BOOK", 4: "BILLS"}
+SET_OF = {1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 2, 11: 4}  # type code -> kind of set
+UNIQUE = {
+    "Order": ("account", "nonce"),
+    "Cancel": ("account", "nonce"),
+    "DrCommit": ("account", "nonce"),
+    "Contract": ("seller", "nonce"),
+    "DrEvent": ("program", "nonce"),
+    "KeyRegister": ("account", "nonce"),
+    "KeyRotate": ("account", "nonce"),
+    "KeyRevoke": ("account", "nonce"),
+    "Reading": ("meter", "slot", "revision"),
+    "Clearing": ("slot", "label", "round"),
+    "Settlement": ("scope", "slot", "version"),
+    "Correction": ("nonce",),
+    "Bill": ("account", "first_slot", "version"),
+    "Rules": ("kind", "version"),
+    "SealedSet": ("kind", "tick"),
+    "Anchor": ("checkpoint",),
+}
+
+
+class _Key(NamedTuple):
+    address: bytes
+    roles: int
+    from_slot: int
+    end_slot: int | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The first thing that is wrong: line of the export, name of the check, what was found."""
+
+    line: int
+    check: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the check came to; `usable` is False if the input is not an export at all."""
+
+    ok: bool
+    usable: bool
+    checks: dict[str, int]  # how often each check passed
+    first_failure: Failure | None
+
+
+@dataclass
+class _Seen:
+    """What has been read and not yet sealed, since the last checkpoint."""
+
+    sets: dict[int, list[bytes]] = field(default_factory=lambda: {1: [], 2: []})
+    sealed: set[int] = field(default_factory=set)
+    awaiting: dict[bytes, dict[str, Any]] = field(default_factory=dict)  # Settlements
+    named: dict[int, list[tuple[bytes, tuple[bytes, ...]]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+
+class _Book:
+    """The ledger as it follows from the lines read so far."""
+
+    def __init__(self, header: dict[str, Any]) -> None:
+        names = ("line", "export", "market", "domain", "origin", "registrar", "operator")
+        _keys(header, names)
+        if header["export"] != "microgrid-ledger/1":
+            raise Unusable(f"export {header['export']!r}, allowed microgrid-ledger/1")
+        self.origin, market = str(header["origin"]), str(header["market"])
+        self.registrar = _raw(header["registrar"], 20)
+        self.operator = _raw(header["operator"], 32)
+        self.prefix = b"\x19\x01" + _separator(market, header["domain"])
+        self.market = market
+        self.checks: Counter[str] = Counter()
+        self.tick = -1
+        self.open = False  # between a tick line and its checkpoint
+        self.previous = ZERO32
+        self.peaks: list[tuple[int, bytes]] = []
+        self.size = 0
+        self.seen = _Seen()
+        self.keys: dict[bytes, list[_Key]] = defaultdict(list)
+        self.used_keys: set[bytes] = set()
+        self.blinds: dict[bytes, bytes] = {}
+        self.chains: dict[bytes, tuple[int, bytes, bytes]] = {}
+        self.orders: dict[int, set[bytes]] = defaultdict(set)
+        self.readings: dict[bytes, tuple[bytes, int, int]] = {}
+        self.clearings: dict[bytes, int] = {}
+        self.corrections: set[tuple[int, int]] = set()
+        self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self.money = _Money(self)
+
+    def require(self, fact: bool, check: str, message: str) -> None:
+        """Count a check that holds; raise Refuted for one that does not."""
+        if not fact:
+            raise Refuted(check, message)
+        self.checks[check] += 1
+
+    def take(self, found: dict[str, Any]) -> None:
+        """Check one line after the header and carry it into the book."""
+        kind = found.get("line")
+        takers = {
+            "account": self.take_account,
+            "entry": self.take_entry,
+            "book": self.take_book,
+            "transfers": self.take_transfers,
+            "checkpoint": self.take_checkpoint,
+        }
+        if kind == "tick":
+            self.take_tick(found)
+        elif kind not in takers:
+            raise Unusable(f"line {kind!r} is unknown here")
+        elif not self.open:
+            raise Unusable(f"{kind} line outside a tick")
+        else:
+            takers[kind](found)
+
+    def take_tick(self, found: dict[str, Any]) -> None:
+        tick = _number(_keys(found, ("line", "tick"))["tick"])
+        self.require(not self.open, "tick sealed", f"tick {self.tick} has no checkpoint")
+        self.require(
+            tick > self.tick and tick % 900 == 0, "ticks rise", f"tick {tick} after {self.tick}"
+        )
+        self.tick, self.open, self.seen = tick, True, _Seen()
+
+    def take_account(self, found: dict[str, Any]) -> None:
+        _keys(found, ("line", "account", "blind"))
+        self.blinds[_raw(found["account"], 32)] = _raw(found["blind"], 32)
+
+    def take_entry(self, found: dict[str, Any]) -> None:
+        """One signed entry: its signatures, its uniqueness, its rules, its leaf."""
+        _keys(found, ("line", "type", "message", "signatures", "salt"))
+        name = found["type"]
+        if name not in TYPES or TYPES[name].code in (0, 8, 15):
+            raise Unusable(f"type {name!r} is no entry of a set or of the log")
+        message, hashed = typed(name, found["message"])
+        digest, code = keccak256(self.prefix + hashed), TYPES[name].code
+        signers, signatures = self.signers(name, digest, found["signatures"])
+        self.require_unique(name, message)
+        self.require_roles(name, message, signers)
+        leaf = leaf_hash(b"\x01" + bytes([code]) + _raw(found["salt"], 32) + digest + signatures)
+        accounts = [message[n] for n in ("account", "seller", "buyer", "program") if n in message]
+        self.seen.named[code].append((digest, tuple(dict.fromkeys(accounts))))
+        rule = getattr(self, f"take_{name.lower()}", None)
+        if rule:
+            rule(message, digest, leaf)
+        if code in SET_OF:
+            sealed = SET_OF[code] in self.seen.sealed
+            self.require(not sealed, "set complete", f"{name} after its set was sealed")
+            self.seen.sets.setdefault(SET_OF[code], []).append(leaf)
+        else:
+            _grow(self.peaks, leaf)
+            self.size += 1
+
+    def signers(self, name: str, digest: bytes, rows: object) -> tuple[list[bytes], bytes]:
+        """The proven signers and the signatures in one piece."""
+        count = 2 if name in ("Contract", "KeyRegister", "KeyRotate") else 1
+        if type(rows) is not list or len(rows) != count:
+            raise Unusable(f"{name}: signatures must be a list of {count}")
+        signers, signatures = [], b""
+        for row in rows:
+            _keys(row, ("signer", "signature"))
+            signer, signature = _raw(row["signer"], 20), _raw(row["signature"], 65)
+            self.require(
+                recover(digest, signature) == signer,
+                "signature",
+                f"{name} 0x{digest.hex()}: not canonical or not by {row['signer']}",
+            )
+            signers.append(signer)
+            signatures += signature
+        return signers, signatures
+
+    def require_unique(self, name: str, message: dict[str, Any]) -> None:
+        fields = UNIQUE[name]
+        # Messages of an account share one row of nonces, whatever their type.
+        scope = "nonce" if fields[-1] == "nonce" and len(fields) == 2 else name
+        key = hashlib.sha256(repr((scope, [message[n] for n in fields])).encode()).digest()[:16]
+        self.require(key not in self.used_keys, "unique", f"{name}: {fields} used before")
+        self.used_keys.add(key)
+
+    def has_key(self, account: bytes, address: bytes, role: int, slot: int) -> bool:
+        """Whether the log has made the key valid for the account, role and slot."""
+        return any(
+            key.address == address
+            and key.roles & role == role
+            and key.from_slot <= slot
+            and (key.end_slot is None or slot < key.end_slot)
+            for key in self.keys.get(account, ())
+        )
+
+    def require_roles(self, name: str, message: dict[str, Any], signers: list[bytes]) -> None:
+        """Refuse signers without a valid role; key entries have rules of their own."""
+        if name.startswith("Key"):
+            self.require(self.may_change_keys(name, message, signers), "key role", f"{name}")
+            return
+        if name in OPERATOR_ROLES:
+            slot = message["slot"] if name == "Clearing" else self.tick
+            good = self.has_key(self.operator, signers[0], OPERATOR_ROLES[name], slot)
+        elif name == "Contract":
+            parties = zip((message["seller"], message["buyer"]), signers, strict=True)
+            good = all(self.has_key(a, k, CONTRACT, message["first_slot"]) for a, k in parties)
+        elif name == "Reading":
+            good = self.may_read(message, signers[0])
+        elif name == "DrEvent":
+            good = self.has_key(message["program"], signers[0], TRADE, message["first_slot"])
+            good = good or self.has_key(self.operator, signers[0], MARKET, self.tick)
+        else:
+            slot = message.get("slot", self.tick)
+            good = self.has_key(message["account"], signers[0], TRADE, slot)
+        self.require(good, "key role", f"{name}: 0x{signers[0].hex()} has no valid role")
+
+    def may_read(self, message: dict[str, Any], signer: bytes) -> bool:
+        """Meters and gateways measure; only the operator estimates."""
+        if message["quality"] == 2:
+            return self.has_key(self.operator, signer, SETTLE, self.tick)
+        # A second reading needs a key that is valid today as well: old keys may be stolen.
+        slots = {message["slot"], self.tick} if message["revision"] else {message["slot"]}
+        return any(
+            all(self.has_key(account, signer, METER, slot) for slot in slots)
+            for account in (message["account"], self.operator)
+        )
+
+    def may_change_keys(self, name: str, message: dict[str, Any], signers: list[bytes]) -> bool:
+        if message["from_slot"] < self.tick:
+            return False
+        account, tick = message["account"], self.tick
+        if name == "KeyRegister":
+            genesis = self.size == 0 and message["key"] == self.registrar
+            by = genesis and signers[1] == self.registrar and message["roles"] & REGISTRAR
+            by = by or self.has_key(self.operator, signers[1], REGISTRAR, tick)
+            return bool(signers[0] == message["key"] and by)
+        if name == "KeyRotate":
+            pair = [message["old_key"], message["new_key"]]
+            return signers == pair and self.has_key(account, signers[0], 0, tick)
+        own = self.has_key(account, signers[0], 0, tick)
+        return own or self.has_key(self.operator, signers[0], REGISTRAR, tick)
+
+    def take_keyregister(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
+        key = _Key(message["key"], message["roles"], message["from_slot"], None)
+        self.keys[message["account"]].append(key)
+
+    def take_keyrotate(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
+        ended = self.end_keys(message["account"], message["old_key"], message["from_slot"])
+        self.keys[message["account"]] += [
+            _Key(message["new_key"], key.roles, message["from_slot"], None) for key in ended
+        ]
+
+    def take_keyrevoke(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
+        self.end_keys(message["account"], message["key"], message["from_slot"])
+
+    def end_keys(self, account: bytes, address: bytes, slot: int) -> list[_Key]:
+        """Let the live keys of the address end at the slot; the keys that were ended."""
+        ends = [k for k in self.keys[account] if k.address == address and k.end_slot is None]
+        kept = [k for k in self.keys[account] if k not in ends]
+        self.keys[account] = kept + [k._replace(end_slot=slot) for k in ends]
+        return ends
+
+    def take_order(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
+        self.orders[message["slot"]].add(leaf)
+
+    def take_reading(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
+        net_wh = message["import_wh"] - message["export_wh"]
+        account = self.money.name(message["account"])
+        self.readings[leaf] = (account, message["slot"], net_wh)
+
+    def take_clearing(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
+        self.clearings[digest] = message["slot"]
+
+    def take_correction(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
+        self.corrections.add((message["slot"], message["to_version"]))
+
+    def take_sealedset(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
+        kind = message["kind"]
+        name = SET_NAMES.get(kind, str(kind))
+        self.require(message["tick"] == self.tick, "set root", f"{name}: of another tick")
+        leaves = sorted(self.seen.sets.get(kind, ()))
+        self.require(
+            len(leaves) == message["count"] and set_root(leaves) == message["root"],
+            "set root",
+            f"{name} of tick {self.tick}: {len(leaves)} leaves do not give count and root",
+        )
+        self.seen.sealed.add(kind)
+
+    def take_book(self, found: dict[str, Any]) -> None:
+        """The locked orders of the slot, each of which must be an order that was received."""
+        _keys(found, ("line", "slot", "tags"))
+        slot, raw = _number(found["slot"]), _packed(found["tags"], 32)
+        tags = [raw[n : n + 32] for n in range(0, len(raw), 32)]
+        self.require(slot == self.tick, "book", f"book of slot {slot} in tick {self.tick}")
+        known = self.orders.pop(slot, set())
+        self.require(set(tags) <= known, "book", f"book of slot {slot}: an unknown order")
+        self.seen.sets[3] = tags
+
+    def take_settlement(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
+        """Versions follow one another, and above the first only after a Correction."""
+        scope, slot, version = message["scope"], message["slot"], message["version"]
+        last, previous = self.versions.get((scope, slot), (None, ZERO32))
+        good = version in (0, 1) if last is None else version == last + 1
+        good = good and message["previous"] == previous
+        self.require(good, "settlement version", f"slot {slot}: version {version} after {last}")
+        corrected = version < 2 or (slot, version) in self.corrections
+        self.require(corrected, "settlement version", f"slot {slot}: version without Correction")
+        known = message["clearing"] == ZERO32 or self.clearings.get(message["clearing"]) == slot
+        self.require(known, "settlement version", f"slot {slot}: unknown clearing")
+        self.versions[scope, slot] = (version, digest)
+        self.seen.awaiting[digest] = message
+
+    def take_transfers(self, found: dict[str, Any]) -> None:
+        _keys(found, ("line", "settlement", "rows", "readings", "originals"))
+        settlement = self.seen.awaiting.pop(_raw(found["settlement"], 32), None)
+        if settlement is None:
+            raise Refuted("settlement covers", f"transfers of {found['settlement']}: not awaited")
+        self.money.post(settlement, _packed(found["rows"], ROW.size), found)
+        leaves = _packed(found["readings"], 32)
+        used = sorted(leaves[n : n + 32] for n in range(0, len(leaves), 32))
+        same = set_root(used) == settlement["readings_root"]
+        self.require(same, "readings root", f"slot {settlement['slot']}")
+        known = all(leaf in self.readings for leaf in used)
+        self.require(known, "readings root", f"slot {settlement['slot']}: an unknown reading")
+        if settlement["scope"] == 1 and settlement["version"] >= 1:
+            self.money.require_closed(settlement["slot"])
+            self.money.require_metered([self.readings[leaf] for leaf in used])
+
+    def take_checkpoint(self, found: dict[str, Any]) -> None:
+        """The end of a tick: everything sealed, all roots recomputed, the chain unbroken."""
+        note = _keys(found, ("line", "note"))["note"]
+        message, signatures = read_note(note)
+        self.require(not self.seen.awaiting, "settlement covers", "a Settlement without transfers")
+        unsealed = {1, 2} | {kind for kind, leaves in self.seen.sets.items() if leaves}
+        unsealed -= self.seen.sealed
+        self.require(not unsealed, "set root", f"tick {self.tick}: sets {unsealed} not sealed")
+        self.extend_chains()
+        self.money.require_limits()
+        facts = {
+            "origin": keccak256(self.origin.encode()),
+            "tick": self.tick,
+            "size": self.size,
+            "root": _peaks_root(self.peaks),
+            "accounts_root": self.accounts_root(),
+            "previous": self.previous,
+        }
+        for name, fact in facts.items():
+            shown = message[name].hex() if type(message[name]) is bytes else message[name]
+            self.require(
+                message[name] == fact, f"checkpoint {name}", f"tick {self.tick}: found {shown}"
+            )
+        self.previous = self.checkpoint_digest(message)
+        self.require_log_signature(signatures)
+        self.open = False
+
+    def checkpoint_digest(self, message: dict[str, Any]) -> bytes:
+        type_ = TYPES["Checkpoint"]
+        words = (
+            message[name] if kind == "bytes32" else message[name].to_bytes(32, "big")
+            for name, kind in type_.fields
+        )
+        return keccak256(self.prefix + keccak256(type_.hash + b"".join(words)))
+
+    def require_log_signature(self, lines: list[tuple[str, bytes]]) -> None:
+        """One good signature of the operator's LOG key, and no bad one of a known key."""
+        known = {
+            key_id(self.origin, key.address): key.address
+            for key in self.keys[self.operator]
+            if self.has_key(self.operator, key.address, LOG, self.tick)
+        }
+        good = 0
+        for name, raw in lines:
+            if name == self.origin and raw[:4] in known:
+                signer = recover(self.previous, raw[4:])
+                fits = signer == known[raw[:4]]
+                self.require(fits, "checkpoint signature", f"tick {self.tick}: a bad signature")
+                good += 1
+        self.require(good > 0, "checkpoint signature", f"tick {self.tick}: not by a LOG key")
+
+    def extend_chains(self) -> None:
+        """Carry the tick's entries into the histories of the accounts that they name."""
+        chains, sha256 = self.chains, hashlib.sha256
+        for code, rows in sorted(self.seen.named.items()):
+            for digest, accounts in sorted(rows):
+                for account in accounts:
+                    seq, head, keys_head = chains.get(account, (0, ZERO32, ZERO32))
+                    if code >= 20:
+                        keys_head = sha256(b"\x02" + keys_head + digest).digest()
+                    head = sha256(b"\x02" + head + digest).digest()
+                    chains[account] = (seq + 1, head, keys_head)
+
+    def accounts_root(self) -> bytes:
+        missing = self.chains.keys() - self.blinds.keys()
+        self.require(not missing, "account named", f"{len(missing)} accounts without account line")
+        rows = []
+        for account, (seq, head, keys_head) in self.chains.items():
+            blind = self.blinds[account]
+            money = b"".join(
+                balances.get(account, 0).to_bytes(16, "big", signed=True)
+                for balances in self.money.balances[1:]
+            )
+            data = b"\x01" + blind + seq.to_bytes(8, "big") + head + keys_head + money
+            rows.append((blind, leaf_hash(data)))
+        return set_root(leaf for _, leaf in sorted(rows))
+
+
+class _Money:
+    """Balances, pendings and reversals as they follow from the transfers alone."""
+
+    def __init__(self, book: _Book) -> None:
+        self.book = book
+        self.balances: list[defaultdict[bytes, int]] = [defaultdict(int) for _ in range(4)]
+        self.pendings: dict[bytes, tuple[Any, ...]] = {}
+        self.pending_count: Counter[int] = Counter()  # open ones by slot
+        self.posted: dict[int, list[bytes]] = defaultdict(list)  # ids by slot, in one piece
+        self.undone: set[bytes] = set()
+        self.loose: set[bytes] = set()  # ids of batches that are not of one slot
+        self.moved_wh: dict[int, defaultdict[bytes, int]] = defaultdict(lambda: defaultdict(int))
+        self.pool_ukrw: Counter[int] = Counter()
+        self.names: dict[bytes, bytes] = {}
+        self.system = {n: _system(book.market, n) for n in ("POOL", "BALANCING", "GRID")}
+        self.never_negative = [_system(book.market, n) for n in ("NETFEE", "RENT")]
+
+    def name(self, account: bytes) -> bytes:
+        """The one object for these bytes: millions of rows name the same few accounts."""
+        return self.names.setdefault(account, account)
+
+    def ids(self, rows: Sequence[tuple[Any, ...]]) -> list[bytes]:
+        """The digests of rows."""
+        head, pack, prefix = TYPES["Transfer"].hash, _ROW_WORDS.pack, self.book.prefix
+        hashed = keccak_many([pack(head, *row[:11]) for row in rows])
+        return keccak_many([prefix + one for one in hashed])
+
+    def post(self, settlement: dict[str, Any], raw: bytes, found: dict[str, Any]) -> None:
+        """A batch: covered by its root, well formed row by row, and carried into the balances."""
+        rows = list(ROW.iter_unpack(raw))
+        ids, slot = self.ids(rows), settlement["slot"]
+        leaves = sorted(
+            leaf_hash(b"\x01\x08" + row[11] + id_) for row, id_ in zip(rows, ids, strict=True)
+        )
+        covered = len(rows) == settlement["transfers"]
+        covered = covered and set_root(leaves) == settlement["transfers_root"]
+        self.book.require(covered, "transfers root", f"slot {slot}: rows are not those signed for")
+        once = len(set(ids)) == len(ids) and self.loose.isdisjoint(ids)
+        self.book.require(once, "transfer once", f"slot {slot}: a transfer twice")
+        if settlement["scope"] == 1:
+            fits = all(row[6] == slot and row[7] == settlement["version"] for row in rows)
+            self.book.require(fits, "transfer once", f"slot {slot}: a row of another settlement")
+        else:
+            self.loose.update(ids)
+        named = list(ROW.iter_unpack(_packed(found["originals"], ROW.size)))
+        originals = dict(zip(self.ids(named), named, strict=True))
+        movable = []
+        for row, id_ in zip(rows, ids, strict=True):
+            self.take(row, id_, originals)
+            if row[1] in (1, 3):
+                movable.append(id_)
+        self.posted[slot if settlement["scope"] == 1 else -1].append(b"".join(movable))
+        named_rows = ((id_, row[3:5]) for id_, row in zip(ids, rows, strict=True))
+        self.book.seen.named[8].extend(named_rows)
+        self.book.checks["transfer well formed"] += len(rows)
+
+    def take(self, row: tuple[Any, ...], id_: bytes, originals: dict[bytes, Any]) -> None:
+        ledger, kind, _, debit, credit, amount_raw, slot, _, pending, *_ = row
+        amount = int.from_bytes(amount_raw, "big")
+        if not (1 <= ledger <= 3 and 1 <= kind <= 5 and amount >= 1 and debit != credit):
+            raise Refuted("transfer well formed", f"0x{id_.hex()}: ledger, kind, amount, accounts")
+        if kind == 2:
+            self.pendings[id_] = row
+            self.pending_count[slot] += 1
+            return
+        if kind in (3, 4):
+            self.end(row, amount)
+            if kind == 4:
+                return
+        elif kind == 5:
+            self.undo(row, originals)
+        elif pending != ZERO32:
+            raise Refuted("transfer well formed", f"0x{id_.hex()}: PLAIN names a pending")
+        balances = self.balances[ledger]
+        balances[debit] -= amount
+        balances[credit] += amount
+        if ledger == 2:
+            moved = self.moved_wh[slot]
+            moved[self.name(debit)] -= amount
+            moved[self.name(credit)] += amount
+        elif ledger == 1:
+            pool = self.system["POOL"]
+            self.pool_ukrw[slot] += amount * ((credit == pool) - (debit == pool))
+
+    def end(self, row: tuple[Any, ...], amount: int) -> None:
+        """POST or VOID: the pending is open, of the same accounts, and large enough."""
+        opened = self.pendings.pop(row[8], None)
+        if opened is None:
+            raise Refuted("pending ends once", f"0x{row[8].hex()} is not open")
+        most = int.from_bytes(opened[5], "big")
+        same = opened[0] == row[0] and opened[3:5] == row[3:5]
+        if not same or amount > most or (row[1] == 4 and amount != most):
+            raise Refuted("pending ends once", f"0x{row[8].hex()}: other accounts or amount")
+        self.pending_count[opened[6]] -= 1
+        self.book.checks["pending ends once"] += 1
+
+    def undo(self, row: tuple[Any, ...], originals: dict[bytes, Any]) -> None:
+        """REVERSE: the original was posted, is matched exactly and undone for the first time."""
+        name, original = row[8], originals.get(row[8])
+        if original is None or original[1] not in (1, 3) or name in self.undone:
+            raise Refuted("reverse once", f"0x{name.hex()}: unknown or undone before")
+        exact = (original[0], original[4], original[3], original[5])
+        found = any(_holds(blob, name) for n in (original[6], -1) for blob in self.posted[n])
+        if exact != (row[0], row[3], row[4], row[5]) or not found:
+            raise Refuted("reverse once", f"0x{name.hex()}: not the reverse of a posted transfer")
+        self.undone.add(name)
+        self.book.checks["reverse once"] += 1
+
+    def require_closed(self, slot: int) -> None:
+        """What must be zero once a slot is settled."""
+        moved = self.moved_wh[slot]
+        for check, rest in (
+            ("pool closes in KRW", self.pool_ukrw[slot]),
+            ("pool closes in ENERGY", moved[self.system["POOL"]]),
+            ("balancing closes in ENERGY", moved[self.system["BALANCING"]]),
+            ("no pending left", self.pending_count[slot]),
+        ):
+            self.book.require(rest == 0, check, f"slot {slot}: {rest} left")
+
+    def require_metered(self, readings: Sequence[tuple[bytes, int, int]]) -> None:
+        """Each account moved in ENERGY by exactly what its meter shows."""
+        for account, slot, net_wh in readings:
+            expected = -net_wh if account == self.system["GRID"] else net_wh
+            moved = self.moved_wh[slot][account]
+            if moved != expected:
+                raise Refuted(
+                    "meter", f"slot {slot} 0x{account.hex()}: {moved} Wh, metered {expected}"
+                )
+        self.book.checks["meter"] += len(readings)
+
+    def require_limits(self) -> None:
+        for account in self.never_negative:
+            found = self.balances[1].get(account, 0)
+            self.book.require(found >= 0, "fees not negative", f"0x{account.hex()}: {found}")
+        for ledger in (1, 2, 3):
+            total = sum(self.balances[ledger].values())
+            self.book.require(total == 0, "ledger sums to zero", f"ledger {ledger}: {total}")
+
+
+def _holds(blob: bytes, name: bytes) -> bool:
+    """Whether the name stands in a row of 32-byte names."""
+    at = blob.find(name)
+    while at >= 0 and at % 32:
+        at = blob.find(name, at + 1)
+    return at >= 0
+
+
+def _system(market: str, name: str) -> bytes:
+    return hashlib.sha256(b"account/1" + market.encode() + name.encode()).digest()
+
+
+def _separator(market: str, found: object) -> bytes:
+    """`domainSeparator`; the salt must be that of the market."""
+    fields = _keys(found, ("name", "version", "chainId", "salt"))
+    kind = b"EIP712Domain(string name,string version,uint256 chainId,bytes32 salt)"
+    salt = keccak256(market.encode())
+    if (fields["name"], fields["version"]) != ("Microgrid Market", "1"):
+        raise Unusable(f"domain {fields['name']!r} version {fields['version']!r} is unknown")
+    if _raw(fields["salt"], 32) != salt:
+        raise Refuted("domain", f"salt {fields['salt']} is not that of market {market}")
+    texts = (kind, b"Microgrid Market", b"1")
+    chain_id = _number(fields["chainId"]).to_bytes(32, "big")
+    return keccak256(b"".join(map(keccak256, texts)) + chain_id + salt)
+
+
+_NOTE = re.compile(
+    r"([^\s+]+)\n(0|[1-9][0-9]*)\n([^\n]+)\ntick (0|[1-9][0-9]*)\n"
+    r"accounts ([^\n]+)\nprevious ([^\n]+)\n\n((?:— [^\n ]+ [^\n ]+\n)+)",
+    re.ASCII,
+)
+
+
+def read_note(text: object) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
+    """The fields of a checkpoint and its signature lines (name, key id and signature)."""
+    m = _NOTE.fullmatch(text) if type(text) is str else None
+    if m is None:
+        raise Unusable("the note is not that of a checkpoint")
+    roots = []
+    for part in (m[3], m[5], m[6]):
+        raw = _packed(part, 32)
+        if len(raw) != 32 or base64.b64encode(raw).decode() != part:
+            raise Unusable(f"note: {part!r} is not base64 of 32 bytes")
+        roots.append(raw)
+    message = {
+        "origin": keccak256(m[1].encode()),
+        "tick": int(m[4]),
+        "size": int(m[2]),
+        "root": roots[0],
+        "accounts_root": roots[1],
+        "previous": roots[2],
+    }
+    lines = [line.split(" ") for line in m[7].splitlines()]
+    return message, [(name, _packed(signed, 1)) for _, name, signed in lines]
+
+
+def key_id(name: str, address: bytes) -> bytes:
+    """The 4 bytes by which a note names the key of an address."""
+    text = name.encode() + b"\x0a\xff" + b"eip712-checkpoint-v1" + address
+    return hashlib.sha256(text).digest()[:4]
+
+
+def verify_export(lines: Iterable[str | bytes]) -> Report:
+    """Check an export line by line; the report names the first rule that is broken."""
+    book, number = None, 0
+    try:
+        for number, line in enumerate(lines, 1):  # noqa: B007 - named in the failure
+            found = _read_line(line)
+            if book is None:
+                book = _Book(found)
+            else:
+                book.take(found)
+        if book is None or book.tick < 0:
+            raise Unusable("no header or no tick")
+        book.require(not book.open, "tick sealed", f"tick {book.tick} has no checkpoint")
+    except Unusable as error:
+        checks = dict(book.checks) if book else {}
+        return Report(False, False, checks, Failure(number, "readable", str(error)))
+    except Refuted as error:
+        checks = dict(book.checks) if book else {}
+        return Report(False, True, checks, Failure(number, *error.args))
+    return Report(True, True, dict(book.checks), None)
+
+
+def _read_line(line: str | bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"not JSON: {error}") from error
+    if type(found) is not dict:
+        raise Unusable("not a JSON object")
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Unusable("a key stands twice")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check the export named on the command line and print each check; the exit code."""
+    parser = argparse.ArgumentParser(description="Check a ledger export offline.")
+    parser.add_argument("export", type=Path, help="the JSON lines of the export")
+    parser.add_argument("--registrar", help="address of the first key, as published (0x…)")
+    options = parser.parse_args(arguments)
+    try:
+        with options.export.open("rb") as lines:
+            report = verify_export(lines)
+            lines.seek(0)
+            trusted = not report.usable or _trusts(lines.readline(), options.registrar)
+    except OSError as error:
+        sys.stdout.write(f"unusable: {error}\n")
+        return 2
+    for check, count in sorted(report.checks.items()):
+        sys.stdout.write(f"ok  {count:>10}  {check}\n")
+    if report.ok and not trusted:
+        sys.stdout.write(f"refuted: line 1: registrar is not {options.registrar}\n")
+        return 1
+    if report.first_failure:
+        failure, word = report.first_failure, "refuted" if report.usable else "unusable"
+        sys.stdout.write(f"{word}: line {failure.line}: {failure.check}: {failure.message}\n")
+        return 1 if report.usable else 2
+    sys.stdout.write("proven\n")
+    return 0
+
+
+def _trusts(header: bytes, registrar: str | None) -> bool:
+    # Without the published address an export only proves that it is consistent with itself.
+    return registrar is None or json.loads(header)["registrar"] == registrar
+
+
+if __name__ == "__main__":
+    sys.exit(main())

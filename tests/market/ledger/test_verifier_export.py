@@ -1,0 +1,244 @@
+"""The verifier passes a clean export, names each planted fault, and shares no code."""
+
+import ast
+import base64
+import json
+import random
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from market import verifier
+from market.ledger import Transfer
+from market.signing import derive_key, high_s_twin, sign
+
+SOURCE = Path(verifier.__file__)
+Lines = tuple[str, ...]
+
+
+def changed(lines: Lines, kind: str, edit: Callable[[dict[str, Any]], None], nth: int = 0) -> Lines:
+    """The lines with the nth one of this kind (or entry type) edited."""
+    seen, out = 0, []
+    for line in lines:
+        found = json.loads(line)
+        if kind in (found["line"], found.get("type")):
+            if seen == nth:
+                edit(found)
+            seen += 1
+        out.append(json.dumps(found))
+    assert seen > nth
+    return tuple(out)
+
+
+def test_a_clean_export_is_proven_with_every_check_used(clean_lines: Lines) -> None:
+    report = verifier.verify_export(clean_lines)
+    assert report.ok, report.first_failure
+    for check in (
+        "signature", "key role", "transfers root", "readings root", "pool closes in KRW",
+        "pool closes in ENERGY", "pending ends once", "reverse once", "meter", "set root", "book",
+        "checkpoint root", "checkpoint accounts_root", "checkpoint previous",
+        "checkpoint signature", "ledger sums to zero",
+    ):  # fmt: skip
+        assert report.checks[check] > 0, check
+
+
+def flip_hex(name: str) -> Callable[[dict[str, Any]], None]:
+    def edit(found: dict[str, Any]) -> None:
+        last = "1" if found[name][-1] == "0" else "0"
+        found[name] = found[name][:-1] + last
+
+    return edit
+
+
+def set_message(name: str, text: str) -> Callable[[dict[str, Any]], None]:
+    def edit(found: dict[str, Any]) -> None:
+        found["message"][name] = text
+
+    return edit
+
+
+def twin(found: dict[str, Any]) -> None:
+    row = found["signatures"][0]
+    row["signature"] = "0x" + high_s_twin(bytes.fromhex(row["signature"][2:])).hex()
+
+
+def one_wh_more(found: dict[str, Any]) -> None:
+    raw = bytearray(base64.b64decode(found["rows"]))
+    raw[84] ^= 1  # the last byte of the amount of the first row
+    found["rows"] = base64.b64encode(raw).decode()
+
+
+def drop_last_row(found: dict[str, Any]) -> None:
+    found["rows"] = base64.b64encode(base64.b64decode(found["rows"])[:-225]).decode()
+
+
+def without_readings(found: dict[str, Any]) -> None:
+    found["readings"] = ""
+
+
+def another_size(found: dict[str, Any]) -> None:
+    lines = found["note"].split("\n")
+    lines[1] = str(int(lines[1]) + 1)
+    found["note"] = "\n".join(lines)
+
+
+def signed_by_another(found: dict[str, Any]) -> None:
+    *body, line, _ = found["note"].split("\n")
+    name, signed = line.split(" ")[1:]
+    forged = base64.b64decode(signed)[:4] + sign(derive_key("thief"), bytes(32))
+    text = base64.b64encode(forged).decode()
+    found["note"] = "\n".join([*body, f"— {name} {text}", ""])
+
+
+DAMAGES = [
+    ("registrar of another", "header", flip_hex("registrar"), 0, "key role"),
+    ("operator of another", "header", flip_hex("operator"), 0, "key role"),
+    ("salt of another entry", "Order", flip_hex("salt"), 0, "book"),
+    ("blinded name changed", "account", flip_hex("blind"), 0, "checkpoint accounts_root"),
+    ("energy of an order", "Order", set_message("e_wh", "501"), 0, "signature"),
+    ("high-s twin", "Reading", twin, 0, "signature"),
+    ("orders of the clearing", "Clearing", set_message("orders", "3"), 0, "signature"),
+    ("amount of a transfer", "transfers", one_wh_more, 0, "transfers root"),
+    ("transfer left out", "transfers", drop_last_row, 1, "transfers root"),
+    ("readings left out", "transfers", without_readings, 1, "readings root"),
+    ("size of a checkpoint", "checkpoint", another_size, 1, "checkpoint size"),
+    ("checkpoint of a thief", "checkpoint", signed_by_another, 2, "checkpoint signature"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: str(damage[0]))
+def test_an_edited_line_is_refuted_by_name(clean_lines: Lines, damage: Any) -> None:
+    _, kind, edit, nth, check = damage
+    report = verifier.verify_export(changed(clean_lines, kind, edit, nth))
+    assert not report.ok and report.usable
+    assert report.first_failure is not None and report.first_failure.check == check
+
+
+def is_logged(line: str) -> bool:
+    kind = json.loads(line).get("type")
+    return kind is not None and kind not in ("Order", "Reading")
+
+
+def test_a_lost_line_is_never_proven(clean_lines: Lines) -> None:
+    for n in range(len(clean_lines)):
+        assert not verifier.verify_export(clean_lines[:n] + clean_lines[n + 1 :]).ok, n
+
+
+def test_a_doubled_line_is_never_proven_but_for_a_name(clean_lines: Lines) -> None:
+    for n, line in enumerate(clean_lines):
+        report = verifier.verify_export(
+            (*clean_lines[:n], *clean_lines[n : n + 1], *clean_lines[n:])
+        )
+        assert report.ok == (json.loads(line)["line"] == "account"), line
+
+
+def test_swapped_entries_of_the_log_are_never_proven(clean_lines: Lines) -> None:
+    for n in range(len(clean_lines) - 1):
+        left, right = clean_lines[n : n + 2]
+        if is_logged(left) and is_logged(right):
+            lines = (*clean_lines[:n], right, left, *clean_lines[n + 2 :])
+            assert not verifier.verify_export(lines).ok, (left, right)
+
+
+def test_one_random_byte_changed_is_never_proven(clean_lines: Lines) -> None:
+    rng = random.Random(20260101)
+    text = "\n".join(clean_lines).encode()
+    for _ in range(150):
+        at = rng.randrange(len(text))
+        other = rng.choice([b for b in range(32, 127) if b != text[at]])
+        damaged = text[:at] + bytes([other]) + text[at + 1 :]
+        assert not verifier.verify_export(damaged.split(b"\n")).ok, (at, text[at - 40 : at + 40])
+
+
+def dearer(code: int) -> Callable[[list[Transfer]], list[Transfer]]:
+    def edit(batch: list[Transfer]) -> list[Transfer]:
+        return [t._replace(amount=t.amount - (t.code == code)) for t in batch]
+
+    return edit
+
+
+def ended_twice(batch: list[Transfer]) -> list[Transfer]:
+    post = next(t for t in batch if t.kind == 3)
+    return [*batch, post._replace(code=12)]
+
+
+def never_ended(batch: list[Transfer]) -> list[Transfer]:
+    return [t._replace(kind=1, pending=bytes(32)) if t.code == 11 else t for t in batch]
+
+
+def wrong_original(batch: list[Transfer]) -> list[Transfer]:
+    return [t._replace(amount=t.amount + (t.kind == 5)) for t in batch]
+
+
+LIES = [
+    ("pool keeps money", 1, dearer(13), "pool closes in KRW"),
+    ("pending ended twice", 1, ended_twice, "pending ends once"),
+    ("pending left open", 1, never_ended, "no pending left"),
+    ("reversal of another amount", 2, wrong_original, "reverse once"),
+    ("energy beside the meter", 1, dearer(30), "meter"),
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: str(lie[0]))
+def test_a_well_signed_lie_of_the_operator_is_refuted(small_market: Any, lie: Any) -> None:
+    _, version, edit, check = lie
+    report = verifier.verify_export(small_market({version: edit}).lines)
+    assert report.first_failure is not None and report.first_failure.check == check, report
+
+
+def test_plain_keccak_and_curve_give_the_same_answers(
+    clean_lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert verifier._NATIVE_KECCAK and verifier._NATIVE_RECOVER
+    native = verifier.verify_export(clean_lines)
+    monkeypatch.setattr(verifier, "_NATIVE_KECCAK", None)
+    monkeypatch.setattr(verifier, "_NATIVE_RECOVER", None)
+    assert verifier.verify_export(clean_lines) == native
+    rng = random.Random(5)
+    for size in (0, 1, 135, 136, 137, 272, 384):
+        messages = [rng.randbytes(size) for _ in range(300)]
+        from market.entries import keccak256
+
+        assert verifier.keccak_plain(messages) == [keccak256(message) for message in messages]
+
+
+def test_the_verifier_stands_alone() -> None:
+    tree = ast.parse(SOURCE.read_text())
+    tops = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            tops |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            tops.add(str(node.module).split(".")[0])
+    assert tops - sys.stdlib_module_names == {"coincurve", "Crypto"}
+
+
+@pytest.mark.parametrize(("damage", "code"), [(None, 0), ("refuted", 1), ("unusable", 2)])
+def test_the_program_answers_by_exit_code(
+    clean_lines: Lines, tmp_path: Path, damage: str | None, code: int
+) -> None:
+    lines = clean_lines
+    if damage == "refuted":
+        lines = changed(lines, "Order", set_message("e_wh", "501"))
+    if damage == "unusable":
+        lines = (*lines[:3], "{", *lines[3:])
+    path = tmp_path / "export.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    done = subprocess.run(
+        [sys.executable, "-I", str(SOURCE), str(path)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def test_rows_of_writer_and_verifier_have_one_layout() -> None:
+    from market.export import ROW
+
+    assert verifier.ROW.format == ROW.format
+    assert struct.calcsize(ROW.format) == 225
