@@ -6,12 +6,14 @@ The alarm clock (APScheduler) only wakes it; which slots are due comes from the 
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from energy.cycle import Microgrid, next_slot, run_quarter_hour
+from energy.cycle import next_slot, run_quarter_hour
+from energy.steps.context import Microgrid
 from energy.units import SLOT_S
 
 log = logging.getLogger(__name__)
@@ -100,10 +102,11 @@ class DemoClock:
 
 
 class Daemon:
-    """Runs due slots, one after the other, in a thread of its own."""
+    """Makes the loop ready, then runs due slots, one after the other, in a thread of its own."""
 
-    def __init__(self, microgrid: Microgrid, clock: DistrictClock) -> None:
-        self._microgrid = microgrid
+    def __init__(self, build: Callable[[], Microgrid], clock: DistrictClock) -> None:
+        self._build = build
+        self._microgrid: Microgrid | None = None
         self._clock = clock
         self._stopping = threading.Event()
         self._busy = threading.Lock()
@@ -117,12 +120,18 @@ class Daemon:
         self._scheduler.start()
         self._wake_in(0.0)
 
+    def is_ready(self) -> bool:
+        """Whether the loop is made and at work."""
+        return self._microgrid is not None
+
     def stop(self) -> None:
         """Finish the running slot, start no other; returns when the cycle is at rest."""
         self._stopping.set()
         self._scheduler.shutdown(wait=True)
         with self._busy:
-            pass
+            if self._microgrid is not None:
+                self._microgrid.close()
+                self._microgrid = None
 
     def _wake_in(self, seconds: float) -> None:
         if not self._stopping.is_set():
@@ -141,8 +150,10 @@ class Daemon:
     def work_due_slots(self) -> float:
         """Run every slot whose gate has come, oldest first; seconds until the next look."""
         with self._busy:
-            while not self._stopping.is_set():
-                slot = next_slot(self._microgrid, self._clock.now_s())
+            if self._microgrid is None and not self._stopping.is_set():
+                self._microgrid = self._build()
+            while self._microgrid is not None and not self._stopping.is_set():
+                slot = next_slot(self._microgrid)
                 gate_s = slot - self._microgrid.settings.gate_lead_s
                 if self._clock.now_s() < gate_s:
                     return self._seconds_to(gate_s)

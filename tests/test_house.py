@@ -13,8 +13,8 @@ LIBRARIES = ("grid_models", "market", "optimizer")
 # fmt: off
 CORRIDOR = (
     "__init__", "units", "timegrid", "config", "tariffs", "district", "forecast", "crowd", "plant",
-    "store", "steps", "cycle", "report", "simulate", "api", "dashboard", "daemon", "service",
-    "bench", "cli", "__main__",
+    "store", "steps", "cycle", "report", "outcome", "simulate", "api", "dashboard", "daemon",
+    "service", "bench", "cli", "__main__",
 )
 # fmt: on
 ROOM_OF = {

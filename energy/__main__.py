@@ -1,0 +1,5 @@
+"""`python -m energy` is the `microgrid` command."""
+
+from energy.cli import main
+
+main()

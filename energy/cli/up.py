@@ -1,0 +1,36 @@
+"""`microgrid up`: API, page, daemon and, in demo mode, the simulated crowd."""
+
+from typing import Annotated
+
+import typer
+
+from energy.cli.settings import DatabaseUrl, District, Seed, read_settings, start_logging
+
+
+def up(
+    district: District = None,
+    database_url: DatabaseUrl = None,
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+    clock: Annotated[str | None, typer.Option(help="demo or real")] = None,
+    demo_slot_s: Annotated[float | None, typer.Option(help="seconds of a demo slot")] = None,
+    demo_start: Annotated[str | None, typer.Option(help="first slot of a new demo store")] = None,
+    seed: Seed = None,
+    bots: Annotated[bool | None, typer.Option(help="simulated crowd beside the demo clock")] = None,
+) -> None:
+    """Start the district: API, page and daemon in one process, until Ctrl-C."""
+    settings = read_settings(
+        district=district,
+        database_url=database_url,
+        host=host,
+        port=port,
+        clock=clock,
+        demo_slot_s=demo_slot_s,
+        demo_start=demo_start,
+        seed=seed,
+        bots=bots,
+    )
+    start_logging(settings)
+    from energy.service import run_service
+
+    run_service(settings)

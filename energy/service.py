@@ -1,0 +1,141 @@
+"""`microgrid up`: API, page and daemon in one process on one store, a crowd beside it in demo mode.
+
+The address is served as soon as the district's data are read; the daemon makes the rest ready in
+its own thread and the page says so meanwhile.
+"""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from energy.api import ApiContext, create_app
+from energy.config import Settings
+from energy.daemon import Daemon, DemoClock, DistrictClock, RealClock
+from energy.dashboard import install
+from energy.district import District
+from energy.steps.context import (
+    Installation,
+    build_admission,
+    demo_beginning,
+    open_installation,
+    start_microgrid,
+)
+from energy.units import SLOT_S
+
+GRACE_S = 3
+
+
+class ServiceError(Exception):
+    """The service cannot start; one sentence says why and what to do."""
+
+
+def run_service(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; returns when everything is at rest."""
+    require_free_port(settings.host, settings.port)
+    with open_installation(settings, beginning(settings)) as installation:
+        clock = build_clock(installation)
+        daemon = Daemon(lambda: start_microgrid(installation), clock)
+        context = ApiContext(
+            store=installation.store,
+            district=installation.district,
+            settings=settings,
+            clock=clock,
+            admission=build_admission(installation),
+            ready=daemon.is_ready,
+        )
+        app = create_app(context)
+        install(app)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=GRACE_S,
+                server_header=False,
+            )
+        )
+        address = f"http://{settings.host}:{settings.port}"
+        with background_work(daemon), crowd_program(settings, address):
+            announce(settings, address)
+            server.run()
+
+
+def beginning(settings: Settings) -> Callable[[District], int]:
+    """First slot of a new store: the settings' in a demonstration, else the next but one."""
+    if settings.clock == "demo":
+        return demo_beginning(settings)
+    return lambda _: int(time.time()) // SLOT_S * SLOT_S + 2 * SLOT_S
+
+
+def build_clock(installation: Installation) -> DistrictClock:
+    """Wall time, or the demonstration's clock at the gate of the next slot."""
+    settings = installation.settings
+    if settings.clock == "real":
+        return RealClock()
+    return DemoClock(installation.next_slot(), settings.gate_lead_s, settings.demo_slot_s)
+
+
+@contextlib.contextmanager
+def background_work(daemon: Daemon) -> Iterator[None]:
+    """The daemon in threads of its own while the server runs; at rest afterwards."""
+    daemon.start()
+    try:
+        yield
+    finally:
+        daemon.stop()
+
+
+@contextlib.contextmanager
+def crowd_program(settings: Settings, address: str) -> Iterator[None]:
+    """The simulated prosumers as a program of their own, in demo mode only.
+
+    Their standard input is a pipe from here: when this process ends, whatever the way, they read
+    its end and stop.
+    """
+    if not settings.bots or settings.clock != "demo":
+        yield
+        return
+    command = [sys.executable, "-m", "energy", "order", "bots", "--url", address]
+    command += ["--district", settings.district, "--seed", str(settings.seed), "--until-eof"]
+    bots = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield
+    finally:
+        bots.terminate()
+        try:
+            bots.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            bots.kill()
+            bots.wait()
+        if bots.stdin is not None:
+            bots.stdin.close()
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raise ServiceError where the address cannot be listened on."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServiceError(
+                f"port {port} on {host} cannot be used ({error.strerror}); stop what listens "
+                f"there or choose another: microgrid up --port {port + 1}, or "
+                f"make run ARGS='--port {port + 1}'"
+            ) from error
+
+
+def announce(settings: Settings, address: str) -> None:
+    """Say where the page is and how to end."""
+    sys.stdout.write(
+        f"\n  {settings.district} is served at {address}  (Ctrl-C ends it; state in "
+        f"{settings.database_url})\n\n"
+    )
+    sys.stdout.flush()

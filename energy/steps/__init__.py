@@ -1,0 +1,1 @@
+"""The steps of a quarter hour: rows in, library input, library answer, rows out."""

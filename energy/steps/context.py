@@ -1,0 +1,220 @@
+"""What a quarter hour works with: the installation that doors share, and the machinery of the loop.
+
+`open_installation` is quick (settings, district, store, books), so that a page can be served at
+once; `start_microgrid` builds the rest: plant, power flow, planner, the record of the past.
+Everything that lasts stands in the store; whatever else is in memory can be rebuilt from it.
+"""
+
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from sqlalchemy import Connection
+
+from energy.config import Settings
+from energy.district import District, load_district
+from energy.forecast import ArrivalModel, ForecastBasis, fit_arrivals
+from energy.plant import Plant, PlantState
+from energy.steps.accounting import Tally
+from energy.steps.basis import build_basis
+from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
+from energy.steps.prices import connection_prices
+from energy.steps.record import Record
+from energy.steps.settling import Books, open_books
+from energy.store.admission import Admission, traders_of
+from energy.store.books import trade_keys
+from energy.store.engine import Store, open_store
+from energy.store.measured import last_measured, load_measured, load_summaries
+from energy.store.meta import require_fact, settle_fact
+from energy.store.slots import last_published
+from energy.timegrid import parse_instant
+from energy.units import SLOT_S, SLOTS_PER_DAY
+from grid_models import PowerFlow
+from optimizer import Plan, Planner, PlannerSettings
+
+UNIT_LOG_SLOTS = 64
+"""Slots of starts and stops that are kept: no minimum time is longer."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What exists whether or not the loop runs: settings, district, store, books.
+
+    `first_slot` is the one that the store was begun with.
+    """
+
+    settings: Settings
+    district: District
+    store: Store
+    books: Books
+    first_slot: int
+
+    def next_slot(self) -> int:
+        """The slot after the last one with a final row, or the first."""
+        last = self.store.read(last_published)
+        return self.first_slot if last is None else last + SLOT_S
+
+
+@dataclass
+class Memory:
+    """What the loop carries from slot to slot; rebuilt from the store at every start.
+
+    `plant_state` stands at its own slot; `day` are the sums of the local day so far; `peak_kw` is
+    what the demand charge already counts; `unit_log` holds (starts, stops) per slot, newest first.
+    """
+
+    plant_state: PlantState
+    record: Record
+    unit_log: deque[tuple[np.ndarray, np.ndarray]]
+    peak_kw: float
+    day: Tally | None = None
+    last_good: LastGood | None = None
+    previous: Plan | None = None
+
+
+@dataclass
+class Microgrid:
+    """The loop's machinery over an installation; `owner` is the name under which it claims."""
+
+    installation: Installation
+    plant: Plant
+    power_flow: PowerFlow
+    planner: Planner
+    basis: ForecastBasis
+    arrivals: ArrivalModel
+    memory: Memory
+    owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the installation."""
+        return self.installation.settings
+
+    @property
+    def district(self) -> District:
+        """The district that is run."""
+        return self.installation.district
+
+    @property
+    def store(self) -> Store:
+        """The store of the installation."""
+        return self.installation.store
+
+    @property
+    def books(self) -> Books:
+        """The books of the installation."""
+        return self.installation.books
+
+    def close(self) -> None:
+        """End the planner's process."""
+        self.planner.close()
+
+
+@contextmanager
+def open_installation(
+    settings: Settings, begin: Callable[[District], int]
+) -> Iterator[Installation]:
+    """The installation that the settings name; its store is closed at the end.
+
+    A new store begins with the slot that `begin` gives for the district. Raises DistrictError or
+    StoreError in one sentence, also where the store was begun with another district or seed.
+    """
+    district = load_district(settings.district)
+    store = open_store(settings.database_url)
+    try:
+        first_slot = store.write(
+            lambda connection: _settle_facts(connection, settings, district, begin(district))
+        )
+        books = open_books(store, district, settings, first_slot)
+        yield Installation(settings, district, store, books, first_slot)
+    finally:
+        store.close()
+
+
+def _settle_facts(
+    connection: Connection, settings: Settings, district: District, begun: int
+) -> int:
+    """The store's first slot; refuses a store that belongs to something else."""
+    require_fact(connection, "district", district.id)
+    require_fact(connection, "seed", str(settings.seed))
+    return int(settle_fact(connection, "first_slot", str(begun)))
+
+
+def demo_beginning(settings: Settings) -> Callable[[District], int]:
+    """The settings' first slot of a new demonstration."""
+    return lambda district: (
+        parse_instant(settings.demo_start, district.time_zone) // SLOT_S * SLOT_S
+    )
+
+
+def build_admission(installation: Installation) -> Admission:
+    """Who may order what, and the keys that say so."""
+    books, settings = installation.books, installation.settings
+    return Admission(
+        domain=books.domain,
+        rules=books.rules,
+        traders=traders_of(installation.district),
+        keys=trade_keys,
+        salt=books.salt,
+        market_key=books.keys.trading,
+        gate_lead_s=settings.gate_lead_s,
+        horizon_slots=settings.horizon_slots,
+    )
+
+
+def start_microgrid(installation: Installation) -> Microgrid:
+    """The loop's machinery, its memory rebuilt from what the store holds."""
+    settings, district = installation.settings, installation.district
+    plant = Plant(district, settings.seed)
+    basis = build_basis(district)
+    past = installation.first_slot - SLOTS_BEHIND * SLOT_S
+    stays = plant.past_stays(past, settings.history_days)
+    return Microgrid(
+        installation=installation,
+        plant=plant,
+        power_flow=PowerFlow(district.network),
+        planner=Planner(
+            PlannerSettings(deadline_s=settings.plan_deadline_s, gap_frac=settings.plan_gap_frac)
+        ),
+        basis=basis,
+        arrivals=fit_arrivals(
+            stays,
+            basis.chargers,
+            past - settings.history_days * SLOTS_PER_DAY * SLOT_S,
+            past,
+            district.time_zone,
+        ),
+        memory=_remember(installation, plant),
+    )
+
+
+def _remember(installation: Installation, plant: Plant) -> Memory:
+    """What the loop carried when the store was last written."""
+    store, settings = installation.store, installation.settings
+    past = installation.first_slot - SLOTS_BEHIND * SLOT_S
+    record = Record(plant.archive(past, settings.history_days))
+    days_back = settings.history_days * SLOTS_PER_DAY * SLOT_S
+    last = store.read(last_measured)
+    floor_kw = connection_prices(installation.district, np.array([past])).peak_floor_kw
+    if last is None:
+        state = load_state(store, plant, past, installation.first_slot)
+        return Memory(state, record, deque(maxlen=UNIT_LOG_SLOTS), floor_kw)
+    rows = store.read(lambda connection: load_measured(connection, last - days_back, last + 1))
+    summary = store.read(lambda connection: load_summaries(connection, last, last + 1))[last]
+    record.extend(rows)
+    newest_first = [rows[slot] for slot in sorted(rows, reverse=True)]
+    return Memory(
+        plant_state=load_state(store, plant, last + SLOT_S, installation.first_slot),
+        record=record,
+        unit_log=deque(
+            [(row["unit_starts"], row["unit_stops"]) for row in newest_first[:UNIT_LOG_SLOTS]],
+            maxlen=UNIT_LOG_SLOTS,
+        ),
+        peak_kw=float(summary["peak_kw"]),
+        day=Tally.from_json(summary["day"]),
+        last_good=LastGood(rows[last]["load_used_kw"], rows[last]["pv_used_kw"]),
+    )

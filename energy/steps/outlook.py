@@ -1,0 +1,32 @@
+"""The forecast step: what is known by now goes to the forecasters, quantiles come back."""
+
+from energy.forecast import DistrictForecast, Observed, UnitRecord, forecast_district
+from energy.steps.context import Microgrid
+from energy.steps.measure import Measured
+from energy.units import SLOT_S
+
+
+def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
+    """Quantiles for the horizon that begins with the slot of `measured`.
+
+    Only what the record held at the end of the last complete slot is used.
+    """
+    observed = Observed(
+        issue_slot=measured.telemetry.slot + SLOT_S,
+        history=microgrid.memory.record.history,
+        weather=measured.weather,
+        cars=measured.states.cars,
+        units=tuple(
+            UnitRecord(
+                count=unit.count,
+                up=int(measured.telemetry.units_up[row]),
+                mtbf_h=unit.mtbf_h,
+                mttr_h=unit.mttr_h,
+            )
+            for row, unit in enumerate(microgrid.district.units)
+        ),
+        arrivals=microgrid.arrivals,
+    )
+    return forecast_district(
+        microgrid.basis, observed, measured.slot, microgrid.settings.horizon_slots
+    )

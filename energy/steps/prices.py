@@ -1,0 +1,67 @@
+"""What energy costs and earns at the connection over a run of slots, and what its peak costs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from energy.district import District
+from energy.tariffs import load_tariff, peak_counts, prices_krw_per_kwh, slot_calendars
+from energy.timegrid import local_calendar, local_month_start
+from energy.units import SLOT_S
+from market.tariff import SeasonalTable, Tariff
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ConnectionPrices:
+    """Prices at the connection over H slots, won per kWh, and the demand charge in won per kW.
+
+    `peak_counts` marks the slots whose import can raise the billed peak.
+    """
+
+    buy_krw_per_kwh: FloatArray
+    sell_krw_per_kwh: FloatArray
+    peak_counts: npt.NDArray[np.bool_]
+    demand_charge_krw_per_kw: float
+    peak_floor_kw: float
+
+
+def connection_prices(district: District, slots: IntArray) -> ConnectionPrices:
+    """Prices of the district's own tariff and the market price for what it exports."""
+    tariff = connection_tariff(district, int(slots[0]))
+    calendars = slot_calendars(slots, district.time_zone)
+    table = tariff.table
+    seasonal = table if isinstance(table, SeasonalTable) else None
+    floor_ppm = seasonal.demand.floor_ppm if seasonal and not seasonal.demand.on_contract else 0
+    return ConnectionPrices(
+        buy_krw_per_kwh=prices_krw_per_kwh(tariff, calendars),
+        sell_krw_per_kwh=smp_krw_per_kwh(district, slots),
+        peak_counts=peak_counts(tariff, calendars),
+        demand_charge_krw_per_kw=float(seasonal.basic_krw_per_kw) if seasonal else 0.0,
+        peak_floor_kw=district.connection.p_import_kw_max * floor_ppm / 1e6,
+    )
+
+
+def connection_tariff(district: District, slot: int) -> Tariff:
+    """The tariff of the connection on the local day of a slot."""
+    day = datetime.fromtimestamp(slot, ZoneInfo(district.time_zone)).date()
+    return load_tariff(district.connection.tariff, day, or_first=True)
+
+
+def smp_krw_per_kwh(district: District, slots: IntArray) -> FloatArray:
+    """System marginal price of each slot: the year's mean in its shape over the day."""
+    hour = local_calendar(slots, district.time_zone).hour.astype(np.int64)
+    shape = np.asarray(district.economics.smp_shape)
+    return district.economics.smp_krw_per_kwh * shape[hour]
+
+
+def month_share(slot: int, slots: int, time_zone: str) -> float:
+    """Part of the local month of `slot` that a run of so many slots is, at most 1."""
+    first = local_month_start(slot, time_zone)
+    end = local_month_start(slot, time_zone, months_on=1)
+    return min(slots * SLOT_S / (end - first), 1.0)

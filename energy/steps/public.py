@@ -1,0 +1,106 @@
+"""What anybody may know of the market: prices, rules, what is open. Bidders decide by it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy import Connection
+
+from energy.district import District
+from energy.steps.prices import smp_krw_per_kwh
+from energy.store.admission import Admission
+from energy.store.orders import load_clearing
+from energy.store.slots import last_claimed
+from energy.store.views import find_view, last_view_slot
+from energy.tariffs import load_tariff
+from energy.timegrid import iso_of
+from energy.units import SLOT_S, krw_text_from_mkrw, mkrw_from_krw
+from market.tariff import ProgressiveTable, SlotCalendar, Tariff, TariffDay, price_mkrw_per_kwh
+
+LAST_SLOTS = 16
+NOON = 12
+
+
+@dataclass(frozen=True)
+class DistrictTime:
+    """What time it is in the district, and how long one of its slots really lasts."""
+
+    now_s: float
+    slot_seconds_real: float
+
+
+def prices_document(
+    connection: Connection, district: District, admission: Admission, time: DistrictTime
+) -> dict[str, Any]:
+    """The document of `GET /v1/prices`; money as decimal strings of won, instants in UTC."""
+    first = admission.first_open(int(time.now_s * 1_000_000), last_claimed(connection))
+    rules = admission.rules
+    feed_in = float(smp_krw_per_kwh(district, np.array([first], dtype=np.int64))[0])
+    return {
+        "district": {"id": district.id, "time_zone": district.time_zone},
+        "market": {"id": admission.domain.market_id, "chain_id": admission.domain.chain_id},
+        "domain": admission.domain.as_json(),
+        "clock": {"now_utc": iso_of(time.now_s), "slot_seconds_real": time.slot_seconds_real},
+        "open": {
+            "first_slot_utc": iso_of(first),
+            "slots": admission.horizon_slots,
+            "gate_lead_s": admission.gate_lead_s,
+        },
+        "rules": {
+            "version": rules.version,
+            "price_floor_krw_per_kwh": krw_text_from_mkrw(rules.floor_mkrw_per_kwh),
+            "price_cap_krw_per_kwh": krw_text_from_mkrw(rules.cap_mkrw_per_kwh),
+            "price_tick_krw_per_kwh": krw_text_from_mkrw(rules.tick_mkrw_per_kwh),
+        },
+        "feed_in_krw_per_kwh": krw_text_from_mkrw(mkrw_from_krw(feed_in)),
+        "tariffs": tariff_blocks(district, first),
+        "sun_frac": _sun_frac(connection, first),
+        "last": _last_prices(connection, first),
+    }
+
+
+def tariff_blocks(district: District, slot: int) -> dict[str, list[dict[str, Any]]]:
+    """Price of one more kWh by the month's use, of every tariff that a customer has, at noon."""
+    local = datetime.fromtimestamp(slot, ZoneInfo(district.time_zone))
+    calendar = SlotCalendar(local.month, NOON, TariffDay.WEEKDAY)
+    return {
+        name: _blocks(load_tariff(name, local.date(), or_first=True), calendar)
+        for name in sorted(set(district.meters.tariff))
+    }
+
+
+def _blocks(tariff: Tariff, calendar: SlotCalendar) -> list[dict[str, Any]]:
+    table = tariff.table
+    if not isinstance(table, ProgressiveTable):
+        price = price_mkrw_per_kwh(tariff, calendar)
+        return [{"up_to_kwh": None, "krw_per_kwh": krw_text_from_mkrw(price)}]
+    limits = table.tiers[calendar.month - 1].limit_wh
+    rows: list[dict[str, Any]] = []
+    for start_wh, limit_wh in zip((0, *limits), (*limits, None), strict=True):
+        price = price_mkrw_per_kwh(tariff, calendar, start_wh)
+        up_to_kwh = None if limit_wh is None else limit_wh / 1000
+        rows.append({"up_to_kwh": up_to_kwh, "krw_per_kwh": krw_text_from_mkrw(price)})
+    return rows
+
+
+def _sun_frac(connection: Connection, slot: int) -> float | None:
+    """The published forecast's share of a clear sky in a slot, None where none covers it."""
+    planned = last_view_slot(connection, "plan")
+    document = None if planned is None else find_view(connection, "plan", planned)
+    if planned is None or document is None:
+        return None
+    series: list[float] = document["forecast"]["sun_frac"]
+    row = (slot - planned) // SLOT_S
+    return series[row] if 0 <= row < len(series) else None
+
+
+def _last_prices(connection: Connection, first: int) -> list[dict[str, Any]]:
+    """Prices of the newest cleared slots, oldest first; null where nobody traded."""
+    rows = []
+    for slot in range(first - LAST_SLOTS * SLOT_S, first, SLOT_S):
+        found = load_clearing(connection, slot)
+        if found is not None:
+            rows.append({"slot_utc": iso_of(slot), "price_krw_per_kwh": found["price_krw_per_kwh"]})
+    return rows

@@ -1,0 +1,290 @@
+"""The publish step: everything that the slot says to devices, people and books, in one transaction.
+
+Set-points expire with their slot. What was measured on the way stands in the same transaction, so
+that a slot that is done again after a crash starts from the same state of the plant.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection
+
+from energy.forecast import DistrictForecast, split
+from energy.plant import SetPoints
+from energy.steps.accounting import DemandTerms, SlotPrices, Tally
+from energy.steps.clearing import Cleared
+from energy.steps.context import Microgrid
+from energy.steps.grid import CheckedPlan
+from energy.steps.measure import LastGood, Measured
+from energy.steps.prices import connection_prices, month_share
+from energy.steps.record import stored_row
+from energy.steps.settling import post_clearing
+from energy.steps.views import market_view, measured_view, outcome_of, plan_view
+from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
+from energy.store.events import add_event
+from energy.store.measured import save_measured, save_plant_state
+from energy.store.orders import FillRow, save_clearing, save_fills, void_book
+from energy.store.readings import LateRow, save_late_readings, save_readings
+from energy.store.setpoints import prune_setpoints, save_setpoints
+from energy.store.slots import Claim, SlotOutcome, publish_slot
+from energy.store.views import prune_views, put_view
+from energy.timegrid import local_day_start
+from energy.units import SLOT_S, SLOTS_PER_DAY
+from optimizer import Tier
+
+KEEP_S = 2 * SLOTS_PER_DAY * SLOT_S
+"""How long plan documents and set-points are kept; the measured ones stay."""
+
+
+@dataclass(frozen=True)
+class DaySums:
+    """Sums of the local day with the measured slot, and how its peak is billed."""
+
+    tally: Tally
+    terms: DemandTerms
+    peak_kw: float
+
+
+def publish(
+    microgrid: Microgrid,
+    claim: Claim,
+    measured: Measured,
+    forecast: DistrictForecast,
+    checked: CheckedPlan,
+    cleared: Cleared,
+    now_s: Callable[[], float],
+) -> None:
+    """Write and show what the slot decided; afterwards the loop remembers it."""
+    sums = day_sums(microgrid, measured)
+    told = build_setpoints(microgrid, claim, measured, checked)
+
+    def write(connection: Connection) -> None:
+        keep_measured(connection, microgrid, measured, sums)
+        if told is not None:
+            save_setpoints(connection, claim, told.expires_s, told.to_bytes())
+        document = plan_view(microgrid.district, measured, forecast, checked, cleared)
+        put_view(connection, "plan", claim.slot, document)
+        put_view(connection, "market", claim.slot, document["market"])
+        _keep_clearing(connection, microgrid, cleared)
+        post_clearing(connection, microgrid.books, cleared)
+        found = alarms_of(measured, checked)
+        for alarm in found:
+            raise_alarm(connection, alarm, int(now_s()))
+        causes = frozenset(alarm.cause for alarm in found)
+        end_other_alarms(connection, "slot/", causes, int(now_s()))
+        gap = checked.plan.certificate.gap_frac
+        how = SlotOutcome(
+            outcome=outcome_of(checked),
+            tier=str(checked.tier),
+            reason=checked.reason,
+            gap_frac=gap if np.isfinite(gap) else None,
+            rounds=checked.rounds,
+        )
+        publish_slot(connection, claim, how, int(now_s()))
+        add_event(connection, "cycle", claim.slot, {"tier": how.tier, "outcome": how.outcome})
+        prune_views(connection, "plan", claim.slot - KEEP_S)
+        prune_setpoints(connection, claim.slot - KEEP_S)
+
+    microgrid.store.write(write)
+    remember(microgrid, measured, sums)
+    microgrid.memory.previous = checked.plan
+
+
+def publish_missed(
+    microgrid: Microgrid,
+    claim: Claim,
+    measured: Measured,
+    cleared: Cleared,
+    now_s: Callable[[], float],
+) -> None:
+    """The final row of a slot that is already over: no plan, no set-points, no market."""
+    sums = day_sums(microgrid, measured)
+    reason = "the slot was over before it could be planned; devices kept to their defaults"
+
+    def write(connection: Connection) -> None:
+        keep_measured(connection, microgrid, measured, sums)
+        _keep_clearing(connection, microgrid, cleared)
+        publish_slot(connection, claim, SlotOutcome("missed", Tier.HOLD, reason), int(now_s()))
+        add_event(connection, "cycle", claim.slot, {"tier": Tier.HOLD, "outcome": "missed"})
+
+    microgrid.store.write(write)
+    remember(microgrid, measured, sums)
+    microgrid.memory.previous = None
+
+
+def day_sums(microgrid: Microgrid, measured: Measured) -> DaySums:
+    """The local day's sums with the slot that was measured; a new day begins from nought."""
+    district, slot = microgrid.district, measured.telemetry.slot
+    day_start = local_day_start(slot, district.time_zone)
+    before = microgrid.memory.day
+    if before is None or local_day_start(before.first_slot, district.time_zone) != day_start:
+        before = Tally(first_slot=slot)
+    prices = connection_prices(district, np.array([slot], dtype=np.int64))
+    here = SlotPrices(
+        buy_krw_per_kwh=float(prices.buy_krw_per_kwh[0]),
+        sell_krw_per_kwh=float(prices.sell_krw_per_kwh[0]),
+        peak_counts=bool(prices.peak_counts[0]),
+    )
+    tally = before.plus(district, measured.telemetry, here)
+    terms = DemandTerms(
+        charge_krw_per_kw=prices.demand_charge_krw_per_kw,
+        month_share=month_share(slot, tally.slots, district.time_zone),
+        peak_incurred_kw=prices.peak_floor_kw,
+    )
+    return DaySums(tally, terms, max(microgrid.memory.peak_kw, tally.run.peak_kw))
+
+
+def keep_measured(
+    connection: Connection, microgrid: Microgrid, measured: Measured, sums: DaySums
+) -> None:
+    """Write the measured slot: columns, view, readings, and the plant's state after it."""
+    slot = measured.telemetry.slot
+    summary = {"peak_kw": sums.peak_kw, "day": sums.tally.as_json(), "named": measured.named}
+    save_measured(connection, slot, stored_row(measured.telemetry, measured.known), summary)
+    document = measured_view(microgrid.district, measured, sums.tally, sums.terms)
+    put_view(connection, "measured", slot, document)
+    found = measured.readings
+    save_readings(
+        connection,
+        slot,
+        {
+            "import_wh": found.import_wh,
+            "export_wh": found.export_wh,
+            "quality": found.quality,
+            "import_register_wh": found.import_register_wh,
+            "export_register_wh": found.export_register_wh,
+            "asset_import_wh": found.asset_import_wh,
+            "asset_export_wh": found.asset_export_wh,
+            "asset_import_register_wh": found.asset_import_register_wh,
+            "asset_export_register_wh": found.asset_export_register_wh,
+            "boundary_wh": np.array([found.boundary_import_wh, found.boundary_export_wh]),
+        },
+    )
+    save_late_readings(connection, _late_rows(measured))
+    save_plant_state(connection, slot + SLOT_S, measured.state_after.to_bytes())
+
+
+def remember(microgrid: Microgrid, measured: Measured, sums: DaySums) -> None:
+    """Carry the measured slot on in memory, now that it is written."""
+    memory, seen = microgrid.memory, measured.telemetry
+    memory.plant_state = measured.state_after
+    memory.record.append(seen, measured.known)
+    memory.unit_log.appendleft((seen.unit_starts, seen.unit_stops))
+    memory.last_good = LastGood(seen.p_load_kw, seen.p_pv_kw)
+    memory.day, memory.peak_kw = sums.tally, sums.peak_kw
+
+
+def build_setpoints(
+    microgrid: Microgrid, claim: Claim, measured: Measured, checked: CheckedPlan
+) -> SetPoints | None:
+    """What the devices are told for the slot, None where nothing may be commanded (T4).
+
+    The fleets' powers are dealt out to the cars that are known to be connected.
+    """
+    if checked.tier == Tier.HOLD:
+        return None
+    plan, cars = checked.plan, measured.states.cars
+    dealt = split(
+        cars,
+        microgrid.basis.chargers,
+        claim.slot,
+        plan.fleet_charge_kw[0],
+        plan.fleet_discharge_kw[0],
+    )
+    held_kw = checked.problem.pv_kw[0] - plan.pv_used_kw[0]
+    boiler_kw = float(plan.boiler_kw[0])
+    return SetPoints(
+        slot=claim.slot,
+        expires_s=claim.slot + SLOT_S,
+        fence=claim.fence,
+        battery_charge_kw=plan.battery_charge_kw[0],
+        battery_discharge_kw=plan.battery_discharge_kw[0],
+        unit_on=plan.unit_on[0].astype(np.int64),
+        unit_p_kw=plan.unit_p_kw[0],
+        heat_pump_kw=float(plan.heat_pump_kw[0]),
+        # None lets the boiler follow what is missing: the plan's demand is a forecast.
+        boiler_kw=boiler_kw if boiler_kw > 0 else None,
+        pv_curtail_kw=np.maximum(held_kw, 0.0),
+        car=dealt.car,
+        car_charge_kw=dealt.charge_kw,
+        car_discharge_kw=dealt.discharge_kw,
+    )
+
+
+def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
+    """What a person must look at after this slot."""
+    found = [
+        Alarm(
+            cause="slot/meters",
+            severity="warning",
+            what=sentence,
+            where="area meters",
+            todo="Look at the concentrators of these areas.",
+        )
+        for sentence in measured.named
+    ]
+    broken = int((~measured.telemetry.departures.kept).sum())
+    if broken:
+        found.append(
+            Alarm(
+                cause="slot/departures",
+                severity="warning",
+                what=f"{broken} cars left with less than was promised",
+                where="charging",
+                todo="Compare the sessions with the envelope; tell the drivers.",
+            )
+        )
+    if checked.violations:
+        first = checked.violations[0]
+        found.append(
+            Alarm(
+                cause="slot/grid",
+                severity="alarm" if first.row == 0 else "warning",
+                what=str(first.violation),
+                where=first.violation.element,
+                todo="Limit the feeder or close its tie switch.",
+            )
+        )
+    if checked.tier in (Tier.RULES, Tier.HOLD):
+        found.append(
+            Alarm(
+                cause="slot/tier",
+                severity="alarm" if checked.tier == Tier.HOLD else "warning",
+                what=f"The plan is of tier {checked.tier}: {checked.reason}",
+                where="plan",
+                todo="Read the reason; the next quarter hour plans anew.",
+            )
+        )
+    return found
+
+
+def _keep_clearing(connection: Connection, microgrid: Microgrid, cleared: Cleared) -> None:
+    """The clearing as a document, and how every order of the slot ended."""
+    document = market_view(microgrid.district, cleared)
+    save_clearing(connection, cleared.slot, 1, document)
+    if cleared.clearing is None:
+        void_book(connection, cleared.slot)
+        return
+    fills, price = cleared.fills(), cleared.price_mkrw_per_kwh or 0
+    rows = [FillRow(row.id, fills[row.tag], price) for row in cleared.orders]
+    save_fills(connection, cleared.slot, rows)
+
+
+def _late_rows(measured: Measured) -> list[LateRow]:
+    """Readings of earlier slots that came with this one."""
+    late = measured.readings.late
+    return [
+        LateRow(
+            slot=int(late.slot[row]),
+            meter=int(late.meter[row]),
+            revision=int(late.revision[row]),
+            tick=measured.slot,
+            import_wh=int(late.import_wh[row]),
+            export_wh=int(late.export_wh[row]),
+            import_register_wh=int(late.import_register_wh[row]),
+            export_register_wh=int(late.export_register_wh[row]),
+            quality=1 if late.revision[row] == 0 else 3,
+        )
+        for row in range(len(late))
+    ]
