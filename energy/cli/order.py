@@ -97,23 +97,20 @@ def _address(url: str | None, settings: Settings) -> str:
 
 
 def _print_submitted(submitted: Submitted, time_zone: str, *, as_json: bool) -> None:
-    """The receipt on standard output; raises CrowdError where the market refused."""
-    answer, message = submitted.answer, submitted.message
-    if not answer.is_accepted:
-        reason = answer.document.get("detail") or f"status {answer.status}"
-        raise CrowdError(f"order refused: {answer.code}: {reason}")
+    """The order and its receipt on standard output."""
+    message, receipt = submitted.message, submitted.receipt
     if as_json:
         document: dict[str, Any] = {
-            "id": f"0x{submitted.id.hex()}",
             "order": message_as_json("Order", message),
-            "answer": answer.document,
+            **submitted.document,
+            "order_id": f"0x{submitted.id.hex()}",
         }
         typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         return
+    status = submitted.document.get("status", "ACCEPTED")
     typer.echo(sentence_of(message, time_zone))
     typer.echo(f"order    0x{submitted.id.hex()}")
-    typer.echo(
-        f"status   {answer.document.get('status', 'ACCEPTED')}, gate {iso_of(message['expires'])}"
-    )
-    for name, value in dict(answer.document.get("receipt") or {}).items():
-        typer.echo(f"receipt  {name} {value}")
+    typer.echo(f"status   {status}; decided after the gate at {iso_of(message['expires'])}")
+    received, tick = iso_of(receipt.received), iso_of(receipt.sealed_by)
+    signer = f"0x{receipt.signer.hex()}"
+    typer.echo(f"receipt  received {received}, sealed by tick {tick}, signed by {signer}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from energy.crowd.bidding import BID, OFFER
-from energy.crowd.client import PostAnswer, open_door
+from energy.crowd.client import open_door
 from energy.crowd.errors import CrowdError
 from energy.crowd.members import sign_order
 from energy.crowd.public import MarketNow, require_district
@@ -12,7 +12,9 @@ from energy.district import District
 from energy.timegrid import iso_of, local_label
 from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
 from market.entries import FIELD_BOUNDS
-from market.signing import address_of, digest
+from market.errors import MarketError
+from market.messages import parse_message
+from market.signing import Domain, address_of, digest, recover
 from market.transfers import ZERO32
 
 SIDES = {"bid": BID, "offer": OFFER}
@@ -30,12 +32,22 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """The operator's signed promise: the order will be in the messages of tick `sealed_by`."""
+
+    received: int
+    sealed_by: int
+    signer: bytes
+
+
+@dataclass(frozen=True)
 class Submitted:
-    """An order that was posted: its id, the signed message and the server's answer."""
+    """An order that the market took: its id, the signed message, the answer and its receipt."""
 
     id: bytes
     message: dict[str, Any]
-    answer: PostAnswer
+    document: dict[str, Any]
+    receipt: Receipt
 
 
 def require_wish(wish: Wish, district: District) -> None:
@@ -60,9 +72,10 @@ def require_wish(wish: Wish, district: District) -> None:
 async def submit_order(
     url: str, district: District, wish: Wish, *, private_key: bytes, nonce: int
 ) -> Submitted:
-    """Sign the wish under the market's domain and post it.
+    """Sign the wish under the market's domain, post it and check the receipt.
 
-    Raises UnreachableError where the server does not answer, CrowdError for another district's.
+    Raises UnreachableError where the server does not answer, CrowdError where it runs another
+    district, refuses the order, or gives a receipt that promises nothing.
     """
     require_wish(wish, district)
     async with open_door(url) as door:
@@ -71,7 +84,35 @@ async def submit_order(
         message = order_of_wish(wish, district, market, nonce)
         envelope = sign_order(market.domain, message, private_key, address=address_of(private_key))
         answer = await door.post_order(envelope)
-    return Submitted(digest(market.domain, "Order", message), message, answer)
+    if not answer.is_accepted:
+        reason = answer.document.get("detail") or f"status {answer.status}"
+        raise CrowdError(f"order refused: {answer.code}: {reason}")
+    id_ = digest(market.domain, "Order", message)
+    receipt = read_receipt(market.domain, id_, answer.document.get("receipt"))
+    return Submitted(id_, message, answer.document, receipt)
+
+
+def read_receipt(domain: Domain, order_id: bytes, found: Any) -> Receipt:  # noqa: ANN401 - JSON
+    """The promise of a receipt as the server sent it; raises CrowdError where it binds nobody.
+
+    The signature must be the named signer's over this very order. Whose key that is stands in the
+    books, not here.
+    """
+    try:
+        message = parse_message("Receipt", found["message"])
+        [signature] = found["signatures"]
+        signer = recover(
+            digest(domain, "Receipt", message), bytes.fromhex(signature["signature"][2:])
+        )
+        declared = bytes.fromhex(signature["signer"][2:])
+    except (MarketError, KeyError, TypeError, ValueError) as error:
+        raise CrowdError(f"receipt: found none that can be read: {error}") from error
+    if message["entry"] != order_id or signer != declared:
+        raise CrowdError(
+            f"receipt: found one for 0x{message['entry'].hex()} by 0x{signer.hex()}, "
+            f"allowed one for 0x{order_id.hex()} by its declared signer 0x{declared.hex()}"
+        )
+    return Receipt(message["received"], message["sealed_by"], signer)
 
 
 def order_of_wish(wish: Wish, district: District, market: MarketNow, nonce: int) -> dict[str, Any]:

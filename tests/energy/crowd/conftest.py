@@ -13,8 +13,8 @@ from fastapi import FastAPI, Request, Response
 from energy.crowd import Crowd, PublicPrices, TariffBlock, build_crowd
 from energy.district import District, load_district
 from energy.timegrid import iso_of, parse_instant
-from market.messages import Envelope, parse_envelope
-from market.signing import Domain
+from market.messages import Envelope, message_as_json, parse_envelope
+from market.signing import Domain, address_of, derive_key, digest, sign
 
 NOON = parse_instant("2026-07-15T12:00+09:00")
 NIGHT = parse_instant("2026-07-15T23:00+09:00")
@@ -85,6 +85,8 @@ class StubMarket:
     down: bool = False
     fail_after: int | None = None
     refuse: tuple[int, str] | None = None
+    receipt_entry: bytes | None = None
+    receipt_signer: bytes | None = None
     posted: list[bytes] = field(default_factory=list)
     address: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -103,7 +105,21 @@ class StubMarket:
         if self.refuse is not None:
             status, code = self.refuse
             return status, {"code": code, "detail": "slot: found 1, allowed 2"}
-        return 201, {"status": "ACCEPTED", "receipt": {"sealed_by_utc": iso_of(self.slot)}}
+        return 201, {"status": "ACCEPTED", "receipt": self.receipt_for(body)}
+
+    def receipt_for(self, body: bytes) -> dict[str, Any]:
+        """A receipt as the real market gives it; `receipt_entry` makes it one for another order."""
+        domain, key = Domain("sejong-5-1@0.02/sim/1"), derive_key("stub market")
+        order = parse_envelope(body, {"Order"}).message
+        entry = self.receipt_entry or digest(domain, "Order", order)
+        message = {"entry": entry, "received": self.slot - 900, "sealed_by": self.slot}
+        signature = sign(key, digest(domain, "Receipt", message))
+        signer = self.receipt_signer or address_of(key)
+        return {
+            "type": "Receipt",
+            "message": message_as_json("Receipt", message),
+            "signatures": [{"signer": f"0x{signer.hex()}", "signature": f"0x{signature.hex()}"}],
+        }
 
 
 def build_stub(market: StubMarket) -> FastAPI:

@@ -38,7 +38,9 @@ def test_an_order_by_hand_is_signed_posted_and_said_in_one_sentence(
         "Sell up to 0.5 kWh, 2026-07-15 12:00–12:15, for at least 142.5 won/kWh: 71.25 won" in text
     )
     assert "status   ACCEPTED" in text
-    assert "receipt  sealed_by_utc" in text
+    market_key = address_of(derive_key("stub market")).hex()
+    assert "receipt  received 2026-07-15T02:45:00Z, sealed by tick 2026-07-15T03:00:00Z" in text
+    assert f"signed by 0x{market_key}" in text
 
 
 def test_json_carries_the_order_and_the_answer(
@@ -48,8 +50,8 @@ def test_json_carries_the_order_and_the_answer(
     document = orjson.loads(capsys.readouterr().out)
     assert document["order"]["side"] == "1"
     assert document["order"]["slot"] == "1784106900"  # 18:15 in Sejong
-    assert document["answer"]["status"] == "ACCEPTED"
-    assert len(document["id"]) == 66
+    assert document["status"] == "ACCEPTED"
+    assert len(document["order_id"]) == 66
 
 
 @pytest.mark.parametrize("form", ["hex", "0x", "keystore"])
@@ -62,6 +64,17 @@ def test_a_key_of_ones_own_is_taken_from_a_file(
     monkeypatch.setattr("typer.prompt", lambda *_, **__: "open")
     assert run(flags(stub, key=str(file))) == 0
     assert stub.envelopes()[0].signers == (address_of(key),)
+
+
+def test_a_receipt_for_another_order_or_by_another_key_is_not_believed(
+    stub: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.receipt_entry = bytes(32)
+    assert run(flags(stub)) == 2
+    assert "receipt: found one for 0x0000" in capsys.readouterr().err
+    stub.receipt_entry, stub.receipt_signer = None, bytes(20)
+    assert run(flags(stub)) == 2
+    assert "by its declared signer 0x0000" in capsys.readouterr().err
 
 
 def test_a_refusal_is_one_sentence_with_the_code(
