@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from energy.store.errors import (
@@ -112,12 +112,11 @@ def open_store(url: str) -> Store:
         path = Path(str(parsed.database))
         _make_folder(path)
         lock = FileLock(path)
+    store = Store(_writer(parsed), _reader(parsed), lock)
     try:
-        store = Store(_writer(parsed), _reader(parsed), lock)
         store.write(_create_tables)
     except BaseException:
-        if lock is not None:
-            lock.release()
+        store.close()
         raise
     return store
 
@@ -129,7 +128,11 @@ def open_reader(url: str) -> Store:
         raise StoreError(f"store {url}: found no file, allowed the store of an installation")
     reader = _reader(parsed)
     store = Store(reader, reader)
-    store.read(_require_version)
+    try:
+        store.read(_require_version)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
@@ -220,6 +223,7 @@ def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
 
     @event.listens_for(engine, "connect")
     def on_connect(dbapi: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        # The driver then opens no transactions of its own.
         dbapi.isolation_level = None
         settings = [f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = ON"]
         if read_only:
@@ -272,3 +276,8 @@ def _words(url: str) -> Iterator[None]:
         yield
     except OperationalError as error:
         raise StoreBusyError(f"store {url}: {error.orig}") from error
+    except DatabaseError as error:
+        # Its subclasses (constraints, statements) are the program's affair, this one the file's.
+        if type(error) is not DatabaseError:
+            raise
+        raise StoreError(f"store {url}: {error.orig}") from error

@@ -16,7 +16,7 @@ _LEVEL = 1  # half the size at a third of the time of the default
 
 def pack_arrays(arrays: Arrays) -> bytes:
     """The arrays with names, types and shapes, compressed; what `unpack_arrays` reads back."""
-    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    ordered = {name: np.asarray(arrays[name]) for name in sorted(arrays)}
     little = {name: a.astype(a.dtype.newbyteorder("<")) for name, a in ordered.items()}
     header = orjson.dumps([[name, a.dtype.str, list(a.shape)] for name, a in little.items()])
     body = b"".join(array.tobytes() for array in little.values())
