@@ -21,7 +21,7 @@ class Plant:
         raise NotImplementedError
 
     def archive(self, first_slot: int, days: int) -> History:
-        """The record of the `days` days before `first_slot`, (T, A), as the areas' meters showed it.
+        """The record of the `days` days before `first_slot`, (T, A), as areas' meters showed it.
 
         The same truth as that of later slots, with the same share of faults.
         """
