@@ -361,10 +361,23 @@ def test_alarms_stand_first_and_in_the_title_and_the_worst_thing_is_the_answer(
     expect(rows.nth(0).get_by_role("img", name="Alarm")).to_be_visible()
     assert page.title().startswith("(2) ")
     expect(page.locator("#grid-state")).to_contain_text(
-        f"Line overloaded, F3-07: 104.2{NB}%, allowed 100.0{NB}%"
+        f"14:15–14:30 Line overloaded, F3-07: 104.2{NB}%, allowed 100.0{NB}%"
+    )
+    expect(page.locator("#grid-state")).to_contain_text(
+        "18:45–19:00 bus B1207: voltage is 0.9310 pu, allowed is 0.9400"
     )
     expect(page.locator("#badges")).to_contain_text("■ Plan T4 hold")
     assert "Demo" not in page.locator("#badges").inner_text()
+
+
+def test_a_limit_that_only_the_plan_exceeds_is_said_to_be_still_ahead(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    stage.overview["grid"]["violations"] = load("alarms")["grid"]["violations"][1:]
+    chromium_page.goto(stage.address)
+    expect(chromium_page.locator("#answer")).to_have_text(
+        "The plan exceeds a grid limit at 18:45; it has not come yet."
+    )
 
 
 def test_books_that_do_not_hold_are_the_answer(

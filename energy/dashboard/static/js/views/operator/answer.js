@@ -9,8 +9,11 @@ export function answerOf(snapshot, words, format) {
   if (ledger && (!isZero(ledger.unexplained_wh) || !isZero(ledger.unexplained_krw) || ledger.debits_equal_credits === false)) return words("answer.books");
   if (cycle.tier === "T4") return words("answer.hold");
   if (grid && !grid.converged) return words("answer.no_grid_state");
-  if (grid?.violations?.length) return words.count("answer.violations", grid.violations.length);
+  const exceeded = grid?.violations ?? [], slotMs = Date.parse(cycle.slot_utc);
+  const now = exceeded.filter((item) => !item.slot_utc || Date.parse(item.slot_utc) <= slotMs);
+  if (now.length) return words.count("answer.violations", now.length);
   if (count("alarm")) return words.count("answer.alarms", count("alarm"));
+  if (exceeded.length) return words("answer.violations_ahead", { time: format.time(Math.min(...exceeded.map((item) => Date.parse(item.slot_utc)))) });
   if (["T2", "T3"].includes(cycle.tier)) return words(`answer.${cycle.tier}`);
   if (count("warning")) return words.count("answer.warnings", count("warning"));
   return words("answer.well");

@@ -35,6 +35,7 @@ function zoneNote(words, format) {
 
 export function tierText(cycle, words, format) {
   const gap = format.known(cycle.gap_frac) ? words("tier.gap", { gap: `${format.number(cycle.gap_frac * 100, 0, 2)}\u00a0%` }) : "";
+  if (!TIERS[cycle.tier]) return words("tier.none");
   return `${cycle.tier} ${words(`tier.${cycle.tier}`)}${gap && ["T0", "T1"].includes(cycle.tier) ? ` (${gap})` : ""}`;
 }
 

@@ -35,6 +35,7 @@ export function marketFacts(market, { words, format }) {
     [words("market.slot"), format.slot(Date.parse(market.slot_utc))],
     [words("market.orders"), format.known(market.orders) ? format.count(market.orders) : "–"],
     [words("market.welfare"), format.known(market.welfare_krw) ? format.won(market.welfare_krw) : "–"],
+    market.reason ? [words("cycle.reason"), market.reason] : null,
     spread,
   ]);
 }

@@ -16,7 +16,10 @@ export function makeGrid({ words, format }) {
     return h("span", { class: `sure ${kind}-text` }, h("span", { "aria-hidden": "true" }, `${symbol} `), format.percent(item.loading_frac));
   };
   return (body) => (grid) => {
-    if (!grid.converged) { body.replaceChildren(badge("alarm", "■", words("grid.no_state"))); return; }
+    if (!grid.converged) {
+      body.replaceChildren(badge("alarm", "■", words("grid.no_state")), grid.reason ? h("p", { class: "violations", lang: "en" }, grid.reason) : "");
+      return;
+    }
     const found = grid.violations ?? [];
     body.replaceChildren(
       h("p", { class: "verdict" }, found.length ? badge("alarm", "■", words.count("grid.violations", found.length)) : badge("ok", "●", words("grid.within"))),
@@ -31,10 +34,13 @@ export function makeGrid({ words, format }) {
   };
 }
 
+// A limit comes as numbers, which are put in the reader's words, or as the API's own sentence.
 function violationText(item, words, format) {
+  const at = item.slot_utc ? `${format.slot(Date.parse(item.slot_utc))} ` : "";
+  if (!item.kind) return [at, h("span", { lang: "en" }, item.what)];
   const shown = (value) => (item.unit === "frac" || item.unit === "" ? format.percent(value) : `${format.number(value, 3)}\u00a0${item.unit}`);
   const kind = words.has(`grid.kind.${item.kind}`) ? words(`grid.kind.${item.kind}`) : item.kind;
-  return words("grid.violation", { kind, element: item.element, found: shown(item.found), allowed: shown(item.allowed) });
+  return at + words("grid.violation", { kind, element: item.element, found: shown(item.found), allowed: shown(item.allowed) });
 }
 
 export function makeLedger({ words, format }) {
