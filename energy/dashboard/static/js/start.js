@@ -41,5 +41,5 @@ buildOverview({ state, words, refresh });
 await readAll;
 connectLive("/v1/events", ({ kind, data }) => {
   if (kind === "beat") hearTime(data.now_utc);
-  if (kind === "cycle" || kind === "reload") refresh();
+  else if (kind !== "open") refresh();
 }, (status) => state.set("live", status));
