@@ -18,6 +18,7 @@ from market.checkpoint import checkpoint_note, origin_of
 from market.entries import TYPE_CODE, Message, keccak256
 from market.errors import MarketError
 from market.merkle import EMPTY_ROOT, Frontier, entry_leaf, leaf_hash, root_of, sorted_set
+from market.readings import NO_READINGS, ReadingBatch
 from market.signing import Domain, address_of, digest, sign
 from market.transfers import ZERO32, LedgerId, Transfer
 
@@ -119,7 +120,8 @@ class TickEntries:
     `entries` in the order of commitment, without SealedSets; `batches` by the digest of their
     Settlement; `book_tags` the leaves of the slot's locked orders (slot = tick), None if no book
     was locked; `balances` after all posting of the tick; `blinds` the blinded name of every
-    account that the ledger has named so far.
+    account that the ledger has named so far. Readings may stand among the entries or, in great
+    number, in `readings`.
     """
 
     tick: int
@@ -128,6 +130,7 @@ class TickEntries:
     book_tags: Sequence[bytes] | None
     balances: Mapping[tuple[int, bytes], int]
     blinds: Mapping[bytes, bytes]
+    readings: ReadingBatch = NO_READINGS
 
 
 @dataclass(frozen=True)
@@ -247,6 +250,7 @@ def _sets(tick: TickEntries) -> list[tuple[SetKind, tuple[bytes, ...]]]:
         kind = SET_OF.get(entry.type)
         if kind is not None:
             leaves.setdefault(kind, []).append(entry.leaf())
+    leaves[SetKind.READINGS] += tick.readings.leaves()
     if tick.book_tags is not None:
         leaves[SetKind.BOOK] = list(tick.book_tags)
     return [(kind, sorted_set(leaves[kind])) for kind in sorted(leaves)]
@@ -275,6 +279,9 @@ def _extend_chains(chains: Mapping[bytes, Chain], tick: TickEntries) -> dict[byt
     by_code: defaultdict[int, list[tuple[bytes, tuple[bytes, ...]]]] = defaultdict(list)
     for entry in tick.entries:
         by_code[TYPE_CODE[entry.type]].append((entry.digest, entry.accounts()))
+    code = TYPE_CODE["Reading"]
+    for reading, id_ in zip(tick.readings.readings, tick.readings.ids, strict=True):
+        by_code[code].append((id_, (reading.account,)))
     for batch in tick.batches.values():
         named = zip(batch.ids, (t[3:5] for t in batch.transfers), strict=True)
         by_code[TYPE_CODE["Transfer"]].extend(named)

@@ -6,9 +6,10 @@ arrays of such structs. A message is a dict from field name to `int` (integers) 
 call, which the tests compare with the public library at all extremes of every field.
 """
 
+import ctypes
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -87,6 +88,52 @@ Message = Mapping[str, Any]
 def keccak256(data: bytes) -> bytes:
     """The 32 bytes of Keccak-256 (the padding of Ethereum, not of SHA-3)."""
     return _keccak.new(digest_bits=256, data=data).digest()
+
+
+def keccak_many(messages: Iterable[bytes]) -> list[bytes]:
+    """`keccak256` of each message, for thousands of them in a third of the time.
+
+    The library's public call makes a new C state for every message; here one is used again.
+    """
+    if _CORE is None:
+        return [keccak256(message) for message in messages]
+    state, out, found = ctypes.c_void_p(), ctypes.create_string_buffer(32), []
+    reset, absorb, squeeze = _CORE.keccak_reset, _CORE.keccak_absorb, _CORE.keccak_digest
+    if _CORE.keccak_init(ctypes.byref(state), 64, 24):
+        raise MemoryError("keccak: no state")
+    try:
+        for message in messages:
+            reset(state)
+            absorb(state, message, len(message))
+            squeeze(state, out, 32, 1)
+            found.append(out.raw)
+    finally:
+        _CORE.keccak_destroy(state)
+    return found
+
+
+def _load_core() -> ctypes.PyDLL | None:
+    """The C functions behind `keccak256`, or None where they are not as expected."""
+    name = getattr(getattr(_keccak, "_raw_keccak_lib", None), "_name", None)
+    if name is None:
+        return None
+    size, text, pointer = ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p
+    try:
+        core = ctypes.PyDLL(name)
+        core.keccak_init.argtypes = [pointer, size, ctypes.c_uint8]
+        core.keccak_reset.argtypes = [pointer]
+        core.keccak_destroy.argtypes = [pointer]
+        core.keccak_absorb.argtypes = [pointer, text, size]
+        core.keccak_digest.argtypes = [pointer, text, size, ctypes.c_uint8]
+    except (OSError, AttributeError):
+        return None
+    return core
+
+
+_CORE = _load_core()
+_PROBES = [bytes(n % 251 for n in range(size)) for size in (0, 1, 66, 135, 136, 137, 272, 384)]
+if keccak_many(_PROBES) != [keccak256(probe) for probe in _PROBES]:
+    _CORE = None
 
 
 class Field(NamedTuple):

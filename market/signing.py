@@ -8,6 +8,7 @@ touched, since a recovery routine would accept several and name the same signer.
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -17,7 +18,7 @@ os.environ["ECC_BACKEND_CLASS"] = BACKEND_CLASS
 
 from coincurve import PrivateKey, PublicKey  # noqa: E402
 
-from market.entries import Message, keccak256, struct_hash  # noqa: E402
+from market.entries import Message, keccak256, keccak_many, struct_hash  # noqa: E402
 from market.errors import MarketError  # noqa: E402
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -70,6 +71,12 @@ def digest(domain: Domain, type_name: str, message: Message) -> bytes:
 def typed_digest(domain: Domain, struct_hash_32: bytes) -> bytes:
     """The EIP-712 digest of an already hashed struct."""
     return keccak256(b"\x19\x01" + domain.separator + struct_hash_32)
+
+
+def typed_digests(domain: Domain, packed: Iterable[bytes]) -> list[bytes]:
+    """The EIP-712 digests of many structs, given as their type hash and words in one piece."""
+    prefix = b"\x19\x01" + domain.separator
+    return keccak_many([prefix + hashed for hashed in keccak_many(packed)])
 
 
 def sign(private_key: bytes, digest_32: bytes) -> bytes:

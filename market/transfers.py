@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
-from market.entries import ENTRY_TYPES, keccak256
+from market.entries import ENTRY_TYPES
 from market.errors import MarketError
-from market.signing import Domain
+from market.signing import Domain, typed_digests
 
 ZERO32 = bytes(32)
 
@@ -124,7 +124,7 @@ def transfer_digests(domain: Domain, transfers: Iterable[Transfer]) -> list[byte
     Packed in one call each; raises MarketError if a value does not fit its type.
     """
     pack, type_hash = _PACKED.pack, ENTRY_TYPES["Transfer"].type_hash
-    prefix, digests = b"\x19\x01" + domain.separator, []
+    packed = []
     try:
         for t in transfers:
             ledger, kind, code, debit, credit, amount, slot, version, pending, cause, link = t
@@ -147,10 +147,10 @@ def transfer_digests(domain: Domain, transfers: Iterable[Transfer]) -> list[byte
                 cause,
                 link,
             )
-            digests.append(keccak256(prefix + keccak256(words)))
+            packed.append(words)
     except struct.error as error:
         raise MarketError(f"transfer {t}: a value does not fit its type: {error}") from error
-    return digests
+    return typed_digests(domain, packed)
 
 
 _PACKED = struct.Struct(">32s30xH31xB30xH32s32s16xQQ24xQ28xI32s32s32s")
