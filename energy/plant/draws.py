@@ -34,6 +34,7 @@ class Stream(IntEnum):
     AREA_FAULTS = 14
     BEGIN = 15
     HAZE = 16
+    METER_DELAYS = 17
 
 
 def draw(seed: int, stream: Stream, number: int) -> np.random.Generator:

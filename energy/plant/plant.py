@@ -4,9 +4,35 @@ Every draw comes from (seed, stream, slot or day), so that a slot can be run aga
 so that weather, people and faults are the same whatever the loop decides.
 """
 
+import numpy as np
+
 from energy.district import District
 from energy.forecast import CarSessions, History, WeatherForecast
-from energy.plant.interface import PlantState, PlantStep, SetPoints
+from energy.plant.batteries import run_batteries
+from energy.plant.charging import Plugged, change_over, run_cars
+from energy.plant.draws import FloatArray, IntArray
+from energy.plant.faults import area_faults, meter_faults
+from energy.plant.generators import Generators, UnitStates
+from energy.plant.heat import HeatSituation, run_heat
+from energy.plant.interface import PlantError, PlantState, PlantStep, SetPoints
+from energy.plant.measured import MeasuredTruth
+from energy.plant.metering import (
+    asset_ids,
+    first_registers,
+    no_pending,
+    pending_after,
+    read_meters,
+    registers_after,
+    true_wh,
+)
+from energy.plant.orders import Heard, hear
+from energy.plant.ran import Happened, Ran, drawn, injected
+from energy.plant.shown import telemetry
+from energy.plant.stays import StayBook
+from energy.plant.truth import SimulatedTruth, Truth
+from energy.plant.wires import Wires
+from energy.timegrid import require_slot, slots_from
+from energy.units import SLOT_S, SLOTS_PER_DAY
 
 
 class Plant:
@@ -15,21 +41,66 @@ class Plant:
     def __init__(self, district: District, seed: int) -> None:
         self.district = district
         self.seed = seed
+        self.asset_ids = asset_ids(district)
+        self._truth: Truth = (
+            SimulatedTruth(district, seed)
+            if district.measured is None
+            else MeasuredTruth(district, district.measured, seed)
+        )
+        self._book = StayBook(district, seed)
+        self._generators = Generators(district.units, seed)
+        self._wires = Wires(district)
 
     def begin(self, first_slot: int) -> PlantState:
         """The state at the START of `first_slot`: stores half full, cars connected, units on."""
-        raise NotImplementedError
+        district = self.district
+        units = self._generators.begin(require_slot(first_slot))
+        cars = self._book.connected(first_slot)
+        registers = first_registers(district, self.seed)
+        return PlantState(
+            slot=first_slot,
+            fence=0,
+            e_battery_kwh=0.5 * district.batteries.e_kwh_max,
+            unit_up=units.up,
+            unit_on=units.on,
+            unit_p_kw=units.p_kw,
+            unit_since=units.since,
+            e_fuel_kwh=units.e_fuel_kwh,
+            e_heat_kwh=0.5 * district.heat.store_kwh_max if district.heat else 0.0,
+            cars=cars,
+            e_free_kwh=cars.e_now_kwh,
+            import_register_wh=registers.import_wh,
+            export_register_wh=registers.export_wh,
+            asset_import_register_wh=registers.asset_import_wh,
+            asset_export_register_wh=registers.asset_export_wh,
+            pending=no_pending(),
+        )
 
     def archive(self, first_slot: int, days: int) -> History:
         """The record of the `days` days before `first_slot`, (T, A), as areas' meters showed it.
 
-        The same truth as that of later slots, with the same share of faults.
+        The same truth as that of later slots, with the same share of faults. Slots that a measured
+        district does not have are NaN.
         """
-        raise NotImplementedError
+        count = days * SLOTS_PER_DAY
+        slots = slots_from(require_slot(first_slot) - count * SLOT_S, count)
+        size = (count, self.district.areas)
+        load, pv = np.full(size, np.nan), np.full(size, np.nan)
+        single = np.full((3, count), np.nan)
+        for row, slot in enumerate(slots.tolist()):
+            if not self._truth.knows(slot):
+                continue
+            outside = self._truth.at(slot)
+            factor = area_faults(self.seed, slot, self.district.areas)
+            load[row] = factor * self._area_load_kw(outside.load_kw)
+            pv[row] = factor * outside.solar.area_kw
+            air = outside.air
+            single[:, row] = outside.heat_kw, air.temperature_c, air.cloud_frac
+        return History(slots, load, pv, *single)
 
     def past_stays(self, first_slot: int, days: int) -> CarSessions:
         """Stays that began in the `days` days before `first_slot`, as `fit_arrivals` wants them."""
-        raise NotImplementedError
+        return self._book.between(first_slot - days * SLOTS_PER_DAY * SLOT_S, first_slot)
 
     def step(self, state: PlantState, slot: int, setpoints: SetPoints | None) -> PlantStep:
         """One slot; `state` stands at its start.
@@ -38,8 +109,86 @@ class Plant:
         than the last seen they leave each device to its default: batteries idle, cars charge at
         once, units hold what they do, boilers give the heat.
         """
-        raise NotImplementedError
+        if slot != state.slot:
+            raise PlantError(f"plant step: slot {slot}, allowed: {state.slot}, where its state is")
+        heard = hear(self.district, state.fence, slot, setpoints)
+        ran = self._run(state, heard)
+        wh = true_wh(drawn(self.district, ran))
+        fault = self.meter_faults(slot)
+        registers = registers_after(state, wh)
+        parts = ran.parts
+        units, plugged = parts.units.states, parts.change.plugged
+        after = PlantState(
+            slot=slot + SLOT_S,
+            fence=heard.fence,
+            e_battery_kwh=parts.batteries.e_kwh,
+            unit_up=units.up,
+            unit_on=units.on,
+            unit_p_kw=units.p_kw,
+            unit_since=units.since,
+            e_fuel_kwh=units.e_fuel_kwh,
+            e_heat_kwh=parts.heat.e_heat_kwh,
+            cars=plugged.cars,
+            e_free_kwh=plugged.e_free_kwh,
+            import_register_wh=registers.import_wh,
+            export_register_wh=registers.export_wh,
+            asset_import_register_wh=registers.asset_import_wh,
+            asset_export_register_wh=registers.asset_export_wh,
+            pending=pending_after(state, wh, fault, self.seed),
+        )
+        factor = area_faults(self.seed, slot, self.district.areas)
+        return PlantStep(
+            state_after=after,
+            telemetry=telemetry(self.district, ran, heard, factor),
+            readings=read_meters(state, wh, self.asset_ids, fault),
+        )
 
     def weather_forecast(self, now_slot: int) -> WeatherForecast:
         """The newest weather issue that is out at the start of `now_slot`; one comes every 3 h."""
-        raise NotImplementedError
+        return self._truth.weather_forecast(now_slot)
+
+    def meter_faults(self, slot: int) -> IntArray:
+        """The Fault of each customer's reading of a slot, (M,); for tests, no loop may ask."""
+        return meter_faults(self.seed, slot, len(self.district.meters.use))
+
+    def _area_load_kw(self, load_kw: FloatArray) -> FloatArray:
+        areas = np.bincount(self.district.meters.area, load_kw, self.district.areas)
+        return areas.astype(np.float64)
+
+    def _run(self, state: PlantState, heard: Heard) -> Ran:
+        """Everything that physically happens in the slot of a state."""
+        district, told, slot = self.district, heard.setpoints, state.slot
+        outside = self._truth.at(slot)
+        units = self._generators.run(
+            UnitStates(
+                up=state.unit_up,
+                on=state.unit_on,
+                p_kw=state.unit_p_kw,
+                since=state.unit_since,
+                e_fuel_kwh=state.e_fuel_kwh,
+            ),
+            slot,
+            heard.units,
+        )
+        none = np.zeros(len(district.batteries.id))
+        batteries = run_batteries(
+            district.batteries,
+            state.e_battery_kwh,
+            none if told is None else told.battery_charge_kw,
+            none if told is None else told.battery_discharge_kw,
+        )
+        now = HeatSituation(
+            e_heat_kwh=state.e_heat_kwh,
+            demand_kw=outside.heat_kw,
+            units_kw=float(units.heat_kw.sum()),
+            temperature_c=outside.air.temperature_c,
+        )
+        heat = run_heat(district.heat, now, heard.heat)
+        cars = run_cars(district.chargers, Plugged(state.cars, state.e_free_kwh), heard.cars)
+        change = change_over(cars.after, slot, self._book.arriving(slot))
+        spc_kw = outside.solar.spc_kw
+        curtailed_kw = np.zeros(len(spc_kw))
+        if told is not None:
+            curtailed_kw = np.minimum(told.pv_curtail_kw, spc_kw)
+        parts = Happened(slot, outside, units, batteries, heat, cars, change, curtailed_kw)
+        return Ran(parts, self._wires.exchange(injected(parts)))
