@@ -8,11 +8,12 @@ is refused and kept as evidence.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from energy.district import District
+from energy.store.books import TradeKey as TradeKey
 from energy.store.orders import OrderRow, set_status
 from energy.store.schema import market_order, order_conflict
 from energy.store.slots import last_claimed
@@ -39,18 +40,6 @@ UNBOUNDED_WH = 2**63
 # A home's connection; larger users get what their yearly use needs at this many times its mean.
 IMPORT_KW_MIN = 5.0
 IMPORT_PEAK_TO_MEAN = 10.0
-
-
-class TradeKey(NamedTuple):
-    """A key that may trade for an account in slots from `from_slot` on, before `end_slot`."""
-
-    address: bytes
-    from_slot: int
-    end_slot: int | None
-
-    def holds_at(self, slot: int) -> bool:
-        """Whether the key is valid at a slot."""
-        return self.from_slot <= slot and (self.end_slot is None or slot < self.end_slot)
 
 
 KeyLookup = Callable[[Connection, Collection[bytes]], Mapping[bytes, Sequence[TradeKey]]]

@@ -1,0 +1,427 @@
+"""The books: accounts, keys, entries, transfers, readings as they were signed, checkpoints.
+
+What is written here is never changed: a correction is a new row. Accounts stand as small numbers;
+ids and salts of transfers and readings follow from their rows and are not kept. `book_state` alone
+is overwritten: all that the next tick needs, which a start compares with the last checkpoint.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+    text,
+)
+
+from energy.store.packing import Arrays, pack_arrays, unpack_arrays
+from energy.store.schema import METADATA, append_only
+from energy.store.types import Json, fixed_bytes
+
+TRADE_ROLE = 1
+
+account = Table(
+    "account",
+    METADATA,
+    Column("no", Integer, primary_key=True, autoincrement=False),
+    Column("account", fixed_bytes(32), nullable=False, unique=True),
+    # Key of the account's salts and of its blinded name; NULL once the account is erased.
+    Column("secret", fixed_bytes(32)),
+)
+
+# Which key may do what for an account, as the log's key entries have it.
+account_key = Table(
+    "account_key",
+    METADATA,
+    Column("account", fixed_bytes(32), primary_key=True),
+    Column("address", fixed_bytes(20), primary_key=True),
+    Column("from_slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_slot", BigInteger),
+    Column("roles", Integer, nullable=False),
+    Column("entry", fixed_bytes(32), nullable=False),
+)
+
+entry = Table(
+    "entry",
+    METADATA,
+    Column("digest", fixed_bytes(32), primary_key=True),
+    Column("tick", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),  # order of commitment within the tick
+    Column("type", Text, nullable=False),
+    Column("message", Json, nullable=False),
+    Column("signers", LargeBinary, nullable=False),
+    Column("signatures", LargeBinary, nullable=False),
+    Column("salt", fixed_bytes(32), nullable=False),
+    UniqueConstraint("tick", "position", name="entry_tick_position"),
+)
+
+# A settlement uses the readings of its slot that were signed in its tick.
+settlement = Table(
+    "settlement",
+    METADATA,
+    Column("no", Integer, primary_key=True, autoincrement=False),
+    Column("entry", ForeignKey("entry.digest"), nullable=False, unique=True),
+    Column("scope", Integer, nullable=False),
+    Column("slot", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("tick", BigInteger, nullable=False),
+    Column("clearing", fixed_bytes(32), nullable=False),
+    UniqueConstraint("scope", "slot", "version", name="settlement_scope_slot_version"),
+    Index("settlement_tick", "tick"),
+)
+
+# `pending_*` names the transfer that a POST or VOID ends or a REVERSE undoes: each only once.
+transfer = Table(
+    "transfer",
+    METADATA,
+    Column("settlement", ForeignKey("settlement.no"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("ledger", Integer, nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("debit", ForeignKey("account.no"), nullable=False),
+    Column("credit", ForeignKey("account.no"), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("caused", Integer, nullable=False),  # 1: by the settlement's clearing
+    Column("pending_settlement", Integer),
+    Column("pending_position", Integer),
+    CheckConstraint("ledger BETWEEN 1 AND 3", name="transfer_ledger"),
+    CheckConstraint("kind BETWEEN 1 AND 5", name="transfer_kind"),
+    CheckConstraint("amount >= 1", name="transfer_amount"),
+    CheckConstraint("debit <> credit", name="transfer_two_accounts"),
+    CheckConstraint(
+        "(kind IN (3, 4, 5)) = (pending_settlement IS NOT NULL AND pending_position IS NOT NULL)",
+        name="transfer_names_pending",
+    ),
+    Index(
+        "transfer_ends_once",
+        "pending_settlement",
+        "pending_position",
+        unique=True,
+        sqlite_where=text("pending_settlement IS NOT NULL"),
+        postgresql_where=text("pending_settlement IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# The readings of a tick as they were signed: one batch of columns, the signatures beside it.
+signed_readings = Table(
+    "signed_readings",
+    METADATA,
+    Column("tick", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("signatures", LargeBinary, nullable=False),
+)
+
+# What each account bought and sold in the auction of a slot, as one batch of columns.
+slot_trades = Table(
+    "slot_trades",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    METADATA,
+    Column("tick", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", fixed_bytes(32), nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False, unique=True),
+    Column("root", fixed_bytes(32), nullable=False),
+    Column("accounts_root", fixed_bytes(32), nullable=False),
+    Column("previous", fixed_bytes(32), nullable=False, unique=True),
+    Column("signer", fixed_bytes(20), nullable=False),
+    Column("signature", fixed_bytes(65), nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+book_state = Table(
+    "book_state",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("tick", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    CheckConstraint("id = 1", name="book_state_one_row"),
+)
+
+for _table in (entry, settlement, transfer, signed_readings, slot_trades, checkpoint):
+    append_only(_table)
+
+
+class Account(NamedTuple):
+    """An account of the books: its number in the rows, its 32 bytes, the key of its salts."""
+
+    no: int
+    account: bytes
+    secret: bytes | None
+
+
+class TransferRow(NamedTuple):
+    """A transfer as it is kept: accounts by number, ids by the place of their row."""
+
+    settlement: int
+    position: int
+    ledger: int
+    kind: int
+    code: int
+    debit: int
+    credit: int
+    amount: int
+    caused: int
+    pending_settlement: int | None = None
+    pending_position: int | None = None
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """A signed entry: `message` in its wire form, signers and signatures in one piece each."""
+
+    digest: bytes
+    tick: int
+    position: int
+    type: str
+    message: dict[str, Any]
+    signers: bytes
+    signatures: bytes
+    salt: bytes
+
+
+@dataclass(frozen=True)
+class SettlementRow:
+    """A settlement and where its transfers stand."""
+
+    no: int
+    entry: bytes
+    scope: int
+    slot: int
+    version: int
+    tick: int
+    clearing: bytes
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """A signed head of the log."""
+
+    tick: int
+    digest: bytes
+    size: int
+    root: bytes
+    accounts_root: bytes
+    previous: bytes
+    signer: bytes
+    signature: bytes
+    note: str
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    """A key of an account with its roles, valid in slots from `from_slot` on, before `end_slot`."""
+
+    account: bytes
+    address: bytes
+    from_slot: int
+    end_slot: int | None
+    roles: int
+    entry: bytes
+
+
+class TradeKey(NamedTuple):
+    """A key that may trade for an account in slots from `from_slot` on, before `end_slot`."""
+
+    address: bytes
+    from_slot: int
+    end_slot: int | None
+
+    def holds_at(self, slot: int) -> bool:
+        """Whether the key is valid at a slot."""
+        return self.from_slot <= slot and (self.end_slot is None or slot < self.end_slot)
+
+
+def save_accounts(connection: Connection, rows: Sequence[Account]) -> None:
+    """Add accounts to the books."""
+    if rows:
+        connection.execute(insert(account), [row._asdict() for row in rows])
+
+
+def load_accounts(connection: Connection) -> list[Account]:
+    """All accounts in order of their numbers, which are 0, 1, 2 and so on."""
+    columns = (account.c.no, account.c.account, account.c.secret)
+    return [Account(*row) for row in connection.execute(select(*columns).order_by(account.c.no))]
+
+
+def save_keys(connection: Connection, rows: Sequence[KeyRow]) -> None:
+    """Add keys as the log has registered them."""
+    if rows:
+        connection.execute(insert(account_key), [dict(vars(row)) for row in rows])
+
+
+def load_keys(connection: Connection, of: bytes) -> list[KeyRow]:
+    """The keys of an account, oldest first."""
+    query = select(account_key).where(account_key.c.account == of)
+    found = connection.execute(query.order_by(account_key.c.from_slot, account_key.c.address))
+    return [KeyRow(**row._mapping) for row in found]
+
+
+def trade_keys(connection: Connection, accounts: Collection[bytes]) -> dict[bytes, list[TradeKey]]:
+    """The keys that may trade for these accounts; an account without one is left out."""
+    columns = account_key.c
+    query = select(columns.account, columns.address, columns.from_slot, columns.end_slot)
+    trading = columns.roles.bitwise_and(TRADE_ROLE) == TRADE_ROLE
+    found: dict[bytes, list[TradeKey]] = {}
+    for row in connection.execute(query.where(columns.account.in_(accounts), trading)):
+        found.setdefault(row.account, []).append(TradeKey(row.address, row.from_slot, row.end_slot))
+    return found
+
+
+def save_entries(connection: Connection, rows: Sequence[EntryRow]) -> None:
+    """Write entries for ever."""
+    if rows:
+        connection.execute(insert(entry), [dict(vars(row)) for row in rows])
+
+
+def load_entries(connection: Connection, tick: int) -> list[EntryRow]:
+    """The entries of a tick in the order of their commitment."""
+    query = select(entry).where(entry.c.tick == tick).order_by(entry.c.position)
+    return [EntryRow(**row._mapping) for row in connection.execute(query)]
+
+
+def find_entry(connection: Connection, digest: bytes) -> EntryRow | None:
+    """The entry with this id, or None."""
+    row = connection.execute(select(entry).where(entry.c.digest == digest)).first()
+    return None if row is None else EntryRow(**row._mapping)
+
+
+def count_entries(connection: Connection, tick: int) -> int:
+    """How many entries a tick has so far: the place of the next one."""
+    query = select(func.count()).select_from(entry).where(entry.c.tick == tick)
+    return int(connection.scalar(query) or 0)
+
+
+def next_settlement(connection: Connection) -> int:
+    """The number of the next settlement."""
+    last: int | None = connection.scalar(select(func.max(settlement.c.no)))
+    return 0 if last is None else last + 1
+
+
+def save_settlement(
+    connection: Connection, row: SettlementRow, transfers: Sequence[TransferRow]
+) -> None:
+    """Write a settlement, whose entry stands already, and its transfers."""
+    connection.execute(insert(settlement).values(**vars(row)))
+    if not transfers:
+        return
+    if connection.dialect.name == "sqlite":
+        # Tens of thousands of rows: straight to the driver, in half the time.
+        marks = ", ".join("?" * len(TransferRow._fields))
+        names = ", ".join(TransferRow._fields)
+        connection.exec_driver_sql(
+            f"INSERT INTO transfer ({names}) VALUES ({marks})", [tuple(t) for t in transfers]
+        )
+    else:
+        connection.execute(insert(transfer), [t._asdict() for t in transfers])
+
+
+def load_settlements(connection: Connection, slot: int) -> list[SettlementRow]:
+    """The versions of a slot's settlement, oldest first; 0 are the reservations."""
+    mine = (settlement.c.scope == 1) & (settlement.c.slot == slot)
+    query = select(settlement).where(mine).order_by(settlement.c.version)
+    return [SettlementRow(**row._mapping) for row in connection.execute(query)]
+
+
+def settlements_of_tick(connection: Connection, tick: int) -> list[SettlementRow]:
+    """The settlements of a tick in the order of their numbers."""
+    query = select(settlement).where(settlement.c.tick == tick).order_by(settlement.c.no)
+    return [SettlementRow(**row._mapping) for row in connection.execute(query)]
+
+
+def find_settlement(connection: Connection, no: int) -> SettlementRow | None:
+    """The settlement with this number, or None."""
+    row = connection.execute(select(settlement).where(settlement.c.no == no)).first()
+    return None if row is None else SettlementRow(**row._mapping)
+
+
+def load_transfers(connection: Connection, no: int) -> list[TransferRow]:
+    """The transfers of a settlement in batch order."""
+    columns = [transfer.c[name] for name in TransferRow._fields]
+    query = select(*columns).where(transfer.c.settlement == no).order_by(transfer.c.position)
+    return [TransferRow(*row) for row in connection.execute(query)]
+
+
+def count_transfers(connection: Connection) -> int:
+    """How many transfers the books have."""
+    return int(connection.scalar(select(func.count()).select_from(transfer)) or 0)
+
+
+def save_signed_readings(
+    connection: Connection, tick: int, columns: Arrays, signatures: bytes
+) -> None:
+    """Write the readings that were signed in a tick."""
+    row = {"tick": tick, "body": pack_arrays(columns), "signatures": signatures}
+    connection.execute(insert(signed_readings).values(row))
+
+
+def load_signed_readings(connection: Connection, tick: int) -> tuple[dict[str, Any], bytes] | None:
+    """Columns and signatures of the readings that were signed in a tick, or None."""
+    query = select(signed_readings.c.body, signed_readings.c.signatures)
+    row = connection.execute(query.where(signed_readings.c.tick == tick)).first()
+    return None if row is None else (unpack_arrays(row.body), row.signatures)
+
+
+def save_trades(connection: Connection, slot: int, columns: Arrays) -> None:
+    """Write what the accounts traded in a slot."""
+    connection.execute(insert(slot_trades).values(slot=slot, body=pack_arrays(columns)))
+
+
+def load_trades(connection: Connection, slot: int) -> dict[str, Any] | None:
+    """What the accounts traded in a slot, or None where it had no market."""
+    body = connection.scalar(select(slot_trades.c.body).where(slot_trades.c.slot == slot))
+    return None if body is None else unpack_arrays(body)
+
+
+def save_checkpoint(connection: Connection, row: CheckpointRow) -> None:
+    """Write the signed head of a tick."""
+    connection.execute(insert(checkpoint).values(**vars(row)))
+
+
+def find_checkpoint(connection: Connection, tick: int) -> CheckpointRow | None:
+    """The signed head of a tick, or None."""
+    row = connection.execute(select(checkpoint).where(checkpoint.c.tick == tick)).first()
+    return None if row is None else CheckpointRow(**row._mapping)
+
+
+def last_checkpoint(connection: Connection) -> CheckpointRow | None:
+    """The newest signed head, or None before the first."""
+    query = select(checkpoint).order_by(checkpoint.c.tick.desc()).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else CheckpointRow(**row._mapping)
+
+
+def checkpoint_ticks(connection: Connection) -> list[int]:
+    """The ticks that are under a checkpoint, oldest first."""
+    return list(connection.scalars(select(checkpoint.c.tick).order_by(checkpoint.c.tick)))
+
+
+def save_book_state(connection: Connection, tick: int, columns: Arrays) -> None:
+    """Keep what the next tick needs; the tick before is forgotten."""
+    connection.execute(book_state.delete())
+    connection.execute(insert(book_state).values(id=1, tick=tick, body=pack_arrays(columns)))
+
+
+def load_book_state(connection: Connection) -> tuple[int, dict[str, Any]] | None:
+    """Tick and columns of the kept state, or None before the first tick."""
+    row = connection.execute(select(book_state.c.tick, book_state.c.body)).first()
+    return None if row is None else (row.tick, unpack_arrays(row.body))
