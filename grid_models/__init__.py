@@ -26,10 +26,12 @@ from grid_models.district import (
     findings_text,
 )
 from grid_models.findings import check_network
+from grid_models.folder import read_network_folder, write_network_folder
 from grid_models.headroom import Headroom, zone_headroom
 from grid_models.limits import Violation, check_flow
 from grid_models.power_flow import FlowResult, PowerFlow
 from grid_models.sensitivities import Sensitivities, build_sensitivities
+from grid_models.simbench import SimbenchGrid, read_simbench
 from grid_models.streets import build_street_plan
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "Network",
     "PowerFlow",
     "Sensitivities",
+    "SimbenchGrid",
     "StreetPlan",
     "Transformers",
     "Violation",
@@ -59,5 +62,8 @@ __all__ = [
     "check_network",
     "cuts_for",
     "findings_text",
+    "read_network_folder",
+    "read_simbench",
+    "write_network_folder",
     "zone_headroom",
 ]

@@ -64,8 +64,8 @@ def ordinary_sites(plan: StreetPlan, rng: np.random.Generator) -> list[Site]:
 def plant_sites(plan: StreetPlan) -> list[Site]:
     """Big single sites: heat pump, fuel cells, data centre, super-fast hubs, batteries, biogas.
 
-    Counted things keep at least one piece at any fraction; the power of plants and batteries
-    follows the fraction when less than one unit is left.
+    Cells and batteries keep at least one piece at any fraction, with the power that the fraction
+    leaves; a charging hub is there or not, since half a super-fast charger is none.
     """
     sites = [_plant("heat_pump", 1, plan.heat_pump_kw * plan.fraction)]
     cells = scaled(plan.fuel_cells, plan.fraction)
@@ -73,7 +73,7 @@ def plant_sites(plan: StreetPlan) -> list[Site]:
     for count in spread(cells, min(scaled(plan.fuel_cell_sites, plan.fraction), cells)):
         sites.append(_plant("fuel_cell", int(count), int(count) * cell_kw))
     sites.append(_plant("data_centre", 1, plan.data_centre_kw * plan.fraction))
-    fast = scaled(plan.super_fast_chargers, plan.fraction)
+    fast = round(plan.super_fast_chargers * plan.fraction)
     for count in spread(fast, min(scaled(plan.super_fast_hubs, plan.fraction), fast)):
         power_kw = int(count) * plan.super_fast_charger_kw
         sites.append(_plant("super_fast_charging", int(count), power_kw))
@@ -246,7 +246,7 @@ def _park(plan: StreetPlan) -> Site:
 
 def _with_quick_chargers(plan: StreetPlan, sites: list[Site]) -> list[Site]:
     """The sites with quick chargers: at schools first, then parks, then public buildings."""
-    chargers = scaled(plan.quick_chargers, plan.fraction)
+    chargers = round(plan.quick_chargers * plan.fraction)
     counts = spread(chargers, -(-chargers // plan.quick_chargers_per_site))
     rank = {"school": 0, "park": 1, "public": 2}
     kinds = ["park" if site.nodes[0].label == "park" else site.belt for site in sites]

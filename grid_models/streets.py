@@ -6,6 +6,7 @@ second tie joins neighbours at the far side. Belts of use lie across the feeders
 feeder (zone) has shops, offices, schools and homes. Same plan, same seed: same network.
 """
 
+from dataclasses import fields
 from math import ceil, sqrt
 
 import numpy as np
@@ -19,6 +20,13 @@ TRANSFORMER_SIZES_KVA = (500, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000, 500
 DESIGN_COS_PHI = 0.95
 LARGE_TRANSFORMER_VK_FRAC = 0.06  # above 500 kVA the usual short-circuit voltage
 HOUSING = ("apartment", "detached")
+# What a street plan divides by, or would be no wire without.
+MEASURES = tuple(
+    field.name
+    for field in fields(StreetPlan)
+    if field.name.endswith(("_kv", "_m", "_kva", "_kva_max", "_a_max", "_pu", "_building_m2"))
+    or "_per_" in field.name.removesuffix("_ohm_per_km").removesuffix("_nf_per_km")
+)
 
 
 def build_street_plan(plan: StreetPlan) -> Network:
@@ -41,6 +49,10 @@ def _require_buildable(plan: StreetPlan) -> None:
     """Refuse plans that are no district."""
     if not 0.001 <= plan.fraction <= 100:
         raise GridError(f"street plan: fraction is {plan.fraction}, allowed is 0.001..100")
+    for name in MEASURES:
+        found = getattr(plan, name)
+        if not 0 < found < float("inf"):
+            raise GridError(f"street plan: {name} is {found}, allowed is a number above 0")
     if plan.areas < 2 or plan.feeders < 1:
         found = f"{plan.areas} areas on {plan.feeders} feeders"
         raise GridError(f"street plan: found {found}, allowed are at least 2 areas on 1 feeder")
