@@ -8,9 +8,11 @@ from energy.district.build import build_district
 from energy.district.measured import build_measured_district
 from energy.district.model import District, DistrictError
 from energy.district.schema import DistrictFile, read_district_file
+from energy.tariffs import tariff_names
 from grid_models import GridError, Network, StreetPlan, build_street_plan, read_network_folder
 
 FRACTION_MIN, FRACTION_MAX = 0.001, 20.0
+SIGNED = ("substation_tap_pos",)
 
 
 def load_district(source: str) -> District:
@@ -24,8 +26,9 @@ def load_district(source: str) -> District:
         name, _, fraction_text = source.partition("@")
         folder = _folder_of(name)
         file = read_district_file(folder / "district.toml")
-        network = _network(folder, file, _fraction(source, fraction_text))
-        return build_district(file, network, _fraction(source, fraction_text))
+        fraction = _fraction(source, fraction_text)
+        _require_tariff(folder / "district.toml", file.connection.tariff)
+        return build_district(file, _network(folder, file, fraction), fraction)
     except GridError as error:
         raise DistrictError(str(error)) from error
 
@@ -61,20 +64,36 @@ def _fraction(source: str, text: str) -> float:
 def _network(folder: Path, file: DistrictFile, fraction: float) -> Network:
     """The folder's own tables where it has them, else the streets drawn from its counts."""
     if (folder / "buses.csv").exists():
+        if fraction != 1:
+            raise DistrictError(
+                f"district {folder}: found fraction {fraction:g}, allowed is 1 for a district "
+                "with tables of its own"
+            )
         return read_network_folder(folder)
-    known = {field.name: field.type for field in fields(StreetPlan)}
     for key, value in file.streets.items():
-        if key not in known:
-            allowed = ", ".join(sorted(known))
-            raise DistrictError(
-                f"{folder / 'district.toml'}: field streets.{key}: unknown, allowed: {allowed}"
-            )
-        if isinstance(value, str) != (key == "name") or (
-            not isinstance(value, str) and value < 0 and key != "substation_tap_pos"
-        ):
-            raise DistrictError(
-                f"{folder / 'district.toml'}: field streets.{key}: found {value}, "
-                "allowed: a number not below 0"
-            )
+        _require_street(folder / "district.toml", key, value)
     plan = {"name": file.id, "seed": file.seed, **file.streets, "fraction": fraction}
     return build_street_plan(StreetPlan(**plan))  # type: ignore[arg-type]
+
+
+def _require_street(path: Path, key: str, value: float | str) -> None:
+    """Refuse what StreetPlan has no field for, and values that are none of a count or measure."""
+    known = {field.name: field.type for field in fields(StreetPlan)} | {"fraction": None}
+    if known.get(key) is None:
+        allowed = ", ".join(name for name, kind in sorted(known.items()) if kind)
+        raise DistrictError(f"{path}: field streets.{key}: found it, allowed: {allowed}")
+    wanted = known[key]
+    if wanted is float and type(value) is int:
+        value = float(value)
+    if type(value) is not wanted:
+        kind = "a text" if wanted is str else "a whole number" if wanted is int else "a number"
+        raise DistrictError(f"{path}: field streets.{key}: found {value!r}, allowed: {kind}")
+    if not isinstance(value, str) and not 0 <= value < float("inf") and key not in SIGNED:
+        raise DistrictError(f"{path}: field streets.{key}: found {value}, allowed: not below 0")
+
+
+def _require_tariff(path: Path, name: str) -> None:
+    if name not in tariff_names():
+        raise DistrictError(
+            f"{path}: field connection.tariff: found {name!r}, allowed: {', '.join(tariff_names())}"
+        )

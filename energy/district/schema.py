@@ -1,10 +1,11 @@
 """The schema of `district.toml`: tables, keys and ranges; unknown keys are refused."""
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from energy.district.model import DistrictError
 
@@ -97,6 +98,20 @@ class FuelCells(Table):
     mtbf_h: Positive
     mttr_h: Positive
 
+    @model_validator(mode="after")
+    def _curves_fit(self) -> Self:
+        """Both curves begin at the least power, rise to the same rated power, fuel convexly."""
+        for name, curve in (("fuel", self.fuel), ("heat", self.heat)):
+            powers = [power for power, _ in curve]
+            if powers[0] != self.p_kw_min or powers[-1] != self.fuel[-1][0]:
+                raise ValueError(f"{name} from p_kw_min to the same rated power")
+            if any(b <= a for a, b in pairwise(powers)):
+                raise ValueError(f"{name} with rising power")
+        slopes = [(y1 - y0) / (x1 - x0) for (x0, y0), (x1, y1) in pairwise(self.fuel)]
+        if any(b < a for a, b in pairwise(slopes)):
+            raise ValueError("fuel with rising slope, for the plan is a linear program")
+        return self
+
 
 class Biogas(Table):
     """The biogas unit and its gas."""
@@ -127,6 +142,15 @@ class Heat(Table):
     heat_pump_kw: NonNegative
     cop_temperature_c: list[float]
     cop: list[Positive]
+
+    @model_validator(mode="after")
+    def _cop_fits(self) -> Self:
+        """One cop per temperature, and temperatures that rise."""
+        if not self.cop or len(self.cop) != len(self.cop_temperature_c):
+            raise ValueError("as many values of cop as of cop_temperature_c, at least one")
+        if any(b <= a for a, b in pairwise(self.cop_temperature_c)):
+            raise ValueError("rising cop_temperature_c")
+        return self
 
 
 class Connection(Table):
@@ -184,10 +208,18 @@ def read_district_file(path: Path) -> DistrictFile:
     try:
         return DistrictFile.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        found = first["input"] if first["type"] != "missing" else "nothing"
-        shown = found if not isinstance(found, dict | list) else type(found).__name__
-        raise DistrictError(
-            f"{path}: field {where}: found {shown}, allowed: {first['msg']}"
-        ) from error
+        raise DistrictError(f"{path}: {_sentence(error)}") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong: field, found, allowed; and how many more there are."""
+    first, count = error.errors()[0], error.error_count()
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    found = first["input"] if first["type"] != "missing" else "nothing"
+    if isinstance(found, dict | list):
+        found = "values that do not fit together" if first["type"] == "value_error" else "a table"
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if first["type"] == "extra_forbidden":
+        found, allowed = "a key that is not known", "those of data/districts/sejong-5-1"
+    more = f" ({count - 1} more findings)" if count > 1 else ""
+    return f"field {where}: found {found}, allowed: {allowed}{more}"
