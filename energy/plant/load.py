@@ -56,37 +56,42 @@ class BuildingLoad:
         self._drivers = DriverSet(district, weather, [*drivers, ELECTRIC_HEAT, WATER])
         own = 4 * kind[:, None] + np.arange(4)
         shared = np.broadcast_to(np.array([len(drivers), len(drivers) + 1]), (len(kind), 2))
-        self._place = np.concatenate([own, shared], axis=1)
-        self._kw = _parts_kw(district, uses, kind, seed)
+        # Parts run first: a slot then reads them in the order in which they lie in memory.
+        self._place = np.ascontiguousarray(np.concatenate([own, shared], axis=1).T)
+        self._kw = np.ascontiguousarray(_parts_kw(district, uses, kind, seed).T)
+        self._count = len(kind)
         self._spread_day = np.array([use.spread_day for use in uses])[kind]
         self._spread_slot = np.array([use.spread_slot for use in uses])[kind]
         # A lognormal factor of mean one; the two parts of the quarter hours do not quite add up.
         chance = np.square(self._spread_slot) * (HOUR_PART**2 + SLOT_PART**2)
         self._mean_log = -0.5 * (np.square(self._spread_day) + chance)
-        self._of_day = lru_cache(maxsize=4)(self._day_draws)
+        self._of_day = lru_cache(maxsize=4)(self._day_terms)
         self._of_hour = lru_cache(maxsize=8)(self._hour_draws)
 
     def expected_kw(self, slot: int) -> FloatArray:
         """What the meters draw in a slot but for chance, (M,)."""
         drivers = self._drivers.at(slot)
-        expected: FloatArray = np.einsum("mp,mp->m", drivers[self._place], self._kw)
+        expected: FloatArray = np.einsum("pm,pm->m", drivers.take(self._place), self._kw)
         return expected
 
     def at(self, slot: int) -> FloatArray:
         """What the meters draw in a slot, (M,) kW."""
         day = self._of_day(slot // DAY_S)
         hour = smooth(slot / (SLOT_S * SLOTS_PER_HOUR), self._of_hour)
-        chance = draw(self._seed, Stream.LOAD_SLOT, slot // SLOT_S).standard_normal(len(self._kw))
-        own = HOUR_PART * hour[:-1] + SLOT_PART * chance
-        common = COMMON_DAY * day[-1] + COMMON_HOUR * hour[-1]
-        log = self._mean_log + self._spread_day * day[:-1] + self._spread_slot * own + common
-        return np.asarray(self.expected_kw(slot) * np.exp(log))
+        log = draw(self._seed, Stream.LOAD_SLOT, slot // SLOT_S).standard_normal(self._count)
+        log *= SLOT_PART
+        log += HOUR_PART * hour[:-1]
+        log *= self._spread_slot
+        log += day[:-1] + (day[-1] + COMMON_HOUR * hour[-1])
+        return np.asarray(self.expected_kw(slot) * np.exp(log, out=log))
 
-    def _day_draws(self, day: int) -> FloatArray:
-        return draw(self._seed, Stream.LOAD_DAY, day).standard_normal(len(self._kw) + 1)
+    def _day_terms(self, day: int) -> FloatArray:
+        """A day's part of each meter's logarithm, (M,), and at the end what all have in common."""
+        z = draw(self._seed, Stream.LOAD_DAY, day).standard_normal(self._count + 1)
+        return np.append(self._mean_log + self._spread_day * z[:-1], COMMON_DAY * z[-1])
 
     def _hour_draws(self, hour: int) -> FloatArray:
-        return draw(self._seed, Stream.LOAD_HOUR, hour).standard_normal(len(self._kw) + 1)
+        return draw(self._seed, Stream.LOAD_HOUR, hour).standard_normal(self._count + 1)
 
 
 def read_uses() -> tuple[Use, ...]:

@@ -17,7 +17,7 @@ from energy.plant.draws import FloatArray
 from energy.plant.heat import HeatDemand
 from energy.plant.interface import PlantError
 from energy.plant.solar import SolarPower, SolarSource
-from energy.plant.truth import Air, Outside, air_of
+from energy.plant.truth import Air, AreaOutside, Outside, air_of, area_load_kw
 from energy.plant.weather import DAY_S, WeatherSource
 from energy.plant.weather_issues import issue_weather, newest_issue_slot
 from energy.timegrid import iso_of, slots_from
@@ -59,6 +59,12 @@ class MeasuredTruth:
             heat_kw=self._heat.at(slot),
             air=self._air(slot),
         )
+
+    def areas_at(self, slot: int) -> AreaOutside:
+        """The same by area only."""
+        outside = self.at(slot)
+        load_kw = area_load_kw(self._district, outside.load_kw)
+        return AreaOutside(load_kw, outside.solar.area_kw, outside.heat_kw, outside.air)
 
     def weather_forecast(self, now_slot: int) -> WeatherForecast:
         """Temperature of the newest issue, clouds from what had been seen when it came out."""

@@ -10,7 +10,7 @@ from energy.district import District
 from energy.forecast import CarSessions, History, WeatherForecast
 from energy.plant.batteries import run_batteries
 from energy.plant.charging import Plugged, change_over, run_cars
-from energy.plant.draws import FloatArray, IntArray
+from energy.plant.draws import IntArray
 from energy.plant.faults import area_faults, meter_faults
 from energy.plant.generators import Generators, UnitStates
 from energy.plant.heat import HeatSituation, run_heat
@@ -90,10 +90,9 @@ class Plant:
         for row, slot in enumerate(slots.tolist()):
             if not self._truth.knows(slot):
                 continue
-            outside = self._truth.at(slot)
+            outside = self._truth.areas_at(slot)
             factor = area_faults(self.seed, slot, self.district.areas)
-            load[row] = factor * self._area_load_kw(outside.load_kw)
-            pv[row] = factor * outside.solar.area_kw
+            load[row], pv[row] = factor * outside.load_kw, factor * outside.pv_kw
             air = outside.air
             single[:, row] = outside.heat_kw, air.temperature_c, air.cloud_frac
         return History(slots, load, pv, *single)
@@ -150,10 +149,6 @@ class Plant:
     def meter_faults(self, slot: int) -> IntArray:
         """The Fault of each customer's reading of a slot, (M,); for tests, no loop may ask."""
         return meter_faults(self.seed, slot, len(self.district.meters.use))
-
-    def _area_load_kw(self, load_kw: FloatArray) -> FloatArray:
-        areas = np.bincount(self.district.meters.area, load_kw, self.district.areas)
-        return areas.astype(np.float64)
 
     def _run(self, state: PlantState, heard: Heard) -> Ran:
         """Everything that physically happens in the slot of a state."""

@@ -14,6 +14,7 @@ from energy.plant.interface import (
 )
 from energy.plant.orders import Heard
 from energy.plant.ran import Ran
+from energy.plant.truth import area_load_kw
 
 TOLERANCE_KW = 1e-3
 """A difference below a watt is rounding."""
@@ -23,12 +24,11 @@ def telemetry(district: District, ran: Ran, heard: Heard, factor: FloatArray) ->
     """The telemetry of a slot; `factor` (A,) is what the areas' meters make of the truth."""
     parts, exchange = ran.parts, ran.exchange
     outside, units, heat, cars = parts.outside, parts.units, parts.heat, parts.cars
-    load_kw = np.bincount(district.meters.area, outside.load_kw, district.areas)
     count = len(district.units)
     group = np.repeat(np.arange(count), [unit.count for unit in district.units])
     return Telemetry(
         slot=parts.slot,
-        p_load_kw=factor * load_kw,
+        p_load_kw=factor * area_load_kw(district, outside.load_kw),
         p_pv_kw=factor * outside.solar.area_kw,
         pv_curtailed_kw=parts.curtailed_kw,
         quality_area=np.where(np.isfinite(factor), QUALITY_MEASURED, QUALITY_MISSING),
@@ -76,12 +76,7 @@ def deviations(district: District, ran: Ran, told: SetPoints) -> tuple[Deviation
     wanted_kw = told.battery_charge_kw - told.battery_discharge_kw
     battery_kw = batteries.charge_kw - batteries.discharge_kw
     found = [
-        *_other(
-            district.batteries.id,
-            "net_kw",
-            battery_kw,
-            batteries.charge_kw - batteries.discharge_kw,
-        ),
+        *_other(district.batteries.id, "net_kw", wanted_kw, battery_kw),
         *_other(chargers.id, "net_kw", cars.told_kw, cars.did_kw),
         *_other(unit_ids, "unit_on", told.unit_on, units.on),
         *_other(unit_ids, "unit_p_kw", told.unit_p_kw, units.p_kw),

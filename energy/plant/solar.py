@@ -41,6 +41,10 @@ class SolarSource:
         self._district = district
         self._weather = weather
         self._seed = seed
+        size = (district.areas, len(district.pv.class_id))
+        self._own_kwp = np.zeros(size)
+        meters = district.meters
+        np.add.at(self._own_kwp, (meters.area, meters.pv_class), meters.pv_kwp)
         self._clear = lru_cache(maxsize=64)(self._clear_of_day)
         self._haze = lru_cache(maxsize=8)(self._haze_draw)
         self._flicker = lru_cache(maxsize=8)(self._flicker_draws)
@@ -51,7 +55,16 @@ class SolarSource:
         per_kwp = self._per_kwp(slot)
         own = meters.pv_kwp * per_kwp[meters.area, meters.pv_class]
         spc: FloatArray = np.einsum("ak,ak->a", district.pv.spc_kwp, per_kwp)
-        return SolarPower(own, spc, np.bincount(meters.area, own, district.areas) + spc)
+        return SolarPower(own, spc, self._areas_kw(per_kwp))
+
+    def areas_at(self, slot: int) -> FloatArray:
+        """All solar of each area in one slot, (A,) kW."""
+        return self._areas_kw(self._per_kwp(slot))
+
+    def _areas_kw(self, per_kwp: FloatArray) -> FloatArray:
+        kwp = self._own_kwp + self._district.pv.spc_kwp
+        areas: FloatArray = np.einsum("ak,ak->a", kwp, per_kwp)
+        return areas
 
     def _per_kwp(self, slot: int) -> FloatArray:
         """AC power per installed kWp of each area and surface class, (A, K)."""
