@@ -137,3 +137,18 @@ def test_a_negative_fill_in_a_message_is_named_and_nothing_else() -> None:
     clearing = cleared([(1, 105, 10), (2, 95, 10)])
     (finding,) = check_message(clearing.book, RULES, message_of(clearing), [-1, 10])
     assert (finding.rule, finding.found, finding.allowed) == ("fill within quantity", "-1", "0..10")
+
+
+def test_a_volume_that_is_not_the_greatest_is_refuted_though_no_welfare_is_lost() -> None:
+    clearing = cleared([(1, 100, 10), (2, 100, 10)])
+    less = replace(
+        clearing,
+        fill_wh=clearing.fill_wh - 1,
+        volume_wh=9,
+        nodes=(replace(clearing.nodes[0], bought_wh=9, sold_wh=9),),
+    )
+    rules = {finding.rule for finding in check_clearing(clearing.book, RULES, less)}
+    assert "valid price" in rules
+    nothing = replace(clearing, fill_wh=clearing.fill_wh * 0, volume_wh=0)
+    rules = {finding.rule for finding in check_clearing(clearing.book, RULES, nothing)}
+    assert "valid price" in rules
