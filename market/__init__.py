@@ -47,5 +47,6 @@ from market.rules import build_rules as build_rules
 from market.settlement import SettlementInput as SettlementInput
 from market.settlement import reserve_slot as reserve_slot
 from market.settlement import resettle_slot as resettle_slot
+from market.settlement import resume_readings as resume_readings
 from market.settlement import settle_slot as settle_slot
 from market.tariff import Tariff as Tariff

@@ -271,6 +271,29 @@ def resettle_slot(inputs: SettlementInput, in_force: Mapping[bytes, Transfer]) -
     return replace(settled, transfers=sorted(transfers))
 
 
+def resume_readings(
+    readings: MeterReadings,
+    in_force: Mapping[bytes, Transfer],
+    system: SystemAccounts,
+    feed_in_mkrw_per_kwh: int,
+) -> MeterReadings:
+    """The readings of a correction with what the slot had been settled with, read off its lines.
+
+    `month_import_wh` must be what the month of the slot has come to by now, this slot included.
+    """
+    amount = {(t.ledger, t.code, t.debit, t.credit): t.amount for t in in_force.values()}
+    import_wh, charge = np.zeros_like(readings.import_wh), np.zeros_like(readings.import_wh)
+    for row, account in enumerate(readings.account):
+        import_wh[row] = amount.get((*_WH_REST, system.grid, account), 0)
+        export_wh = amount.get((*_WH_REST, account, system.grid), 0)
+        paid = amount.get((*_KRW_REST, account, system.spc), 0)
+        got = amount.get((*_KRW_REST, system.spc, account), 0)
+        if readings.tariff[row] != NO_TARIFF:
+            # A charge that a correction has turned negative stands in one line with the feed-in.
+            charge[row] = paid - got + export_wh * feed_in_mkrw_per_kwh
+    return replace(readings, settled_import_wh=import_wh, settled_charge_ukrw=charge)
+
+
 _Kind = tuple[int, int]  # ledger, code
 _PLAIN = int(TransferKind.PLAIN)
 _KRW_TRADE = (int(LedgerId.KRW), int(Code.TRADE))

@@ -27,6 +27,7 @@ from market.settlement import (
     raise_estimates,
     reserve_slot,
     resettle_slot,
+    resume_readings,
     settle_slot,
     system_accounts,
     trades_of,
@@ -344,20 +345,24 @@ def test_the_same_facts_give_the_same_bytes(inputs: SettlementInput) -> None:
 def corrected(
     inputs: SettlementInput, version: int, readings: MeterReadings, before: "Settled"
 ) -> SettlementInput:
-    """The input of a correction: what the month and the slot have been settled with by now."""
-    now = replace(
-        readings,
-        month_import_wh=before.month_wh,
-        settled_import_wh=before.result.rest_import_wh,
-        settled_charge_ukrw=before.result.charge_ukrw,
+    """The input of a correction, as the ledger itself tells what the slot had been settled with."""
+    now = resume_readings(
+        replace(readings, month_import_wh=before.month_wh),
+        before.ledger.in_force,
+        SYSTEM,
+        TERMS.feed_in_mkrw_per_kwh,
     )
+    assert now.settled_import_wh is not None and now.settled_charge_ukrw is not None
+    assert now.settled_import_wh.tolist() == before.result.rest_import_wh.tolist()
+    assert now.settled_charge_ukrw.tolist() == before.result.charge_ukrw.tolist()
     return replace(inputs, version=version, readings=now)
 
 
 @dataclass
 class Settled:
-    """A slot as it stands: the last result and the month's use."""
+    """A slot as it stands: the ledger, the last result and the month's use."""
 
+    ledger: Ledger
     result: SlotSettlement
     month_wh: np.ndarray
 
@@ -379,13 +384,13 @@ def test_corrections_end_where_timely_readings_would_have(
         for _ in range(data.draw(st.integers(1, 3)))
     ]
     ledger, result = settled(replace(inputs, readings=wrong[0]))
-    state = Settled(result, inputs.readings.month_import_wh + result.rest_import_wh)
+    state = Settled(ledger, result, inputs.readings.month_import_wh + result.rest_import_wh)
     for version, readings in enumerate([*wrong[1:], inputs.readings], 2):
         now = corrected(inputs, version, readings, state)
         result = resettle_slot(now, ledger.in_force)
         ledger.post(result.transfers)
         grown = result.rest_import_wh - state.result.rest_import_wh
-        state = Settled(result, state.month_wh + grown)
+        state = Settled(ledger, result, state.month_wh + grown)
         require_closed(ledger, now)
     timely, first = settled(inputs)
     assert {k: v for k, v in ledger.balances.items() if v} == {
@@ -398,7 +403,7 @@ def test_corrections_end_where_timely_readings_would_have(
 @settings(max_examples=50, deadline=None)
 def test_a_correction_that_changes_nothing_posts_nothing(inputs: SettlementInput) -> None:
     ledger, result = settled(inputs)
-    state = Settled(result, inputs.readings.month_import_wh + result.rest_import_wh)
+    state = Settled(ledger, result, inputs.readings.month_import_wh + result.rest_import_wh)
     again = corrected(inputs, 2, inputs.readings, state)
     assert resettle_slot(again, ledger.in_force).transfers == []
 
@@ -407,7 +412,7 @@ def test_a_late_reading_touches_its_account_and_the_balancing_alone() -> None:
     inputs = one_seller(1_000)
     ledger, result = settled(inputs)
     late = replace(inputs.readings, export_wh=ints(820, 0))
-    state = Settled(result, inputs.readings.month_import_wh + result.rest_import_wh)
+    state = Settled(ledger, result, inputs.readings.month_import_wh + result.rest_import_wh)
     again = resettle_slot(corrected(inputs, 2, late, state), ledger.in_force)
     own = {SYSTEM.pool, SYSTEM.balancing, SYSTEM.grid, SYSTEM.loss, account(0)}
     assert all({t.debit, t.credit} <= own for t in again.transfers)
