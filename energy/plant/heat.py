@@ -1,7 +1,7 @@
 """The heat network: what it asks for, and how one slot of it balances.
 
 The store takes what is left over and gives what is missing, as far as it can; then the boiler gives
-the rest, and heat that nobody can take is thrown away.
+the rest or is turned down, and heat of units and pump that nobody can take is thrown away.
 """
 
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class HeatDemand:
     def __init__(self, district: District, weather: WeatherSource, seed: int) -> None:
         self._heat = district.heat
         self._seed = seed
-        self._drivers = DriverSet(district, weather, [SPACE, WATER])
+        self._drivers = DriverSet(district, weather, [SPACE, WATER]) if district.heat else None
         self._knot = lru_cache(maxsize=8)(self._knot_draw)
 
     def at(self, slot: int) -> float:
         """Heat that is asked for in a slot, kW; 0 without a network."""
-        if self._heat is None:
+        if self._heat is None or self._drivers is None:
             return 0.0
         space, water = self._drivers.at(slot)
         mean_kw = self._heat.annual_demand_kwh / 8760.0
@@ -98,12 +98,15 @@ def run_heat(heat: HeatSystem | None, now: HeatSituation, order: HeatOrder) -> H
         more = min(-surplus, heat.boiler_kw_max - boiler_kw)
         boiler_kw, surplus = boiler_kw + more, surplus + more
     stored = float(np.clip(surplus, -give_max, max(take_max, 0.0)))
+    # Heat that nobody can take is not made in the boiler; what units and pump make is lost.
+    dumped = max(surplus - stored, 0.0)
+    less = min(dumped, boiler_kw)
     missing = max(stored - surplus, 0.0)
     more = min(missing, heat.boiler_kw_max - boiler_kw)
     return HeatSlot(
         e_heat_kwh=min(max(kept_kwh + stored * DT_H, 0.0), heat.store_kwh_max),
-        boiler_kw=boiler_kw + more,
+        boiler_kw=boiler_kw + more - less,
         heat_pump_kw=pump_kw,
-        dumped_kw=max(surplus - stored, 0.0),
+        dumped_kw=dumped - less,
         missing_kw=missing - more,
     )

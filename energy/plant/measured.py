@@ -23,7 +23,7 @@ from energy.plant.weather_issues import issue_weather, newest_issue_slot
 from energy.timegrid import iso_of, slots_from
 from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
 
-LIGHT_FRAC = 0.05
+LIGHT_FRAC = 0.15
 """Share of the installed power below which a clear sky says nothing about clouds."""
 CLOUD_DEFAULT_FRAC = 0.6
 CLOUD_LASTS_H = 8.0
