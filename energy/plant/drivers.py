@@ -24,6 +24,7 @@ VACATIONS = ((720, 816), (1228, 1231), (101, 228))
 LAMP_DEG = (-4.0, 0.0)
 """Elevation of the sun between which street lamps come on one after the other."""
 YEAR_OF_SCALE = 2026
+SEEN_EVERY = 3
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ class DriverSet:
         return self._rows(slots, self._weather.run(day * DAY_S, SLOTS_PER_DAY))
 
     def _yearly_scale(self) -> FloatArray:
-        """One over each driver's mean in a year, seen once an hour."""
+        """One over each driver's mean in a year, seen in every third slot."""
         first = int(np.datetime64(f"{YEAR_OF_SCALE}-01-01", "D").astype(np.int64))
         run = self._weather.days(first, 365)
         slots = slots_from(first * DAY_S, 365 * SLOTS_PER_DAY)
-        every = slice(2, None, SLOTS_PER_HOUR)
-        hourly = Weather(*(getattr(run, name)[every] for name in Weather.__dataclass_fields__))
-        mean = self._rows(slots[every], hourly).mean(axis=0)
+        every = slice(1, None, SEEN_EVERY)
+        seen = Weather(*(getattr(run, name)[every] for name in Weather.__dataclass_fields__))
+        mean = self._rows(slots[every], seen).mean(axis=0)
         # A driver that never stirs (no heating in the tropics) drives nothing.
         return np.asarray(np.divide(1.0, mean, out=np.zeros(len(mean)), where=mean > 0))
 
