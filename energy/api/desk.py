@@ -5,10 +5,10 @@ so that the cost of making a transaction durable is shared the more, the more th
 """
 
 import asyncio
-import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from energy.store.admission import (
     BATCH_MAX,
     Admission,
     Answer,
+    PreparedOrder,
     admit_prepared,
     prepare_order,
 )
@@ -26,12 +27,12 @@ log = logging.getLogger(__name__)
 
 # What waits longer than a sender would: beyond it, more is refused at once.
 WAITING_MAX = 4_000
+GATHER_S = 0.003
 
 
 @dataclass(frozen=True)
 class _Ticket:
-    text: bytes
-    received_us: int
+    order: PreparedOrder
     answer: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
 
@@ -66,42 +67,42 @@ class OrderDesk:
 
     async def submit(self, text: bytes, received_us: int) -> Answer:
         """The answer to a message; raises ProblemError where too many wait already."""
+        # What needs no database is done here: the thread below would only fight for the
+        # interpreter with this one, and what cannot be read at all needs no transaction.
+        order = prepare_order(self._admission, text, received_us)
+        if order.order is None:
+            return Answer(refusal=order.refusal)
         if not self._is_open or self.waiting >= WAITING_MAX:
             raise ProblemError(
                 503, "BUSY", f"orders waiting: found {self.waiting}, allowed {WAITING_MAX}"
             )
         loop = asyncio.get_running_loop()
-        ticket = _Ticket(text, received_us, loop.create_future(), loop)
+        ticket = _Ticket(order, loop.create_future(), loop)
         self._waiting.put(ticket)
         return await ticket.answer
 
     def _work(self) -> None:
-        while True:
-            first = self._waiting.get()
-            if first is None:
-                return
-            batch = [first]
-            last = False
-            with contextlib.suppress(queue.Empty):
-                while len(batch) < BATCH_MAX and not last:
-                    ticket = self._waiting.get_nowait()
-                    if ticket is None:
-                        last = True
-                    else:
-                        batch.append(ticket)
+        while (first := self._waiting.get()) is not None:
+            # Those who post at the same moment share one transaction.
+            time.sleep(GATHER_S)
+            batch, is_last = [first], False
+            while len(batch) < BATCH_MAX and not is_last and not self._waiting.empty():
+                ticket = self._waiting.get()
+                if ticket is None:
+                    is_last = True
+                else:
+                    batch.append(ticket)
             self._serve(batch)
-            if last:
+            if is_last:
                 return
 
     def _serve(self, batch: Sequence[_Ticket]) -> None:
         """Answer a batch; where the store fails, nothing of it is accepted and all are told."""
         self.batches += 1
+        orders = [ticket.order for ticket in batch]
         try:
-            prepared = [
-                prepare_order(self._admission, ticket.text, ticket.received_us) for ticket in batch
-            ]
             answers = self._store.write(
-                lambda connection: admit_prepared(connection, self._admission, prepared)
+                lambda connection: admit_prepared(connection, self._admission, orders)
             )
         except Exception as error:
             log.warning("%s orders were not admitted: %s", len(batch), error)

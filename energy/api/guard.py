@@ -1,6 +1,7 @@
 """What happens to every request before it is read: number, host, size; and headers afterwards."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import Collection
 
@@ -36,6 +37,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, host: str, hosts: Collection[str] = LOCAL_HOSTS) -> None:
         self._app = app
+        self._process, self._numbers = os.urandom(4).hex(), itertools.count(1)
         self._hosts = None if host in EVERY_HOST else frozenset({*hosts, host.lower()})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +45,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["request_id"] = os.urandom(8).hex()
+        scope["request_id"] = f"{self._process}{next(self._numbers):08x}"
         send = _with_headers(send, scope["request_id"])
         headers = Headers(scope=scope)
         try:

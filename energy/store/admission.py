@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
 
 from energy.district import District
 from energy.store.books import TradeKey as TradeKey
@@ -34,6 +35,8 @@ from market.orders import (
 from market.rules import WH_PER_SLOT_OF_KW, MarketRules
 from market.signing import Domain, SignatureError, digest, recover, sign
 from market.transfers import ZERO32
+
+Live = dict[tuple[bytes, int], dict[bytes, tuple[LiveOrder, int]]]
 
 BATCH_MAX = 500
 UNBOUNDED_WH = 2**63
@@ -162,9 +165,13 @@ def admit_prepared(
     answers: list[Answer] = []
     for first in range(0, len(prepared), BATCH_MAX):
         batch = prepared[first : first + BATCH_MAX]
-        desk = _Desk(connection, admission, batch)
-        answers += [desk.answer(one) for one in batch]
-        desk.save()
+        try:
+            with connection.begin_nested():
+                answers += _Desk(connection, admission, batch, used=frozenset()).serve()
+        except IntegrityError:
+            # Somebody has used a nonce twice, which is too rare to look for every time.
+            used = _load_nonces(connection, batch)
+            answers += _Desk(connection, admission, batch, used).serve()
     return answers
 
 
@@ -178,41 +185,30 @@ class _Desk:
     """One batch on its way into the book: what the store knows of it, and what it adds."""
 
     def __init__(
-        self, connection: Connection, admission: Admission, batch: Sequence[PreparedOrder]
+        self,
+        connection: Connection,
+        admission: Admission,
+        batch: Sequence[PreparedOrder],
+        used: Collection[tuple[bytes, int]],
     ) -> None:
         self._connection = connection
         self._admission = admission
+        self._batch = batch
         self._claimed = last_claimed(connection)
         self._new: list[OrderRow] = []
         self._replaced: list[bytes] = []
         self._conflicts: dict[bytes, dict[str, Any]] = {}
-        readable = [one.order for one in batch if one.order is not None]
-        accounts = {order.account for order in readable}
-        rows = self._load(batch, readable, accounts)
-        self._known = {row.id: row for row in rows}
-        self._nonces = {(row.account, row.nonce) for row in rows}
-        self._live: dict[tuple[bytes, int], dict[bytes, OrderRow]] = {}
-        for row in rows:
-            if row.status == "ACCEPTED":
-                self._live.setdefault((row.account, row.slot), {})[row.id] = row
+        self._known = _load_known(connection, batch)
+        self._nonces = set(used)
+        self._live = _load_live(connection, batch)
+        accounts = {one.order.account for one in batch if one.order is not None}
         self._keys = admission.keys(connection, accounts)
 
-    def _load(
-        self, batch: Sequence[PreparedOrder], orders: Sequence[Order], accounts: set[bytes]
-    ) -> list[OrderRow]:
-        """Stored orders that bear on the batch: the same id, the same nonce, the same slot."""
-        if not orders:
-            return []
-        column = market_order.c
-        ids = {one.id for one in batch if one.order is not None}
-        bears = (
-            column.id.in_(ids)
-            | column.nonce.in_({order.nonce for order in orders})
-            | ((column.status == "ACCEPTED") & column.slot.in_({order.slot for order in orders}))
-        )
-        same_account = column.account.in_(accounts)
-        found = self._connection.execute(select(market_order).where(same_account & bears))
-        return [OrderRow(**row._mapping) for row in found]
+    def serve(self) -> list[Answer]:
+        """The answers to the batch, and what it adds written."""
+        answers = [self.answer(one) for one in self._batch]
+        self.save()
+        return answers
 
     def answer(self, one: PreparedOrder) -> Answer:
         """The answer to one order; an accepted one counts for those that follow."""
@@ -251,9 +247,9 @@ class _Desk:
         now_s, gate_s = one.received_us // 1_000_000, order.slot - self._admission.gate_lead_s
         standing = self._live.get((order.account, order.slot), {}).values()
         live = tuple(
-            LiveOrder(row.id, row.side, row.e_wh, row.price_mkrw_per_kwh)
-            for row in standing
-            if not has_expired(row.expires, now_s=now_s, gate_s=gate_s)
+            live
+            for live, expires in standing
+            if not has_expired(expires, now_s=now_s, gate_s=gate_s)
         )
         first = self._admission.first_open(one.received_us, self._claimed)
         return AdmissionContext(
@@ -276,7 +272,10 @@ class _Desk:
         if order.replaces != ZERO32:
             live.pop(order.replaces, None)
             self._replaced.append(order.replaces)
-        live[row.id] = row
+        live[row.id] = (
+            LiveOrder(row.id, row.side, row.e_wh, row.price_mkrw_per_kwh),
+            row.expires,
+        )
         self._known[row.id] = row
         self._nonces.add((row.account, row.nonce))
         self._new.append(row)
@@ -302,6 +301,50 @@ class _Desk:
                 del self._conflicts[id_]
         if self._conflicts:
             self._connection.execute(order_conflict.insert(), list(self._conflicts.values()))
+
+
+def _load_known(connection: Connection, batch: Sequence[PreparedOrder]) -> dict[bytes, OrderRow]:
+    """Orders that have come before, by id."""
+    ids = _padded({one.id for one in batch})
+    found = connection.execute(select(market_order).where(market_order.c.id.in_(ids)))
+    return {row.id: OrderRow(**row._mapping) for row in found}
+
+
+def _load_live(connection: Connection, batch: Sequence[PreparedOrder]) -> Live:
+    """The standing orders of the batch's accounts in the batch's slots."""
+    column = market_order.c
+    orders = [one.order for one in batch if one.order is not None]
+    query = select(
+        column.slot, column.account, column.id, column.side,
+        column.e_wh, column.price_mkrw_per_kwh, column.expires,
+    ).where(
+        column.slot.in_(_padded({order.slot for order in orders})),
+        column.account.in_(_padded({order.account for order in orders})),
+        column.status == "ACCEPTED",
+    )  # fmt: skip
+    live: Live = {}
+    for slot, account, id_, *terms, expires in connection.execute(query):
+        live.setdefault((account, slot), {})[id_] = (LiveOrder(id_, *terms), expires)
+    return live
+
+
+def _load_nonces(connection: Connection, batch: Sequence[PreparedOrder]) -> set[tuple[bytes, int]]:
+    """Accounts and nonces of the batch that stored messages have used."""
+    column, used = market_order.c, set()
+    for order in (one.order for one in batch if one.order is not None):
+        same = (column.account == order.account) & (column.nonce == order.nonce)
+        if connection.scalar(select(column.id).where(same)) is not None:
+            used.add((order.account, order.nonce))
+    return used
+
+
+def _padded(values: Collection[Any]) -> list[Any]:
+    """The values in a list whose length is a power of two, the last repeated: so statements are
+    few, and the database has them prepared.
+    """
+    found = list(values)
+    size = 1 << (len(found) - 1).bit_length() if found else 0
+    return found + found[-1:] * (size - len(found))
 
 
 def _check_public(admission: Admission, order: Order, received_us: int) -> OrderRefusal | None:

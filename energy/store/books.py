@@ -32,13 +32,15 @@ from energy.store.schema import METADATA, append_only
 from energy.store.types import Json, fixed_bytes
 
 TRADE_ROLE = 1
+MANY = 500
 
 account = Table(
     "account",
     METADATA,
     Column("no", Integer, primary_key=True, autoincrement=False),
     Column("account", fixed_bytes(32), nullable=False, unique=True),
-    # Key of the account's salts and of its blinded name; NULL once the account is erased.
+    Column("blind", fixed_bytes(32), nullable=False),  # its name in the accounts tree
+    # Key of the account's salts; NULL once the account is erased.
     Column("secret", fixed_bytes(32)),
 )
 
@@ -162,10 +164,11 @@ for _table in (entry, settlement, transfer, signed_readings, slot_trades, checkp
 
 
 class Account(NamedTuple):
-    """An account of the books: its number in the rows, its 32 bytes, the key of its salts."""
+    """An account of the books: number in the rows, 32 bytes, blinded name, key of its salts."""
 
     no: int
     account: bytes
+    blind: bytes
     secret: bytes | None
 
 
@@ -259,7 +262,7 @@ def save_accounts(connection: Connection, rows: Sequence[Account]) -> None:
 
 def load_accounts(connection: Connection) -> list[Account]:
     """All accounts in order of their numbers, which are 0, 1, 2 and so on."""
-    columns = (account.c.no, account.c.account, account.c.secret)
+    columns = [account.c[name] for name in Account._fields]
     return [Account(*row) for row in connection.execute(select(*columns).order_by(account.c.no))]
 
 
@@ -359,6 +362,37 @@ def load_transfers(connection: Connection, no: int) -> list[TransferRow]:
     columns = [transfer.c[name] for name in TransferRow._fields]
     query = select(*columns).where(transfer.c.settlement == no).order_by(transfer.c.position)
     return [TransferRow(*row) for row in connection.execute(query)]
+
+
+def load_transfers_at(
+    connection: Connection, no: int, positions: Collection[int]
+) -> list[TransferRow]:
+    """The transfers of a settlement at these places, in batch order."""
+    if len(positions) > MANY:
+        wanted = frozenset(positions)
+        return [row for row in load_transfers(connection, no) if row.position in wanted]
+    columns = [transfer.c[name] for name in TransferRow._fields]
+    here = (transfer.c.settlement == no) & transfer.c.position.in_(positions)
+    query = select(*columns).where(here).order_by(transfer.c.position)
+    return [TransferRow(*row) for row in connection.execute(query)]
+
+
+def load_transfers_of(
+    connection: Connection, settlements: Collection[int], accounts: Collection[int]
+) -> list[TransferRow]:
+    """The transfers of these settlements that touch one of these accounts."""
+    columns = [transfer.c[name] for name in TransferRow._fields]
+    touched = transfer.c.debit.in_(accounts) | transfer.c.credit.in_(accounts)
+    query = select(*columns).where(transfer.c.settlement.in_(settlements), touched)
+    query = query.order_by(transfer.c.settlement, transfer.c.position)
+    return [TransferRow(*row) for row in connection.execute(query)]
+
+
+def ended_by(connection: Connection, settlements: Collection[int]) -> set[tuple[int, int]]:
+    """Which transfers the rows of these settlements have ended or undone, by place."""
+    columns = (transfer.c.pending_settlement, transfer.c.pending_position)
+    named = transfer.c.settlement.in_(settlements) & columns[0].is_not(None)
+    return {(no, position) for no, position in connection.execute(select(*columns).where(named))}
 
 
 def count_transfers(connection: Connection) -> int:

@@ -124,7 +124,7 @@ market_order = Table(
     Column("signer", fixed_bytes(20), nullable=False),
     Column("signature", fixed_bytes(65), nullable=False),
     Column("salt", fixed_bytes(32), nullable=False),
-    Column("tag", fixed_bytes(32), nullable=False, unique=True),
+    Column("tag", fixed_bytes(32), nullable=False),
     Column("received_utc", BigInteger, nullable=False),
     Column("sealed_by", BigInteger, nullable=False),  # tick that the receipt promises
     Column("receipt_signature", fixed_bytes(65), nullable=False),
@@ -138,8 +138,7 @@ market_order = Table(
         " 'NOT_CLEARED', 'VOID')",
         name="market_order_status",
     ),
-    Index("market_order_slot_status", "slot", "status"),
-    Index("market_order_account_slot", "account", "slot"),
+    Index("market_order_slot_account", "slot", "account"),
     Index("market_order_sealed_by", "sealed_by"),
 )
 SIGNED_COLUMNS = tuple(c.name for c in market_order.columns if c.name != "status")
