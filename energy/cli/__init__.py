@@ -16,8 +16,6 @@ GROUPS = ("order", "market", "ledger", "grid")
 COMMANDS = {
     "up": "energy.cli.up",
     "simulate": "energy.cli.simulate",
-    "plan": "energy.cli.plan",
-    "forecast": "energy.cli.plan",
     "bill": "energy.cli.market",
     "bench": "energy.cli.bench",
 }

@@ -21,10 +21,10 @@ from energy.forecast import ArrivalModel, ForecastBasis, fit_arrivals
 from energy.plant import Plant, PlantState
 from energy.steps.accounting import Tally
 from energy.steps.basis import build_basis
+from energy.steps.books import Books, open_books
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
 from energy.steps.record import Record
-from energy.steps.settling import Books, open_books
 from energy.store.admission import Admission, traders_of
 from energy.store.books import trade_keys
 from energy.store.engine import Store, open_store

@@ -22,11 +22,12 @@ from energy.units import (
     krw_text_from_mkrw,
     krw_text_from_ukrw,
 )
-from grid_models import Network
+from grid_models import Network, Violation
 from market.clearing import zone_volumes
 
 Document = dict[str, Any]
 QUANTILE_ROWS = {"q10": 1, "q50": 3, "q90": 5}
+VIOLATION_KINDS = {"v_min": "voltage_low", "v_max": "voltage_high"}
 
 
 def measured_view(
@@ -169,10 +170,7 @@ def grid_view(network: Network, checked: CheckedPlan) -> Document:
     """State of the wires under the plan's first slot, and every limit that the plan exceeds."""
     flow, start = checked.flow, checked.plan.first_slot
     violations = [
-        {
-            "slot_utc": iso_of(start + each.row * SLOT_S),
-            "what": str(each.violation),
-        }
+        {"slot_utc": iso_of(start + each.row * SLOT_S), **_violation(each.violation)}
         for each in checked.violations
     ]
     if not flow.converged:
@@ -322,6 +320,18 @@ def _units_series(district: District, unit_p_kw: np.ndarray) -> dict[str, list[f
     return {
         "fuel_cell": _series(unit_p_kw[:, ~biogas].sum(axis=1)),
         "biogas": _series(unit_p_kw[:, biogas].sum(axis=1)),
+    }
+
+
+def _violation(found: Violation) -> Document:
+    """A broken limit for people: the page's word for its kind, found and allowed in its unit."""
+    return {
+        "what": str(found),
+        "kind": VIOLATION_KINDS.get(found.kind, found.kind),
+        "element": found.element,
+        "found": _finite(found.found),
+        "allowed": _finite(found.allowed),
+        "unit": "pu" if found.kind in VIOLATION_KINDS else "frac",
     }
 
 
