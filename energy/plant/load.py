@@ -115,7 +115,7 @@ def read_uses() -> tuple[Use, ...]:
 def _kind_of_meters(district: District, uses: tuple[Use, ...]) -> IntArray:
     """Position of each meter's use among `uses`, (M,)."""
     names = [use.name for use in uses]
-    for use in set(district.meters.use):
+    for use in sorted(set(district.meters.use)):
         if use not in names:
             raise PlantError(f"meter use {use!r}: no profile, allowed: {', '.join(names)}")
     return np.array([names.index(use) for use in district.meters.use], dtype=np.int64)

@@ -73,7 +73,8 @@ def deviations(district: District, ran: Ran, told: SetPoints) -> tuple[Deviation
     batteries, units, heat, cars = parts.batteries, parts.units, parts.heat, parts.cars
     unit_ids = tuple(unit.id for unit in district.units)
     areas = tuple(f"solar-{area}" for area in district.network.areas.id)
-    wanted_kw = told.battery_charge_kw - told.battery_discharge_kw
+    with np.errstate(invalid="ignore"):
+        wanted_kw = told.battery_charge_kw - told.battery_discharge_kw
     battery_kw = batteries.charge_kw - batteries.discharge_kw
     found = [
         *_other(district.batteries.id, "net_kw", wanted_kw, battery_kw),
@@ -93,5 +94,6 @@ def _other(assets: tuple[str, ...], what: str, told: ArrayLike, did: ArrayLike) 
     """The assets that did something else than they were told."""
     wanted, done = np.asarray(told, dtype=np.float64), np.asarray(did, dtype=np.float64)
     # Written so that what is not a number counts as another thing.
-    rows = np.flatnonzero(~(np.abs(wanted - done) <= TOLERANCE_KW))
+    with np.errstate(invalid="ignore"):
+        rows = np.flatnonzero(~(np.abs(wanted - done) <= TOLERANCE_KW))
     return [Deviation(assets[row], what, float(wanted[row]), float(done[row])) for row in rows]
