@@ -124,7 +124,7 @@ def address_of(private_key: bytes) -> bytes:
 
 
 def derive_key(seed_text: str) -> bytes:
-    """A private key, 32 bytes, that follows from the text: for demonstrations and tests only."""
+    """A private key, 32 bytes, that follows from the text and is as secret as the text is."""
     key = keccak256(b"microgrid demo key\0" + seed_text.encode())
     return (int.from_bytes(key, "big") % (CURVE_ORDER - 1) + 1).to_bytes(32, "big")
 

@@ -1,0 +1,172 @@
+"""Entries, batches and readings as they were signed, rebuilt from their rows byte for byte."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from energy.steps.books import Books
+from energy.store.books import (
+    EntryRow,
+    SettlementRow,
+    TransferRow,
+    find_settlement,
+    load_signed_readings,
+    load_transfers,
+    load_transfers_at,
+)
+from energy.store.errors import StoreError
+from energy.store.orders import OrderRow
+from market.books import Entry, SettledBatch
+from market.messages import parse_message
+from market.orders import Order, order_message
+from market.readings import NO_READINGS, Reading, ReadingBatch, meter_id, reading_digests
+from market.transfers import ZERO32, Transfer, transfer_digests
+
+Place = tuple[int, int]  # number of the settlement, position in it
+ORDER_FIELDS = tuple(Order.__dataclass_fields__)
+
+
+def entry_of(row: EntryRow) -> Entry:
+    """The entry of a row."""
+    return Entry(
+        type=row.type,
+        message=parse_message(row.type, row.message),
+        digest=row.digest,
+        signers=_parts(row.signers, 20),
+        signatures=_parts(row.signatures, 65),
+        salt=row.salt,
+    )
+
+
+def order_entry(row: OrderRow) -> Entry:
+    """The entry of an accepted order."""
+    order = Order(**{name: getattr(row, name) for name in ORDER_FIELDS})
+    message = order_message(order)
+    return Entry("Order", message, row.id, (row.signer,), (row.signature,), row.salt)
+
+
+class BatchReader:
+    """Transfers with their ids, which follow from the rows they are kept in."""
+
+    def __init__(self, connection: Connection, books: Books) -> None:
+        self._connection = connection
+        self._books = books
+        self._settlements: dict[int, SettlementRow] = {}
+
+    def batch(self, settlement: SettlementRow) -> SettledBatch:
+        """The batch of a settlement, in its order."""
+        rows = load_transfers(self._connection, settlement.no)
+        transfers = self.transfers(rows)
+        ids = transfer_digests(self._books.domain, transfers)
+        return SettledBatch(transfers, ids, self._books.transfer_salts(transfers, ids))
+
+    def transfers(self, rows: Sequence[TransferRow]) -> list[Transfer]:
+        """The transfers of rows."""
+        named = {
+            (row.pending_settlement, row.pending_position)
+            for row in rows
+            if row.pending_settlement is not None and row.pending_position is not None
+        }
+        ids, accounts = self.ids(named), self._books.book.accounts
+        found = []
+        for row in rows:
+            of = self.settlement(row.settlement)
+            pending = ZERO32
+            if row.pending_settlement is not None:
+                pending = ids[row.pending_settlement, row.pending_position or 0]
+            cause = of.clearing if row.caused else ZERO32
+            debit, credit = accounts[row.debit], accounts[row.credit]
+            found.append(
+                Transfer(
+                    row.ledger, row.kind, row.code, debit, credit, row.amount, of.slot, of.version,
+                    pending, cause,
+                )
+            )  # fmt: skip
+        return found
+
+    def ids(self, places: Iterable[Place]) -> dict[Place, bytes]:
+        """The ids of the transfers at these places."""
+        return {place: id_ for place, (id_, _) in self.at(places).items()}
+
+    def at(self, places: Iterable[Place]) -> dict[Place, tuple[bytes, Transfer]]:
+        """Ids and transfers at these places."""
+        wanted: dict[int, list[int]] = {}
+        for no, position in places:
+            wanted.setdefault(no, []).append(position)
+        found: dict[Place, tuple[bytes, Transfer]] = {}
+        for no, positions in wanted.items():
+            rows = load_transfers_at(self._connection, no, positions)
+            transfers = self.transfers(rows)
+            ids = transfer_digests(self._books.domain, transfers)
+            for row, id_, one in zip(rows, ids, transfers, strict=True):
+                found[no, row.position] = (id_, one)
+        return found
+
+    def settlement(self, no: int) -> SettlementRow:
+        """The settlement with this number."""
+        found = self._settlements.get(no) or find_settlement(self._connection, no)
+        if found is None:
+            raise StoreError(f"settlement {no}: found no row, allowed one for every transfer")
+        self._settlements[no] = found
+        return found
+
+
+def transfer_rows(
+    no: int, batch: Sequence[Transfer], places: Mapping[bytes, Place], number: Mapping[bytes, int]
+) -> list[TransferRow]:
+    """The rows of a batch; `places` tells where the transfers stand that it ends or undoes."""
+    rows = []
+    for position, one in enumerate(batch):
+        pending = (None, None) if one.pending == ZERO32 else places[one.pending]
+        rows.append(
+            TransferRow(
+                no, position, one.ledger, one.kind, one.code, number[one.debit],
+                number[one.credit], one.amount, int(one.cause != ZERO32), *pending,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def reading_columns(
+    batch: ReadingBatch, number: Mapping[bytes, int]
+) -> tuple[dict[str, npt.NDArray[Any]], bytes]:
+    """A batch of signed readings as columns, and its signatures in one piece."""
+    account, _, *numbers = zip(*batch.readings, strict=True) if len(batch) else ((),) * 9
+    names = Reading._fields[2:]
+    columns = {
+        name: np.array(values, dtype=np.int64) for name, values in zip(names, numbers, strict=True)
+    }
+    signers = sorted(set(batch.signers))
+    place = {address: row for row, address in enumerate(signers)}
+    columns["account"] = np.array([number[one] for one in account], dtype=np.int64)
+    columns["signer"] = np.array([place[one] for one in batch.signers], dtype=np.int64)
+    columns["signers"] = np.frombuffer(b"".join(signers), dtype=np.uint8)
+    return columns, b"".join(batch.signatures)
+
+
+def load_reading_batch(connection: Connection, books: Books, tick: int) -> ReadingBatch:
+    """The readings that were signed in a tick, in the order of their commitment."""
+    found = load_signed_readings(connection, tick)
+    if found is None:
+        return NO_READINGS
+    columns, signatures = found
+    accounts = [books.book.accounts[no] for no in columns["account"].tolist()]
+    numbers = [columns[name].tolist() for name in Reading._fields[2:]]
+    meters = map(meter_id, accounts)
+    readings = [Reading(*row) for row in zip(accounts, meters, *numbers, strict=True)]
+    ids = reading_digests(books.domain, readings)
+    signers = _parts(columns["signers"].tobytes(), 20)
+    return ReadingBatch(
+        readings=readings,
+        ids=ids,
+        signers=[signers[row] for row in columns["signer"].tolist()],
+        signatures=_parts(signatures, 65),
+        salts=[books.salt(one, id_) for one, id_ in zip(accounts, ids, strict=True)],
+    )
+
+
+def _parts(raw: bytes, size: int) -> tuple[bytes, ...]:
+    return tuple(raw[n : n + size] for n in range(0, len(raw), size))

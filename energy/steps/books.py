@@ -1,0 +1,471 @@
+"""The books in memory: who signs, who has an account, and the head that the next tick goes on from.
+
+Everything here follows from the store. A new store gets its first tick (genesis): the operator's
+keys, the crowd's keys, the rules. A later start takes the kept head and compares it with the last
+checkpoint, which covers every account's history and balances.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from energy.config import Settings
+from energy.crowd import KeyRegistration, build_crowd, register_messages
+from energy.district import District
+from energy.plant.metering import asset_ids
+from energy.steps.keystore import OPERATOR_ROLES, OperatorKeys, operator_keys
+from energy.steps.metering import Months, Registers, no_registers
+from energy.store.books import (
+    Account,
+    CheckpointRow,
+    EntryRow,
+    KeyRow,
+    last_checkpoint,
+    load_accounts,
+    load_book_state,
+    save_accounts,
+    save_book_state,
+    save_checkpoint,
+    save_entries,
+    save_keys,
+)
+from energy.store.engine import Store
+from energy.store.errors import StoreError
+from energy.store.meta import require_fact
+from energy.timegrid import iso_of, local_month_start
+from energy.units import SLOT_S
+from market.books import (
+    BooksState,
+    Chain,
+    Entry,
+    SealedTick,
+    TickEntries,
+    accounts_root,
+    blinded_account,
+    make_entry,
+    salt_of,
+    seal_tick,
+)
+from market.errors import MarketError
+from market.merkle import Frontier
+from market.messages import message_as_json
+from market.rules import MarketRules
+from market.settlement import SystemAccounts, system_accounts
+from market.signing import Domain, digest, require_native_backend, sign
+from market.transfers import LedgerId, Transfer, system_account
+
+IntArray = npt.NDArray[np.int64]
+
+SYSTEM_NAMES = (
+    "SPC",
+    "POOL",
+    "BALANCING",
+    "GRID",
+    "LOSS",
+    "KEPCO",
+    "NETFEE",
+    "RENT",
+    "VAT",
+    "FUND",
+    "BANK",
+    "ROUNDING",
+    "POINTS_ISSUE",
+)
+RULES_KIND = 1
+LEDGERS = (LedgerId.KRW, LedgerId.ENERGY, LedgerId.POINTS)
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """The books after their last tick.
+
+    `registers` are the customers' last trusted counters; `boundary_wh` counts what the connection
+    has imported and exported since the beginning; `transfers` all there are.
+    """
+
+    state: BooksState
+    balances: dict[tuple[int, bytes], int]
+    transfers: int
+    registers: Registers
+    months: Months
+    boundary_wh: IntArray
+
+
+class AccountBook:
+    """All accounts by number, each with its blinded name and the key of its salts."""
+
+    def __init__(self, rows: Iterable[Account]) -> None:
+        self.accounts: list[bytes] = []
+        self.number: dict[bytes, int] = {}
+        self.blinds: dict[bytes, bytes] = {}
+        self._secrets: dict[bytes, bytes | None] = {}
+        self.add(rows)
+
+    def __contains__(self, account: object) -> bool:
+        return account in self.number
+
+    def add(self, rows: Iterable[Account]) -> None:
+        """Take up accounts that stand in the store."""
+        for row in rows:
+            assert row.no == len(self.accounts), "accounts are numbered without gaps"
+            self.accounts.append(row.account)
+            self.number[row.account] = row.no
+            self.blinds[row.account] = row.blind
+            self._secrets[row.account] = row.secret
+
+    def salt(self, account: bytes, digest: bytes) -> bytes:
+        """The salt of an entry of the account; raises MarketError where the account is erased."""
+        secret = self._secrets.get(account)
+        if secret is None:
+            raise MarketError(f"account {account.hex()}: no key for its salts, unknown or erased")
+        return salt_of(secret, digest)
+
+
+@dataclass(eq=False)
+class Books:
+    """The books of an installation; `head` alone moves, when a tick is committed."""
+
+    domain: Domain
+    rules: MarketRules
+    keys: OperatorKeys
+    system: SystemAccounts
+    book: AccountBook
+    customers: tuple[bytes, ...]
+    assets: tuple[bytes, ...]
+    is_rehearsal: bool
+    head: Head = field(repr=False)
+
+    @cached_property
+    def system_names(self) -> frozenset[bytes]:
+        """The market's own accounts."""
+        return frozenset(system_account(self.domain.market_id, name) for name in SYSTEM_NAMES)
+
+    @cached_property
+    def least(self) -> dict[tuple[int, bytes], int]:
+        """Least balances by ledger and account: fees and rent are never paid back."""
+        names = ("NETFEE", "RENT")
+        market_id = self.domain.market_id
+        return {(int(LedgerId.KRW), system_account(market_id, name)): 0 for name in names}
+
+    def salt(self, account: bytes, digest: bytes) -> bytes:
+        """The salt of an entry of the account."""
+        return self.book.salt(account, digest)
+
+    def transfer_salts(self, transfers: Sequence[Transfer], ids: Sequence[bytes]) -> list[bytes]:
+        """The salts of transfers: each that of its participant, who alone may open it."""
+        system, salt = self.system_names, self.book.salt
+        return [
+            salt(one.credit if one.debit in system else one.debit, id_)
+            for one, id_ in zip(transfers, ids, strict=True)
+        ]
+
+    def new_accounts(self, accounts: Iterable[bytes]) -> list[Account]:
+        """Rows of the accounts that the books do not have yet; nothing is added by this."""
+        fresh = [account for account in accounts if account not in self.book]
+        return account_rows(self.domain, len(self.book.accounts), fresh, self.is_rehearsal)
+
+
+def open_books(store: Store, district: District, settings: Settings, first_slot: int) -> Books:
+    """The books of the store, begun with the tick before `first_slot` where there are none yet.
+
+    Raises MarketError where the keystore cannot be opened or the signing backend is not the fast
+    one, StoreError where the kept head does not agree with the last checkpoint.
+    """
+    require_native_backend()
+    domain = Domain(market_id_of(district, settings))
+    last = store.read(last_checkpoint)
+    keys = operator_keys(
+        domain.market_id,
+        settings.store_folder,
+        settings.operator_passphrase,
+        may_create=last is None,
+    )
+    books = Books(
+        domain=domain,
+        rules=MarketRules(),
+        keys=keys,
+        system=system_accounts(domain.market_id),
+        book=AccountBook(()),
+        customers=district.meters.account,
+        assets=asset_accounts(district),
+        is_rehearsal=settings.clock != "real",
+        head=_empty_head(len(district.meters.account)),
+    )
+    if last is None:
+        store.write(lambda connection: _begin(connection, books, district, settings, first_slot))
+    store.read(lambda connection: _load(connection, books))
+    return books
+
+
+def market_id_of(district: District, settings: Settings) -> str:
+    """The market that signatures are for; one of a rehearsal is never valid in earnest."""
+    return district.id if settings.clock == "real" else f"{district.id}/sim/{settings.seed}"
+
+
+def asset_accounts(district: District) -> tuple[bytes, ...]:
+    """The accounts of the operator's own meters, in the order of their readings."""
+    return tuple(
+        hashlib.sha256(f"asset/1/{district.id}/{name}".encode()).digest()
+        for name in asset_ids(district)
+    )
+
+
+def account_rows(
+    domain: Domain, first_no: int, accounts: Sequence[bytes], is_rehearsal: bool
+) -> list[Account]:
+    """New accounts with keys for their salts: random, but in a rehearsal derived from the names.
+
+    An account of the market itself is known to everybody, so its own id is its key.
+    """
+    public = {system_account(domain.market_id, name) for name in SYSTEM_NAMES}
+    rows = []
+    for no, account in enumerate(accounts, start=first_no):
+        if account in public:
+            secret = account
+        elif is_rehearsal:
+            secret = hashlib.sha256(b"salt key/1" + domain.salt + account).digest()
+        else:
+            secret = secrets.token_bytes(32)
+        rows.append(Account(no, account, blinded_account(secret), secret))
+    return rows
+
+
+def entry_rows(tick: int, first_position: int, entries: Iterable[Entry]) -> list[EntryRow]:
+    """Entries as rows of the store, in the order of their commitment."""
+    return [
+        EntryRow(
+            digest=one.digest,
+            tick=tick,
+            position=position,
+            type=one.type,
+            message=message_as_json(one.type, one.message),
+            signers=b"".join(one.signers),
+            signatures=b"".join(one.signatures),
+            salt=one.salt,
+        )
+        for position, one in enumerate(entries, start=first_position)
+    ]
+
+
+def keep_tick(connection: Connection, sealed: SealedTick, head: Head, book: AccountBook) -> None:
+    """Write the checkpoint of a sealed tick, and the head that the next one goes on from."""
+    message, note = sealed.checkpoint.message, sealed.note
+    columns = {name: message[name] for name in ("tick", "size", "root", "accounts_root")}
+    row = CheckpointRow(
+        digest=sealed.checkpoint.digest,
+        previous=message["previous"],
+        signer=sealed.checkpoint.signers[0],
+        signature=sealed.checkpoint.signatures[0],
+        note=note,
+        **columns,
+    )
+    save_checkpoint(connection, row)
+    save_book_state(connection, message["tick"], head_columns(head, book))
+
+
+def head_columns(head: Head, book: AccountBook) -> dict[str, npt.NDArray[Any]]:
+    """The head as columns in order of the accounts' numbers; an account without history is left
+    at nought.
+    """
+    state = head.state
+    chains = [state.chains.get(account, _NO_CHAIN) for account in book.accounts]
+    balances = {
+        f"balance_{ledger}": np.array(
+            [head.balances.get((ledger, account), 0) for account in book.accounts], dtype=np.int64
+        )
+        for ledger in LEDGERS
+    }
+    return {
+        "seq": np.array([chain.seq for chain in chains], dtype=np.int64),
+        "head": _hashes([chain.head for chain in chains]),
+        "keys_head": _hashes([chain.keys_head for chain in chains]),
+        "size": np.array([state.frontier.size], dtype=np.int64),
+        "frontier": _hashes(state.frontier.hashes),
+        "previous": _hashes([state.previous]),
+        "transfers": np.array([head.transfers], dtype=np.int64),
+        "register_import_wh": head.registers.import_wh,
+        "register_export_wh": head.registers.export_wh,
+        "register_slot": head.registers.slot,
+        "month_start": np.array([head.months.start], dtype=np.int64),
+        "month_wh": head.months.now_wh,
+        "last_month_wh": head.months.last_wh,
+        "boundary_wh": head.boundary_wh,
+        **balances,
+    }
+
+
+def head_of_columns(tick: int, columns: Mapping[str, npt.NDArray[Any]], book: AccountBook) -> Head:
+    """The head that `head_columns` gave."""
+    rows = zip(
+        book.accounts,
+        columns["seq"].tolist(),
+        _rows_of(columns["head"]),
+        _rows_of(columns["keys_head"]),
+        strict=True,
+    )
+    chains = {account: Chain(seq, head, keys) for account, seq, head, keys in rows if seq}
+    balances = {
+        (int(ledger), account): amount
+        for ledger in LEDGERS
+        for account, amount in zip(
+            book.accounts, columns[f"balance_{ledger}"].tolist(), strict=True
+        )
+        if amount
+    }
+    frontier = Frontier(int(columns["size"][0]), tuple(_rows_of(columns["frontier"])))
+    return Head(
+        state=BooksState(tick, frontier, _rows_of(columns["previous"])[0], chains),
+        balances=balances,
+        transfers=int(columns["transfers"][0]),
+        registers=Registers(
+            columns["register_import_wh"], columns["register_export_wh"], columns["register_slot"]
+        ),
+        months=Months(
+            int(columns["month_start"][0]), columns["month_wh"], columns["last_month_wh"]
+        ),
+        boundary_wh=columns["boundary_wh"],
+    )
+
+
+def load_head(connection: Connection, book: AccountBook) -> tuple[Head, CheckpointRow]:
+    """The kept head and the checkpoint that covers it.
+
+    Raises StoreError where they do not agree: then the store was changed or put back from an older
+    copy, and nothing may be posted.
+    """
+    found, last = load_book_state(connection), last_checkpoint(connection)
+    if found is None or last is None:
+        raise StoreError("books: found no kept head or no checkpoint, allowed both")
+    tick, columns = found
+    head = head_of_columns(tick, columns, book)
+    root = accounts_root(head.state.chains, head.balances, book.blinds)
+    state = head.state
+    kept = (tick, state.frontier.size, state.frontier.root(), state.previous, root)
+    signed = (last.tick, last.size, last.root, last.digest, last.accounts_root)
+    if kept != signed:
+        names = ("tick", "size", "root", "digest", "accounts_root")
+        odd = [name for name, a, b in zip(names, kept, signed, strict=True) if a != b]
+        raise StoreError(
+            f"books: the kept head differs from the checkpoint of tick {iso_of(last.tick)} in "
+            f"{', '.join(odd)}; the store was changed or is an older copy"
+        )
+    return head, last
+
+
+def _begin(
+    connection: Connection, books: Books, district: District, settings: Settings, first_slot: int
+) -> None:
+    """The first tick of a new store, one quarter hour before its first slot."""
+    tick = first_slot - SLOT_S
+    require_fact(connection, "market", books.domain.market_id)
+    names = [system_account(books.domain.market_id, name) for name in SYSTEM_NAMES]
+    rows = books.new_accounts([*names, *books.customers, *books.assets])
+    save_accounts(connection, rows)
+    books.book.add(rows)
+    crowd = build_crowd(district, settings.seed)
+    entries = [
+        *_operator_entries(books, tick),
+        *_crowd_entries(books, register_messages(crowd, books.domain, tick)),
+        rules_entry(books, tick),
+    ]
+    committed = TickEntries(tick, entries, {}, None, {}, books.book.blinds)
+    sealed = seal_tick(books.domain, BooksState(), committed, books.keys.log)
+    save_keys(connection, [_key_row(one) for one in entries if one.type == "KeyRegister"])
+    logged = [*entries, *(one for one in sealed.log if one.type == "SealedSet")]
+    save_entries(connection, entry_rows(tick, 0, logged))
+    meters = len(books.customers)
+    head = _empty_head(meters, sealed.state, local_month_start(first_slot, district.time_zone))
+    keep_tick(connection, sealed, head, books.book)
+
+
+def _load(connection: Connection, books: Books) -> None:
+    books.book = AccountBook(load_accounts(connection))
+    books.head, last = load_head(connection, books.book)
+    if last.signer != books.keys.address("log"):
+        raise StoreError(
+            f"books: checkpoints are signed by 0x{last.signer.hex()}, found the keys of "
+            f"0x{books.keys.address('log').hex()}; use the keystore that the store was begun with"
+        )
+
+
+def _operator_entries(books: Books, tick: int) -> Iterable[Entry]:
+    """The operator's keys, the registrar's first: it vouches for itself and for all others."""
+    for nonce, (name, roles) in enumerate(OPERATOR_ROLES.items(), start=1):
+        key = getattr(books.keys, name)
+        message = {
+            "account": books.system.spc,
+            "key": books.keys.address(name),
+            "roles": roles,
+            "from_slot": tick,
+            "nonce": nonce,
+        }
+        yield make_entry(books.domain, "KeyRegister", message, key, books.keys.registrar)
+
+
+def _crowd_entries(books: Books, registrations: Iterable[KeyRegistration]) -> Iterable[Entry]:
+    """The keys of those who trade, each signed by itself and by the registrar."""
+    registrar = books.keys.address("registrar")
+    for one in registrations:
+        id_ = digest(books.domain, "KeyRegister", one.message)
+        yield Entry(
+            type="KeyRegister",
+            message=one.message,
+            digest=id_,
+            signers=(one.address, registrar),
+            signatures=(one.signature, sign(books.keys.registrar, id_)),
+            salt=books.salt(one.message["account"], id_),
+        )
+
+
+def rules_entry(books: Books, tick: int) -> Entry:
+    """The rules that orders name, as an entry of the log."""
+    message = {
+        "kind": RULES_KIND,
+        "version": books.rules.version,
+        "from_slot": tick,
+        "content": books.rules.content,
+    }
+    return make_entry(books.domain, "Rules", message, books.keys.trading)
+
+
+def _key_row(one: Entry) -> KeyRow:
+    message = one.message
+    return KeyRow(
+        account=message["account"],
+        address=message["key"],
+        from_slot=message["from_slot"],
+        end_slot=None,
+        roles=message["roles"],
+        entry=one.digest,
+    )
+
+
+_NO_CHAIN = Chain()
+
+
+def _empty_head(meters: int, state: BooksState | None = None, month_start: int = 0) -> Head:
+    nought = np.zeros(meters, dtype=np.int64)
+    return Head(
+        state=state or BooksState(),
+        balances={},
+        transfers=0,
+        registers=no_registers(meters),
+        months=Months(month_start, nought, nought),
+        boundary_wh=np.zeros(2, dtype=np.int64),
+    )
+
+
+def _hashes(rows: Sequence[bytes]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(-1, 32)
+
+
+def _rows_of(hashes: npt.NDArray[Any]) -> list[bytes]:
+    raw = hashes.tobytes()
+    return [raw[n : n + 32] for n in range(0, len(raw), 32)]

@@ -1,0 +1,266 @@
+"""The settle step: the tick's readings signed, due slots settled, everything under one checkpoint.
+
+What the slot publishes of its market is entered with it (`post_clearing`); the rest of its tick
+follows in one transaction of its own (`settle_tick`). All of it follows from committed rows, so a
+crash at any point is answered by doing it again, with the same bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from energy.district import District
+from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, order_entry
+from energy.steps.books import Books as Books
+from energy.steps.books import Head
+from energy.steps.books import open_books as open_books
+from energy.steps.metering import Usual, usual_of
+from energy.steps.slot_settlement import (
+    SettledSlot,
+    SlotFacts,
+    gather_slot,
+    settle_first,
+    trade_columns,
+)
+from energy.steps.tick_book import Before, TickBook, Version, save_tick, seal
+from energy.store.books import (
+    find_checkpoint,
+    load_entries,
+    load_transfers,
+    next_settlement,
+    save_trades,
+    settlements_of_tick,
+)
+from energy.store.engine import Store
+from energy.store.errors import StoreError
+from energy.store.orders import BookRow, load_book, orders_to_seal
+from energy.store.slots import find_slot, mark_sealed, mark_settled, unsettled_slots
+from energy.store.views import Document, find_view, put_view
+from energy.timegrid import iso_of
+from energy.units import SLOT_S, UKRW_PER_KRW, krw_text_from_ukrw
+from market.books import SealedTick
+from market.clearing import Clearing, clearing_message
+from market.readings import Quality
+from market.settlement import reserve_slot, trades_of
+from market.transfers import LedgerId
+
+ROUND = 1
+NETWORK_VERSION = 1
+SLOTS_TO_METER = 2
+"""A slot's readings are complete at the gate of the second slot after it."""
+
+
+class ClearedSlot(Protocol):
+    """What the clear step hands on: the auction of a slot, None where it had no market."""
+
+    @property
+    def slot(self) -> int:
+        """Start of the slot."""
+
+    @property
+    def plan_digest(self) -> bytes:
+        """Digest of the plan that the operator's rows follow."""
+
+    @property
+    def clearing(self) -> Clearing | None:
+        """The auction."""
+
+    @property
+    def orders(self) -> Sequence[BookRow]:
+        """The participants' locked orders; every other row of the book is the operator's."""
+
+
+class Bookkeeper(Protocol):
+    """What the settle step needs of the loop's machinery."""
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+
+    @property
+    def district(self) -> District:
+        """The district."""
+
+    @property
+    def books(self) -> Books:
+        """The books."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a tick came to. `root` and `size` are those of the log after it, `transfers` all of
+    its transfers, `unexplained_*` what the settled slots leave open, which must be 0.
+    """
+
+    tick: int
+    slots: tuple[int, ...]
+    corrected: tuple[int, ...]
+    transfers: int
+    readings: int
+    estimated: int
+    unexplained_wh: int
+    unexplained_ukrw: int
+    size: int
+    root: bytes
+
+
+def post_clearing(connection: Connection, books: Books, cleared: ClearedSlot) -> None:
+    """Enter the slot's auction: signed Clearing, trades, and a reservation for every trade.
+
+    To be called in the transaction that publishes the slot; without a market it does nothing.
+    """
+    clearing = cleared.clearing
+    if clearing is None:
+        return
+    book = TickBook(books, cleared.slot, next_settlement(connection))
+    message = clearing_message(
+        clearing, round=ROUND, network_version=NETWORK_VERSION, plan=cleared.plan_digest
+    )
+    entry = book.enter("Clearing", message, books.keys.trading)
+    account_of_tag = dict.fromkeys(clearing.book.tags(), books.system.spc)
+    account_of_tag |= {row.tag: row.account for row in cleared.orders}
+    trades = trades_of(clearing, account_of_tag)
+    reserved = reserve_slot(cleared.slot, trades, books.system, entry.digest)
+    if reserved:
+        book.settle(Version(cleared.slot, 0, clearing=entry.digest), reserved)
+    book.save_entries(connection)
+    save_trades(connection, cleared.slot, trade_columns(trades, books))
+
+
+def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:
+    """Settle what is due at the gate of `slot`, and put the tick of that name under its checkpoint.
+
+    A tick that is sealed already is left as it is. Raises MarketError where an invariant breaks,
+    StoreError where somebody else writes to these books; then nothing is written.
+    """
+    store, books, district = microgrid.store, microgrid.books, microgrid.district
+    if slot <= books.head.state.tick:
+        return store.read(lambda connection: _settled_before(connection, books, slot))
+    usual = usual_of(district)
+    found = store.read(lambda connection: _gather(connection, books, usual, slot))
+    book = TickBook(books, slot, found.first_settlement)
+    settled = [settle_first(book, district, facts) for facts in found.due]
+    sealed = seal(book, found.before)
+    head = _head_after(book, sealed, settled, found)
+    outcome = _outcome(book, sealed, settled)
+
+    def write(connection: Connection) -> None:
+        save_tick(connection, book, sealed, head)
+        put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
+        mark_sealed(connection, slot, slot)
+        for one in settled:
+            mark_settled(connection, one.slot, slot)
+
+    store.write(write)
+    books.head = head
+    return outcome
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What the store holds for a tick."""
+
+    before: Before
+    due: list[SlotFacts]
+    first_settlement: int
+
+
+def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _Found:
+    """Everything that the tick is made from, read in one transaction."""
+    reader = BatchReader(connection, books)
+    settlements = settlements_of_tick(connection, tick)
+    after = books.head.state.tick
+    row = find_slot(connection, tick)
+    before = Before(
+        orders=[order_entry(one) for one in orders_to_seal(connection, after=after, tick=tick)],
+        entries=[entry_of(one) for one in load_entries(connection, tick)],
+        batches={one.entry: reader.batch(one) for one in settlements},
+        book_tags=None if row is None else [one.tag for one in load_book(connection, tick)],
+    )
+    last = tick - (SLOTS_TO_METER - 1) * SLOT_S
+    due: list[SlotFacts] = []
+    registers = books.head.registers
+    for slot in unsettled_slots(connection, last):
+        facts = gather_slot(connection, books, usual, slot, registers)
+        if facts is not None:
+            due.append(facts)
+            registers = facts.believed.registers
+    return _Found(before, due, next_settlement(connection))
+
+
+def _head_after(
+    book: TickBook, sealed: SealedTick, settled: Sequence[SettledSlot], found: _Found
+) -> Head:
+    """The books after the tick."""
+    head = book.books.head
+    batches = [*found.before.batches.values(), *(one.batch for one in book.settlements)]
+    return Head(
+        state=sealed.state,
+        balances=dict(book.balances),
+        transfers=head.transfers + sum(len(batch.ids) for batch in batches),
+        registers=found.due[-1].believed.registers if found.due else head.registers,
+        months=book.months,
+        boundary_wh=sum((one.boundary_wh for one in settled), head.boundary_wh),
+    )
+
+
+def _outcome(book: TickBook, sealed: SealedTick, settled: Sequence[SettledSlot]) -> Settled:
+    """What the tick came to."""
+    message, pool = sealed.checkpoint.message, (int(LedgerId.KRW), book.books.system.pool)
+    return Settled(
+        tick=book.tick,
+        slots=tuple(one.slot for one in settled),
+        corrected=tuple(one.row.slot for one in book.settlements if one.row.version > 1),
+        transfers=sum(len(one.rows) for one in book.settlements),
+        readings=sum(len(batch) for batch in book.readings),
+        estimated=sum(one.estimated for one in settled),
+        unexplained_wh=sum(one.unexplained_wh for one in settled),
+        unexplained_ukrw=sum(one.posted.changes.get(pool, 0) for one in settled),
+        size=message["size"],
+        root=message["root"],
+    )
+
+
+def _settled_before(connection: Connection, books: Books, tick: int) -> Settled:
+    """What a tick came to that is sealed already, as its rows tell."""
+    last, document = find_checkpoint(connection, tick), find_view(connection, "ledger", tick)
+    if last is None or document is None:
+        raise StoreError(
+            f"tick {iso_of(tick)}: found no checkpoint, though the books stand at "
+            f"{iso_of(books.head.state.tick)}"
+        )
+    rows = settlements_of_tick(connection, tick)
+    made = [row for row in rows if row.version > 0]
+    readings = load_reading_batch(connection, books, tick)
+    return Settled(
+        tick=tick,
+        slots=tuple(row.slot for row in made if row.version == 1),
+        corrected=tuple(row.slot for row in made if row.version > 1),
+        transfers=sum(len(load_transfers(connection, row.no)) for row in made),
+        readings=len(readings),
+        estimated=sum(one.quality == Quality.ESTIMATED for one in readings.readings),
+        unexplained_wh=int(document["unexplained_wh"]),
+        unexplained_ukrw=int(Decimal(document["unexplained_krw"]) * UKRW_PER_KRW),
+        size=last.size,
+        root=last.root,
+    )
+
+
+def ledger_view(books: Books, head: Head, outcome: Settled) -> Document:
+    """The head of the books for the page: what is signed, by whom, and whether all is explained."""
+    sums = {int(ledger): 0 for ledger in LedgerId}
+    for (ledger, _), amount in head.balances.items():
+        sums[ledger] += amount
+    return {
+        "size": outcome.size,
+        "root": outcome.root.hex(),
+        "tick_utc": iso_of(outcome.tick),
+        "transfers": head.transfers,
+        "signer": "0x" + books.keys.address("log").hex(),
+        "unexplained_wh": str(outcome.unexplained_wh),
+        "unexplained_krw": krw_text_from_ukrw(outcome.unexplained_ukrw),
+        "debits_equal_credits": not any(sums.values()),
+    }
