@@ -58,7 +58,7 @@ def metrics(request: Request) -> Response:
     lines: list[str] = []
     for name, kind, help_text, samples in _families(context, state):
         lines += [f"# HELP microgrid_{name} {help_text}", f"# TYPE microgrid_{name} {kind}"]
-        lines += [f"microgrid_{name}{labels} {value:g}" for labels, value in samples]
+        lines += [f"microgrid_{name}{labels} {value:.15g}" for labels, value in samples]
     text = "\n".join(lines) + "\n"
     return Response(text, 200, {"Cache-Control": "no-store"}, METRICS_TYPE)
 

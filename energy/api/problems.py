@@ -105,7 +105,7 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def problem_response(problem: ProblemError, request_id: str) -> Response:
     """The refusal as an answer."""
     body = orjson.dumps(problem.as_json(request_id))
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", "X-Request-Id": request_id}
     if problem.status in (429, 503):
         headers["Retry-After"] = "1"
     return Response(body, problem.status, headers, MEDIA_TYPE)
@@ -146,6 +146,8 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
+        # The trace follows in the server's log; this line says whose it is.
+        log.error("request %s failed: %r", request_id_of(request), error)
         problem = ProblemError(500, "INTERNAL", "the server failed; its log has the reason")
         return problem_response(problem, request_id_of(request))
 
