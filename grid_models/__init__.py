@@ -8,6 +8,7 @@
 """
 
 from grid_models.base_case import base_case
+from grid_models.batch import BatchFlow, BatchResult, Envelope
 from grid_models.cuts import LinearLimit, cuts_for
 from grid_models.district import (
     BUS_KINDS,
@@ -27,9 +28,9 @@ from grid_models.district import (
 )
 from grid_models.findings import check_network
 from grid_models.folder import read_network_folder, write_network_folder
-from grid_models.headroom import Headroom, zone_headroom
 from grid_models.limits import Violation, check_flow
 from grid_models.power_flow import FlowResult, PowerFlow
+from grid_models.room import Headroom, Room, room_along, zone_headroom
 from grid_models.sensitivities import Sensitivities, build_sensitivities
 from grid_models.simbench import SimbenchGrid, read_simbench
 from grid_models.streets import build_street_plan
@@ -39,9 +40,12 @@ __all__ = [
     "NO_AREA",
     "USES",
     "Areas",
+    "BatchFlow",
+    "BatchResult",
     "BusShare",
     "Buses",
     "Connections",
+    "Envelope",
     "Finding",
     "FlowResult",
     "GridError",
@@ -50,6 +54,7 @@ __all__ = [
     "Lines",
     "Network",
     "PowerFlow",
+    "Room",
     "Sensitivities",
     "SimbenchGrid",
     "StreetPlan",
@@ -64,6 +69,7 @@ __all__ = [
     "findings_text",
     "read_network_folder",
     "read_simbench",
+    "room_along",
     "write_network_folder",
     "zone_headroom",
 ]

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grid_models.district import BUS_KINDS, USES, BoolArray, Finding, FloatArray, IntArray, Network
+from grid_models.district import (
+    BUS_KINDS,
+    USES,
+    BoolArray,
+    Finding,
+    FloatArray,
+    GridError,
+    IntArray,
+    Network,
+    findings_text,
+)
 from grid_models.topology import supplied_buses
 
 V_FIT_FRAC = 0.2  # a transformer's rated voltage may differ by this much from its bus's
@@ -28,6 +38,19 @@ class Rule:
 
 def check_network(network: Network) -> list[Finding]:
     """Everything that is wrong with a network; empty when power flows may rely on it."""
+    # With wrong positions nobody can say what is connected with what.
+    return check_tables(network) or _dark_buses(network)
+
+
+def require_calculable(network: Network) -> None:
+    """Raise GridError for tables that nobody could calculate with; dark buses are no such case."""
+    findings = check_tables(network)
+    if findings:
+        raise GridError(f"network {network.name}: {findings_text(findings, shown=3)}")
+
+
+def check_tables(network: Network) -> list[Finding]:
+    """What is wrong with single rows, whatever is switched on."""
     ids = {
         "bus": network.buses.id,
         "line": network.lines.id,
@@ -44,14 +67,12 @@ def check_network(network: Network) -> list[Finding]:
         "connection": _connection_rules(network),
         "network": _network_rules(network),
     }
-    found = [
+    return [
         finding
         for table, checks in rules.items()
         for rule in (_unique(ids[table]), *checks)
         for finding in _broken(table, ids[table], rule)
     ]
-    # With wrong positions nobody can say what is connected with what.
-    return found or _dark_buses(network)
 
 
 def _broken(table: str, ids: Sequence[str], rule: Rule) -> Iterable[Finding]:

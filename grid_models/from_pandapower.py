@@ -1,14 +1,16 @@
 """A pandapower net as district tables: buses, lines, transformers, and areas found in the wires.
 
-Closed bus-bus switches make their buses one; a line that is open at an end stays in the tables as
-an open tie; a transformer that is switched off is left out. Vector groups turn all angles below a
-transformer alike, so they are not carried. Where a net states no voltage limits, the ten per cent
-of EN 50160 hold.
+Closed bus-bus switches make their buses one. A line that is open at one end hangs there on a bus of
+its own, an open metre of cable away from the bus it would meet, so that it keeps its charging
+current and can be closed as a tie. A transformer that is switched off is left out. Vector groups
+turn all angles below a transformer alike, so they are not carried. Where a net states no voltage
+limits, the ten per cent of EN 50160 hold.
 """
 
 import json
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,6 +93,8 @@ def network_of_net(net: "pandapowerNet", name: str, *, degrees: bool = False) ->
         slack_v_pu=float(slack.vm_pu),
         f_hz=float(net.f_hz),
     )
+    for line, bus in _half_open(net, lines, places):
+        network = _hung(network, line, bus)
     return Translated(network, places.place)
 
 
@@ -158,6 +162,54 @@ def _switched_off(net: "pandapowerNet", kind: str, table: "DataFrame") -> BoolAr
     return off
 
 
+def _half_open(net: "pandapowerNet", lines: Lines, places: BusPlaces) -> list[tuple[int, int]]:
+    """Row of each line in service that is open at one end only, and the bus of that end."""
+    names = dict(zip(_names(net.line, "line"), net.line.index, strict=True))
+    opened = net.switch[(net.switch.et == "l") & ~net.switch.closed]
+    found = []
+    for row, name in enumerate(lines.id):
+        number = names.get(name)
+        if number is None or lines.closed[row] or not net.line.in_service[number]:
+            continue
+        ends = places.place[opened.bus[opened.element == number].to_numpy(dtype=np.int64)]
+        if len(ends) == 1 and int(ends[0]) in (lines.from_bus[row], lines.to_bus[row]):
+            found.append((row, int(ends[0])))
+    return found
+
+
+def _hung(network: Network, line: int, bus: int) -> Network:
+    """The network with a line closed onto a bus of its own, an open metre away from `bus`."""
+    buses, lines, new = network.buses, network.lines, len(network.buses.id)
+    at_from = int(lines.from_bus[line]) == bus
+    other = int(lines.to_bus[line] if at_from else lines.from_bus[line])
+    like = {field.name: getattr(buses, field.name) for field in fields(Buses)}
+    end = {name: column[bus] for name, column in like.items()}
+    end |= {"id": f"{lines.id[line]} end", "area": buses.area[other]}
+    metre = {field.name: getattr(lines, field.name)[line] for field in fields(Lines)}
+    metre |= {"id": f"{lines.id[line]} switch", "length_km": 0.001}
+    metre |= {"from_bus": new, "to_bus": bus, "closed": False}
+    from_bus, to_bus, closed = lines.from_bus.copy(), lines.to_bus.copy(), lines.closed.copy()
+    (from_bus if at_from else to_bus)[line], closed[line] = new, True
+    moved = replace(lines, from_bus=from_bus, to_bus=to_bus, closed=closed)
+    return replace(
+        network,
+        buses=Buses(**{name: _appended(column, end[name]) for name, column in like.items()}),
+        lines=Lines(
+            **{
+                field.name: _appended(getattr(moved, field.name), metre[field.name])
+                for field in fields(Lines)
+            }
+        ),
+    )
+
+
+def _appended(column: Any, cell: Any) -> Any:  # noqa: ANN401 - a column of any table
+    """A column with one more cell, of the same kind and type."""
+    if isinstance(column, tuple):
+        return (*column, cell)
+    return np.append(column, np.array([cell], dtype=column.dtype))
+
+
 def _lines(net: "pandapowerNet", places: BusPlaces) -> Lines:
     table = net.line
     near = places.place[table.from_bus.to_numpy(dtype=np.int64)]
@@ -166,7 +218,7 @@ def _lines(net: "pandapowerNet", places: BusPlaces) -> Lines:
     kept = (near >= 0) & (far >= 0) & (near != far)
     rows = table[kept]
     return Lines(
-        id=_names(rows, "line"),
+        id=tuple(compress(_names(table, "line"), kept)),
         from_bus=near[kept],
         to_bus=far[kept],
         length_km=_column(rows, "length_km"),
@@ -195,7 +247,7 @@ def _transformers(net: "pandapowerNet", places: BusPlaces) -> Transformers:
     step_frac = _column(rows, "tap_step_percent", 0.0) / 100
     at_high = np.array([side != "lv" for side in rows.tap_side], dtype=np.bool_)
     return Transformers(
-        id=_names(rows, "transformer"),
+        id=tuple(compress(_names(table, "transformer"), kept)),
         hv_bus=high[kept],
         lv_bus=low[kept],
         s_kva=_column(rows, "sn_mva") * 1000 * parallel,

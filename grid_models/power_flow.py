@@ -26,6 +26,7 @@ from grid_models.branches import (
     loadings,
 )
 from grid_models.district import FloatArray, GridError, Network
+from grid_models.findings import require_calculable
 from grid_models.network import build_net, newton_voltages
 from grid_models.topology import supplied_buses
 
@@ -62,10 +63,12 @@ class FlowResult:
 class PowerFlow:
     """The AC power flow of one network, built once and run for many injections.
 
-    The last good solution is the start of the next run; a failed run leaves no trace.
+    The last good solution is the start of the next run; a failed run leaves no trace. Tables that
+    nobody could calculate with raise GridError; buses without supply are named by every run.
     """
 
     def __init__(self, network: Network) -> None:
+        require_calculable(network)
         self.network = network
         self._branches = build_branches(network)
         self._balance = Balance(network)
