@@ -21,6 +21,7 @@ from energy.api.overview import (
 from energy.api.problems import ProblemError, answers
 from energy.steps.public import DistrictTime, prices_document
 from energy.store.alarms import open_alarms
+from energy.store.books import find_checkpoint
 from energy.store.orders import load_clearing
 from energy.store.slots import SlotRow, list_slots
 from energy.store.views import Document, find_view, last_view_slot
@@ -101,6 +102,28 @@ def get_market(request: Request, slot: str) -> Response:
 def get_ledger(request: Request) -> Response:
     """Size, root and signer of the newest checkpoint, and whether everything is explained."""
     return view_answer(request, "ledger", None)
+
+
+@router.get(
+    "/v1/checkpoints/{tick}", summary="The signed head of a tick", responses=answers(404, 422)
+)
+def get_checkpoint(request: Request, tick: str) -> Response:
+    """Size and root of the log after the tick, signed; `note` is the text that is published."""
+    start = parse_slot(tick, "tick")
+    row = context_of(request).store.read(lambda connection: find_checkpoint(connection, start))
+    if row is None:
+        raise not_found("tick", tick, "a tick that is under a checkpoint")
+    document = {
+        "tick_utc": iso_of(row.tick),
+        "size": row.size,
+        "root": row.root.hex(),
+        "accounts_root": row.accounts_root.hex(),
+        "previous": row.previous.hex(),
+        "signer": f"0x{row.signer.hex()}",
+        "signature": f"0x{row.signature.hex()}",
+        "note": row.note,
+    }
+    return json_answer(request, document, etag_of("checkpoint", row.digest.hex()))
 
 
 @router.get("/v1/slots", summary="Quarter hours, newest first", responses=answers(422))

@@ -10,6 +10,7 @@ import pytest
 
 from energy.store import alarms, slots, views
 from energy.store.alarms import Alarm
+from energy.store.books import CheckpointRow, save_checkpoint
 from energy.store.engine import Store
 from energy.store.orders import save_clearing
 from energy.store.schema import view
@@ -243,6 +244,9 @@ def test_a_slots_auction_is_found_by_instant_and_by_number(served: Any) -> None:
         ("/v1/forecasts", 404, "slot"),
         ("/v1/measured", 404, "slot"),
         ("/v1/ledger", 404, "slot"),
+        ("/v1/checkpoints/2026-11-22T05:30:00Z", 404, "tick"),
+        ("/v1/checkpoints/0", 404, "tick"),
+        ("/v1/checkpoints/first", 422, "tick"),
         ("/v1/slots?limit=0", 422, "limit"),
         ("/v1/slots?limit=1000000000", 422, "limit"),
         ("/v1/slots?before=now", 422, "before"),
@@ -271,6 +275,17 @@ def test_documents_of_the_newest_and_of_a_named_slot(
     assert answer.json["n"] == 1
     again = served.ask("/v1/ledger", headers={"If-None-Match": answer.headers["etag"]})
     assert again.status == 304
+
+
+def test_a_checkpoint_is_read_as_it_was_signed(served: Any) -> None:
+    row = CheckpointRow(
+        tick=HEAD, digest=b"\x01" * 32, size=7, root=b"\x02" * 32, accounts_root=b"\x03" * 32,
+        previous=b"\x04" * 32, signer=b"\x05" * 20, signature=b"\x06" * 65, note="origin\n7\n",
+    )  # fmt: skip
+    served.store.write(lambda c: save_checkpoint(c, row))
+    found = served.ask("/v1/checkpoints/2026-11-22T05:15:00Z").json
+    assert (found["size"], found["root"], found["note"]) == (7, "02" * 32, "origin\n7\n")
+    assert found["signature"] == "0x" + "06" * 65
 
 
 def test_ready_means_that_the_loop_is_at_work_and_on_time(
