@@ -14,6 +14,7 @@ from energy.api.context import context_of
 from energy.api.overview import (
     alarm_block,
     build_overview,
+    clock_block,
     cycle_block,
     load_overview,
     overview_state,
@@ -23,7 +24,7 @@ from energy.steps.public import DistrictTime, prices_document
 from energy.store.alarms import open_alarms
 from energy.store.books import find_checkpoint
 from energy.store.orders import load_clearing
-from energy.store.slots import SlotRow, list_slots
+from energy.store.slots import SlotRow, last_claimed, list_slots
 from energy.store.views import Document, find_view, last_view_slot
 from energy.timegrid import TimeGridError, iso_of, parse_instant, require_slot
 
@@ -43,7 +44,8 @@ def get_overview(request: Request) -> Response:
     """One document with all blocks of the overview; a block that is not known yet is null."""
     context = context_of(request)
     state = context.store.read(overview_state)
-    etag = etag_of(state, str(int(context.clock.now_s()) // 300))
+    clock = clock_block(context, context.clock.now_s())
+    etag = etag_of(state, clock["slot_utc"], clock["gate_utc"])
     if is_known(request, etag):
         return not_modified(etag)
     rows = request.app.state.cache.get("overview", state, lambda: context.store.read(load_overview))
@@ -60,7 +62,11 @@ def get_prices(request: Request) -> Response:
     def build(connection: Connection) -> Document:
         return prices_document(connection, context.district, context.admission, time)
 
-    state = f"{context.store.read(overview_state)} {int(now_s) // 300}"
+    def state_of(connection: Connection) -> str:
+        first = context.admission.first_open(int(now_s * 1_000_000), last_claimed(connection))
+        return f"{first} {overview_state(connection)}"
+
+    state = context.store.read(state_of)
     document = request.app.state.cache.get("prices", state, lambda: context.store.read(build))
     clock = {**document["clock"], "now_utc": iso_of(int(now_s))}
     return json_answer(request, {**document, "clock": clock})
