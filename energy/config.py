@@ -55,3 +55,9 @@ class Settings(BaseSettings):
     def store_folder(self) -> Path:
         """Folder for files beside the store (reports, keystore)."""
         return Path("var")
+
+
+def build_settings(**given: object) -> Settings:
+    """Settings of the environment and the file; what is given and not None wins."""
+    found = {name: value for name, value in given.items() if value is not None}
+    return Settings(**found)  # type: ignore[arg-type]

@@ -35,8 +35,8 @@ class CaseReport:
     name: str
     converged: bool
     reason: str
-    drawn_kw: float
-    loss_kw: float
+    drawn_kw: float | None
+    loss_kw: float | None
     line: Extreme | None
     transformer: Extreme | None
     v_min: Extreme | None
@@ -57,7 +57,7 @@ class GridReport:
     zones: int
     households: int
     meters: int
-    peak_kw: float
+    peak_kw: float | None
     demand_gwh: float
     pv_mwp: float
     pv_gwh: float
@@ -103,7 +103,7 @@ def build_report(source: str) -> GridReport:
         zones=len(network.zones),
         households=district.households,
         meters=len(district.meters.use),
-        peak_kw=max(case.drawn_kw for case in cases),
+        peak_kw=cases[0].drawn_kw,
         demand_gwh=year.demand_kwh / 1e6,
         pv_mwp=float(district.pv.kwp.sum()) / 1000,
         pv_gwh=year.pv_kwh / 1e6,
@@ -118,10 +118,11 @@ def build_report(source: str) -> GridReport:
 
 def text(report: GridReport) -> str:
     """The report for people."""
+    peak = "unknown" if report.peak_kw is None else f"{report.peak_kw:,.0f} kW"
     lines = [
         f"{report.district}: {report.buses} buses, {report.lines} lines, "
         f"{report.transformers} transformers, {report.areas} areas in {report.zones} zones",
-        f"{report.households} households, {report.meters} meters, peak {report.peak_kw:,.0f} kW",
+        f"{report.households} households, {report.meters} meters, peak {peak}",
         f"base year: demand {report.demand_gwh:.2f} GWh, solar {report.pv_mwp:.2f} MWp giving "
         f"{report.pv_gwh:.2f} GWh, own production {report.self_sufficiency_frac:.0%} of demand",
     ]
@@ -140,8 +141,8 @@ def _run(district: DistrictTables, flow: PowerFlow, case: LoadCase) -> CaseRepor
         name=case.name,
         converged=found.converged,
         reason=found.reason,
-        drawn_kw=found.p_slack_kw,
-        loss_kw=found.p_loss_kw,
+        drawn_kw=found.p_slack_kw if found.converged else None,
+        loss_kw=found.p_loss_kw if found.converged else None,
         line=_highest(network.lines.id, found.line_loading_frac),
         transformer=_highest(network.transformers.id, found.transformer_loading_frac),
         v_min=_lowest(network.buses.id, found.v_pu),
@@ -165,7 +166,7 @@ def _lowest(ids: tuple[str, ...], values: FloatArray) -> Extreme | None:
 
 
 def _case_lines(case: CaseReport) -> list[str]:
-    if not case.converged:
+    if case.drawn_kw is None or case.loss_kw is None:
         return [f"{case.name}: no power flow, {case.reason}"]
     way = "drawn from" if case.drawn_kw >= 0 else "fed into"
     lines = [

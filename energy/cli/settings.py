@@ -15,11 +15,6 @@ Seed = Annotated[int | None, typer.Option(help="seed of the simulated plant and 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
-def read_settings(**flags: object) -> Settings:
-    """Settings of the environment and file; a flag that was given wins."""
-    return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
-
-
 def start_logging(settings: Settings, *, quiet: bool = False) -> None:
     """Log lines on the error stream, at the level of the settings; from warnings on if quiet."""
     logging.basicConfig(

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from energy.cli.settings import DatabaseUrl, District, Seed, read_settings, start_logging
+from energy.cli.settings import DatabaseUrl, District, Seed, start_logging
+from energy.config import build_settings
 from energy.outcome import Outcome, Run
 from energy.report import write_report
 from energy.simulate import simulate as run_simulation
@@ -35,7 +36,7 @@ def simulate(
     """Run the whole cycle for so many slots and report; exit code 1 where the run is not sound."""
     with tempfile.TemporaryDirectory(prefix="microgrid-") as folder:
         url = database_url or f"sqlite:///{folder}/simulation.db"
-        settings = read_settings(
+        settings = build_settings(
             district=district, seed=seed, database_url=url, bots=True, clock="demo"
         )
         start_logging(settings, quiet=True)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from energy.cli.settings import DatabaseUrl, District, Seed, read_settings, start_logging
+from energy.cli.settings import DatabaseUrl, District, Seed, start_logging
+from energy.config import build_settings
 
 
 def up(
@@ -19,7 +20,7 @@ def up(
     bots: Annotated[bool | None, typer.Option(help="simulated crowd beside the demo clock")] = None,
 ) -> None:
     """Start the district: API, page and daemon in one process, until Ctrl-C."""
-    settings = read_settings(
+    settings = build_settings(
         district=district,
         database_url=database_url,
         host=host,

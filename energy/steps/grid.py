@@ -1,21 +1,22 @@
 """The check step: can the wires carry the plan? If not, cuts, and the plan is made again.
 
-The first slot and the tightest later ones are run through the AC power flow. What is violated
-becomes linear limits in the optimiser's words; after the last round what is left is reported with
-the plan, and a first slot without any valid flow makes the plan one of rules.
+Every slot of the plan is run through the AC power flow. What is violated becomes linear limits in
+the optimiser's words; after the last round what is left is reported with the plan, and a first
+slot without any valid flow makes the plan one of rules.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from energy.steps.context import Microgrid
 from energy.steps.injections import planned_injections
-from grid_models import FlowResult, Violation, check_flow, cuts_for
+from grid_models import FlowResult, Network, Violation, check_flow, cuts_for
 from optimizer import Cut, Plan, PlanProblem, Tier, rules_plan
 
-SLOTS_CHECKED = 8
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,38 @@ class SlotViolation:
     violation: Violation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class WiresAhead:
+    """The tightest of the wires in each slot of a plan, (H,); NaN where the flow has no solution.
+
+    `loading_frac` is that of the most loaded line or transformer, whose name is in `element`.
+    """
+
+    loading_frac: FloatArray
+    element: tuple[str, ...]
+    v_min_pu: FloatArray
+    v_max_pu: FloatArray
+
+    @property
+    def worst_row(self) -> int:
+        """The slot with the highest loading; the first where none has a solution."""
+        known = np.isfinite(self.loading_frac)
+        return int(np.nanargmax(self.loading_frac)) if known.any() else 0
+
+
+@dataclass(frozen=True, eq=False)
 class CheckedPlan:
     """A plan with the proof that the wires carry it, or with what they do not.
 
-    `tier` is the plan's, or T4 where its own first slot has no valid power flow.
+    `flow` is that of the first slot, `worst` that of the tightest one. `tier` is the plan's, or T4
+    where its own first slot has no valid power flow.
     """
 
     plan: Plan
     problem: PlanProblem
     flow: FlowResult
+    worst: FlowResult
+    ahead: WiresAhead
     violations: tuple[SlotViolation, ...]
     rounds: int
     tier: Tier
@@ -76,42 +99,47 @@ def plan_within_grid(
 def check_on_grid(
     microgrid: Microgrid, problem: PlanProblem, plan: Plan, rounds: int
 ) -> CheckedPlan:
-    """AC power flows of the plan's first slot and of its tightest later ones."""
+    """AC power flows of all slots of the plan."""
     network = microgrid.district.network
-    found: list[SlotViolation] = []
-    first: FlowResult | None = None
-    for row in tight_slots(microgrid, plan):
-        drawn = planned_injections(microgrid.district, problem, plan, row)
-        flow = microgrid.power_flow.run(drawn.p_kw, drawn.q_kvar)
-        first = flow if first is None else first
-        found += [SlotViolation(row, each) for each in check_flow(network, flow)]
-    assert first is not None, "the first slot is always checked"
-    tier = plan.tier if first.converged else Tier.HOLD
-    return CheckedPlan(plan, problem, first, tuple(found), rounds, tier)
-
-
-def tight_slots(microgrid: Microgrid, plan: Plan) -> Sequence[int]:
-    """Slot 0, then those with the greatest exchange and the most loaded area, each once."""
-    transformers = microgrid.district.network.transformers
-    of_area = microgrid.district.network.areas.transformer
-    known = of_area >= 0
-    rating_kva = np.where(known, transformers.s_kva[np.maximum(of_area, 0)], np.inf)
-    loading = np.abs(plan.area_net_kw) / rating_kva
-    exchange_kw = plan.p_import_kw + plan.p_export_kw
-    worst = [
-        *np.argsort(-exchange_kw, kind="stable")[: SLOTS_CHECKED // 2].tolist(),
-        *np.argsort(-loading.max(axis=1), kind="stable")[: SLOTS_CHECKED // 2].tolist(),
-        int(np.argmin(plan.area_net_kw.sum(axis=1))),
+    flows = [_flow(microgrid, problem, plan, row) for row in range(plan.slots)]
+    found = [
+        SlotViolation(row, each)
+        for row, flow in enumerate(flows)
+        for each in check_flow(network, flow)
     ]
-    return list(dict.fromkeys([0, *worst]))
+    ahead = wires_ahead(network, flows)
+    tier = plan.tier if flows[0].converged else Tier.HOLD
+    worst = flows[ahead.worst_row]
+    return CheckedPlan(plan, problem, flows[0], worst, ahead, tuple(found), rounds, tier)
+
+
+def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
+    """What is tightest in each of these flows."""
+    names = (*network.lines.id, *network.transformers.id)
+    loading_frac, element, v_min_pu, v_max_pu = [], [], [], []
+    for flow in flows:
+        both = np.concatenate([flow.line_loading_frac, flow.transformer_loading_frac])
+        at = int(np.argmax(both)) if flow.converged and len(both) else -1
+        loading_frac.append(both[at] if at >= 0 else np.nan)
+        element.append(names[at] if at >= 0 else "")
+        v_min_pu.append(flow.v_pu.min())
+        v_max_pu.append(flow.v_pu.max())
+    return WiresAhead(
+        np.array(loading_frac), tuple(element), np.array(v_min_pu), np.array(v_max_pu)
+    )
+
+
+def _flow(microgrid: Microgrid, problem: PlanProblem, plan: Plan, row: int) -> FlowResult:
+    """The power flow of one slot of a plan."""
+    drawn = planned_injections(microgrid.district, problem, plan, row)
+    return microgrid.power_flow.run(drawn.p_kw, drawn.q_kvar)
 
 
 def _cuts(microgrid: Microgrid, checked: CheckedPlan) -> list[Cut]:
     """Linear limits that remove the violations, slot by slot."""
     cuts: list[Cut] = []
     for row in dict.fromkeys(each.row for each in checked.violations):
-        drawn = planned_injections(microgrid.district, checked.problem, checked.plan, row)
-        flow = microgrid.power_flow.run(drawn.p_kw, drawn.q_kvar)
+        flow = _flow(microgrid, checked.problem, checked.plan, row)
         if not flow.converged:
             continue
         broken = [each.violation for each in checked.violations if each.row == row]

@@ -20,7 +20,7 @@ from energy.steps.measure import LastGood, Measured
 from energy.steps.prices import connection_prices, month_share
 from energy.steps.record import stored_row
 from energy.steps.settling import post_clearing
-from energy.steps.views import market_view, measured_view, outcome_of, plan_view
+from energy.steps.views import market_view, measured_view, outcome_of, plan_view, wires_view
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
 from energy.store.events import add_event
 from energy.store.measured import save_measured, save_plant_state
@@ -35,6 +35,9 @@ from optimizer import Tier
 
 KEEP_S = 2 * SLOTS_PER_DAY * SLOT_S
 """How long plan documents and set-points are kept; the measured ones stay."""
+
+KEEP_GRID_S = 8 * SLOT_S
+"""How long the state of every single element is kept: the plan documents have the worst ones."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def publish(
         document = plan_view(microgrid.district, measured, forecast, checked, cleared)
         put_view(connection, "plan", claim.slot, document)
         put_view(connection, "market", claim.slot, document["market"])
+        put_view(connection, "grid", claim.slot, wires_view(checked))
         _keep_clearing(connection, microgrid, cleared)
         post_clearing(connection, microgrid.books, cleared)
         found = alarms_of(measured, checked)
@@ -84,6 +88,7 @@ def publish(
         publish_slot(connection, claim, how, int(now_s()))
         add_event(connection, "cycle", claim.slot, {"tier": how.tier, "outcome": how.outcome})
         prune_views(connection, "plan", claim.slot - KEEP_S)
+        prune_views(connection, "grid", claim.slot - KEEP_GRID_S)
         prune_setpoints(connection, claim.slot - KEEP_S)
 
     microgrid.store.write(write)

@@ -22,7 +22,7 @@ from energy.units import (
     krw_text_from_mkrw,
     krw_text_from_ukrw,
 )
-from grid_models import Network, Violation
+from grid_models import FlowResult, Network, Violation
 from market.clearing import zone_volumes
 
 Document = dict[str, Any]
@@ -168,11 +168,7 @@ def market_view(district: District, cleared: Cleared) -> Document:
 
 def grid_view(network: Network, checked: CheckedPlan) -> Document:
     """State of the wires under the plan's first slot, and every limit that the plan exceeds."""
-    flow, start = checked.flow, checked.plan.first_slot
-    violations = [
-        {"slot_utc": iso_of(start + each.row * SLOT_S), **_violation(each.violation)}
-        for each in checked.violations
-    ]
+    flow, violations = checked.flow, _violations(checked)
     if not flow.converged:
         return {"converged": False, "reason": flow.reason, "violations": violations}
     line = int(np.argmax(flow.line_loading_frac)) if len(network.lines.id) else None
@@ -187,6 +183,45 @@ def grid_view(network: Network, checked: CheckedPlan) -> Document:
         "violations": violations,
         "loss_kw": _kw(flow.p_loss_kw),
     }
+
+
+def wires_view(checked: CheckedPlan) -> Document:
+    """Every element's state in the plan's first and tightest slot, and the tightest of each slot.
+
+    Rows stand in the order of the network's tables.
+    """
+    ahead, start = checked.ahead, checked.plan.first_slot
+    worst_slot = start + ahead.worst_row * SLOT_S
+    return {
+        "slot_utc": iso_of(start),
+        "converged": checked.flow.converged,
+        "reason": checked.flow.reason,
+        "now": _wires(checked.flow),
+        "worst": {"slot_utc": iso_of(worst_slot), **_wires(checked.worst)},
+        "strip": {
+            "start_utc": iso_of(start),
+            "step_s": SLOT_S,
+            "loading_frac": _known(ahead.loading_frac),
+            "loading_element": list(ahead.element),
+            "v_min_pu": _known(ahead.v_min_pu),
+            "v_max_pu": _known(ahead.v_max_pu),
+        },
+        "violations": _violations(checked),
+        "loss_kw": _finite(checked.flow.p_loss_kw),
+    }
+
+
+def _wires(flow: FlowResult) -> Document:
+    return {
+        "line_loading_frac": _known(flow.line_loading_frac),
+        "transformer_loading_frac": _known(flow.transformer_loading_frac),
+        "v_pu": _known(flow.v_pu),
+    }
+
+
+def _known(values: np.ndarray) -> list[float | None]:
+    """Four decimals each, null where there is none."""
+    return [round(value, 4) if value == value else None for value in values.tolist()]
 
 
 def forecast_view(forecast: DistrictForecast) -> Document:
@@ -321,6 +356,14 @@ def _units_series(district: District, unit_p_kw: np.ndarray) -> dict[str, list[f
         "fuel_cell": _series(unit_p_kw[:, ~biogas].sum(axis=1)),
         "biogas": _series(unit_p_kw[:, biogas].sum(axis=1)),
     }
+
+
+def _violations(checked: CheckedPlan) -> list[Document]:
+    start = checked.plan.first_slot
+    return [
+        {"slot_utc": iso_of(start + each.row * SLOT_S), **_violation(each.violation)}
+        for each in checked.violations
+    ]
 
 
 def _violation(found: Violation) -> Document:
