@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from energy.cli.settings import AsJson, District, read_settings
+from energy.cli.settings import AsJson, District
+from energy.config import build_settings
 from energy.district import District as DistrictTables
 from energy.district import load_district
 from energy.district.sums import LoadCase, base_year, load_cases
@@ -80,7 +81,7 @@ def check(district: District = None, as_json: AsJson = False) -> int:
 
     Exit code 1 when a limit is broken.
     """
-    report = build_report(read_settings(district=district).district)
+    report = build_report(build_settings(district=district).district)
     document = json.dumps(asdict(report), indent=2, ensure_ascii=False)
     typer.echo(document if as_json else text(report))
     return 1 if report.violations or report.findings else 0

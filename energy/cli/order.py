@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from energy.cli.settings import AsJson, District, Seed, read_settings, start_logging
-from energy.config import Settings
+from energy.cli.settings import AsJson, District, Seed, start_logging
+from energy.config import Settings, build_settings
 from energy.crowd import CrowdError, build_crowd, demo_key
 from energy.crowd.by_hand import Submitted, Wish, require_wish, sentence_of, submit_order
 from energy.crowd.client import UnreachableError
@@ -36,7 +36,7 @@ def bots(
     until_eof: Annotated[bool, typer.Option("--until-eof", help="end with standard input")] = False,
 ) -> None:
     """Post the orders of a simulated crowd, slot by slot, until Ctrl-C."""
-    settings = read_settings(district=district, seed=seed)
+    settings = build_settings(district=district, seed=seed)
     start_logging(settings)
     crowd = build_crowd(load_district(settings.district), settings.seed)
     asyncio.run(run_program(_address(url, settings), crowd, until_eof=until_eof))
@@ -56,7 +56,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Sign one order, post it and print the receipt; without --key with the meter's demo key."""
-    settings = read_settings(district=district, seed=seed)
+    settings = build_settings(district=district, seed=seed)
     place = load_district(settings.district)
     wish = Wish(
         side=side,
