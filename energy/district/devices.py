@@ -44,6 +44,10 @@ def build_pv(file: DistrictFile, network: Network, fraction: float, meters: Mete
     spc = np.zeros_like(own)
     weight = np.bincount(meters.area, meters.annual_kwh, areas).astype(np.float64)
     canopy = _weight_at(network, "canopy_pv", areas, weight)
+    # Customers' modules come first; of what they leave the operator's surfaces get their share.
+    left = max(total - own.sum(), 0.0)
+    shares = file.pv.canopy_frac + file.pv.tunnel_frac + file.pv.facade_frac
+    unit = min(total, left / shares) if shares else 0.0
     for name, share, spread in (
         ("canopy", file.pv.canopy_frac, canopy),
         ("tunnel", file.pv.tunnel_frac, _outer(areas)),
@@ -51,8 +55,8 @@ def build_pv(file: DistrictFile, network: Network, fraction: float, meters: Mete
         ("facade-east", file.pv.facade_frac * 0.25, weight),
         ("facade-west", file.pv.facade_frac * 0.25, weight),
     ):
-        spc[:, CLASS_ID.index(name)] += total * share * spread / spread.sum()
-    rest = max(total - own.sum() - spc.sum(), 0.0)
+        spc[:, CLASS_ID.index(name)] += unit * share * spread / spread.sum()
+    rest = max(left - spc.sum(), 0.0)
     for name, share in (("roof-south", 0.6), ("roof-east", 0.2), ("roof-west", 0.2)):
         spc[:, CLASS_ID.index(name)] += rest * share * weight / weight.sum()
     return PvFleet(

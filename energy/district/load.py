@@ -35,10 +35,10 @@ def load_district(source: str) -> District:
 
 def _folder_of(name: str) -> Path:
     packaged = data.path("districts", name)
-    if "/" not in name and packaged.is_dir():
+    if name and "/" not in name and packaged.is_dir():
         return packaged
     folder = Path(name)
-    if folder.is_dir():
+    if name and folder.is_dir():
         return folder
     known = ", ".join(sorted(path.name for path in data.path("districts").iterdir()))
     raise DistrictError(

@@ -4,8 +4,9 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Self
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from energy.district.model import DistrictError
 
@@ -13,13 +14,20 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
 Curve = Annotated[list[tuple[NonNegative, NonNegative]], Field(min_length=2)]
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("a name of the IANA time zone database, such as Asia/Seoul")
+    return name
 
 
 class Table(BaseModel):
     """A table of the file; keys that are not known are an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Demand(Table):
@@ -176,10 +184,10 @@ class EconomicsTable(Table):
 class DistrictFile(Table):
     """The whole file."""
 
-    id: str
-    name_en: str
-    name_ko: str
-    time_zone: str
+    id: Name
+    name_en: Name
+    name_ko: Name
+    time_zone: Annotated[str, AfterValidator(_known_zone)]
     latitude_deg: Annotated[float, Field(ge=-90, le=90)]
     longitude_deg: Annotated[float, Field(ge=-180, le=180)]
     altitude_m: float
@@ -214,7 +222,9 @@ def read_district_file(path: Path) -> DistrictFile:
 def _sentence(error: ValidationError) -> str:
     """The first thing that is wrong: field, found, allowed; and how many more there are."""
     first, count = error.errors()[0], error.error_count()
-    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    # Of a value that may be of several types, the place names the first of them too.
+    parts = [str(part) for part in first["loc"] if part not in ("int", "float", "str")]
+    where = ".".join(parts) or "the file"
     found = first["input"] if first["type"] != "missing" else "nothing"
     if isinstance(found, dict | list):
         found = "values that do not fit together" if first["type"] == "value_error" else "a table"
