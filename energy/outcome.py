@@ -20,7 +20,7 @@ from energy.steps.accounting import (
 from energy.steps.context import Microgrid
 from energy.steps.measure import Measured
 from energy.steps.prices import connection_prices, month_share
-from energy.steps.settling import Audit, audit_books
+from energy.steps.proving import Audit, audit_books
 from energy.steps.views import measured_sources, measured_uses
 from energy.store.slots import SlotRow, slots_between
 from energy.timegrid import iso_of, slots_from

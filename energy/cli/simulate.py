@@ -72,12 +72,15 @@ def _with_progress(run: Run) -> Outcome:
 
 
 def _show(outcome: Outcome) -> None:
-    table = Table(show_header=False, box=None)
+    table = Table.grid(padding=(0, 2))
     for name in SHOWN:
-        found = outcome.summary[name]
-        if isinstance(found, dict):
-            shown = ", ".join(f"{key} {value}" for key, value in found.items())
-        else:
-            shown = f"{found:,}" if isinstance(found, int | float) else str(found)
-        table.add_row(name.replace("_", " "), shown)
-    Console().print(table)
+        table.add_row(name.replace("_", " "), _words(outcome.summary[name]))
+    Console(soft_wrap=True).print(table)
+
+
+def _words(found: object) -> str:
+    if isinstance(found, dict):
+        return ", ".join(f"{key} {value}" for key, value in found.items())
+    if isinstance(found, bool):
+        return "yes" if found else "NO"
+    return f"{found:,}" if isinstance(found, int | float) else str(found)
