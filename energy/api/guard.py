@@ -25,8 +25,8 @@ HEADERS = {
 }
 
 
-class TooLargeError(Exception):
-    """More bytes came than a body may have."""
+class GoneError(Exception):
+    """The sender has gone before the body was complete; nobody waits for an answer."""
 
 
 class Guard:
@@ -56,6 +56,8 @@ class Guard:
             response = problem_response(problem, scope["request_id"])
             await response(scope, receive, send)
             return
+        except GoneError:
+            return
         await self._app(scope, receive, send)
 
     def _require_host(self, headers: Headers) -> None:
@@ -83,6 +85,8 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
         async with asyncio.timeout(DRAIN_S_MAX if too_large else BODY_S_MAX):
             while more:
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise GoneError
                 chunk, more = message.get("body", b""), message.get("more_body", False)
                 size += len(chunk)
                 too_large = too_large or size > BODY_BYTES_MAX

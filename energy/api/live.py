@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from energy.api.context import ApiContext, context_of
 from energy.api.problems import ProblemError, answers
 from energy.store.engine import Store
-from energy.store.errors import StoreBusyError
+from energy.store.errors import StoreError
 from energy.store.events import Event, event_range, events_after
 from energy.timegrid import iso_of
 
@@ -91,7 +91,7 @@ class EventHub:
             await asyncio.sleep(POLL_S)
             try:
                 await self._take()
-            except StoreBusyError as error:
+            except StoreError as error:
                 log.warning("events wait: %s", error)
 
     async def _take(self) -> None:

@@ -29,9 +29,14 @@ Series = list[Any]
 
 @dataclass(frozen=True)
 class OverviewRows:
-    """What the store holds for the overview; all empty before the first slot is published."""
+    """What the store holds for the overview; all empty before the first slot is published.
+
+    `row` is the newest final one; `slot` that of the newest `plan`, which is an earlier one where
+    the newest slot was missed.
+    """
 
     row: SlotRow | None = None
+    slot: int | None = None
     plan: Document = field(default_factory=dict)
     running: Document | None = None
     measured: Mapping[int, Document] = field(default_factory=dict)
@@ -42,13 +47,14 @@ class OverviewRows:
 
 def load_overview(connection: Connection) -> OverviewRows:
     """The rows of the overview, read in one unit."""
-    alarms = open_alarms(connection)
-    slot = last_view_slot(connection, "plan")
+    alarms, last = open_alarms(connection), last_published(connection)
+    row = None if last is None else find_slot(connection, last)
+    slot, tick = last_view_slot(connection, "plan"), last_view_slot(connection, "ledger")
     if slot is None:
-        return OverviewRows(alarms=alarms)
-    tick = last_view_slot(connection, "ledger")
+        return OverviewRows(row=row, alarms=alarms)
     return OverviewRows(
-        row=find_slot(connection, slot),
+        row=row,
+        slot=slot,
         plan=find_view(connection, "plan", slot) or {},
         running=find_view(connection, "plan", slot - SLOT_S),
         measured=views_between(connection, "measured", slot - SLOTS_BACK * SLOT_S, slot),
@@ -72,14 +78,14 @@ def overview_state(connection: Connection) -> str:
 def build_overview(context: ApiContext, rows: OverviewRows) -> Document:
     """The whole document; every block is null before the first published slot."""
     now_s = context.clock.now_s()
-    blocks = _empty() if rows.row is None else _blocks(rows, rows.row)
-    slot = None if rows.row is None else rows.row.start
+    slot, row = rows.slot, rows.row
     return {
         "district": district_block(context),
         "clock": clock_block(context, now_s),
         # A plan is in force from its slot on; before that it is as new as the reader.
         "as_of_utc": None if slot is None else iso_of(min(int(now_s), slot)),
-        **blocks,
+        **(_empty() if slot is None else _blocks(rows, slot)),
+        "cycle": None if row is None else cycle_block(row, rows.plan if row.start == slot else {}),
         "alarms": [alarm_block(one) for one in rows.alarms],
     }
 
@@ -142,18 +148,17 @@ def cycle_block(row: SlotRow, plan: Document) -> Document:
 
 
 def _empty() -> Document:
-    names = ("cycle", "balance", "import", "forecast", "stores", "heat", "market", "grid")
+    names = ("balance", "import", "forecast", "stores", "heat", "market", "grid")
     return dict.fromkeys((*names, "ledger", "kpi"))
 
 
-def _blocks(rows: OverviewRows, row: SlotRow) -> Document:
-    slot, plan = row.start, rows.plan
+def _blocks(rows: OverviewRows, slot: int) -> Document:
+    plan = rows.plan
     past = [rows.measured.get(slot + n * SLOT_S) for n in range(-SLOTS_BACK, 0)]
     kpis = [seen["kpi"] for seen in past if seen and seen.get("kpi")]
     if past[-1] is None and rows.running is not None:
         past[-1] = _first_of_plan(rows.running)
     return {
-        "cycle": cycle_block(row, plan),
         "balance": _balance(slot, plan, past),
         "import": _import(slot, plan.get("import"), past),
         "forecast": _from_now(slot, plan.get("forecast")),

@@ -51,6 +51,7 @@ class Store:
         self._reader = reader
         self._file_lock = lock
         self._turn = threading.Lock()
+        self._in_turn: int | None = None
         self.url = writer.url.render_as_string(hide_password=True)
 
     @property
@@ -64,11 +65,17 @@ class Store:
         Raises StoreBusyError where the database takes nothing at this moment; whatever the unit
         raises comes through, and nothing is written.
         """
-        if self.is_sqlite:
-            with self._turn, _words(self.url), self._writer.begin() as connection:
+        if not self.is_sqlite:
+            with _words(self.url):
+                return self._write_retried(unit)
+        if self._in_turn == threading.get_ident():
+            raise StoreError(f"store {self.url}: a unit of work wrote through another unit")
+        with self._turn, _words(self.url), self._writer.begin() as connection:
+            self._in_turn = threading.get_ident()
+            try:
                 return unit(connection)
-        with _words(self.url):
-            return self._write_retried(unit)
+            finally:
+                self._in_turn = None
 
     def _write_retried(self, unit: Callable[[Connection], T]) -> T:
         for attempt in range(RETRIES_MAX + 1):

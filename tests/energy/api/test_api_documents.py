@@ -138,6 +138,25 @@ def test_what_was_not_measured_is_a_gap_but_the_running_slot_is_shown_as_planned
     assert len(balance["quality"]) == len(balance["sources"]["solar"]) == 112
 
 
+def test_a_missed_slot_is_told_and_the_older_plan_keeps_its_age(
+    served: Any, publish: Callable[..., None]
+) -> None:
+    served.clock.at_s = NOW + 900
+    store_case(served.store, case("full"), publish)
+    missed = slots.SlotOutcome("missed", "T4", "the slot was over before it could be planned")
+
+    def unit(connection: Any) -> None:
+        claim = slots.claim_slot(connection, HEAD + 900, "test", NOW)
+        slots.publish_slot(connection, claim, missed, NOW)
+
+    served.store.write(unit)
+    found = served.ask("/v1/overview").json
+    assert found["cycle"]["outcome"] == "missed"
+    assert found["cycle"]["slot_utc"] == "2026-11-22T05:30:00Z"
+    assert found["as_of_utc"] == "2026-11-22T05:15:00Z"
+    assert found["balance"] == case("full")["balance"]
+
+
 def test_a_reader_that_has_the_overview_is_told_so_until_it_changes(
     served: Any, publish: Callable[..., None]
 ) -> None:

@@ -1,6 +1,7 @@
 """Orders over real HTTP: what is accepted is durable, what is bad is named by its field."""
 
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -151,6 +152,16 @@ def test_a_body_of_unknown_length_is_counted_while_it_comes(shared: Any) -> None
     headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     problem = problem_of(shared.ask("/v1/orders", chunks(), headers), 413)
     assert problem["field"] == "body"
+
+
+def test_a_sender_that_goes_away_leaves_half_an_order_and_no_trouble(
+    shared: Any, desk: Any
+) -> None:
+    text = desk.order(59, nonce=1_000)
+    head = f"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(text)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", shared.port)) as wire:
+        wire.sendall(head.encode() + text[: len(text) // 2])
+    assert shared.post(text).status == 201
 
 
 def test_a_nonce_used_twice_conflicts(shared: Any, desk: Any) -> None:

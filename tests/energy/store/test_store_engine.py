@@ -44,6 +44,15 @@ def test_a_unit_that_raises_leaves_nothing(store: Store) -> None:
     assert store.write(lambda c: slots.claim_slot(c, SLOT, "one", 5)).fence == 1
 
 
+def test_a_unit_within_a_unit_is_an_error_and_no_standstill(sqlite_store: Store) -> None:
+    def inner(connection: Connection) -> None:
+        sqlite_store.write(lambda c: slots.claim_slot(c, SLOT, "inner", 5))
+
+    with pytest.raises(StoreError, match="wrote through another unit"):
+        sqlite_store.write(inner)
+    assert sqlite_store.write(lambda c: slots.claim_slot(c, SLOT, "one", 5)).fence == 1
+
+
 def test_readers_cannot_write(store: Store) -> None:
     with pytest.raises((DBAPIError, StoreError), match=r"read-?only"):
         store.read(lambda connection: slots.claim_slot(connection, SLOT, "one", 5))
