@@ -5,6 +5,7 @@ its own thread and the page says so meanwhile.
 """
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,24 @@ from energy.steps.context import (
 from energy.units import SLOT_S
 
 GRACE_S = 3
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class QuietServer(uvicorn.Server):
+    """A server that ends on a signal and lets the rest of the process end after it.
+
+    The usual one raises the signal once more, which would leave the daemon and the crowd behind.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals for the server while it runs."""
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class ServiceError(Exception):
@@ -50,7 +69,7 @@ def run_service(settings: Settings) -> None:
         )
         app = create_app(context)
         install(app)
-        server = uvicorn.Server(
+        server = QuietServer(
             uvicorn.Config(
                 app,
                 host=settings.host,
