@@ -10,9 +10,10 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import anyio
 import orjson
 from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.2
 BEAT_S = 15.0
 KEPT_IN_MEMORY = 500
+# A stream that ends by itself within this time has ended properly for its reader.
+CLOSING_S = 1.0
 
 router = APIRouter(tags=["live"])
 
@@ -41,7 +44,7 @@ class EventHub:
         self._store = store
         self._recent: deque[Event] = deque(maxlen=KEPT_IN_MEMORY)
         self._news = asyncio.Condition()
-        self._listeners = 0
+        self._listeners: set[anyio.Event] = set()
         self._task: asyncio.Task[None] | None = None
         self.newest = 0
         self.oldest = 0
@@ -49,7 +52,7 @@ class EventHub:
     @property
     def listeners(self) -> int:
         """Streams that are open now."""
-        return self._listeners
+        return len(self._listeners)
 
     async def start(self) -> None:
         """Take up the store's newest number and begin to look for more."""
@@ -64,20 +67,23 @@ class EventHub:
                 await self._task
 
     @contextlib.contextmanager
-    def listening(self) -> Any:  # noqa: ANN401 - a context manager
-        """Count a listener while it listens."""
-        self._listeners += 1
+    def listening(self, closing: anyio.Event) -> Iterator[None]:
+        """Count a listener while it listens; `closing` is set when the server is to end."""
+        self._listeners.add(closing)
         try:
             yield
         finally:
-            self._listeners -= 1
+            self._listeners.discard(closing)
 
-    async def after(self, number: int, wait_s: float) -> list[Event]:
-        """Events above a number, oldest first; waits for the first, and gives up after a time."""
+    async def after(self, number: int, wait_s: float, closing: anyio.Event) -> list[Event]:
+        """Events above a number, oldest first.
+
+        Waits for the first, but no longer than `wait_s` and not while the server ends.
+        """
         if number >= self.newest:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s), self._news:
-                    await self._news.wait_for(lambda: self.newest > number)
+                    await self._news.wait_for(lambda: self.newest > number or closing.is_set())
         if number >= self.newest:
             return []
         if self._recent and self._recent[0].id <= number + 1:
@@ -89,6 +95,9 @@ class EventHub:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
+            if any(closing.is_set() for closing in self._listeners):
+                async with self._news:
+                    self._news.notify_all()
             try:
                 await self._take()
             except StoreError as error:
@@ -129,14 +138,20 @@ async def events(request: Request, after: str | None = None) -> EventSourceRespo
     named = after if after is not None else request.headers.get("last-event-id")
     start = None if named is None or named == "" else _number(named)
     hub: EventHub = request.app.state.hub
-    stream = _stream(hub, context_of(request), start)
-    return EventSourceResponse(stream, ping=60, headers={"Cache-Control": "no-store"})
+    closing = anyio.Event()
+    return EventSourceResponse(
+        _stream(hub, context_of(request), start, closing),
+        ping=60,
+        headers={"Cache-Control": "no-store"},
+        shutdown_event=closing,
+        shutdown_grace_period=CLOSING_S,
+    )
 
 
 async def _stream(
-    hub: EventHub, context: ApiContext, start: int | None
+    hub: EventHub, context: ApiContext, start: int | None, closing: anyio.Event
 ) -> AsyncIterator[ServerSentEvent]:
-    with hub.listening():
+    with hub.listening(closing):
         at = hub.newest if start is None else start
         oldest, newest = await run_in_threadpool(context.store.read, event_range)
         if at > newest or at + 1 < oldest:
@@ -144,9 +159,9 @@ async def _stream(
             yield _sent("reload", {"newest": newest}, at)
         yield _sent("beat", beat(context), at)
         beaten = time.monotonic()
-        while True:
+        while not closing.is_set():
             wait_s = max(beaten + BEAT_S - time.monotonic(), 0.0)
-            for event in await hub.after(at, wait_s):
+            for event in await hub.after(at, wait_s, closing):
                 at = event.id
                 yield _sent(event.kind, event_body(event), at)
             if time.monotonic() >= beaten + BEAT_S:
