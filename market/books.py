@@ -188,7 +188,7 @@ def seal_tick(domain: Domain, state: BooksState, tick: TickEntries, log_key: byt
         raise MarketError(f"tick {tick.tick}: sealed already up to {state.tick}")
     sets = _sets(tick)
     sealed = [_sealed_set(domain, kind, tick.tick, leaves, log_key) for kind, leaves in sets]
-    log = _log([*tick.entries, *sealed])
+    log = log_of([*tick.entries, *sealed])
     frontier = state.frontier.append(entry.leaf() for entry in log)
     chains = _extend_chains(state.chains, tick)
     message: dict[str, int | bytes] = {
@@ -263,7 +263,10 @@ def _sealed_set(
     return make_entry(domain, "SealedSet", message, log_key)
 
 
-def _log(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def log_of(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The entries of a tick that stand in the log, in its order; raises MarketError for others
+    than those of a set.
+    """
     rank = {name: n for n, name in enumerate(LOG_ORDER)}
     logged = []
     for entry in entries:

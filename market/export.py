@@ -1,23 +1,26 @@
 """The lines of a ledger export, which `market/verifier.py` reads; the format stands there.
 
 The caller writes, in this order: `header_line`; then for each tick `tick_line`, `account_line`s of
-accounts named for the first time or blinded anew, `entry_line`s of the sets, `book_line`, then the
-log in its order with each `transfers_line` after its Settlement, and `checkpoint_line`.
+accounts named for the first time or blinded anew, `entry_line`s of the sets, `readings_line` for
+readings in great number, `book_line`, then the log in its order with each `transfers_line` after
+its Settlement, and `checkpoint_line`.
 """
 
 import base64
 import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from market.books import SET_OF, Entry, SealedTick, SettledBatch, TickEntries
+from market.books import SET_OF, Entry, SettledBatch, TickEntries
 from market.checkpoint import origin_of
 from market.messages import message_as_json
+from market.readings import ReadingBatch
 from market.signing import Domain
 from market.transfers import Transfer, system_account
 
 ROW = struct.Struct(">HBH32s32s16sQI32s32s32s32s")
+READING_ROW = struct.Struct(">32s32sQQQQQBI20s65s32s")
 
 
 def header_line(domain: Domain, registrar: bytes) -> str:
@@ -33,9 +36,21 @@ def header_line(domain: Domain, registrar: bytes) -> str:
     )
 
 
+class TickSeal(Protocol):
+    """What a tick was sealed to: its log from the old size on, and the signed note."""
+
+    @property
+    def log(self) -> Sequence[Entry]:
+        """Entries in the order of the log."""
+
+    @property
+    def note(self) -> str:
+        """The text of the checkpoint."""
+
+
 def tick_lines(
     tick: TickEntries,
-    sealed: SealedTick,
+    sealed: TickSeal,
     new_blinds: Mapping[bytes, bytes],
     used: Mapping[bytes, "Used"],
 ) -> Iterator[str]:
@@ -46,6 +61,8 @@ def tick_lines(
     for entry in tick.entries:
         if entry.type in SET_OF:
             yield entry_line(entry)
+    if len(tick.readings):
+        yield readings_line(tick.readings)
     if tick.book_tags is not None:
         yield book_line(tick.tick, tick.book_tags)
     for entry in sealed.log:
@@ -85,6 +102,13 @@ def entry_line(entry: Entry) -> str:
         signatures=[{"signer": _hex(who), "signature": _hex(what)} for who, what in pairs],
         salt=_hex(entry.salt),
     )
+
+
+def readings_line(batch: ReadingBatch) -> str:
+    """Readings with their signatures, one row each."""
+    columns = zip(batch.readings, batch.signers, batch.signatures, batch.salts, strict=True)
+    rows = [READING_ROW.pack(*reading, *rest) for reading, *rest in columns]
+    return _line(line="readings", rows=_base64(b"".join(rows)))
 
 
 def transfers_line(

@@ -18,6 +18,7 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
     entry        type, message, signatures [{signer, signature}], salt; first those of the sets:
                  Order, Cancel, Contract, DrEvent, DrCommit (MESSAGES), Reading (READINGS),
                  Bill (BILLS)
+    readings     rows B64: many Reading entries in one line, after those that stand alone
     book         slot, tags B64: leaf hashes of the locked orders, if a book was sealed
     entry        the log in its order, SealedSets among them
     transfers    after each Settlement: settlement (digest), rows B64, readings B64 (leaf hashes
@@ -25,7 +26,9 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
     checkpoint   note: the signed text
 
 A row has 225 bytes, big endian: ledger 2, kind 1, code 2, debit 32, credit 32, amount 16, slot 8,
-version 4, pending 32, cause 32, link 32, salt 32.
+version 4, pending 32, cause 32, link 32, salt 32. A row of readings has 226 bytes: account 32,
+meter 32, slot 8, import, export and both registers 8 each, quality 1, revision 4, signer 20,
+signature 65, salt 32.
 
 What is proven
 --------------
@@ -40,11 +43,14 @@ import argparse
 import base64
 import hashlib
 import json
+import queue
 import re
 import struct
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +113,7 @@ class _Lanes:
 
 def keccak_plain(messages: Sequence[bytes]) -> list[bytes]:
     """Keccak-256 of messages of one length, in plain Python."""
-    found = []
+    found: list[bytes] = []
     for start in range(0, len(messages), 256):
         found += _keccak_side_by_side(messages[start : start + 256])
     return found
@@ -147,7 +153,47 @@ def _native_keccak() -> Callable[[bytes], bytes] | None:
     return native
 
 
+def _native_keccak_many() -> Callable[[Sequence[bytes]], list[bytes]] | None:
+    """The C functions below pycryptodome's Keccak, one state for all messages, if they agree.
+
+    The library makes a new state for every message, which takes longer than the hashing.
+    """
+    try:
+        import ctypes
+
+        from Crypto.Hash import keccak
+
+        core = ctypes.PyDLL(vars(keccak)["_raw_keccak_lib"]._name)
+        init, free = core.keccak_init, core.keccak_destroy
+        reset, absorb, squeeze = core.keccak_reset, core.keccak_absorb, core.keccak_digest
+    except (ImportError, AttributeError, KeyError, OSError):
+        return None
+    size, text, pointer = ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p
+    init.argtypes = [pointer, size, ctypes.c_uint8]
+    reset.argtypes = free.argtypes = [pointer]
+    absorb.argtypes = [pointer, text, size]
+    squeeze.argtypes = [pointer, text, size, ctypes.c_uint8]
+
+    def many(messages: Sequence[bytes]) -> list[bytes]:
+        state, out, found = pointer(), ctypes.create_string_buffer(32), []
+        if init(ctypes.byref(state), 64, 24):
+            raise MemoryError("keccak: no state")
+        try:
+            for message in messages:
+                reset(state)
+                absorb(state, message, len(message))
+                squeeze(state, out, 32, 1)
+                found.append(out.raw)
+        finally:
+            free(state)
+        return found
+
+    probes = [bytes(n % 251 for n in range(length)) for length in (0, 66, 136, 384)]
+    return many if many(probes) == [keccak_plain([probe])[0] for probe in probes] else None
+
+
 _NATIVE_KECCAK = _native_keccak()
+_NATIVE_KECCAK_MANY = _native_keccak_many()
 
 
 def keccak256(data: bytes) -> bytes:
@@ -157,6 +203,8 @@ def keccak256(data: bytes) -> bytes:
 
 def keccak_many(messages: Sequence[bytes]) -> list[bytes]:
     """Keccak-256 of many messages of one length."""
+    if _NATIVE_KECCAK_MANY:
+        return _NATIVE_KECCAK_MANY(messages)
     return list(map(_NATIVE_KECCAK, messages)) if _NATIVE_KECCAK else keccak_plain(messages)
 
 
@@ -253,6 +301,66 @@ def recover(digest: bytes, signature: bytes) -> bytes | None:
     return (_NATIVE_RECOVER or recover_plain)(digest, signature)
 
 
+# --- Helpers: more cores for the signatures -----------------------------------------------------
+
+_JOB = struct.Struct(">32s65s")
+_NOBODY = bytes(20)
+
+
+def recover_rows(rows: bytes) -> bytes:
+    """The addresses of rows of digest and signature, 20 bytes each; zeros where there is none."""
+    return b"".join(recover(*row) or _NOBODY for row in _JOB.iter_unpack(rows))
+
+
+class Helpers:
+    """Copies of this program that recover signers while the book is read on."""
+
+    def __init__(self, count: int) -> None:
+        command = [sys.executable, "-I", __file__, "--recover"]
+        self._threads = ThreadPoolExecutor(max(count, 1))
+        self._free: queue.SimpleQueue[subprocess.Popen[bytes] | None] = queue.SimpleQueue()
+        self._all = []
+        for _ in range(count):
+            one = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._all.append(one)
+            self._free.put(one)
+
+    def recover(self, rows: bytes) -> "Future[bytes]":
+        """`recover_rows`, at some time; without helpers at once."""
+        if not self._all:
+            done: Future[bytes] = Future()
+            done.set_result(recover_rows(rows))
+            return done
+        return self._threads.submit(self._ask, rows)
+
+    def _ask(self, rows: bytes) -> bytes:
+        helper = self._free.get()
+        assert helper is not None and helper.stdin is not None and helper.stdout is not None
+        helper.stdin.write(len(rows).to_bytes(8, "big") + rows)
+        helper.stdin.flush()
+        wanted = len(rows) // _JOB.size * 20
+        answer = helper.stdout.read(wanted)
+        self._free.put(helper)
+        if len(answer) != wanted:
+            raise RuntimeError("a helper has ended before its time")
+        return answer
+
+    def close(self) -> None:
+        """Let the helpers end."""
+        self._threads.shutdown()
+        for helper in self._all:
+            helper.communicate()
+
+
+def help_out() -> int:
+    """Answer one request after the other until the input ends."""
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    while head := source.read(8):
+        sink.write(recover_rows(source.read(int.from_bytes(head, "big"))))
+        sink.flush()
+    return 0
+
+
 # --- Typed data (EIP-712) -----------------------------------------------------------------------
 
 _TYPES = """
@@ -320,7 +428,7 @@ class Unusable(Exception):
 
 
 class Refuted(Exception):
-    """A rule is broken."""
+    """A rule is broken: its name, what was found, and the line if it is not the last one read."""
 
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
@@ -430,6 +538,9 @@ def _peaks_root(peaks: Sequence[tuple[int, bytes]]) -> bytes:
 
 ROW = struct.Struct(">HBH32s32s16sQI32s32s32s32s")
 _ROW_WORDS = struct.Struct(">32s30xH31xB30xH32s32s16x16s24xQ28xI32s32s32s")
+READING_ROW = struct.Struct(">32s32sQQQQQBI20s65s32s")
+_READING_WORDS = struct.Struct(">32s32s32s24xQ24xQ24xQ24xQ24xQ31xB28xI")
+_METERED = struct.Struct(">32sI")  # what is unique within a slot: meter, revision
 TRADE, CONTRACT, METER, MARKET, SETTLE, LOG, REGISTRAR = 1, 2, 4, 8, 16, 32, 64
 OPERATOR_ROLES = {
     "Clearing": MARKET,
@@ -452,7 +563,6 @@ UNIQUE = {
     "KeyRegister": ("account", "nonce"),
     "KeyRotate": ("account", "nonce"),
     "KeyRevoke": ("account", "nonce"),
-    "Reading": ("meter", "slot", "revision"),
     "Clearing": ("slot", "label", "round"),
     "Settlement": ("scope", "slot", "version"),
     "Correction": ("nonce",),
@@ -490,6 +600,17 @@ class Report:
 
 
 @dataclass
+class _Waiting:
+    """Signatures that a helper looks at: whose they are said to be, and where they stand."""
+
+    line: int
+    tick: int
+    digests: list[bytes]
+    signers: list[bytes]
+    found: "Future[bytes]"
+
+
+@dataclass
 class _Seen:
     """What has been read and not yet sealed, since the last checkpoint."""
 
@@ -504,7 +625,7 @@ class _Seen:
 class _Book:
     """The ledger as it follows from the lines read so far."""
 
-    def __init__(self, header: dict[str, Any]) -> None:
+    def __init__(self, header: dict[str, Any], helpers: Helpers) -> None:
         names = ("line", "export", "market", "domain", "origin", "registrar", "operator")
         _keys(header, names)
         if header["export"] != "microgrid-ledger/1":
@@ -526,7 +647,10 @@ class _Book:
         self.blinds: dict[bytes, bytes] = {}
         self.chains: dict[bytes, tuple[int, bytes, bytes]] = {}
         self.orders: dict[int, set[bytes]] = defaultdict(set)
-        self.readings: dict[bytes, tuple[bytes, int, int]] = {}
+        self.readings = _Readings()
+        self.helpers = helpers
+        self.waiting: list[_Waiting] = []
+        self.line = 1
         self.clearings: dict[bytes, int] = {}
         self.corrections: set[tuple[int, int]] = set()
         self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
@@ -544,6 +668,7 @@ class _Book:
         takers = {
             "account": self.take_account,
             "entry": self.take_entry,
+            "readings": self.take_readings,
             "book": self.take_book,
             "transfers": self.take_transfers,
             "checkpoint": self.take_checkpoint,
@@ -613,10 +738,16 @@ class _Book:
         return signers, signatures
 
     def require_unique(self, name: str, message: dict[str, Any]) -> None:
+        if name == "Reading":
+            key = _METERED.pack(message["meter"], message["revision"])
+            fresh = self.readings.is_new(message["slot"], [key])
+            self.require(fresh, "unique", f"{name}: meter, slot and revision used before")
+            return
         fields = UNIQUE[name]
         # Messages of an account share one row of nonces, whatever their type.
         scope = "nonce" if fields[-1] == "nonce" and len(fields) == 2 else name
-        key = hashlib.sha256(repr((scope, [message[n] for n in fields])).encode()).digest()[:16]
+        text = repr((scope, [message[n] for n in fields]))
+        key = hashlib.sha256(text.encode()).digest()[:16]
         self.require(key not in self.used_keys, "unique", f"{name}: {fields} used before")
         self.used_keys.add(key)
 
@@ -642,7 +773,8 @@ class _Book:
             parties = zip((message["seller"], message["buyer"]), signers, strict=True)
             good = all(self.has_key(a, k, CONTRACT, message["first_slot"]) for a, k in parties)
         elif name == "Reading":
-            good = self.may_read(message, signers[0])
+            columns = (message[n] for n in ("account", "slot", "quality", "revision"))
+            good = self.may_read(*columns, signer=signers[0])
         elif name == "DrEvent":
             good = self.has_key(message["program"], signers[0], TRADE, message["first_slot"])
             good = good or self.has_key(self.operator, signers[0], MARKET, self.tick)
@@ -651,15 +783,17 @@ class _Book:
             good = self.has_key(message["account"], signers[0], TRADE, slot)
         self.require(good, "key role", f"{name}: 0x{signers[0].hex()} has no valid role")
 
-    def may_read(self, message: dict[str, Any], signer: bytes) -> bool:
+    def may_read(
+        self, account: bytes, slot: int, quality: int, revision: int, *, signer: bytes
+    ) -> bool:
         """Meters and gateways measure; only the operator estimates."""
-        if message["quality"] == 2:
+        if quality == 2:
             return self.has_key(self.operator, signer, SETTLE, self.tick)
         # A second reading needs a key that is valid today as well: old keys may be stolen.
-        slots = {message["slot"], self.tick} if message["revision"] else {message["slot"]}
+        slots = {slot, self.tick} if revision else {slot}
         return any(
-            all(self.has_key(account, signer, METER, slot) for slot in slots)
-            for account in (message["account"], self.operator)
+            all(self.has_key(one, signer, METER, at) for at in slots)
+            for one in (self.operator, account)
         )
 
     def may_change_keys(self, name: str, message: dict[str, Any], signers: list[bytes]) -> bool:
@@ -703,7 +837,52 @@ class _Book:
     def take_reading(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
         net_wh = message["import_wh"] - message["export_wh"]
         account = self.money.name(message["account"])
-        self.readings[leaf] = (account, message["slot"], net_wh)
+        self.readings.now[leaf] = (account, message["slot"], net_wh)
+
+    def take_readings(self, found: dict[str, Any]) -> None:
+        """Many readings: everything that an entry of each would have to stand."""
+        _keys(found, ("line", "rows"))
+        self.require(2 not in self.seen.sealed, "set complete", "readings after their set")
+        rows = list(READING_ROW.iter_unpack(_packed(found["rows"], READING_ROW.size)))
+        head, pack = TYPES["Reading"].hash, _READING_WORDS.pack
+        hashed = keccak_many([pack(head, *row[:9]) for row in rows])
+        digests = keccak_many([self.prefix + one for one in hashed])
+        self.require_metered_once(rows)
+        roles = {(row[9], row[2], row[7], row[8] > 0, row[0]) for row in rows}
+        for signer, slot, quality, revision, account in roles:
+            good = self.may_read(account, slot, quality, revision, signer=signer)
+            self.require(good, "key role", f"Reading: 0x{signer.hex()} has no valid role")
+        leaves, name = self.seen.sets[2], self.money.name
+        for row, digest in zip(rows, digests, strict=True):
+            leaf = leaf_hash(b"\x01\x06" + row[11] + digest + row[10])
+            leaves.append(leaf)
+            self.readings.now[leaf] = (name(row[0]), row[2], row[3] - row[4])
+        self.seen.named[6] += [
+            (digest, (row[0],)) for row, digest in zip(rows, digests, strict=True)
+        ]
+        job = b"".join(d + row[10] for row, d in zip(rows, digests, strict=True))
+        signers, answer = [row[9] for row in rows], self.helpers.recover(job)
+        self.waiting.append(_Waiting(self.line, self.tick, digests, signers, answer))
+
+    def require_metered_once(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """One reading per meter, slot and revision."""
+        by_slot: dict[int, list[bytes]] = defaultdict(list)
+        for row in rows:
+            by_slot[row[2]].append(_METERED.pack(row[1], row[8]))
+        for slot, keys in by_slot.items():
+            fresh = self.readings.is_new(slot, keys)
+            self.require(fresh, "unique", f"Reading of slot {slot}: meter and revision used before")
+
+    def require_waiting(self, before: int) -> None:
+        """The signatures of readings in ticks before this one are good."""
+        while self.waiting and self.waiting[0].tick < before:
+            one = self.waiting.pop(0)
+            found = one.found.result()
+            for n, (signer, digest) in enumerate(zip(one.signers, one.digests, strict=True)):
+                if found[20 * n : 20 * n + 20] != signer or signer == _NOBODY:
+                    text = f"Reading 0x{digest.hex()}: not canonical or not by 0x{signer.hex()}"
+                    raise Refuted("signature", text, one.line)
+            self.checks["signature"] += len(one.signers)
 
     def take_clearing(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
         self.clearings[digest] = message["slot"]
@@ -757,11 +936,12 @@ class _Book:
         used = sorted(leaves[n : n + 32] for n in range(0, len(leaves), 32))
         same = set_root(used) == settlement["readings_root"]
         self.require(same, "readings root", f"slot {settlement['slot']}")
-        known = all(leaf in self.readings for leaf in used)
+        metered = [self.readings.find(leaf) for leaf in used]
+        known = None not in metered
         self.require(known, "readings root", f"slot {settlement['slot']}: an unknown reading")
         if settlement["scope"] == 1 and settlement["version"] >= 1:
             self.money.require_closed(settlement["slot"])
-            self.money.require_metered([self.readings[leaf] for leaf in used])
+            self.money.require_metered([one for one in metered if one])
 
     def take_checkpoint(self, found: dict[str, Any]) -> None:
         """The end of a tick: everything sealed, all roots recomputed, the chain unbroken."""
@@ -788,6 +968,8 @@ class _Book:
             )
         self.previous = self.checkpoint_digest(message)
         self.require_log_signature(signatures)
+        self.require_waiting(self.tick)
+        self.readings.put_away()
         self.open = False
 
     def checkpoint_digest(self, message: dict[str, Any]) -> bytes:
@@ -839,6 +1021,46 @@ class _Book:
             data = b"\x01" + blind + seq.to_bytes(8, "big") + head + keys_head + money
             rows.append((blind, leaf_hash(data)))
         return set_root(leaf for _, leaf in sorted(rows))
+
+
+class _Readings:
+    """The readings so far: those of the open tick at hand, older ones packed together.
+
+    A district has a million a day, so that they are not kept as objects.
+    """
+
+    _NET = struct.Struct(">32sQq")
+
+    def __init__(self) -> None:
+        self.now: dict[bytes, tuple[bytes, int, int]] = {}  # leaf: account, slot, import - export
+        self._keys: dict[int, list[bytes]] = defaultdict(list)  # by slot, rows of meter, revision
+        self._old: list[tuple[bytes, bytes]] = []  # rows of leaves, rows of what they say
+
+    def is_new(self, slot: int, keys: Sequence[bytes]) -> bool:
+        """Whether the slot has none of these yet, and each stands once; then it has them."""
+        blobs = self._keys[slot]
+        fresh = len(set(keys)) == len(keys)
+        fresh = fresh and not any(_holds(blob, key) for blob in blobs for key in keys)
+        blobs.append(b"".join(keys))
+        return fresh
+
+    def find(self, leaf: bytes) -> tuple[bytes, int, int] | None:
+        """Account, slot and import less export of the reading with this leaf."""
+        if leaf in self.now:
+            return self.now[leaf]
+        for leaves, rows in reversed(self._old):
+            at = _place(leaves, leaf)
+            if at >= 0:
+                account, slot, net_wh = self._NET.unpack_from(rows, at * self._NET.size)
+                return account, slot, net_wh
+        return None
+
+    def put_away(self) -> None:
+        """Pack the readings of the tick that ends."""
+        if self.now:
+            rows = b"".join(self._NET.pack(*row) for row in self.now.values())
+            self._old.append((b"".join(self.now), rows))
+            self.now = {}
 
 
 class _Money:
@@ -981,11 +1203,16 @@ class _Money:
 
 
 def _holds(blob: bytes, name: bytes) -> bool:
-    """Whether the name stands in a row of 32-byte names."""
-    at = blob.find(name)
-    while at >= 0 and at % 32:
+    """Whether the name stands in a row of names of its size."""
+    return _place(blob, name) >= 0
+
+
+def _place(blob: bytes, name: bytes) -> int:
+    """Where the name stands in a row of names of its size, -1 where it does not."""
+    at, size = blob.find(name), len(name)
+    while at >= 0 and at % size:
         at = blob.find(name, at + 1)
-    return at >= 0
+    return at // size
 
 
 def _system(market: str, name: str) -> bytes:
@@ -1042,25 +1269,39 @@ def key_id(name: str, address: bytes) -> bytes:
     return hashlib.sha256(text).digest()[:4]
 
 
-def verify_export(lines: Iterable[str | bytes]) -> Report:
-    """Check an export line by line; the report names the first rule that is broken."""
+def verify_export(lines: Iterable[str | bytes], helpers: int = 0) -> Report:
+    """Check an export line by line; the report names the first rule that is broken.
+
+    `helpers` more processes look at the signatures of readings meanwhile.
+    """
+    aides = Helpers(helpers)
+    try:
+        return _verify(lines, aides)
+    finally:
+        aides.close()
+
+
+def _verify(lines: Iterable[str | bytes], helpers: Helpers) -> Report:
     book, number = None, 0
     try:
-        for number, line in enumerate(lines, 1):  # noqa: B007 - named in the failure
+        for number, line in enumerate(lines, 1):
             found = _read_line(line)
             if book is None:
-                book = _Book(found)
+                book = _Book(found, helpers)
             else:
+                book.line = number
                 book.take(found)
         if book is None or book.tick < 0:
             raise Unusable("no header or no tick")
         book.require(not book.open, "tick sealed", f"tick {book.tick} has no checkpoint")
+        book.require_waiting(book.tick + 1)
     except Unusable as error:
         checks = dict(book.checks) if book else {}
         return Report(False, False, checks, Failure(number, "readable", str(error)))
     except Refuted as error:
         checks = dict(book.checks) if book else {}
-        return Report(False, True, checks, Failure(number, *error.args))
+        check, message, *at = error.args
+        return Report(False, True, checks, Failure(at[0] if at else number, check, message))
     return Report(True, True, dict(book.checks), None)
 
 
@@ -1084,12 +1325,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the export named on the command line and print each check; the exit code."""
     parser = argparse.ArgumentParser(description="Check a ledger export offline.")
-    parser.add_argument("export", type=Path, help="the JSON lines of the export")
+    parser.add_argument("export", type=Path, nargs="?", help="the JSON lines of the export")
     parser.add_argument("--registrar", help="address of the first key, as published (0x…)")
+    parser.add_argument("--helpers", type=int, default=0, help="more processes for signatures")
+    parser.add_argument("--recover", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.recover:
+        return help_out()
+    if options.export is None:
+        parser.error("the file of the export is missing")
     try:
         with options.export.open("rb") as lines:
-            report = verify_export(lines)
+            report = verify_export(lines, options.helpers)
             lines.seek(0)
             trusted = not report.usable or _trusts(lines.readline(), options.registrar)
     except OSError as error:

@@ -1,13 +1,13 @@
 """Entries, batches and readings as they were signed, rebuilt from their rows byte for byte."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
-from energy.steps.books import Books
+from energy.steps.books import Registry
 from energy.store.books import (
     EntryRow,
     SettlementRow,
@@ -49,11 +49,20 @@ def order_entry(row: OrderRow) -> Entry:
 
 
 class BatchReader:
-    """Transfers with their ids, which follow from the rows they are kept in."""
+    """Transfers with their ids, which follow from the rows they are kept in.
 
-    def __init__(self, connection: Connection, books: Books) -> None:
+    `known` are whole batches that were read before, by the numbers of their settlements.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        books: Registry,
+        known: MutableMapping[int, SettledBatch] | None = None,
+    ) -> None:
         self._connection = connection
         self._books = books
+        self._known = {} if known is None else known
         self._settlements: dict[int, SettlementRow] = {}
 
     def batch(self, settlement: SettlementRow) -> SettledBatch:
@@ -61,7 +70,9 @@ class BatchReader:
         rows = load_transfers(self._connection, settlement.no)
         transfers = self.transfers(rows)
         ids = transfer_digests(self._books.domain, transfers)
-        return SettledBatch(transfers, ids, self._books.transfer_salts(transfers, ids))
+        found = SettledBatch(transfers, ids, self._books.transfer_salts(transfers, ids))
+        self._known[settlement.no] = found
+        return found
 
     def transfers(self, rows: Sequence[TransferRow]) -> list[Transfer]:
         """The transfers of rows."""
@@ -71,18 +82,16 @@ class BatchReader:
             if row.pending_settlement is not None and row.pending_position is not None
         }
         ids, accounts = self.ids(named), self._books.book.accounts
+        of = {no: self.settlement(no) for no in {row.settlement for row in rows}}
         found = []
-        for row in rows:
-            of = self.settlement(row.settlement)
-            pending = ZERO32
-            if row.pending_settlement is not None:
-                pending = ids[row.pending_settlement, row.pending_position or 0]
-            cause = of.clearing if row.caused else ZERO32
-            debit, credit = accounts[row.debit], accounts[row.credit]
+        for no, _, ledger, kind, code, debit, credit, amount, caused, *place in rows:
+            mine = of[no]
+            pending = ZERO32 if place[0] is None else ids[place[0], place[1] or 0]
+            cause = mine.clearing if caused else ZERO32
             found.append(
                 Transfer(
-                    row.ledger, row.kind, row.code, debit, credit, row.amount, of.slot, of.version,
-                    pending, cause,
+                    ledger, kind, code, accounts[debit], accounts[credit], amount, mine.slot,
+                    mine.version, pending, cause,
                 )
             )  # fmt: skip
         return found
@@ -98,12 +107,25 @@ class BatchReader:
             wanted.setdefault(no, []).append(position)
         found: dict[Place, tuple[bytes, Transfer]] = {}
         for no, positions in wanted.items():
+            known = self._known.get(no)
+            if known is not None:
+                found |= {(no, n): (known.ids[n], known.transfers[n]) for n in positions}
+                continue
             rows = load_transfers_at(self._connection, no, positions)
             transfers = self.transfers(rows)
             ids = transfer_digests(self._books.domain, transfers)
             for row, id_, one in zip(rows, ids, transfers, strict=True):
                 found[no, row.position] = (id_, one)
         return found
+
+    def named_by(self, settlement: SettlementRow, kind: int) -> list[Transfer]:
+        """The transfers that those of a kind in a settlement end or undo."""
+        places = [
+            (row.pending_settlement, row.pending_position or 0)
+            for row in load_transfers(self._connection, settlement.no)
+            if row.kind == kind and row.pending_settlement is not None
+        ]
+        return [one for _, one in self.at(places).values()]
 
     def settlement(self, no: int) -> SettlementRow:
         """The settlement with this number."""
@@ -147,7 +169,7 @@ def reading_columns(
     return columns, b"".join(batch.signatures)
 
 
-def load_reading_batch(connection: Connection, books: Books, tick: int) -> ReadingBatch:
+def load_reading_batch(connection: Connection, books: Registry, tick: int) -> ReadingBatch:
     """The readings that were signed in a tick, in the order of their commitment."""
     found = load_signed_readings(connection, tick)
     if found is None:

@@ -38,7 +38,7 @@ from energy.store.books import (
 )
 from energy.store.engine import Store
 from energy.store.errors import StoreError
-from energy.store.meta import require_fact
+from energy.store.meta import find_fact, require_fact
 from energy.timegrid import iso_of, local_month_start
 from energy.units import SLOT_S
 from market.books import (
@@ -129,30 +129,16 @@ class AccountBook:
 
 
 @dataclass(eq=False)
-class Books:
-    """The books of an installation; `head` alone moves, when a tick is committed."""
+class Registry:
+    """A market's name and its accounts: what it takes to read the books, whoever does it."""
 
     domain: Domain
-    rules: MarketRules
-    keys: OperatorKeys
-    system: SystemAccounts
     book: AccountBook
-    customers: tuple[bytes, ...]
-    assets: tuple[bytes, ...]
-    is_rehearsal: bool
-    head: Head = field(repr=False)
 
     @cached_property
     def system_names(self) -> frozenset[bytes]:
         """The market's own accounts."""
         return frozenset(system_account(self.domain.market_id, name) for name in SYSTEM_NAMES)
-
-    @cached_property
-    def least(self) -> dict[tuple[int, bytes], int]:
-        """Least balances by ledger and account: fees and rent are never paid back."""
-        names = ("NETFEE", "RENT")
-        market_id = self.domain.market_id
-        return {(int(LedgerId.KRW), system_account(market_id, name)): 0 for name in names}
 
     def salt(self, account: bytes, digest: bytes) -> bytes:
         """The salt of an entry of the account."""
@@ -166,10 +152,33 @@ class Books:
             for one, id_ in zip(transfers, ids, strict=True)
         ]
 
-    def new_accounts(self, accounts: Iterable[bytes]) -> list[Account]:
-        """Rows of the accounts that the books do not have yet; nothing is added by this."""
-        fresh = [account for account in accounts if account not in self.book]
-        return account_rows(self.domain, len(self.book.accounts), fresh, self.is_rehearsal)
+
+@dataclass(eq=False)
+class Books(Registry):
+    """The books of an installation; `head` alone moves, when a tick is committed."""
+
+    rules: MarketRules
+    keys: OperatorKeys
+    system: SystemAccounts
+    customers: tuple[bytes, ...]
+    assets: tuple[bytes, ...]
+    is_rehearsal: bool
+    head: Head = field(repr=False)
+
+    @cached_property
+    def least(self) -> dict[tuple[int, bytes], int]:
+        """Least balances by ledger and account: fees and rent are never paid back."""
+        names = ("NETFEE", "RENT")
+        market_id = self.domain.market_id
+        return {(int(LedgerId.KRW), system_account(market_id, name)): 0 for name in names}
+
+
+def load_registry(connection: Connection) -> Registry:
+    """The registry of a store that has books; raises StoreError where it has none."""
+    market_id = find_fact(connection, "market")
+    if market_id is None:
+        raise StoreError("books: found none in this store, allowed one that the loop has begun")
+    return Registry(Domain(market_id), AccountBook(load_accounts(connection)))
 
 
 def open_books(store: Store, district: District, settings: Settings, first_slot: int) -> Books:
@@ -217,16 +226,14 @@ def asset_accounts(district: District) -> tuple[bytes, ...]:
     )
 
 
-def account_rows(
-    domain: Domain, first_no: int, accounts: Sequence[bytes], is_rehearsal: bool
-) -> list[Account]:
+def account_rows(domain: Domain, accounts: Sequence[bytes], *, is_rehearsal: bool) -> list[Account]:
     """New accounts with keys for their salts: random, but in a rehearsal derived from the names.
 
     An account of the market itself is known to everybody, so its own id is its key.
     """
     public = {system_account(domain.market_id, name) for name in SYSTEM_NAMES}
     rows = []
-    for no, account in enumerate(accounts, start=first_no):
+    for no, account in enumerate(accounts):
         if account in public:
             secret = account
         elif is_rehearsal:
@@ -366,7 +373,8 @@ def _begin(
     tick = first_slot - SLOT_S
     require_fact(connection, "market", books.domain.market_id)
     names = [system_account(books.domain.market_id, name) for name in SYSTEM_NAMES]
-    rows = books.new_accounts([*names, *books.customers, *books.assets])
+    accounts = [*names, *books.customers, *books.assets]
+    rows = account_rows(books.domain, accounts, is_rehearsal=books.is_rehearsal)
     save_accounts(connection, rows)
     books.book.add(rows)
     crowd = build_crowd(district, settings.seed)

@@ -17,7 +17,10 @@ from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, or
 from energy.steps.books import Books as Books
 from energy.steps.books import Head
 from energy.steps.books import open_books as open_books
+from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
 from energy.steps.metering import Usual, usual_of
+from energy.steps.proving import Audit as Audit
+from energy.steps.proving import audit_books as audit_books
 from energy.steps.slot_settlement import (
     SettledSlot,
     SlotFacts,
@@ -37,6 +40,7 @@ from energy.store.books import (
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.orders import BookRow, load_book, orders_to_seal
+from energy.store.readings import late_readings_of_tick
 from energy.store.slots import find_slot, mark_sealed, mark_settled, unsettled_slots
 from energy.store.views import Document, find_view, put_view
 from energy.timegrid import iso_of
@@ -143,6 +147,8 @@ def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:
     found = store.read(lambda connection: _gather(connection, books, usual, slot))
     book = TickBook(books, slot, found.first_settlement)
     settled = [settle_first(book, district, facts) for facts in found.due]
+    for number, facts in enumerate(found.corrections):
+        settle_again(book, district, facts, number)
     sealed = seal(book, found.before)
     head = _head_after(book, sealed, settled, found)
     outcome = _outcome(book, sealed, settled)
@@ -165,6 +171,7 @@ class _Found:
 
     before: Before
     due: list[SlotFacts]
+    corrections: list[CorrectionFacts]
     first_settlement: int
 
 
@@ -188,7 +195,9 @@ def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _F
         if facts is not None:
             due.append(facts)
             registers = facts.believed.registers
-    return _Found(before, due, next_settlement(connection))
+    late = late_readings_of_tick(connection, tick)
+    corrections = gather_corrections(connection, books, late, usual.most_wh)
+    return _Found(before, due, corrections, next_settlement(connection))
 
 
 def _head_after(

@@ -33,6 +33,8 @@ from energy.store.types import Json, fixed_bytes
 
 TRADE_ROLE = 1
 MANY = 500
+REVERSE_KIND = 5
+MOVING_KINDS = (1, 3, REVERSE_KIND)
 
 account = Table(
     "account",
@@ -361,7 +363,12 @@ def load_transfers(connection: Connection, no: int) -> list[TransferRow]:
     """The transfers of a settlement in batch order."""
     columns = [transfer.c[name] for name in TransferRow._fields]
     query = select(*columns).where(transfer.c.settlement == no).order_by(transfer.c.position)
-    return [TransferRow(*row) for row in connection.execute(query)]
+    result = connection.execute(query)
+    # Whole numbers need no conversion, and twenty thousand rows are read in half the time.
+    assert result.cursor is not None
+    rows = list(map(TransferRow._make, result.cursor.fetchall()))
+    result.close()
+    return rows
 
 
 def load_transfers_at(
@@ -388,11 +395,54 @@ def load_transfers_of(
     return [TransferRow(*row) for row in connection.execute(query)]
 
 
+def load_transfers_between(
+    connection: Connection, settlements: Collection[int], accounts: Collection[int]
+) -> list[TransferRow]:
+    """The transfers of these settlements with both sides among these accounts."""
+    columns = [transfer.c[name] for name in TransferRow._fields]
+    among = transfer.c.debit.in_(accounts) & transfer.c.credit.in_(accounts)
+    query = select(*columns).where(transfer.c.settlement.in_(settlements), among)
+    query = query.order_by(transfer.c.settlement, transfer.c.position)
+    return [TransferRow(*row) for row in connection.execute(query)]
+
+
 def ended_by(connection: Connection, settlements: Collection[int]) -> set[tuple[int, int]]:
     """Which transfers the rows of these settlements have ended or undone, by place."""
     columns = (transfer.c.pending_settlement, transfer.c.pending_position)
     named = transfer.c.settlement.in_(settlements) & columns[0].is_not(None)
     return {(no, position) for no, position in connection.execute(select(*columns).where(named))}
+
+
+def moved_sums(connection: Connection) -> dict[tuple[int, int], int]:
+    """What every account has got less what it has given, by ledger and number, added up anew."""
+    found: dict[tuple[int, int], int] = {}
+    moving = transfer.c.kind.in_(MOVING_KINDS)
+    for sign, side in ((1, transfer.c.credit), (-1, transfer.c.debit)):
+        query = select(transfer.c.ledger, side, func.sum(transfer.c.amount)).where(moving)
+        for ledger, no, amount in connection.execute(query.group_by(transfer.c.ledger, side)):
+            key = (ledger, no)
+            found[key] = found.get(key, 0) + sign * int(amount)
+    return found
+
+
+def given_sums(
+    connection: Connection, settlements: Collection[int], line: tuple[int, int], credit: int
+) -> dict[int, int]:
+    """What accounts have given to `credit` in a line (ledger, code) of these settlements, by
+    number, less what was reversed.
+    """
+    columns, found = transfer.c, dict[int, int]()
+    here = columns.settlement.in_(settlements) & (columns.ledger == line[0])
+    here &= (columns.code == line[1]) & columns.kind.in_(MOVING_KINDS)
+    for sign, giver, taker in (
+        (1, columns.debit, columns.credit),
+        (-1, columns.credit, columns.debit),
+    ):
+        reverse = columns.kind == REVERSE_KIND if sign < 0 else columns.kind != REVERSE_KIND
+        query = select(giver, func.sum(columns.amount)).where(here, taker == credit, reverse)
+        for no, amount in connection.execute(query.group_by(giver)):
+            found[no] = found.get(no, 0) + sign * int(amount)
+    return found
 
 
 def count_transfers(connection: Connection) -> int:

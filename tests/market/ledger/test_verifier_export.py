@@ -197,6 +197,7 @@ def test_plain_keccak_and_curve_give_the_same_answers(
     assert verifier._NATIVE_KECCAK and verifier._NATIVE_RECOVER
     native = verifier.verify_export(clean_lines)
     monkeypatch.setattr(verifier, "_NATIVE_KECCAK", None)
+    monkeypatch.setattr(verifier, "_NATIVE_KECCAK_MANY", None)
     monkeypatch.setattr(verifier, "_NATIVE_RECOVER", None)
     assert verifier.verify_export(clean_lines) == native
     rng = random.Random(5)

@@ -1,0 +1,321 @@
+"""Readings that come late or mend a wrong one: what their slot had been settled with is reversed
+and posted anew, for the accounts concerned and for what all share (pool, balancing, losses).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from energy.district import District
+from energy.steps.book_rows import BatchReader, Place
+from energy.steps.books import Books
+from energy.steps.metering import ESTIMATED, MEASURED
+from energy.steps.slot_settlement import clearing_of, tariff_rows, terms_of, trades_of_slot
+from energy.steps.tick_book import Named, TickBook, Version
+from energy.store.books import (
+    TransferRow,
+    ended_by,
+    load_settlements,
+    load_transfers_between,
+    load_transfers_of,
+)
+from energy.store.readings import LateRow, late_readings_of_slot
+from energy.timegrid import iso_of, local_month_start
+from market.errors import MarketError
+from market.merkle import root_of, sorted_set
+from market.readings import Reading, meter_id
+from market.settlement import (
+    MeterReadings,
+    SettlementInput,
+    SystemAccounts,
+    Trade,
+    raise_estimates,
+    resettle_slot,
+    resume_readings,
+)
+from market.transfers import ZERO32, Code, LedgerId, Transfer, TransferKind
+
+IntArray = npt.NDArray[np.int64]
+Key = tuple[int, int, bytes, bytes]  # ledger, code, debit, credit
+
+CORRECTIONS_PER_TICK = 10_000
+
+
+class Reason(IntEnum):
+    """Why a slot is settled anew; numbers as in the signed Correction."""
+
+    LATE = 1
+    METER_FAULT = 2
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectionFacts:
+    """What the store knows of a settled slot to which readings have come.
+
+    `meter` (L,) are places in the district's customers, `readings` what is to be signed for them.
+    `own` are the transfers in force that touch these customers, `shared` those between the
+    market's own accounts, by id.
+    """
+
+    version: Version
+    meter: IntArray
+    readings: list[Reading]
+    trades: tuple[Trade, ...]
+    own: Mapping[bytes, Transfer]
+    shared: Mapping[bytes, Transfer]
+    places: Mapping[bytes, Place]
+
+
+def gather_corrections(
+    connection: Connection, books: Books, rows: Sequence[LateRow], most_wh: IntArray
+) -> list[CorrectionFacts]:
+    """The slots that these readings correct, oldest first, with what they are settled with now.
+
+    A reading of a slot that is not settled by these books, or one that no connection can carry,
+    corrects nothing.
+    """
+    found = []
+    for slot in sorted({row.slot for row in rows}):
+        versions = load_settlements(connection, slot)
+        good = [
+            row
+            for row in rows
+            if row.slot == slot
+            and 0 <= row.import_wh <= most_wh[row.meter]
+            and 0 <= row.export_wh <= most_wh[row.meter]
+        ]
+        if good and versions and versions[-1].version:
+            latest = {row.meter: row for row in good}
+            found.append(_facts(connection, books, [latest[one] for one in sorted(latest)]))
+    return found
+
+
+def _facts(connection: Connection, books: Books, rows: Sequence[LateRow]) -> CorrectionFacts:
+    slot = rows[0].slot
+    versions = load_settlements(connection, slot)
+    meter = np.array([row.meter for row in rows], dtype=np.int64)
+    accounts = [books.customers[one] for one in meter.tolist()]
+    settled = [one.no for one in versions if one.version]
+    undone, reader = ended_by(connection, settled), BatchReader(connection, books)
+    numbers = [books.book.number[one] for one in accounts]
+    own = _in_force(load_transfers_of(connection, settled, numbers), undone, reader)
+    system = [books.book.number[one] for one in books.system_names]
+    shared = _in_force(load_transfers_between(connection, settled, system), undone, reader)
+    affected = frozenset(accounts)
+    trades = trades_of_slot(connection, books, slot)
+    last = versions[-1]
+    return CorrectionFacts(
+        version=Version(slot, last.version + 1, last.entry, clearing_of(connection, slot)),
+        meter=meter,
+        readings=_readings(accounts, rows, _revisions(connection, slot, rows[0].tick)),
+        trades=tuple(one for one in trades if one.account in affected),
+        own={id_: one for id_, one in own.values()},
+        shared={id_: one for id_, one in shared.values()},
+        places={id_: place for place, (id_, _) in [*own.items(), *shared.items()]},
+    )
+
+
+def _in_force(
+    rows: Iterable[TransferRow], undone: set[Place], reader: BatchReader
+) -> dict[Place, tuple[bytes, Transfer]]:
+    """The transfers that have moved something and that nothing has undone, by place."""
+    moving = (TransferKind.PLAIN, TransferKind.POST)
+    places = [
+        (row.settlement, row.position)
+        for row in rows
+        if row.kind in moving and (row.settlement, row.position) not in undone
+    ]
+    return reader.at(places)
+
+
+def _revisions(connection: Connection, slot: int, tick: int) -> Counter[int]:
+    """How many readings of each meter have come for the slot in earlier ticks, after the first."""
+    earlier = late_readings_of_slot(connection, slot)
+    return Counter(row.meter for row in earlier if row.tick < tick)
+
+
+def _readings(
+    accounts: Sequence[bytes], rows: Sequence[LateRow], before: Counter[int]
+) -> list[Reading]:
+    return [
+        Reading(
+            account=account,
+            meter=meter_id(account),
+            slot=row.slot,
+            import_wh=row.import_wh,
+            export_wh=row.export_wh,
+            import_register_wh=0 if row.quality == ESTIMATED else row.import_register_wh,
+            export_register_wh=0 if row.quality == ESTIMATED else row.export_register_wh,
+            quality=row.quality,
+            revision=1 + before[row.meter],
+        )
+        for account, row in zip(accounts, rows, strict=True)
+    ]
+
+
+def settle_again(book: TickBook, district: District, facts: CorrectionFacts, number: int) -> bool:
+    """Sign the readings and settle their slot anew; False where they change nothing.
+
+    `number` counts the corrections of the tick.
+    """
+    books, slot = book.books, facts.version.slot
+    month = local_month_start(slot, district.time_zone)
+    month_wh = book.months.of(month)
+    new = _meter_readings(books, district, facts, month_wh)
+    signed = book.sign(_raised(facts.readings, new))
+    terms = terms_of(district, slot)
+    inputs = SettlementInput(
+        slot=slot,
+        version=facts.version.version,
+        system=books.system,
+        trades=facts.trades,
+        pendings={},
+        readings=resume_readings(new, facts.own, books.system, terms.feed_in_mkrw_per_kwh),
+        boundary=None,
+        terms=terms,
+        cause=facts.version.clearing,
+    )
+    settled = resettle_slot(inputs, facts.own)
+    before = _as_settled(inputs, facts)
+    was = resettle_slot(before, {})
+    touched = frozenset(new.account)
+    own = [one for one in settled.transfers if touched & {one.debit, one.credit}]
+    change = _change(settled.transfers, was.transfers, touched)
+    _add_losses(change, before.readings, inputs.readings, books.system)
+    transfers = sorted([*own, *_shared_anew(facts, change, books.system)])
+    if not transfers:
+        return False
+    late = all(one.quality == MEASURED for one in facts.readings)
+    message: dict[str, int | bytes] = {
+        "slot": slot,
+        "from_version": facts.version.version - 1,
+        "to_version": facts.version.version,
+        "reason": int(Reason.LATE if late else Reason.METER_FAULT),
+        "evidence": root_of(sorted_set(signed.leaves())),
+        "nonce": book.tick * CORRECTIONS_PER_TICK + number,
+    }
+    book.enter("Correction", message, books.keys.settle)
+    named = Named(originals={**facts.own, **facts.shared}, places=facts.places)
+    book.settle(facts.version, transfers, signed.leaves(), named)
+    grown = np.zeros_like(month_wh)
+    before_wh = inputs.readings.settled_import_wh
+    assert before_wh is not None
+    grown[facts.meter] = settled.rest_import_wh - before_wh
+    book.months = book.months.plus(month, grown)
+    return True
+
+
+def _meter_readings(
+    books: Books, district: District, facts: CorrectionFacts, month_wh: IntArray
+) -> MeterReadings:
+    """The new readings as the market takes them, estimates raised to what was traded."""
+    columns = {
+        name: np.array([getattr(one, name) for one in facts.readings], dtype=np.int64)
+        for name in ("import_wh", "export_wh", "quality")
+    }
+    readings = MeterReadings(
+        account=[one.account for one in facts.readings],
+        tariff=tariff_rows(district)[facts.meter],
+        month_import_wh=month_wh[facts.meter],
+        **columns,
+    )
+    return raise_estimates(readings, facts.trades)
+
+
+def _raised(readings: Sequence[Reading], raised: MeterReadings) -> list[Reading]:
+    pairs = zip(readings, raised.import_wh.tolist(), raised.export_wh.tolist(), strict=True)
+    return [
+        one._replace(import_wh=import_wh, export_wh=export_wh)
+        for one, import_wh, export_wh in pairs
+    ]
+
+
+def _as_settled(inputs: SettlementInput, facts: CorrectionFacts) -> SettlementInput:
+    """The inputs that lead to what is in force: the readings as the energy lines have them."""
+    grid, pool = inputs.system.grid, inputs.system.pool
+    drawn: Counter[bytes] = Counter()
+    given: Counter[bytes] = Counter()
+    for one in facts.own.values():
+        if one.ledger == LedgerId.ENERGY and one.debit in (grid, pool):
+            drawn[one.credit] += one.amount
+        elif one.ledger == LedgerId.ENERGY:
+            given[one.debit] += one.amount
+    accounts = inputs.readings.account
+    readings = replace(
+        inputs.readings,
+        import_wh=np.array([drawn[one] for one in accounts], dtype=np.int64),
+        export_wh=np.array([given[one] for one in accounts], dtype=np.int64),
+        quality=np.full(len(accounts), MEASURED, dtype=np.int64),
+    )
+    return replace(inputs, readings=readings)
+
+
+def _change(
+    now: Iterable[Transfer], was: Iterable[Transfer], touched: frozenset[bytes]
+) -> Counter[Key]:
+    """By how much the lines grow that the market's own accounts share."""
+    change: Counter[Key] = Counter()
+    for sign, transfers in ((1, now), (-1, was)):
+        for one in transfers:
+            if not touched & {one.debit, one.credit}:
+                change[one.ledger, one.code, one.debit, one.credit] += sign * one.amount
+    return change
+
+
+def _add_losses(
+    change: Counter[Key], was: MeterReadings, now: MeterReadings, system: SystemAccounts
+) -> None:
+    """What the meters show more, the wires have lost less: the utility's meter stays as it is."""
+    net_wh = [int(one.import_wh.sum()) - int(one.export_wh.sum()) for one in (was, now)]
+    change[int(LedgerId.ENERGY), int(Code.LOSS), system.grid, system.loss] += net_wh[0] - net_wh[1]
+
+
+def _shared_anew(
+    facts: CorrectionFacts, change: Counter[Key], system: SystemAccounts
+) -> list[Transfer]:
+    """The shared lines that change: reversed, and posted with their new amounts."""
+    in_force = {
+        (one.ledger, one.code, one.debit, one.credit): (id_, one)
+        for id_, one in facts.shared.items()
+    }
+    amount = {key: one.amount for key, (_, one) in in_force.items()}
+    there: Key = (int(LedgerId.ENERGY), int(Code.LOSS), system.grid, system.loss)
+    back: Key = (*there[:2], system.loss, system.grid)
+    # Losses may fall below nought while readings are missing: then they run the other way.
+    lost_wh = amount.get(there, 0) - amount.get(back, 0) + change.pop(there, 0)
+    wanted = {key: amount.get(key, 0) + more for key, more in change.items()}
+    wanted |= {there: max(lost_wh, 0), back: max(-lost_wh, 0)}
+    transfers: list[Transfer] = []
+    for key, now in wanted.items():
+        if now == amount.get(key, 0):
+            continue
+        if now < 0:
+            raise MarketError(
+                f"slot {iso_of(facts.version.slot)}: correction leaves {now} in line {key}, "
+                "allowed 0 or more"
+            )
+        transfers += _replaced(facts.version, in_force.get(key), key, now)
+    return transfers
+
+
+def _replaced(
+    version: Version, old: tuple[bytes, Transfer] | None, key: Key, amount: int
+) -> Iterable[Transfer]:
+    ledger, code, debit, credit = key
+    cause = version.clearing if code == Code.REPLACEMENT else ZERO32
+    if old is not None:
+        id_, was = old
+        yield Transfer(
+            ledger, int(TransferKind.REVERSE), code, credit, debit, was.amount, version.slot,
+            version.version, id_, was.cause,
+        )  # fmt: skip
+    if amount:
+        yield Transfer(
+            ledger, int(TransferKind.PLAIN), code, debit, credit, amount, version.slot,
+            version.version, ZERO32, cause,
+        )  # fmt: skip

@@ -1,0 +1,221 @@
+"""The books proved from outside: their export, the verdict of the offline verifier, and an audit.
+
+The export is written from the rows of the store alone, the verifier shares no code with the books,
+and the audit adds up every transfer anew.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection
+
+from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, order_entry
+from energy.steps.books import Books, Registry, load_registry
+from energy.store.books import (
+    SettlementRow,
+    checkpoint_ticks,
+    find_checkpoint,
+    given_sums,
+    load_entries,
+    load_settlements,
+    load_signed_readings,
+    moved_sums,
+    settlements_of_tick,
+)
+from energy.store.engine import Store
+from energy.store.errors import StoreError
+from energy.store.orders import load_book, orders_to_seal
+from energy.timegrid import iso_of
+from market.books import Entry, SetKind, SettledBatch, TickEntries, log_of
+from market.export import Used, header_line, tick_lines
+from market.readings import ReadingBatch
+from market.transfers import Code, LedgerId, TransferKind, system_account
+from market.verifier import Report, verify_export
+
+KNOWN_BATCHES = 64
+"""Batches that are kept at hand while ticks are written: later ones refer to them."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The verdict on the books: `finding` says what is wrong first, empty where nothing is.
+
+    `verified`: the offline verifier proves the export. `debits_equal_credits`: every balance is
+    what its transfers add up to, and each ledger adds up to 0. `sold_at_most_metered`: nobody has
+    sold more in an auction than the meter shows. `root` and `size` are those of the log.
+    """
+
+    verified: bool
+    debits_equal_credits: bool
+    sold_at_most_metered: bool
+    finding: str
+    root: str
+    size: int
+    transfers: int
+
+
+def audit_books(store: Store, books: Books) -> Audit:
+    """Verify the books from their own export, and add everything up anew."""
+    report = verify_store(store)
+    sums = store.read(moved_sums)
+    accounts = books.book.accounts
+    anew = {(ledger, accounts[no]): amount for (ledger, no), amount in sums.items() if amount}
+    kept = {key: amount for key, amount in books.head.balances.items() if amount}
+    oversold = store.read(lambda connection: find_oversold(connection, books))
+    finding = ""
+    if report.first_failure is not None:
+        failure = report.first_failure
+        finding = f"line {failure.line}: {failure.check}: {failure.message}"
+    elif anew != kept:
+        finding = f"{len(anew.items() ^ kept.items())} balances differ from their transfers"
+    elif oversold:
+        finding = oversold[0]
+    return Audit(
+        verified=report.ok,
+        debits_equal_credits=anew == kept and not any(_totals(anew).values()),
+        sold_at_most_metered=not oversold,
+        finding=finding,
+        root=books.head.state.frontier.root().hex(),
+        size=books.head.state.frontier.size,
+        transfers=books.head.transfers,
+    )
+
+
+def verify_store(store: Store, helpers: int | None = None) -> Report:
+    """What the offline verifier says of the store's export; more cores help unless told not to."""
+    count = (os.cpu_count() or 1) if helpers is None else helpers
+    return verify_export(export_lines(store), count)
+
+
+def export_lines(store: Store) -> Iterator[str]:
+    """The lines of the export, tick by tick; nothing is locked for longer than a tick takes."""
+    registry = store.read(load_registry)
+    ticks = store.read(checkpoint_ticks)
+    if not ticks:
+        raise StoreError("books: found no checkpoint, allowed a store that the loop has begun")
+    first = store.read(lambda connection: _registrar(connection, ticks[0]))
+    yield header_line(registry.domain, first)
+    exporter = _Exporter(registry)
+    for tick in ticks:
+        yield from store.read(partial(exporter.lines, tick=tick))
+
+
+def find_oversold(connection: Connection, books: Registry) -> list[str]:
+    """Who has sold more in the auction of a slot than the meter shows, one sentence each."""
+    found: list[str] = []
+    for tick in checkpoint_ticks(connection):
+        for first in settlements_of_tick(connection, tick):
+            if first.version == 1:
+                found += _oversold_in(connection, books, first.slot)
+    return found
+
+
+def _oversold_in(connection: Connection, books: Registry, slot: int) -> Iterator[str]:
+    market_id, number = books.domain.market_id, books.book.number
+    pool, operator = (number[system_account(market_id, name)] for name in ("POOL", "SPC"))
+    versions = [one for one in load_settlements(connection, slot) if one.version]
+    line = (int(LedgerId.ENERGY), int(Code.TRADE))
+    sold = given_sums(connection, [one.no for one in versions], line, pool)
+    metered = _metered_export(connection, versions)
+    for no, wh in sold.items():
+        if no != operator and wh > metered.get(no, 0):
+            yield f"slot {iso_of(slot)}: account {no} sold {wh} Wh, metered {metered.get(no, 0)}"
+
+
+def _metered_export(connection: Connection, versions: Sequence[SettlementRow]) -> dict[int, int]:
+    """What each account has exported in a slot by the newest readings that were settled."""
+    metered: dict[int, int] = {}
+    for version in versions:
+        found = load_signed_readings(connection, version.tick)
+        if found is not None:
+            columns, _ = found
+            here = columns["slot"] == version.slot
+            numbers, export = columns["account"][here], columns["export_wh"][here]
+            metered.update(zip(numbers.tolist(), export.tolist(), strict=True))
+    return metered
+
+
+def _totals(balances: Mapping[tuple[int, bytes], int]) -> Counter[int]:
+    totals: Counter[int] = Counter()
+    for (ledger, _), amount in balances.items():
+        totals[ledger] += amount
+    return totals
+
+
+def _registrar(connection: Connection, first_tick: int) -> bytes:
+    """The address of the first key: leaf 0 of the log."""
+    return load_entries(connection, first_tick)[0].signers[:20]
+
+
+class _Exporter:
+    """Writes tick after tick, and remembers which accounts were named."""
+
+    def __init__(self, books: Registry) -> None:
+        self._books = books
+        self._named: set[bytes] = set()
+        self._after = -1
+        self._known: dict[int, SettledBatch] = {}
+
+    def lines(self, connection: Connection, tick: int) -> list[str]:
+        """The lines of the next tick."""
+        books, reader = self._books, BatchReader(connection, self._books, self._known)
+        last = find_checkpoint(connection, tick)
+        assert last is not None, "ticks come from the table of checkpoints"
+        entries = [entry_of(row) for row in load_entries(connection, tick)]
+        orders = orders_to_seal(connection, after=self._after, tick=tick)
+        settlements = settlements_of_tick(connection, tick)
+        committed = TickEntries(
+            tick=tick,
+            entries=[*map(order_entry, orders), *entries],
+            batches={one.entry: reader.batch(one) for one in settlements},
+            book_tags=_book_tags(connection, tick, entries),
+            balances={},
+            blinds={},
+            readings=load_reading_batch(connection, books, tick),
+        )
+        used = {one.entry: _used(one, committed, reader) for one in settlements if one.version}
+        fresh = sorted(_accounts(committed) - self._named)
+        blinds = {account: books.book.blinds[account] for account in fresh}
+        self._named.update(fresh)
+        self._after = tick
+        for old in sorted(self._known)[:-KNOWN_BATCHES]:
+            del self._known[old]
+        return list(tick_lines(committed, _Seal(log_of(entries), last.note), blinds, used))
+
+
+@dataclass(frozen=True)
+class _Seal:
+    log: tuple[Entry, ...]
+    note: str
+
+
+def _book_tags(connection: Connection, tick: int, entries: Sequence[Entry]) -> list[bytes] | None:
+    """The leaves of the slot's locked orders where its book was sealed."""
+    kinds = {one.message["kind"] for one in entries if one.type == "SealedSet"}
+    return [row.tag for row in load_book(connection, tick)] if SetKind.BOOK in kinds else None
+
+
+def _used(settlement: SettlementRow, committed: TickEntries, reader: BatchReader) -> Used:
+    """Leaves of the readings that a settlement was made from, and the transfers it reverses."""
+    batch = committed.readings
+    mine = [n for n, one in enumerate(batch.readings) if one.slot == settlement.slot]
+    part = ReadingBatch(
+        *([getattr(batch, name)[n] for n in mine] for name in ReadingBatch.__dataclass_fields__)
+    )
+    if settlement.version == 1:
+        return part.leaves(), ()
+    return part.leaves(), reader.named_by(settlement, TransferKind.REVERSE)
+
+
+def _accounts(committed: TickEntries) -> set[bytes]:
+    """The accounts that a tick names."""
+    named = {account for one in committed.entries for account in one.accounts()}
+    named.update(one.account for one in committed.readings.readings)
+    for batch in committed.batches.values():
+        for one in batch.transfers:
+            named.add(one.debit)
+            named.add(one.credit)
+    return named
