@@ -76,7 +76,7 @@ class BindingLimit:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an asset does what it does in one slot: the comparison that decided it, in won per kWh."""
+    """Why an asset does what it does in one slot: what decided it, in won per kWh."""
 
     asset: str
     slot_index: int

@@ -5,11 +5,30 @@ with Planner(PlannerSettings(deadline_s=60.0)) as planner:
     next_plan = planner.plan(next_problem, previous=plan)
 """
 
+import logging
 from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from optimizer.plan import Plan
-from optimizer.problem import PlanProblem
+from optimizer.certify import Making, certified, standing, with_distance
+from optimizer.check import PROMISES, check_plan
+from optimizer.child import Child, End, Reply, Terms
+from optimizer.errors import OptimizerError
+from optimizer.fallback import can_shift, rules_plan, shift_plan
+from optimizer.found import Outcome
+from optimizer.plan import Plan, Status, Tier
+from optimizer.problem import Finding, PlanProblem
+from optimizer.validate import check_problem
+
+if TYPE_CHECKING:
+    from optimizer.engine import Engine
+
+SHIFT_SLOTS_MAX = 2
+RESERVE_FRAC, RESERVE_S_MAX = 0.05, 0.5
+"""Part of the time kept for what follows the solve; the solver is asked for twice that."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -17,7 +36,9 @@ class PlannerSettings:
     """How long, how well, and where a planner works.
 
     `gap_frac` of the cost at which a plan counts as proven. in_process: solve in the caller's own
-    process; the deadline then rests on the solver's word. `drill` plants a fault in the child.
+    process; the deadline then rests on the solver's word. `drill` plants a fault in the solving
+    process, for exercises: "hang", "hang with a plan", "die", "fail", "nan", "huge", "infeasible",
+    "unbounded".
     """
 
     deadline_s: float = 60.0
@@ -30,12 +51,16 @@ class PlannerSettings:
 class Planner:
     """Plans slot after slot with one warm solver.
 
-    The solver lives in a child process that is started at the first plan, killed at a deadline and
-    replaced, and that ends when its parent ends. Use from one thread at a time.
+    The solver lives in a process of its own that is started with the planner, killed at a deadline
+    and replaced, and that ends when its parent ends. Use from one thread at a time.
     """
 
     def __init__(self, settings: PlannerSettings | None = None) -> None:
         self.settings = settings or PlannerSettings()
+        self._engine: Engine | None = None
+        self._child = Child()
+        if not self.settings.in_process:
+            self._child.start()
 
     def plan(self, problem: PlanProblem, previous: Plan | None = None) -> Plan:
         """The best plan that could be had in time; its certificate says which tier and why.
@@ -44,10 +69,22 @@ class Planner:
         trouble of any kind ends in a lower tier: the best found, the previous plan shifted (if at
         most two slots old), or rules.
         """
-        raise NotImplementedError
+        begun = monotonic()
+        require_readable(problem)
+        reply = self._solve(problem, begun)
+        plan = self._accepted(problem, reply, begun)
+        if plan is None:
+            plan = self._without_solver(problem, previous, (_trouble(problem, reply), begun))
+        certificate = plan.certificate
+        if certificate.tier is not Tier.OPTIMUM:
+            log.warning(
+                "plan of slot %s: %s, %s", problem.first_slot, certificate.tier, certificate.reason
+            )
+        return with_distance(plan, previous)
 
     def close(self) -> None:
-        """End the child process; a later plan starts a new one."""
+        """End the solving process; a later plan starts a new one."""
+        self._child.stop()
 
     def __enter__(self) -> "Planner":
         return self
@@ -59,3 +96,91 @@ class Planner:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _solve(self, problem: PlanProblem, begun: float) -> Reply:
+        settings = self.settings
+        reserve = min(RESERVE_FRAC * settings.deadline_s, RESERVE_S_MAX)
+        until, kill = (begun + settings.deadline_s - times * reserve for times in (2, 1))
+        if not settings.in_process:
+            terms = Terms(until, kill, settings.gap_frac, settings.threads, settings.drill)
+            return self._child.ask(problem, terms)
+        if self._engine is None:
+            # Pyomo and HiGHS are loaded only where they are used.
+            from optimizer.engine import Engine
+
+            self._engine = Engine(gap_frac=settings.gap_frac, threads=settings.threads)
+        return Reply(self._engine.plan(problem, until), End.ANSWERED)
+
+    def _accepted(self, problem: PlanProblem, reply: Reply, begun: float) -> Plan | None:
+        """The solver's plan with its certificate, if it passes the check."""
+        found = reply.found
+        if found is None or found.plan is None:
+            return None
+        findings = check_plan(problem, found.plan)
+        if _refused(findings):
+            return None
+        tier, status, reason = standing(found, findings, self.settings.gap_frac)
+        if reply.end is not End.ANSWERED and tier is not Tier.OPTIMUM:
+            status, reason = _STATUS_OF_END[reply.end], f"{_ENDS[reply.end]}; {reason}"
+        making = Making(tier, status, reason, monotonic() - begun, self.settings.deadline_s)
+        return certified(problem, found.plan, making, found=found, broken=findings)
+
+    def _without_solver(
+        self, problem: PlanProblem, previous: Plan | None, trouble: tuple[tuple[Status, str], float]
+    ) -> Plan:
+        """The previous plan shifted if it still fits, else a plan by rules."""
+        (status, reason), begun = trouble
+        if previous is not None and can_shift(problem, previous, SHIFT_SLOTS_MAX):
+            plan = shift_plan(problem, previous)
+            findings = check_plan(problem, plan)
+            if not _refused(findings):
+                making = self._making(Tier.SHIFTED, status, reason, begun)
+                return certified(problem, plan, making, found=None, broken=findings)
+            reason += f"; the last plan no longer fits ({findings[0]})"
+        plan = rules_plan(problem)
+        making = self._making(Tier.RULES, status, reason, begun)
+        return certified(problem, plan, making, found=None, broken=check_plan(problem, plan))
+
+    def _making(self, tier: Tier, status: Status, reason: str, begun: float) -> Making:
+        return Making(tier, status, reason, monotonic() - begun, self.settings.deadline_s)
+
+
+def require_readable(problem: PlanProblem) -> None:
+    """Raise OptimizerError with every finding of a problem that cannot be read."""
+    findings = check_problem(problem)
+    if findings:
+        raise OptimizerError("; ".join(str(finding) for finding in findings))
+
+
+_ENDS = {
+    End.DIED: "the solving process died",
+    End.LATE: "the solving process was killed at the deadline",
+    End.FAILED: "solving failed",
+}
+_STATUS_OF_END = {
+    End.DIED: Status.KILLED,
+    End.LATE: Status.DEADLINE,
+    End.FAILED: Status.FAILED,
+}
+_STATUS_OF_OUTCOME = {
+    Outcome.TIME: Status.DEADLINE,
+    Outcome.INFEASIBLE: Status.INFEASIBLE,
+    Outcome.UNBOUNDED: Status.UNBOUNDED,
+}
+
+
+def _refused(findings: list[Finding]) -> bool:
+    """Whether a finding is of a law that nothing excuses."""
+    return any(finding.law not in PROMISES for finding in findings)
+
+
+def _trouble(problem: PlanProblem, reply: Reply) -> tuple[Status, str]:
+    """Why there is no plan from the solver, in our words."""
+    if reply.end is not End.ANSWERED:
+        return _STATUS_OF_END[reply.end], f"{_ENDS[reply.end]} {reply.error}".strip()
+    found = reply.found
+    if found is not None and found.plan is not None:
+        findings = [f for f in check_plan(problem, found.plan) if f.law not in PROMISES]
+        return Status.FAILED, f"the solver's plan failed its check: {findings[0]}"
+    outcome = found.outcome if found else Outcome.FAILED
+    return _STATUS_OF_OUTCOME.get(outcome, Status.FAILED), f"no plan: {outcome}"

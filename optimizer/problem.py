@@ -22,9 +22,10 @@ DT_H = 0.25
 class Batteries:
     """Batteries; every array (B,).
 
-    e_kwh_min holds the reserve: a battery that starts below it need not jump, it may only climb.
+    e_kwh_min holds the reserve: a battery that starts below it may stay there, but not go lower.
     eta_charge: energy stored per energy drawn; eta_discharge: energy given per energy taken out.
     wear_krw_per_kwh counts per kWh discharged; end_value_krw_per_kwh per kWh left at the end.
+    e_end_kwh_min: least energy at the horizon's end, None where the end value alone decides.
     """
 
     id: tuple[str, ...]
@@ -38,6 +39,7 @@ class Batteries:
     eta_discharge: FloatArray
     wear_krw_per_kwh: FloatArray
     end_value_krw_per_kwh: FloatArray
+    e_end_kwh_min: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

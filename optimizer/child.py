@@ -1,0 +1,128 @@
+"""The solving process as its parent sees it: started ahead, asked, killed at a deadline."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import monotonic
+
+from optimizer.found import Found
+from optimizer.messages import Message, Request
+from optimizer.problem import PlanProblem
+
+ROOT = Path(__file__).parents[1]
+EXIT_WAIT_S = 5.0
+
+
+class End(StrEnum):
+    """How a request to the solving process ended."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    DIED = "died"
+    LATE = "late"
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """The best that came back, how it ended, and what the process said of a failure."""
+
+    found: Found | None
+    end: End
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """When the process should be done, when it is killed (monotonic clock), and how it solves."""
+
+    until_s: float
+    kill_s: float
+    gap_frac: float
+    threads: int
+    drill: str = ""
+
+
+class Child:
+    """One solving process at a time; a new one is started where the last was killed or died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection[Request, Message] | None = None
+        self._number = 0
+
+    @property
+    def process_id(self) -> int | None:
+        """Number of the living process."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self) -> None:
+        """Start a process unless one lives; it loads its libraries while the caller goes on."""
+        if self.process_id is not None:
+            return
+        self.stop()
+        ours, theirs = Pipe()
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "optimizer.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+        theirs.close()
+        self._pipe = ours
+
+    def stop(self) -> None:
+        """Kill the process, if there is one, and wait for its end."""
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(EXIT_WAIT_S)
+            self._process = None
+
+    def ask(self, problem: PlanProblem, terms: Terms) -> Reply:
+        """The process's answer by `terms.kill_s`; then it is killed and a new one is started."""
+        self.start()
+        self._number += 1
+        request = Request(
+            self._number, problem, terms.until_s, terms.gap_frac, terms.threads, terms.drill
+        )
+        reply = self._await(request, terms.kill_s)
+        if reply.end in (End.DIED, End.LATE):
+            self.stop()
+            self.start()
+        return reply
+
+    def _await(self, request: Request, kill_s: float) -> Reply:
+        pipe = self._pipe
+        assert pipe is not None, "started before it is asked"
+        best: Found | None = None
+        # A process that does not read would hold up the sender beyond any deadline.
+        threading.Thread(target=_send, args=(pipe, request), daemon=True).start()
+        try:
+            while pipe.poll(max(kill_s - monotonic(), 0.0)):
+                message = pipe.recv()
+                if message.number != request.number:
+                    continue
+                best = message.found or best
+                if message.last:
+                    end = End.FAILED if message.error else End.ANSWERED
+                    return Reply(best, end, message.error)
+        except (EOFError, OSError):
+            return Reply(best, End.DIED, "the solving process ended by itself")
+        return Reply(best, End.LATE)
+
+
+def _send(pipe: "Connection[Request, Message]", request: Request) -> None:
+    """Send a request; where the pipe breaks meanwhile, the receiving side tells why."""
+    with suppress(OSError):
+        pipe.send(request)

@@ -1,0 +1,263 @@
+"""The laws of the program, one function each.
+
+Slot -1, the slot before the first, is known: its states stand on right-hand sides.
+"""
+
+import numpy as np
+import pyomo.environ as pyo
+
+from optimizer.curves import commitment, ramp_binds, unit_curve
+from optimizer.problem import DT_H, PlanProblem, UnitGroup
+
+
+def unit_power(model: pyo.ConcreteModel, problem: PlanProblem, t: int, f: int) -> pyo.Expression:
+    """Power of a group's running units: the least load of each and what they give above it."""
+    curve = unit_curve(problem.units[f])
+    return problem.units[f].p_kw_min * model.unit_on[t, f] + sum(
+        model.unit_extra[t, f, k] for k in range(len(curve.width_kw))
+    )
+
+
+def balance_power_in_district(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """What comes in and what is made covers what is drawn, in every slot."""
+    demand = problem.load_kw.sum(axis=1) + problem.loss_kw - problem.pv_kw.sum(axis=1)
+
+    def balance(m: pyo.ConcreteModel, t: int) -> pyo.Expression:
+        return (
+            m.p_import[t]
+            - m.p_export[t]
+            + m.p_missing[t]
+            - m.p_surplus[t]
+            + m.shed[t]
+            - sum(m.curtail[t, a] for a in m.A)
+            + sum(m.battery_discharge[t, b] - m.battery_charge[t, b] for b in m.B)
+            + sum(m.fleet_discharge[t, g] - m.fleet_charge[t, g] for g in m.G)
+            + sum(unit_power(m, problem, t, f) for f in m.F)
+            - (m.heat_pump[t] if problem.heat else 0)
+        ) == demand[t]
+
+    model.district_balance = pyo.Constraint(model.T, rule=balance)
+
+
+def connection_size(limit_kw: np.ndarray) -> float:
+    """The connection's largest limit of the horizon, at least 1 kW: the big number of its laws."""
+    return max(float(limit_kw.max(initial=0.0)), 1.0)
+
+
+def keep_one_direction_at_connection(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Power flows in or out; `importing` is made whole only where both ways at once would pay."""
+    most_in = connection_size(problem.connection.p_import_kw_max)
+    most_out = connection_size(problem.connection.p_export_kw_max)
+    model.import_while_importing = pyo.Constraint(
+        model.T, rule=lambda m, t: m.p_import[t] - most_in * m.importing[t] <= 0
+    )
+    model.export_while_not = pyo.Constraint(
+        model.T, rule=lambda m, t: m.p_export[t] + most_out * m.importing[t] <= most_out
+    )
+
+
+def reach_peak(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """The peak is at least the import of every slot that the tariff counts."""
+    free = connection_size(problem.connection.p_import_kw_max)
+    counts = problem.connection.peak_counts
+    model.peak = pyo.Constraint(
+        model.T, rule=lambda m, t: m.p_peak - m.p_import[t] >= (0.0 if counts[t] else -free)
+    )
+
+
+def carry_battery_energy(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Energy at a slot's end is that of the slot before plus what goes in less what comes out."""
+    batteries = problem.batteries
+
+    def carry(m: pyo.ConcreteModel, t: int, b: int) -> pyo.Expression:
+        before = m.e_battery[t - 1, b] if t else batteries.e_start_kwh[b]
+        return m.e_battery[t, b] == before + DT_H * (
+            batteries.eta_charge[b] * m.battery_charge[t, b]
+            - m.battery_discharge[t, b] / batteries.eta_discharge[b]
+        )
+
+    model.battery_energy = pyo.Constraint(model.T, model.B, rule=carry)
+
+
+def carry_fleet_energy(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Energy gone into the cars, counted from the first slot's start."""
+    eta = problem.fleets.eta
+
+    def carry(m: pyo.ConcreteModel, t: int, g: int) -> pyo.Expression:
+        before = m.e_fleet[t - 1, g] if t else 0.0
+        short = m.fleet_short[t, g] if m.elastic else 0.0
+        return m.e_fleet[t, g] == before + short + DT_H * (
+            eta * m.fleet_charge[t, g] - m.fleet_discharge[t, g] / eta
+        )
+
+    model.fleet_energy = pyo.Constraint(model.T, model.G, rule=carry)
+
+
+def load_running_units(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Each segment of load is as wide as the units that run."""
+    width = [unit_curve(unit).width_kw for unit in problem.units]
+    model.unit_load = pyo.Constraint(
+        model.T,
+        model.S,
+        rule=lambda m, t, f, k: m.unit_extra[t, f, k] - width[f][k] * m.unit_on[t, f] <= 0,
+    )
+
+
+def count_starts_and_stops(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """The count of running units changes by starts and stops alone."""
+
+    def change(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        before = m.unit_on[t - 1, f] if t else problem.units[f].on_now
+        return m.unit_on[t, f] - before == m.unit_start[t, f] - m.unit_stop[t, f]
+
+    model.unit_change = pyo.Constraint(model.T, model.F, rule=change)
+
+
+def stay_up_and_down(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """A started unit runs for its least time, a stopped one rests for its least time."""
+    decided = [commitment(unit) for unit in problem.units]
+
+    def stay_up(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        window = range(max(0, t - problem.units[f].min_up_slots + 1), t + 1)
+        started = sum(m.unit_start[s, f] for s in window)
+        return m.unit_on[t, f] - started >= int(decided[f].least[t])
+
+    def stay_down(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        window = range(max(0, t - problem.units[f].min_down_slots + 1), t + 1)
+        stopped = sum(m.unit_stop[s, f] for s in window)
+        return m.unit_on[t, f] + stopped <= int(decided[f].rested[t])
+
+    held = [f for f, unit in enumerate(problem.units) if unit.min_up_slots > 1]
+    resting = [f for f, unit in enumerate(problem.units) if unit.min_down_slots > 1]
+    model.stay_up = pyo.Constraint(model.T, held, rule=stay_up)
+    model.stay_down = pyo.Constraint(model.T, resting, rule=stay_down)
+
+
+def ramp_units(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Running units change load by their ramp; a start or stop passes the least load at once."""
+    decided = [commitment(unit) for unit in problem.units]
+
+    def step(unit: UnitGroup) -> float:
+        return max(unit.p_kw_min, unit.ramp_kw_per_slot)
+
+    def rise(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        unit = problem.units[f]
+        p_before = unit_power(m, problem, t - 1, f) if t else unit.p_now_kw
+        on_before = m.unit_on[t - 1, f] if t else unit.on_now
+        return (
+            unit_power(m, problem, t, f) - p_before
+            <= unit.ramp_kw_per_slot * on_before + step(unit) * m.unit_start[t, f]
+        )
+
+    def fall(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        unit = problem.units[f]
+        p_before = unit_power(m, problem, t - 1, f) if t else unit.p_now_kw
+        return p_before - unit_power(m, problem, t, f) <= unit.ramp_kw_per_slot * m.unit_on[
+            t, f
+        ] + step(unit) * m.unit_stop[t, f] + unit.p_kw_max * int(decided[f].forced[t])
+
+    ramped = [f for f, unit in enumerate(problem.units) if ramp_binds(unit)]
+    model.ramp_up = pyo.Constraint(model.T, ramped, rule=rise)
+    model.ramp_down = pyo.Constraint(model.T, ramped, rule=fall)
+
+
+def carry_fuel(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Stored fuel is what was there and came in, less what was burnt; the rest may be vented."""
+    curves = [unit_curve(unit) for unit in problem.units]
+
+    def burnt(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        return curves[f].fuel_kw_least * m.unit_on[t, f] + sum(
+            slope * m.unit_extra[t, f, k] for k, slope in enumerate(curves[f].fuel_slope)
+        )
+
+    def carry(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        unit = problem.units[f]
+        before = m.e_fuel[t - 1, f] if t else min(unit.fuel_kwh_start, unit.fuel_kwh_max)
+        short = m.fuel_short[t, f] if m.elastic else 0.0
+        return m.e_fuel[t, f] <= before + DT_H * (unit.fuel_inflow_kw[t] - burnt(m, t, f) + short)
+
+    model.fuel_energy = pyo.Constraint(model.T, model.STORED, rule=carry)
+
+
+def balance_heat(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Units, heat pump, boiler and store cover the demand; surplus is dumped."""
+    heat = problem.heat
+    if heat is None:
+        return
+    curves = [unit_curve(unit) for unit in problem.units]
+
+    def made(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        return curves[f].heat_kw_least * m.unit_on[t, f] + sum(
+            slope * m.unit_extra[t, f, k] for k, slope in enumerate(curves[f].heat_slope)
+        )
+
+    def balance(m: pyo.ConcreteModel, t: int) -> pyo.Expression:
+        return (
+            sum(made(m, t, f) for f in m.F)
+            + heat.cop[t] * m.heat_pump[t]
+            + m.boiler[t]
+            + m.heat_short[t]
+            - m.heat_dump[t]
+            - m.p_into_store[t]
+        ) == heat.demand_kw[t]
+
+    model.heat_balance = pyo.Constraint(model.T, rule=balance)
+
+
+def carry_heat(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Heat in the store: what was there less its losses, plus what goes in."""
+    heat = problem.heat
+    if heat is None:
+        return
+    kept = 1 - heat.loss_frac_per_slot
+
+    def carry(m: pyo.ConcreteModel, t: int) -> pyo.Expression:
+        before = kept * m.e_heat[t - 1] if t else kept * heat.e_start_kwh
+        return m.e_heat[t] == before + DT_H * m.p_into_store[t]
+
+    model.heat_energy = pyo.Constraint(model.T, rule=carry)
+
+
+def respect_cuts(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """The wires' limits on the areas' net draw, soft at the price of last resort."""
+
+    def within(m: pyo.ConcreteModel, k: int) -> pyo.Expression:
+        cut = problem.cuts[k]
+        fixed = problem.load_kw[cut.slot_index] - problem.pv_kw[cut.slot_index]
+        moved = _moved_draw(m, problem, k)
+        return moved - m.cut_slack[k] <= cut.limit_kw - float(cut.coefficient @ fixed)
+
+    model.cut = pyo.Constraint(model.K, rule=within)
+
+
+def _moved_draw(m: pyo.ConcreteModel, problem: PlanProblem, k: int) -> pyo.Expression:
+    """What decisions add to the weighted draw of a cut, beyond load less all solar power."""
+    cut, t = problem.cuts[k], problem.cuts[k].slot_index
+
+    def weight(area: int) -> float:
+        return float(cut.coefficient[area]) if area >= 0 else 0.0
+
+    heat, units = problem.heat, problem.units
+    return (
+        sum(weight(a) * m.curtail[t, a] for a in m.A)
+        - shed_weight(problem, k) * m.shed[t]
+        + sum(
+            weight(int(problem.batteries.area[b]))
+            * (m.battery_charge[t, b] - m.battery_discharge[t, b])
+            for b in m.B
+        )
+        + sum(
+            weight(int(problem.fleets.area[g])) * (m.fleet_charge[t, g] - m.fleet_discharge[t, g])
+            for g in m.G
+        )
+        - sum(weight(units[f].area) * unit_power(m, problem, t, f) for f in m.F)
+        + (weight(heat.heat_pump_area) * m.heat_pump[t] if heat else 0)
+    )
+
+
+def shed_weight(problem: PlanProblem, k: int) -> float:
+    """Weighted share of the areas' load in a kW shed in the cut's slot."""
+    cut = problem.cuts[k]
+    load = problem.load_kw[cut.slot_index]
+    total = float(load.sum())
+    return float(cut.coefficient @ load) / total if total > 0 else 0.0

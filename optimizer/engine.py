@@ -1,0 +1,205 @@
+"""The way from a problem to a proven plan, within one process.
+
+Merge alike stores; solve the relaxation (its cost is a bound); make the choices whole, hold them
+and solve again; deal the groups' energy out to their members; compare the plan's cost with the
+bound. Where the choices leave the gap open, branch and cut decides them on the small problem; where
+the dealing does, a finer problem is solved around the same choices. The best plan and the best
+bound of all attempts count.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+import numpy as np
+
+from optimizer.commitments import Leaning
+from optimizer.found import Found, Outcome, Shadow
+from optimizer.highs import LivingProgram, Solution
+from optimizer.merge import EACH, Fineness, merge
+from optimizer.plan import Plan
+from optimizer.problem import PlanProblem
+from optimizer.standard_form import compile_form, structure_of
+from optimizer.trial import Choices, Held, Trial
+
+LEVELS = (Fineness(12, 12), Fineness(12, EACH), Fineness(EACH, EACH))
+"""Fineness of the attempts, coarse to fine; the last merges no stores."""
+
+PROGRAMS_KEPT = 6
+LEANINGS = (Leaning(), Leaning(missing=4.0), Leaning(idle=4.0))
+DECIDING = 0.4  # share of the gap that choices may use up; branch and cut goes so far
+PROVING = 0.1  # share of the gap to which branch and cut goes where that was not enough
+BRANCH_TIME = 0.4  # share of the time left that branch and cut may take at once
+
+
+class Engine:
+    """Plans problems one after the other with living programs, one per structure."""
+
+    def __init__(self, *, gap_frac: float, threads: int) -> None:
+        self.gap_frac, self.threads = gap_frac, threads
+        self._programs: OrderedDict[str, LivingProgram] = OrderedDict()
+
+    def plan(
+        self, problem: PlanProblem, until_s: float, tell: Callable[[Found], None] | None = None
+    ) -> Found:
+        """The best plan until `until_s` on the monotonic clock; `tell` hears of each better one."""
+        search = _Search(self, problem, until_s, tell)
+        search.run()
+        return search.found()
+
+    def program(self, problem: PlanProblem, *, elastic: bool) -> LivingProgram:
+        """The living program of a problem's structure; compiled where it is new."""
+        key = structure_of(problem, elastic=elastic)
+        if key not in self._programs:
+            form = compile_form(problem, elastic=elastic)
+            self._programs[key] = LivingProgram(form, self.threads)
+        self._programs.move_to_end(key)
+        while len(self._programs) > PROGRAMS_KEPT:
+            self._programs.popitem(last=False)
+        return self._programs[key]
+
+
+class _Search:
+    """One problem's search: what is known of it so far."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        problem: PlanProblem,
+        until_s: float,
+        tell: Callable[[Found], None] | None,
+    ) -> None:
+        self._engine, self._problem = engine, problem
+        self._until_s, self._tell = until_s, tell
+        self._outcome = Outcome.FAILED
+        self._plan: Plan | None = None
+        self._shadow: Shadow | None = None
+        self._bound_krw = -np.inf
+        self._choices: Choices | None = None
+        self._way: list[str] = []
+        self._structure = ""
+        self._elastic = False
+
+    def found(self) -> Found:
+        """What the search has."""
+        return Found(
+            self._outcome,
+            self._plan,
+            self._shadow,
+            self._bound_krw,
+            way=", ".join(self._way),
+            structure=self._structure,
+            elastic=self._elastic,
+        )
+
+    @property
+    def _closed(self) -> bool:
+        return self.found().gap_frac <= self._engine.gap_frac
+
+    def run(self) -> None:
+        """A plan of the coarse problem, then whatever keeps the gap open is refined."""
+        coarse, held = self._begin()
+        if held is None or self._closed:
+            return
+        if self._open(coarse, held):
+            held = self._branch(coarse, held, DECIDING)
+        self._refine()
+        if not self._closed and coarse.has_choices and self._outcome is Outcome.OPTIMAL:
+            self._branch(coarse, held, PROVING)
+            self._refine()
+
+    def _begin(self) -> tuple[Trial, Held | None]:
+        """The coarse problem with rounded choices; once more elastic where limits contradict."""
+        trial, held = self._round(LEVELS[0])
+        if held is None and self._outcome is Outcome.INFEASIBLE:
+            self._elastic, self._bound_krw, self._choices = True, -np.inf, None
+            self._way = ["limits contradict"]
+            trial, held = self._round(LEVELS[0])
+        return trial, held
+
+    def _refine(self) -> None:
+        """Finer problems around the choices so far, until the dealing loses no more."""
+        for fineness in LEVELS[1:]:
+            if self._closed or self._outcome is not Outcome.OPTIMAL:
+                return
+            self._round(fineness)
+
+    def _round(self, fineness: Fineness) -> tuple[Trial, Held | None]:
+        """A problem's bound, and a plan with the choices so far or rounded ones."""
+        merging = merge(self._problem, fineness)
+        trial = Trial(merging, self._engine.program(merging.small, elastic=self._elastic))
+        relaxed = trial.relax(self._until_s)
+        self._outcome = relaxed.outcome
+        if not self._elastic and trial.contradicts(relaxed):
+            self._outcome = Outcome.INFEASIBLE
+            return trial, None
+        if not relaxed.found:
+            return trial, None
+        self._bound_krw = max(self._bound_krw, relaxed.cost_krw)
+        held = self._best_of(trial, self._candidates(trial, relaxed))
+        self._way.append(f"{trial.label}: rounding" if trial.has_choices else trial.label)
+        if not held.solution.found:
+            held = self._first_feasible(trial, relaxed, held)
+        return trial, self._take(trial, held)
+
+    def _candidates(self, trial: Trial, relaxed: Solution) -> Iterator[Choices]:
+        """Choices worth trying: those so far, then roundings of the relaxation."""
+        if self._choices is not None:
+            yield self._choices
+        for leaning in LEANINGS if trial.has_choices else LEANINGS[:1]:
+            yield trial.rounded(relaxed, leaning)
+
+    def _best_of(self, trial: Trial, candidates: Iterator[Choices]) -> Held:
+        """The best of some choices, or the first that are near enough to the bound."""
+        best = last = trial.hold(next(candidates), self._until_s)
+        while self._open(trial, best):
+            choices = next(candidates, None)
+            if choices is None:
+                break
+            last = trial.hold(choices, self._until_s)
+            best = last if last.cost_krw < best.cost_krw else best
+        return best if best is last else trial.hold(best.choices, self._until_s)
+
+    def _first_feasible(self, trial: Trial, relaxed: Solution, held: Held) -> Held:
+        """Choices by branch and cut where no rounding fits."""
+        self._way.append("branch and cut")
+        gap = DECIDING * self._engine.gap_frac * trial.stake_krw(relaxed)
+        whole = trial.branch(held, gap, self._until_s)
+        if not whole.found:
+            return Held(held.choices, whole)
+        self._bound_krw = max(self._bound_krw, whole.bound_krw)
+        return trial.hold(trial.read(whole), self._until_s)
+
+    def _branch(self, trial: Trial, held: Held, share: float) -> Held:
+        """Better choices by branch and cut, to a share of the gap; raises the bound."""
+        now = monotonic()
+        until = now + BRANCH_TIME * max(self._until_s - now, 0.0)
+        gap = share * self._engine.gap_frac * trial.stake_krw(held.solution)
+        whole = trial.branch(held, gap, until)
+        self._way.append("branch and cut")
+        self._bound_krw = max(self._bound_krw, whole.bound_krw)
+        if whole.found and whole.cost_krw < held.cost_krw:
+            held = trial.hold(trial.read(whole), self._until_s)
+            self._take(trial, held)
+        return held
+
+    def _open(self, trial: Trial, held: Held) -> bool:
+        """Whether choices leave more of the gap open than is theirs."""
+        if not held.solution.found:
+            return True
+        allowed = DECIDING * self._engine.gap_frac * trial.stake_krw(held.solution)
+        return held.cost_krw - self._bound_krw > allowed
+
+    def _take(self, trial: Trial, held: Held) -> Held | None:
+        """Keep the choices, and the plan where it is better than what there was."""
+        self._outcome = held.solution.outcome
+        if not held.solution.found:
+            return None
+        self._choices = held.choices
+        shadow, plan = trial.shadow(held), trial.plan(held, self._until_s)
+        if self._plan is None or plan.cost_krw.total < self._plan.cost_krw.total:
+            self._plan, self._shadow = plan, shadow
+            self._structure = trial.program.form.fingerprint
+            if self._tell is not None:
+                self._tell(self.found())
+        return held

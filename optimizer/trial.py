@@ -1,0 +1,123 @@
+"""One merged problem in its living program: relaxed, held at choices, or decided by branch and cut.
+
+Choices are the whole numbers: how many units run, and the connection's direction in slots where
+importing and exporting at once would pay.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.assemble import assemble
+from optimizer.commitments import Leaning, whole_counts
+from optimizer.dealing import deal
+from optimizer.found import Outcome, Shadow
+from optimizer.highs import LivingProgram, Solution, both_ways
+from optimizer.merge import Merging
+from optimizer.plan import Plan
+from optimizer.problem import FloatArray
+from optimizer.refresh import numbers_of
+from optimizer.shadow import shadow_of
+
+MISSING_KW = 1e-3  # power from nowhere, in a relaxation, that shows a contradiction
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """Running units by merged group (H, F), and import (1) or export (0), (H,)."""
+
+    unit_on: FloatArray
+    importing: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Choices, and the solution of everything else around them."""
+
+    choices: Choices
+    solution: Solution
+
+    @property
+    def cost_krw(self) -> float:
+        """Cost of the solution, inf where there is none."""
+        return self.solution.cost_krw
+
+
+class Trial:
+    """A merged problem, written into the living program of its structure."""
+
+    def __init__(self, merging: Merging, program: LivingProgram) -> None:
+        self.merging, self.program = merging, program
+        self._numbers = numbers_of(merging.small, program.form)
+        self._columns = program.form.layout.columns
+        pays = np.isin(self._columns["importing"], both_ways(program.form, self._numbers))
+        self._directed = self._columns["importing"][pays]
+        program.write(self._numbers)
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether any whole number is to be decided."""
+        return bool(self.merging.small.units) or len(self._directed) > 0
+
+    @property
+    def label(self) -> str:
+        """How coarse the problem is, in words."""
+        small = self.merging.small
+        return f"{len(small.batteries.id)}+{len(small.fleets.id)} stores"
+
+    def relax(self, until_s: float) -> Solution:
+        """The relaxation's solution; its cost is a bound."""
+        self.program.write(self._numbers)
+        return self.program.run(until_s)
+
+    def hold(self, choices: Choices, until_s: float) -> Held:
+        """The solution around choices; the program is left held at them."""
+        self.program.write(self._numbers)
+        self.program.hold(self._columns["unit_on"], choices.unit_on)
+        pays = np.isin(self._columns["importing"], self._directed)
+        self.program.hold(self._directed, choices.importing[pays])
+        return Held(choices, self.program.run(until_s))
+
+    def branch(self, start: Held, gap_krw: float, until_s: float) -> Solution:
+        """The solution by branch and cut from a start, to a gap in won."""
+        self.program.write(self._numbers)
+        return self.program.run_whole(start.solution.values, gap_krw, until_s)
+
+    def rounded(self, relaxed: Solution, leaning: Leaning) -> Choices:
+        """Choices near a relaxation: counts in minimum times, the direction of the net flow."""
+        wanted = relaxed.values[self._columns["unit_on"]]
+        on = [
+            whole_counts(unit, wanted[:, row], leaning)
+            for row, unit in enumerate(self.merging.small.units)
+        ]
+        flow = [relaxed.values[self._columns[name]] for name in ("p_import", "p_export")]
+        counts = np.stack(on, axis=1).astype(np.float64) if on else wanted
+        return Choices(counts, (flow[0] >= flow[1]).astype(np.float64))
+
+    def read(self, solution: Solution) -> Choices:
+        """The choices of a solution with whole numbers."""
+        on, importing = (solution.values[self._columns[n]] for n in ("unit_on", "importing"))
+        return Choices(np.rint(on), np.rint(importing))
+
+    def contradicts(self, relaxed: Solution) -> bool:
+        """Whether even the relaxation needs power from nowhere, or has no point at all."""
+        if not relaxed.found:
+            return relaxed.outcome is Outcome.INFEASIBLE
+        lost = sum(relaxed.values[self._columns[name]].sum() for name in ("p_missing", "p_surplus"))
+        return float(lost) > MISSING_KW
+
+    def stake_krw(self, solution: Solution) -> float:
+        """The money that flows in a solution: its cost without what stores are worth at the end."""
+        blocks = ("e_battery", "e_fleet", "e_heat")
+        ends = [self._columns[name][-1].ravel() for name in blocks if name in self._columns]
+        stored = sum(float(self._numbers.cost[end] @ solution.values[end]) for end in ends)
+        return max(abs(solution.cost_krw - stored), 1.0)
+
+    def plan(self, held: Held, until_s: float) -> Plan:
+        """The plan of every single asset for a held solution; the program is left held at it."""
+        decided = deal(self.merging, self.program, held.solution, until_s)
+        return assemble(self.merging.whole, decided)
+
+    def shadow(self, held: Held) -> Shadow:
+        """Prices behind a held solution."""
+        return shadow_of(self.merging, self.program.form.layout, held.solution)
