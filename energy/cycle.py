@@ -21,6 +21,7 @@ from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
 from energy.steps.publish import publish, publish_missed
 from energy.steps.settling import Settled, settle_tick
+from energy.store.events import add_event
 from energy.store.orders import BookRow, lock_book
 from energy.store.slots import Claim, claim_slot, record_seconds, unsealed_ticks
 from energy.units import SLOT_S
@@ -129,7 +130,7 @@ def _settle(microgrid: Microgrid, parts: CycleParts, watch: Stopwatch) -> CycleR
     """Settle the tick, keep how long all took, and say what the slot came to."""
     settled = settle_tick(microgrid, parts.slot)
     watch.lap("settle")
-    microgrid.store.write(lambda connection: record_seconds(connection, parts.slot, watch.seconds))
+    microgrid.store.write(lambda connection: _tell_sealed(connection, settled, watch.seconds))
     tier = parts.plan.tier if parts.plan else "missed"
     log.info("slot %s tier %s in %.1f s", parts.slot, tier, watch.seconds["total"])
     return CycleResult(
@@ -140,3 +141,9 @@ def _settle(microgrid: Microgrid, parts: CycleParts, watch: Stopwatch) -> CycleR
         settled=settled,
         seconds=watch.seconds,
     )
+
+
+def _tell_sealed(connection: Connection, settled: Settled, seconds: dict[str, float]) -> None:
+    """Keep how long the slot took, and tell the listeners that its tick is sealed."""
+    record_seconds(connection, settled.tick, seconds)
+    add_event(connection, "ledger", settled.tick, {"size": settled.size})
