@@ -6,17 +6,18 @@ and the audit adds up every transfer anew.
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
 
 from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, order_entry
-from energy.steps.books import Books, Registry, load_registry
+from energy.steps.books import Books, Registry, load_head, load_registry
 from energy.store.books import (
     SettlementRow,
     checkpoint_ticks,
+    count_transfers,
     find_checkpoint,
     given_sums,
     load_entries,
@@ -24,6 +25,7 @@ from energy.store.books import (
     load_signed_readings,
     moved_sums,
     settlements_of_tick,
+    turnover,
 )
 from energy.store.engine import Store
 from energy.store.errors import StoreError
@@ -57,37 +59,85 @@ class Audit:
     transfers: int
 
 
+@dataclass(frozen=True)
+class Totals:
+    """All transfers added up anew: what each ledger has moved, and what does not fit."""
+
+    turnover: dict[int, int]
+    transfers: int
+    findings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything adds up."""
+        return not self.findings
+
+
 def audit_books(store: Store, books: Books) -> Audit:
     """Verify the books from their own export, and add everything up anew."""
     report = verify_store(store)
-    sums = store.read(moved_sums)
-    accounts = books.book.accounts
-    anew = {(ledger, accounts[no]): amount for (ledger, no), amount in sums.items() if amount}
-    kept = {key: amount for key, amount in books.head.balances.items() if amount}
+    totals = store.read(add_up)
     oversold = store.read(lambda connection: find_oversold(connection, books))
-    finding = ""
+    finding = next(iter((*totals.findings, *oversold)), "")
     if report.first_failure is not None:
         failure = report.first_failure
         finding = f"line {failure.line}: {failure.check}: {failure.message}"
-    elif anew != kept:
-        finding = f"{len(anew.items() ^ kept.items())} balances differ from their transfers"
-    elif oversold:
-        finding = oversold[0]
+    state = books.head.state
     return Audit(
         verified=report.ok,
-        debits_equal_credits=anew == kept and not any(_totals(anew).values()),
+        debits_equal_credits=totals.ok,
         sold_at_most_metered=not oversold,
         finding=finding,
-        root=books.head.state.frontier.root().hex(),
-        size=books.head.state.frontier.size,
-        transfers=books.head.transfers,
+        root=state.frontier.root().hex(),
+        size=state.frontier.size,
+        transfers=totals.transfers,
     )
 
 
+def add_up(connection: Connection) -> Totals:
+    """Every balance from its transfers, compared with the kept ones that the checkpoint signs.
+
+    Raises StoreError where the kept head and the last checkpoint disagree.
+    """
+    registry = load_registry(connection)
+    head, _ = load_head(connection, registry.book)
+    accounts, sums = registry.book.accounts, moved_sums(connection)
+    anew = {(ledger, accounts[no]): amount for (ledger, no), amount in sums.items() if amount}
+    kept = {(int(ledger), one): amount for (ledger, one), amount in head.balances.items() if amount}
+    findings = [
+        f"account {one.hex()}: {LedgerId(ledger).name} balance kept as {kept.get((ledger, one), 0)}"
+        f", its transfers add up to {anew.get((ledger, one), 0)}"
+        for ledger, one in sorted(dict(anew.items() ^ kept.items()))
+    ]
+    left = Counter[int]()
+    for (ledger, _), amount in anew.items():
+        left[ledger] += amount
+    findings += [
+        f"ledger {LedgerId(ledger).name}: credits less debits are {amount}, allowed 0"
+        for ledger, amount in left.items()
+        if amount
+    ]
+    found = count_transfers(connection)
+    if found != head.transfers:
+        findings.append(f"transfers: found {found} rows, allowed {head.transfers}")
+    return Totals(turnover(connection), found, tuple(findings))
+
+
 def verify_store(store: Store, helpers: int | None = None) -> Report:
-    """What the offline verifier says of the store's export; more cores help unless told not to."""
-    count = (os.cpu_count() or 1) if helpers is None else helpers
+    """What the offline verifier says of the store's export; all cores help unless told not to."""
+    count = helpers_of_machine() if helpers is None else helpers
     return verify_export(export_lines(store), count)
+
+
+def helpers_of_machine() -> int:
+    """How many more processes are worth while."""
+    cores = os.cpu_count() or 1
+    return cores if cores > 1 else 0
+
+
+def count_ticks(connection: Connection) -> int:
+    """How many ticks the books have."""
+    return len(checkpoint_ticks(connection))
 
 
 def export_lines(store: Store) -> Iterator[str]:
@@ -136,13 +186,6 @@ def _metered_export(connection: Connection, versions: Sequence[SettlementRow]) -
             numbers, export = columns["account"][here], columns["export_wh"][here]
             metered.update(zip(numbers.tolist(), export.tolist(), strict=True))
     return metered
-
-
-def _totals(balances: Mapping[tuple[int, bytes], int]) -> Counter[int]:
-    totals: Counter[int] = Counter()
-    for (ledger, _), amount in balances.items():
-        totals[ledger] += amount
-    return totals
 
 
 def _registrar(connection: Connection, first_tick: int) -> bytes:

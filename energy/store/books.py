@@ -425,6 +425,14 @@ def moved_sums(connection: Connection) -> dict[tuple[int, int], int]:
     return found
 
 
+def turnover(connection: Connection) -> dict[int, int]:
+    """What each ledger has moved in all, reversals included."""
+    moving = transfer.c.kind.in_(MOVING_KINDS)
+    query = select(transfer.c.ledger, func.sum(transfer.c.amount)).where(moving)
+    rows = connection.execute(query.group_by(transfer.c.ledger).order_by(transfer.c.ledger))
+    return {ledger: int(amount) for ledger, amount in rows}
+
+
 def given_sums(
     connection: Connection, settlements: Collection[int], line: tuple[int, int], credit: int
 ) -> dict[int, int]:

@@ -1,0 +1,219 @@
+"""`microgrid ledger`: prove the books, write them out, show their head.
+
+Nothing is written to the store; all commands also work beside a running loop.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from energy.cli.settings import AsJson, DatabaseUrl
+from energy.config import build_settings
+from energy.steps.proving import (
+    Totals,
+    add_up,
+    count_ticks,
+    export_lines,
+    helpers_of_machine,
+)
+from energy.store.books import CheckpointRow, last_checkpoint
+from energy.store.engine import Store, open_reader
+from energy.store.errors import StoreError
+from energy.timegrid import iso_of
+from energy.units import krw_text_from_ukrw
+from market.transfers import LedgerId
+from market.verifier import Report, verify_export
+
+app = typer.Typer(help="The books: verify, audit, export, head.", no_args_is_help=True)
+
+UNITS = {LedgerId.KRW: "KRW", LedgerId.ENERGY: "kWh", LedgerId.POINTS: "points"}
+UNUSABLE = 2
+
+Registrar = Annotated[
+    str | None, typer.Option(help="address of the first key as it was published, 0x…")
+]
+
+
+@app.command()
+def verify(
+    file: Annotated[Path | None, typer.Argument(help="an export; default: the store")] = None,
+    database_url: DatabaseUrl = None,
+    registrar: Registrar = None,
+    as_json: AsJson = False,
+) -> int:
+    """Prove the books offline: exit code 0 proven, 1 refuted, 2 no usable export."""
+    if file is not None:
+        report, first_key = _verify_file(file)
+    else:
+        with _reader(database_url) as store:
+            lines = _shown(export_lines(store), store.read(count_ticks))
+            report, first_key = _verify(lines)
+    trusted = registrar is None or registrar == first_key
+    if as_json:
+        typer.echo(json.dumps(_report_document(report, first_key, trusted), indent=1))
+    else:
+        _print_report(report, first_key, registrar)
+    if report.ok and trusted:
+        return 0
+    return 1 if report.usable else UNUSABLE
+
+
+@app.command()
+def audit(database_url: DatabaseUrl = None, as_json: AsJson = False) -> int:
+    """Add up every transfer anew: debits equal credits in each ledger, balances as kept."""
+    with _reader(database_url) as store:
+        totals = store.read(add_up)
+    if as_json:
+        typer.echo(json.dumps(_totals_document(totals), indent=1))
+    else:
+        for ledger, amount in totals.turnover.items():
+            typer.echo(f"{LedgerId(ledger).name:<8} {_shown_amount(ledger, amount):>24} moved")
+        for name in totals.findings:
+            typer.echo(f"wrong: {name}")
+        typer.echo(f"{totals.transfers} transfers: " + ("all adds up" if totals.ok else "refuted"))
+    return 0 if totals.ok else 1
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="JSON lines; a name in .gz is compressed")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write the books out, for the offline verifier and for whoever wants to keep them."""
+    with _reader(database_url) as store:
+        lines = _shown(export_lines(store), store.read(count_ticks))
+        scratch = file.with_name(file.name + ".part")
+        try:
+            with _sink(scratch, compressed=file.suffix == ".gz") as sink:
+                for line in lines:
+                    sink.write(line.encode() + b"\n")
+            scratch.replace(file)
+        except OSError as error:
+            raise StoreError(f"export {file}: cannot be written: {error.strerror}") from error
+    typer.echo(f"{file}: {file.stat().st_size} bytes")
+
+
+@app.command()
+def head(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """The newest signed head of the log."""
+    with _reader(database_url) as store:
+        found = store.read(last_checkpoint)
+    if found is None:
+        raise StoreError("books: found no checkpoint, allowed a store that the loop has begun")
+    if as_json:
+        typer.echo(json.dumps(_head_document(found), indent=1))
+    else:
+        typer.echo(found.note, nl=False)
+
+
+def _reader(database_url: str | None) -> Store:
+    return open_reader(build_settings(database_url=database_url).database_url)
+
+
+def _verify_file(file: Path) -> tuple[Report, str]:
+    try:
+        with _source(file) as source:
+            return _verify(source)
+    except (OSError, EOFError) as error:
+        raise StoreError(f"export {file}: cannot be read: {error}") from error
+
+
+def _verify(lines: Iterable[str | bytes]) -> tuple[Report, str]:
+    """The verdict, and the first key's address as the header has it."""
+    source = iter(lines)
+    first = next(source, b"")
+    report = verify_export(_again(first, source), helpers_of_machine())
+    try:
+        return report, str(json.loads(first)["registrar"])
+    except (ValueError, KeyError, TypeError):
+        return report, ""
+
+
+def _again(first: str | bytes, rest: Iterator[str | bytes]) -> Iterator[str | bytes]:
+    if first:
+        yield first
+    yield from rest
+
+
+def _shown(lines: Iterator[str], ticks: int) -> Iterator[str]:
+    """The lines, with a bar on the error stream while they pass where a person looks on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from lines
+        return
+    columns = (TextColumn("ticks"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("ticks", total=ticks)
+        for line in lines:
+            if '"line":"checkpoint"' in line[:24]:
+                progress.advance(task)
+            yield line
+
+
+def _source(file: Path) -> BinaryIO:
+    return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")  # type: ignore[return-value]
+
+
+def _sink(file: Path, *, compressed: bool) -> BinaryIO:
+    return gzip.open(file, "wb", 6) if compressed else file.open("wb")  # type: ignore[return-value]
+
+
+def _print_report(report: Report, first_key: str, registrar: str | None) -> None:
+    for check, count in sorted(report.checks.items()):
+        typer.echo(f"ok  {count:>10}  {check}")
+    failure = report.first_failure
+    if failure is not None:
+        word = "refuted" if report.usable else "unusable"
+        typer.echo(f"{word}: line {failure.line}: {failure.check}: {failure.message}")
+    elif registrar is not None and registrar != first_key:
+        typer.echo(f"refuted: line 1: registrar: found {first_key}, allowed {registrar}")
+    else:
+        typer.echo("proven" if registrar else f"proven, if the first key is {first_key}")
+
+
+def _report_document(report: Report, first_key: str, trusted: bool) -> dict[str, Any]:
+    failure = report.first_failure
+    return {
+        "proven": report.ok and trusted,
+        "usable": report.usable,
+        "registrar": first_key,
+        "checks": dict(sorted(report.checks.items())),
+        "failure": None if failure is None else vars(failure),
+    }
+
+
+def _totals_document(totals: Totals) -> dict[str, Any]:
+    return {
+        "adds_up": totals.ok,
+        "transfers": totals.transfers,
+        "turnover": {
+            LedgerId(ledger).name: _shown_amount(ledger, amount)
+            for ledger, amount in totals.turnover.items()
+        },
+        "findings": list(totals.findings),
+    }
+
+
+def _shown_amount(ledger: int, amount: int) -> str:
+    """Won, kWh or points as a decimal string with the unit."""
+    text = f"{amount / 1000:.3f}" if ledger == LedgerId.ENERGY else krw_text_from_ukrw(amount)
+    return f"{text} {UNITS[LedgerId(ledger)]}"
+
+
+def _head_document(found: CheckpointRow) -> dict[str, Any]:
+    return {
+        "tick_utc": iso_of(found.tick),
+        "size": found.size,
+        "root": found.root.hex(),
+        "accounts_root": found.accounts_root.hex(),
+        "previous": found.previous.hex(),
+        "digest": found.digest.hex(),
+        "signer": "0x" + found.signer.hex(),
+        "note": found.note,
+    }
