@@ -287,7 +287,7 @@ def test_old_figures_are_struck_out_and_a_gap_stays_a_gap(
     path = page.locator("#import .line.measured").get_attribute("d") or ""
     assert path.count("M") == 2  # one run before the missing slots, one after
     page.locator("#balance-chart-cursor").focus()
-    for _ in range(5):
+    for _ in range(8):
         page.keyboard.press("ArrowLeft")
     expect(page.locator("#balance-chart-values")).to_contain_text("missing")
     expect(page.locator("#balance-chart-values")).to_contain_text("No value for this slot")
@@ -320,6 +320,52 @@ def test_forecasts_of_one_tier_share_a_row_and_a_worse_one_says_why(
             "○ F3 usual of 28 days use, solar: no weather forecast",
             "▲ F4 class default, wide weather: no weather forecast",
         ]
+    )
+
+
+def test_now_is_where_the_clock_stands_and_not_where_the_newest_plan_begins(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    page = chromium_page
+    open_page(page, stage)
+    expect(page.locator("#flows-title")).to_have_text("Now, 14:15–14:30, plan")
+    before = page.locator("#balance .now").get_attribute("d")
+    stage.events.append(("beat", {"now_utc": "2026-11-22T05:37:30Z"}))
+    expect(page.locator("#flows-title")).to_have_text("Now, 14:30–14:45, plan")
+    assert page.locator("#balance .now").get_attribute("d") != before
+    expect(page.locator("#balance-chart-values")).to_contain_text("14:30–14:45")
+
+
+def test_a_slot_whose_books_are_still_open_shows_no_seconds_of_zero(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    stage.overview["cycle"]["seconds"] = {}
+    chromium_page.goto(stage.address)
+    expect(chromium_page.locator("#cycle")).to_contain_text("still settling")
+    assert "0.00" not in chromium_page.locator("#cycle").inner_text()
+
+
+def test_a_new_districts_market_begins_with_its_first_auction(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    history = stage.overview["market"]["history"]
+    for name in ("price_krw_per_kwh", "volume_kwh"):
+        history[name][:60] = [None] * 60
+    chromium_page.goto(stage.address)
+    chromium_page.locator("#market .table summary").first.click()
+    rows = chromium_page.locator("#market .figure tbody tr")
+    expect(rows).to_have_count(len(history["volume_kwh"]) - 60)
+
+
+def test_zones_with_one_price_are_said_to_have_one(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    zones = stage.overview["market"]["zones"]
+    for zone in zones:
+        zone["price_krw_per_kwh"] = "142.5"
+    chromium_page.goto(stage.address)
+    expect(chromium_page.locator("#market")).to_contain_text(
+        f"₩142.5/kWh in all {len(zones)} zones"
     )
 
 
@@ -473,7 +519,7 @@ def test_language_and_theme_are_chosen_on_the_page_and_remembered(
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 20, 25)"
     text = page.locator("main").inner_text()
     english = set(re.findall(r"[A-Za-z]{4,}", text)) - {"KEPCO"}
-    assert english <= {"proven", "within"}, english  # the planner's reason, in its own words
+    assert english == set()
 
 
 def test_a_planted_inline_style_is_stopped_by_the_policy(chromium_page: Page, stage: Stage) -> None:

@@ -43,11 +43,17 @@ export function chartFigure({ id, words, format, state, heights }) {
     if (next > 0 && next !== width) { width = next; draw(); }
   }).observe(pictures[0]);
   state.on("cursor", () => { if (model) showCursor(); });
+  state.on("nowMs", () => { if (model) showCursor(); });
 
   const msOf = (i) => model.startMs + i * model.stepMs;
+  // Where the district's clock stands on this axis, in slots; null where the axis only looks back.
+  function nowAt() {
+    if (model.showNow === false) return null;
+    return ((state.get("nowMs") ?? msOf(model.nowIndex)) - model.startMs) / model.stepMs;
+  }
   function index() {
     const chosen = state.get("cursor");
-    const at = chosen === null ? model.nowIndex : Math.round((chosen - model.startMs) / model.stepMs);
+    const at = chosen === null ? Math.floor(nowAt() ?? model.nowIndex) : Math.round((chosen - model.startMs) / model.stepMs);
     return Math.min(model.count - 1, Math.max(0, at));
   }
   function choose(i) {
@@ -65,7 +71,10 @@ export function chartFigure({ id, words, format, state, heights }) {
     const i = index();
     const quality = model.quality?.[i] ?? (i < model.nowIndex ? "measured" : "plan");
     const slot = format.slot(msOf(i), model.stepMs);
-    for (const chart of charts) chart.moveCursor(state.get("cursor") === null ? null : i);
+    for (const chart of charts) {
+      chart.moveCursor(state.get("cursor") === null ? null : i);
+      chart.moveNow(nowAt());
+    }
     range.max = model.count - 1;
     range.value = i;
     const read = model.columns.filter((column) => format.known(column.values[i]) && !(column.quiet && column.values[i] === 0)).map((column) => [column.label, column.show(column.values[i])]);

@@ -43,11 +43,12 @@ export function timeChart(model, { width, height, format, words, label }) {
   }
   drawLevels(svg, { levels: model.levels ?? [], axis, divide, plot, y });
   if (up.length && down.length) svg.append(s("path", { class: "zero", d: `M${plot.left} ${y(0)}H${plot.right}` }));
-  if (model.showNow !== false) drawNow(svg, { x, plot, nowIndex, count, words });
+  const now = makeNow({ x, plot, count, words });
   const cursor = s("rect", { class: "cursor", y: plot.top, height: plot.bottom - plot.top, width: Math.max(2, x(1) - x(0)), x: -99 });
-  svg.append(cursor);
+  svg.append(now.line, cursor);
   return {
     svg,
+    moveNow: now.move,
     moveCursor: (index) => cursor.setAttribute("x", index === null ? -99 : x(index)),
     indexAt: (px) => Math.min(count - 1, Math.max(0, Math.floor(((px - plot.left) / (plot.right - plot.left)) * count))),
   };
@@ -115,10 +116,21 @@ function drawLevels(svg, { levels, axis, divide, plot, y }) {
   }
 }
 
-function drawNow(svg, { x, plot, nowIndex, count, words }) {
-  if (nowIndex === null || nowIndex === undefined || nowIndex < 0 || nowIndex > count) return;
-  const at = Math.round(x(nowIndex)) + 0.5;
-  const right = at < plot.right - 40;
-  svg.append(s("path", { class: "now", d: `M${at} ${plot.top - 8}V${plot.bottom}` }));
-  svg.append(s("text", { class: "tick", x: right ? at + 4 : at - 4, y: plot.top - 3, "text-anchor": right ? "start" : "end" }, words("chart.now")));
+// The line stands at the very time and not at a slot's border; up to a slot early, at the left edge.
+function makeNow({ x, plot, count, words }) {
+  const stroke = s("path", { class: "now" });
+  const label = s("text", { class: "tick", y: plot.top - 3 }, words("chart.now"));
+  const line = s("g", { class: "now-line" }, stroke, label);
+  const move = (slots) => {
+    const shown = slots !== null && slots >= -1 && slots <= count;
+    line.classList.toggle("away", !shown);
+    if (!shown) return;
+    const at = Math.round(x(Math.max(0, slots))) + 0.5;
+    const right = at < plot.right - 40;
+    stroke.setAttribute("d", `M${at} ${plot.top - 8}V${plot.bottom}`);
+    label.setAttribute("x", right ? at + 4 : at - 4);
+    label.setAttribute("text-anchor", right ? "start" : "end");
+  };
+  move(null);
+  return { line, move };
 }

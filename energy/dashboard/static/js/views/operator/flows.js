@@ -14,12 +14,14 @@ export function makeFlows({ words, format, state }, heading) {
     let last = null;
     function show() {
       if (!last) return;
-      const i = chosenIndex(last, state.get("cursor"));
+      const running = indexOf(last, state.get("nowMs") ?? startOf(last) + last.now_index * stepOf(last), Math.floor);
+      const chosen = state.get("cursor");
+      const i = chosen === null ? running : indexOf(last, chosen, Math.round);
       const ms = startOf(last) + i * stepOf(last);
       const at = { source: partsAt(last.sources, SOURCES, i), use: partsAt(last.uses, USES, i) };
       const totals = { source: sum(at.source.map((part) => part.value)), use: sum(at.use.map((part) => part.value)) };
       const total = Math.max(totals.source, totals.use);
-      setText(heading, words(i === last.now_index ? "flows.now" : "flows.then", { slot: format.slot(ms, stepOf(last)), quality: words(`quality.${last.quality[i]}`) }));
+      setText(heading, words(i === running ? "flows.now" : "flows.then", { slot: format.slot(ms, stepOf(last)), quality: words(`quality.${last.quality[i]}`) }));
       for (const { side, box } of sides) fillSide(box, side, at[side], totals[side], total);
     }
     function fillSide(box, side, parts, own, total) {
@@ -34,13 +36,11 @@ export function makeFlows({ words, format, state }, heading) {
             h("b", null, part.value === null ? "–" : format.power(part.value, unit))))));
     }
     state.on("cursor", show);
+    state.on("nowMs", show);
     return (balance) => { last = balance; show(); };
   };
 }
 
-function chosenIndex(balance, chosen) {
-  const at = chosen === null ? balance.now_index : Math.round((chosen - startOf(balance)) / stepOf(balance));
-  return Math.min(balance.quality.length - 1, Math.max(0, at));
-}
+const indexOf = (balance, ms, whole) => Math.min(balance.quality.length - 1, Math.max(0, whole((ms - startOf(balance)) / stepOf(balance))));
 
 const partsAt = (columns, order, i) => order.filter(([key]) => columns[key]).map(([key, name]) => ({ key, name, value: columns[key][i] ?? null }));

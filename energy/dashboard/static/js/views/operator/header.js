@@ -54,6 +54,7 @@ function alarmBadges(alarms, words) {
 function ageBadge(snapshot, state, words, format) {
   if (!snapshot.as_of_utc) return null;
   const ageS = ((state.get("nowMs") ?? Date.parse(snapshot.clock.now_utc)) - Date.parse(snapshot.as_of_utc)) / 1000;
+  if (ageS < 60) return badge("stale", "◷", words("header.fresh"), format.utc(Date.parse(snapshot.as_of_utc)));
   return badge("stale", "◷", words("header.age", { age: format.age(ageS) }), format.utc(Date.parse(snapshot.as_of_utc)));
 }
 

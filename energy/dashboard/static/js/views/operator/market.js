@@ -3,14 +3,17 @@ import { h } from "../../dom.js";
 import { definitions } from "./block.js";
 import { padded, startOf, stepOf } from "./series.js";
 
+const SLOTS_MIN = 24;
+
 export function marketModel(market, snapshot, { words, format }) {
   const data = market.history;
-  const count = Math.max(1, data.price_krw_per_kwh?.length ?? 0);
-  const prices = padded(data.price_krw_per_kwh, count).map((price) => (price === null ? null : Number(price)));
-  const volumes = padded(data.volume_kwh, count);
+  const skipped = slotsBeforeFirstAuction(data.volume_kwh ?? []);
+  const count = Math.max(1, (data.price_krw_per_kwh?.length ?? 0) - skipped);
+  const prices = padded(data.price_krw_per_kwh?.slice(skipped), count).map((price) => (price === null ? null : Number(price)));
+  const volumes = padded(data.volume_kwh?.slice(skipped), count);
   const traded = format.known(market.price_krw_per_kwh);
   return {
-    startMs: startOf(data), stepMs: stepOf(data), count, nowIndex: count, showNow: false, scale: 1,
+    startMs: startOf(data) + skipped * stepOf(data), stepMs: stepOf(data), count, nowIndex: count, showNow: false, scale: 1,
     panels: [
       { unit: words.language === "ko" ? "원/kWh" : "₩/kWh", about: words("market.about_price"), lines: [{ name: "market", values: prices, kind: "measured" }] },
       { unit: "kWh", about: words("market.about_volume"), up: [{ key: "volume", name: "market", values: volumes }] },
@@ -26,11 +29,18 @@ export function marketModel(market, snapshot, { words, format }) {
   };
 }
 
+// A new district's day would be mostly blank: what lies before its first auction is left out.
+function slotsBeforeFirstAuction(volumes) {
+  const first = volumes.findIndex((kwh) => kwh !== null);
+  return first < 0 ? 0 : Math.max(0, Math.min(first, volumes.length - SLOTS_MIN));
+}
+
 export function marketFacts(market, { words, format }) {
   const zones = (market.zones ?? []).filter((zone) => format.known(zone.price_krw_per_kwh));
   const prices = zones.map((zone) => Number(zone.price_krw_per_kwh));
-  const spread = zones.length > 1 ? [words("market.zones"), words("market.zones_span", {
-    low: format.price(String(Math.min(...prices))), high: format.price(String(Math.max(...prices))), zones: format.count(zones.length) })] : null;
+  const low = format.price(String(Math.min(...prices))), high = format.price(String(Math.max(...prices))), count = format.count(zones.length);
+  const spread = zones.length < 2 ? null
+    : [words("market.zones"), low === high ? words("market.zones_one", { price: low, zones: count }) : words("market.zones_span", { low, high, zones: count })];
   return definitions([
     [words("market.slot"), format.slot(Date.parse(market.slot_utc))],
     [words("market.orders"), format.known(market.orders) ? format.count(market.orders) : "–"],

@@ -29,6 +29,7 @@ export function buildOverview({ state, words, refresh }) {
     header.update(snapshot, view.format);
     answer.update(snapshot, view.format);
     for (const one of view.blocks) one.update(snapshot);
+    document.getElementById("main").dataset.slot = snapshot.cycle?.slot_utc ?? "";
     age();
   }
 

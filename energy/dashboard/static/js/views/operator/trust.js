@@ -62,19 +62,23 @@ export function makeLedger({ words, format }) {
 
 const shorten = (text) => (text.length > 20 ? `${text.slice(0, 10)}…${text.slice(-8)}` : text);
 
+// The reason of a proven plan is its gap, which stands beside the tier already, in the reader's words.
+const saysNoMore = (cycle) => cycle.tier === "T0" && /^proven within [\d.]+ ?%$/.test(cycle.reason);
+
 export function makeCycle({ words, format }) {
   return (body) => (cycle) => {
     const seconds = cycle.seconds ?? {};
     const others = Object.keys(seconds).filter((step) => step !== "total" && !STEPS.includes(step));
     const parts = [...STEPS, ...others].filter((step) => format.known(seconds[step])).map((step) => ({ key: step, name: "step", value: seconds[step] }));
     const longest = Math.max(...parts.map((part) => part.value), 0);
-    const total = seconds.total ?? parts.reduce((sum, part) => sum + part.value, 0);
+    // The books are closed after the slot is published; until then its seconds are not all known.
+    const took = format.known(seconds.total) ? format.seconds(seconds.total) : words("cycle.settling");
     body.replaceChildren(
       definitions([
         [words("cycle.tier"), tierText(cycle, words, format)],
-        cycle.reason ? [words("cycle.reason"), cycle.reason] : null,
+        cycle.reason && !saysNoMore(cycle) ? [words("cycle.reason"), h("span", { lang: "en" }, cycle.reason)] : null,
         format.known(cycle.rounds) ? [words("cycle.rounds"), format.count(cycle.rounds)] : null,
-        [words("cycle.total"), format.seconds(total), words("cycle.slot", { slot: format.slot(Date.parse(cycle.slot_utc)) })],
+        [words("cycle.total"), took, words("cycle.slot", { slot: format.slot(Date.parse(cycle.slot_utc)) })],
       ]),
       h("ul", { class: "steps" }, parts.map((part) => h("li", { "data-part": part.key }, h("span", { class: "name" }, words.has(`step.${part.key}`) ? words(`step.${part.key}`) : part.key),
         sharesBar([part], longest, 100, 10), h("b", null, format.seconds(part.value))))));
