@@ -9,6 +9,7 @@
 
 from grid_models.base_case import base_case
 from grid_models.batch import BatchFlow, BatchResult, Envelope
+from grid_models.contingencies import Contingency, check_contingencies
 from grid_models.cuts import LinearLimit, cuts_for
 from grid_models.district import (
     BUS_KINDS,
@@ -28,6 +29,8 @@ from grid_models.district import (
 )
 from grid_models.findings import check_network
 from grid_models.folder import read_network_folder, write_network_folder
+from grid_models.hosting import draw_capacity, feed_capacity
+from grid_models.island import Island, IslandCase, ShedBlock, island
 from grid_models.limits import Violation, check_flow
 from grid_models.power_flow import FlowResult, PowerFlow
 from grid_models.room import Headroom, Room, room_along, zone_headroom
@@ -45,17 +48,21 @@ __all__ = [
     "BusShare",
     "Buses",
     "Connections",
+    "Contingency",
     "Envelope",
     "Finding",
     "FlowResult",
     "GridError",
     "Headroom",
+    "Island",
+    "IslandCase",
     "LinearLimit",
     "Lines",
     "Network",
     "PowerFlow",
     "Room",
     "Sensitivities",
+    "ShedBlock",
     "SimbenchGrid",
     "StreetPlan",
     "Transformers",
@@ -63,10 +70,14 @@ __all__ = [
     "base_case",
     "build_sensitivities",
     "build_street_plan",
+    "check_contingencies",
     "check_flow",
     "check_network",
     "cuts_for",
+    "draw_capacity",
+    "feed_capacity",
     "findings_text",
+    "island",
     "read_network_folder",
     "read_simbench",
     "room_along",

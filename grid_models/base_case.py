@@ -1,8 +1,10 @@
 """A static evening peak from the connection table: the case for which the district is sized."""
 
+from collections.abc import Collection
+
 import numpy as np
 
-from grid_models.district import FloatArray, Network
+from grid_models.district import USES, FloatArray, Network
 
 # Share of the row's power that runs at the common peak, by use. Negative rows generate.
 COINCIDENCE_FRAC = {
@@ -27,10 +29,10 @@ Q_PER_P = float(np.tan(np.arccos(0.95)))  # loads of buildings; plants and charg
 REACTIVE_USES = ("apartment", "detached", "office", "retail", "school", "public", "data_centre")
 
 
-def base_case(network: Network) -> tuple[FloatArray, FloatArray]:
-    """What every bus draws at the common evening peak: (N,) kW and (N,) kvar."""
+def base_case(network: Network, uses: Collection[str] = USES) -> tuple[FloatArray, FloatArray]:
+    """What every bus draws at the common evening peak, of these uses: (N,) kW and (N,) kvar."""
     table, buses = network.connections, len(network.buses.id)
-    share = np.array([COINCIDENCE_FRAC[use] for use in table.use])
+    share = np.array([COINCIDENCE_FRAC[use] if use in uses else 0.0 for use in table.use])
     reactive = np.array([Q_PER_P if use in REACTIVE_USES else 0.0 for use in table.use])
     p_kw = share * table.p_kw
     p_bus_kw = np.bincount(table.bus, weights=p_kw, minlength=buses)

@@ -15,14 +15,16 @@ def components(buses: int, from_bus: IntArray, to_bus: IntArray) -> IntArray:
     return labels
 
 
+def closed_ends(network: Network) -> tuple[IntArray, IntArray]:
+    """Both ends of every closed line and of every transformer."""
+    lines, transformers = network.lines, network.transformers
+    near = np.concatenate([lines.from_bus[lines.closed], transformers.hv_bus])
+    far = np.concatenate([lines.to_bus[lines.closed], transformers.lv_bus])
+    return near, far
+
+
 def supplied_buses(network: Network) -> BoolArray:
     """Which buses are connected with the slack bus through closed lines and transformers, (N,)."""
-    lines, transformers = network.lines, network.transformers
-    closed = lines.closed
-    labels = components(
-        len(network.buses.id),
-        np.concatenate([lines.from_bus[closed], transformers.hv_bus]),
-        np.concatenate([lines.to_bus[closed], transformers.lv_bus]),
-    )
+    labels = components(len(network.buses.id), *closed_ends(network))
     reached: BoolArray = labels == labels[network.slack_bus]
     return reached
