@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -35,11 +36,18 @@ td.n{text-align:right}
 .key span{margin-right:16px;white-space:nowrap}
 .key i{display:inline-block;width:12px;height:12px;margin-right:6px}
 text{font-size:12px;fill:#51606F}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px}
+.cards div{border:1px solid #E3E7EC;border-radius:8px;padding:10px 14px}
+.cards b{display:block;font-size:22px;font-variant-numeric:tabular-nums}
+.cards span{color:#51606F}
+.tables{columns:2;column-gap:48px}
+.tables table{width:100%;break-inside:avoid;margin:0 0 16px}
+.tables td{overflow-wrap:anywhere}
 """
 
 
 def write_report(
-    path: Path, summary: Mapping[str, object], series: Mapping[str, Series], time_zone: str
+    path: Path, summary: Mapping[str, Any], series: Mapping[str, Series], time_zone: str
 ) -> Path:
     """Write `summary` as JSON to `path` and the page beside it; returns the page's path."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +57,7 @@ def write_report(
     return page
 
 
-def build_page(summary: Mapping[str, object], series: Mapping[str, Series], time_zone: str) -> str:
+def build_page(summary: Mapping[str, Any], series: Mapping[str, Series], time_zone: str) -> str:
     """The whole page as text; `series` has `slot` and one column of each quantity, kW or kWh."""
     slots = [int(slot) for slot in series["slot"] if slot is not None]
     sources = _named(
@@ -78,17 +86,19 @@ def build_page(summary: Mapping[str, object], series: Mapping[str, Series], time
     title = f"{summary['district']}: {summary['slots']} quarter hours from {summary['start']}"
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        _table(summary),
+        f"<p>{html.escape(answer_sentence(summary))}</p>",
+        _cards(summary),
         "<h2>Where power came from (up) and went (down), MW</h2>",
         mirrored_chart(sources, uses, labels),
-        "<h2>Neighbours' market: price, won/kWh (a gap is a slot without trade)</h2>",
-        line_chart({"price": series["price_krw_per_kwh"]}, labels, 1.0),
-        "<h2>Neighbours' market: volume, kWh</h2>",
-        line_chart({"volume": series["traded_kwh"]}, labels, 1.0),
         "<h2>Energy in stores, MWh</h2>",
         line_chart(
             {"battery": series["battery_kwh"], "heat": series["heat_store_kwh"]}, labels, 1e-3
         ),
+        "<h2>Neighbours' market: price, won/kWh (a gap is a slot without trade)</h2>",
+        line_chart({"price": series["price_krw_per_kwh"]}, labels, 1.0),
+        "<h2>Neighbours' market: volume, kWh</h2>",
+        line_chart({"volume": series["traded_kwh"]}, labels, 1.0),
+        _table(summary),
     ]
     body = "\n".join(parts)
     return (
@@ -97,18 +107,48 @@ def build_page(summary: Mapping[str, object], series: Mapping[str, Series], time
     )
 
 
+def answer_sentence(summary: Mapping[str, Any]) -> str:
+    """What the run came to, in one sentence."""
+    tiers = ", ".join(f"{count} x {tier}" for tier, count in summary["tiers"].items())
+    books = "the books are proven" if summary["ledger_verified"] else "THE BOOKS ARE NOT PROVEN"
+    return (
+        f"{summary['slots_with_row']} of {summary['slots']} quarter hours have their row ({tiers}); "
+        f"{summary['violations']} grid limits exceeded, {summary['broken_departures']} of "
+        f"{summary['departures']} departures short of their promise; {books}."
+    )
+
+
+def _cards(summary: Mapping[str, Any]) -> str:
+    saved, own = summary["saved_frac"], summary["self_sufficiency_frac"]
+    cards = {
+        "cost, won": f"{summary['cost_krw']:,.0f}",
+        "without a plan, won": f"{summary['baseline_cost_krw']:,.0f}",
+        "saved": "" if saved is None else f"{100 * saved:.1f} %",
+        "made here": "" if own is None else f"{100 * own:.1f} %",
+        "peak, kW": f"{summary['peak_kw']:,.0f}",
+        "without a plan, kW": f"{summary['baseline_peak_kw']:,.0f}",
+        "traded, kWh": f"{summary['traded_kwh']:,.0f}",
+        "seconds a slot": f"{summary['seconds_per_slot']['median']:.1f}",
+    }
+    shown = "".join(
+        f"<div><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>"
+        for name, value in cards.items()
+    )
+    return f'<div class="cards">{shown}</div>'
+
+
 def _named(series: Mapping[str, Series], columns: Mapping[str, str]) -> dict[str, Series]:
     return {name: series[column] for name, column in columns.items()}
 
 
-def _table(summary: Mapping[str, object]) -> str:
+def _table(summary: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><th>{html.escape(_words(key))}</th><td class=n>{html.escape(_shown(value))}</td></tr>"
         for key, value in summary.items()
         if not isinstance(value, Mapping | list)
     )
     nested = "".join(
-        f"<h2>{html.escape(_words(key))}</h2><table>"
+        f"<table><caption>{html.escape(_words(key))}</caption>"
         + "".join(
             f"<tr><th>{html.escape(_words(str(name)))}</th>"
             f"<td class=n>{html.escape(_shown(inner))}</td></tr>"
@@ -118,7 +158,7 @@ def _table(summary: Mapping[str, object]) -> str:
         for key, value in summary.items()
         if isinstance(value, Mapping) and value
     )
-    return f"<table>{rows}</table>{nested}"
+    return f'<h2>All figures</h2><div class="tables"><table>{rows}</table>{nested}</div>'
 
 
 def _words(key: str) -> str:
