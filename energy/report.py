@@ -112,7 +112,8 @@ def answer_sentence(summary: Mapping[str, Any]) -> str:
     tiers = ", ".join(f"{count} x {tier}" for tier, count in summary["tiers"].items())
     books = "the books are proven" if summary["ledger_verified"] else "THE BOOKS ARE NOT PROVEN"
     return (
-        f"{summary['slots_with_row']} of {summary['slots']} quarter hours have their row ({tiers}); "
+        f"{summary['slots_with_row']} of {summary['slots']} quarter hours have their row "
+        f"({tiers}); "
         f"{summary['violations']} grid limits exceeded, {summary['broken_departures']} of "
         f"{summary['departures']} departures short of their promise; {books}."
     )
