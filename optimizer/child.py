@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from optimizer.found import Found
-from optimizer.messages import Message, Request
+from optimizer.messages import Effort, Message, Request
 from optimizer.problem import PlanProblem
 
 ROOT = Path(__file__).parents[1]
@@ -44,8 +44,7 @@ class Terms:
 
     until_s: float
     kill_s: float
-    gap_frac: float
-    threads: int
+    effort: Effort
     drill: str = ""
 
 
@@ -93,9 +92,7 @@ class Child:
         """The process's answer by `terms.kill_s`; then it is killed and a new one is started."""
         self.start()
         self._number += 1
-        request = Request(
-            self._number, problem, terms.until_s, terms.gap_frac, terms.threads, terms.drill
-        )
+        request = Request(self._number, problem, terms.until_s, terms.effort, terms.drill)
         reply = self._await(request, terms.kill_s)
         if reply.end in (End.DIED, End.LATE):
             self.stop()

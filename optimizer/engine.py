@@ -2,9 +2,8 @@
 
 Merge alike stores; solve the relaxation (its cost is a bound); make the choices whole, hold them
 and solve again; deal the groups' energy out to their members; compare the plan's cost with the
-bound. Where the choices leave the gap open, branch and cut decides them on the small problem; where
-the dealing does, a finer problem is solved around the same choices. The best plan and the best
-bound of all attempts count.
+bound. Where the dealing leaves the gap open, finer groups follow; where the choices do, branch and
+cut decides them. The best plan and the best bound of all attempts count.
 """
 
 from collections import OrderedDict
@@ -17,6 +16,7 @@ from optimizer.commitments import Leaning
 from optimizer.found import Found, Outcome, Shadow
 from optimizer.highs import LivingProgram, Solution
 from optimizer.merge import EACH, Fineness, merge
+from optimizer.messages import Effort
 from optimizer.plan import Plan
 from optimizer.problem import PlanProblem
 from optimizer.standard_form import compile_form, structure_of
@@ -27,16 +27,16 @@ LEVELS = (Fineness(12, 12), Fineness(12, EACH), Fineness(EACH, EACH))
 
 PROGRAMS_KEPT = 6
 LEANINGS = (Leaning(), Leaning(missing=4.0), Leaning(idle=4.0))
-DECIDING = 0.4  # share of the gap that choices may use up; branch and cut goes so far
-PROVING = 0.1  # share of the gap to which branch and cut goes where that was not enough
-BRANCH_TIME = 0.4  # share of the time left that branch and cut may take at once
+DECIDING = 0.5  # share of the gap that choices may use up; the dealing has the rest
+EXACT = 0.95  # share of the gap to which branch and cut goes where the dealing loses nothing
+BRANCH_TIME = 0.5  # share of the time left that branch and cut may take
 
 
 class Engine:
     """Plans problems one after the other with living programs, one per structure."""
 
-    def __init__(self, *, gap_frac: float, threads: int) -> None:
-        self.gap_frac, self.threads = gap_frac, threads
+    def __init__(self, effort: Effort) -> None:
+        self.effort = effort
         self._programs: OrderedDict[str, LivingProgram] = OrderedDict()
 
     def plan(
@@ -52,7 +52,7 @@ class Engine:
         key = structure_of(problem, elastic=elastic)
         if key not in self._programs:
             form = compile_form(problem, elastic=elastic)
-            self._programs[key] = LivingProgram(form, self.threads)
+            self._programs[key] = LivingProgram(form, self.effort.threads)
         self._programs.move_to_end(key)
         while len(self._programs) > PROGRAMS_KEPT:
             self._programs.popitem(last=False)
@@ -74,7 +74,7 @@ class _Search:
         self._outcome = Outcome.FAILED
         self._plan: Plan | None = None
         self._shadow: Shadow | None = None
-        self._bound_krw = -np.inf
+        self._bound_krw, self._lost_krw = -np.inf, 0.0
         self._choices: Choices | None = None
         self._way: list[str] = []
         self._structure = ""
@@ -94,19 +94,22 @@ class _Search:
 
     @property
     def _closed(self) -> bool:
-        return self.found().gap_frac <= self._engine.gap_frac
+        return self.found().gap_frac <= self._engine.effort.gap_frac
 
     def run(self) -> None:
-        """A plan of the coarse problem, then whatever keeps the gap open is refined."""
-        coarse, held = self._begin()
-        if held is None or self._closed:
-            return
-        if self._open(coarse, held):
-            held = self._branch(coarse, held, DECIDING)
-        self._refine()
-        if not self._closed and coarse.has_choices and self._outcome is Outcome.OPTIMAL:
-            self._branch(coarse, held, PROVING)
-            self._refine()
+        """A plan of the coarse problem; then whatever keeps the gap open is refined."""
+        trial, held = self._begin()
+        finer = iter(LEVELS[1:])
+        while held is not None and not self._closed and not self._loses_little(trial, held):
+            fineness = next(finer, None)
+            if fineness is None:
+                break
+            trial, held = self._round(fineness)
+        if held is not None and not self._closed and trial.has_choices:
+            self._branch(trial, held)
+        for fineness in finer:
+            if held is not None and not self._closed:
+                trial, held = self._round(fineness)
 
     def _begin(self) -> tuple[Trial, Held | None]:
         """The coarse problem with rounded choices; once more elastic where limits contradict."""
@@ -117,12 +120,10 @@ class _Search:
             trial, held = self._round(LEVELS[0])
         return trial, held
 
-    def _refine(self) -> None:
-        """Finer problems around the choices so far, until the dealing loses no more."""
-        for fineness in LEVELS[1:]:
-            if self._closed or self._outcome is not Outcome.OPTIMAL:
-                return
-            self._round(fineness)
+    def _loses_little(self, trial: Trial, held: Held) -> bool:
+        """Whether dealing out costs less than its part of the gap."""
+        allowed = (1 - DECIDING) * self._engine.effort.gap_frac * trial.stake_krw(held.solution)
+        return self._lost_krw <= allowed
 
     def _round(self, fineness: Fineness) -> tuple[Trial, Held | None]:
         """A problem's bound, and a plan with the choices so far or rounded ones."""
@@ -163,31 +164,29 @@ class _Search:
     def _first_feasible(self, trial: Trial, relaxed: Solution, held: Held) -> Held:
         """Choices by branch and cut where no rounding fits."""
         self._way.append("branch and cut")
-        gap = DECIDING * self._engine.gap_frac * trial.stake_krw(relaxed)
+        gap = DECIDING * self._engine.effort.gap_frac * trial.stake_krw(relaxed)
         whole = trial.branch(held, gap, self._until_s)
         if not whole.found:
             return Held(held.choices, whole)
         self._bound_krw = max(self._bound_krw, whole.bound_krw)
         return trial.hold(trial.read(whole), self._until_s)
 
-    def _branch(self, trial: Trial, held: Held, share: float) -> Held:
-        """Better choices by branch and cut, to a share of the gap; raises the bound."""
+    def _branch(self, trial: Trial, held: Held) -> None:
+        """Better choices and a better bound by branch and cut, to what is left of the gap."""
         now = monotonic()
-        until = now + BRANCH_TIME * max(self._until_s - now, 0.0)
-        gap = share * self._engine.gap_frac * trial.stake_krw(held.solution)
-        whole = trial.branch(held, gap, until)
+        left = min(self._engine.effort.branch_s_max, BRANCH_TIME * max(self._until_s - now, 0.0))
+        gap = EXACT * self._engine.effort.gap_frac * trial.stake_krw(held.solution) - self._lost_krw
+        whole = trial.branch(held, gap, now + left)
         self._way.append("branch and cut")
         self._bound_krw = max(self._bound_krw, whole.bound_krw)
         if whole.found and whole.cost_krw < held.cost_krw:
-            held = trial.hold(trial.read(whole), self._until_s)
-            self._take(trial, held)
-        return held
+            self._take(trial, trial.hold(trial.read(whole), self._until_s))
 
     def _open(self, trial: Trial, held: Held) -> bool:
         """Whether choices leave more of the gap open than is theirs."""
         if not held.solution.found:
             return True
-        allowed = DECIDING * self._engine.gap_frac * trial.stake_krw(held.solution)
+        allowed = DECIDING * self._engine.effort.gap_frac * trial.stake_krw(held.solution)
         return held.cost_krw - self._bound_krw > allowed
 
     def _take(self, trial: Trial, held: Held) -> Held | None:
@@ -197,6 +196,7 @@ class _Search:
             return None
         self._choices = held.choices
         shadow, plan = trial.shadow(held), trial.plan(held, self._until_s)
+        self._lost_krw = plan.cost_krw.total - held.cost_krw
         if self._plan is None or plan.cost_krw.total < self._plan.cost_krw.total:
             self._plan, self._shadow = plan, shadow
             self._structure = trial.program.form.fingerprint

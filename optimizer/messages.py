@@ -6,9 +6,18 @@ from optimizer.found import Found
 from optimizer.problem import PlanProblem
 
 
+@dataclass(frozen=True)
+class Effort:
+    """Gap wanted, longest branch and cut once a plan is in hand, threads of the solver."""
+
+    gap_frac: float = 1e-3
+    branch_s_max: float = 10.0
+    threads: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A problem, when its answer is due on the machine's monotonic clock, how near, how.
+    """A problem, when its answer is due on the machine's monotonic clock, and how to solve it.
 
     `drill` plants a fault, for exercises.
     """
@@ -16,8 +25,7 @@ class Request:
     number: int
     problem: PlanProblem
     until_s: float
-    gap_frac: float
-    threads: int
+    effort: Effort
     drill: str = ""
 
 

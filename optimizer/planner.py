@@ -17,6 +17,7 @@ from optimizer.child import Child, End, Reply, Terms
 from optimizer.errors import OptimizerError
 from optimizer.fallback import can_shift, rules_plan, shift_plan
 from optimizer.found import Outcome
+from optimizer.messages import Effort
 from optimizer.plan import Plan, Status, Tier
 from optimizer.problem import Finding, PlanProblem
 from optimizer.validate import check_problem
@@ -35,14 +36,16 @@ log = logging.getLogger(__name__)
 class PlannerSettings:
     """How long, how well, and where a planner works.
 
-    `gap_frac` of the cost at which a plan counts as proven. in_process: solve in the caller's own
-    process; the deadline then rests on the solver's word. `drill` plants a fault in the solving
-    process, for exercises: "hang", "hang with a plan", "die", "fail", "nan", "huge", "infeasible",
-    "unbounded".
+    `gap_frac` of the money at stake at which a plan counts as proven; branch_s_max: longest branch
+    and cut once a plan is in hand, so that a hard proof does not use up the deadline. in_process:
+    solve in the caller's own process; the deadline then rests on the solver's word. `drill` plants
+    a fault in the solving process, for exercises: "hang", "hang with a plan", "die", "fail", "nan",
+    "huge", "infeasible", "unbounded".
     """
 
     deadline_s: float = 60.0
     gap_frac: float = 1e-3
+    branch_s_max: float = 10.0
     threads: int = 1
     in_process: bool = False
     drill: str = ""
@@ -99,16 +102,16 @@ class Planner:
 
     def _solve(self, problem: PlanProblem, begun: float) -> Reply:
         settings = self.settings
+        effort = Effort(settings.gap_frac, settings.branch_s_max, settings.threads)
         reserve = min(RESERVE_FRAC * settings.deadline_s, RESERVE_S_MAX)
         until, kill = (begun + settings.deadline_s - times * reserve for times in (2, 1))
         if not settings.in_process:
-            terms = Terms(until, kill, settings.gap_frac, settings.threads, settings.drill)
-            return self._child.ask(problem, terms)
+            return self._child.ask(problem, Terms(until, kill, effort, settings.drill))
         if self._engine is None:
             # Pyomo and HiGHS are loaded only where they are used.
             from optimizer.engine import Engine
 
-            self._engine = Engine(gap_frac=settings.gap_frac, threads=settings.threads)
+            self._engine = Engine(effort)
         return Reply(self._engine.plan(problem, until), End.ANSWERED)
 
     def _accepted(self, problem: PlanProblem, reply: Reply, begun: float) -> Plan | None:

@@ -135,4 +135,5 @@ def deal_power(units: tuple[UnitGroup, ...], on: IntArray, total_kw: FloatArray)
     """Power of each group (H, F) of the total, in proportion to its running units."""
     running = np.maximum(on.sum(axis=1, keepdims=True), 1)
     least, most = units[0].p_kw_min * on, units[0].p_kw_max * on
-    return np.clip(total_kw[:, None] * on / running, least, most)
+    power: FloatArray = np.clip(total_kw[:, None] * on / running, least, most)
+    return power

@@ -18,7 +18,7 @@ import numpy as np
 
 from optimizer.engine import Engine
 from optimizer.found import Found, Outcome
-from optimizer.messages import Message, Request
+from optimizer.messages import Effort, Message, Request
 
 PARENT_LOOK_S = 1.0
 
@@ -33,13 +33,11 @@ def main(file_number: int) -> None:
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
     # Ctrl-C in a terminal goes to the whole group; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    engines: dict[tuple[float, int], Engine] = {}
+    engines: dict[Effort, Engine] = {}
     while True:
         request = requests.get()
-        key = (request.gap_frac, request.threads)
-        if key not in engines:
-            engines[key] = Engine(gap_frac=request.gap_frac, threads=request.threads)
-        pipe.send(_answer(engines[key], request, pipe))
+        engine = engines.setdefault(request.effort, Engine(request.effort))
+        pipe.send(_answer(engine, request, pipe))
 
 
 def _answer(engine: Engine, request: Request, pipe: "Connection[Message, Request]") -> Message:
