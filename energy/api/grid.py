@@ -1,13 +1,26 @@
 """The wires for those who look at them: what stands where, and its state under the plan."""
 
+import math
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
 from energy.api.context import context_of
-from energy.api.documents import etag_of, is_known, json_answer, not_modified, view_answer
+from energy.api.documents import (
+    etag_of,
+    is_known,
+    json_answer,
+    not_found,
+    not_modified,
+    view_answer,
+)
 from energy.api.problems import answers
-from grid_models import Network
+from energy.store.views import find_view, last_view_slot
+from energy.timegrid import iso_of
+from grid_models import Contingency, Network, check_contingencies
+from grid_models.contingencies import feeder_heads
 
 router = APIRouter(tags=["grid"])
 
@@ -31,6 +44,63 @@ def get_network(request: Request) -> Response:
 def get_grid(request: Request, slot: str | None = None) -> Response:
     """State of every element in the newest planned slot, or in `slot`, and in the tightest one."""
     return view_answer(request, "grid", slot)
+
+
+@router.get(
+    "/v1/grid/contingency",
+    summary="What an outage would do now",
+    responses=answers(404, 422),
+)
+def get_contingency(request: Request, element: str) -> Response:
+    """The outage of a line, a transformer or a feeder (its first line) in the planned slot."""
+    context = context_of(request)
+    network = context.district.network
+    name = outage_of(network, element)
+    slot, document = context.store.read(_newest_wires)
+    if document is None or slot is None:
+        raise not_found("element", element, "a district with a planned slot")
+    drawn = document["drawn"]
+    found = check_contingencies(
+        network, np.array(drawn["p_kw"]), np.array(drawn["q_kvar"]), [name]
+    )[0]
+    return json_answer(request, {"slot_utc": iso_of(slot), **contingency_document(found)})
+
+
+def outage_of(network: Network, element: str) -> str:
+    """The element that a name stands for: itself, or the first line of a feeder such as F3."""
+    known = (*network.lines.id, *network.transformers.id)
+    if element in known:
+        return element
+    heads = [name for name in feeder_heads(network) if name.startswith(f"{element}-")]
+    if not heads:
+        raise not_found("element", element[:60], "a feeder, a line or a transformer")
+    return heads[0]
+
+
+def contingency_document(found: Contingency) -> dict[str, Any]:
+    """An outage and how it is switched around."""
+    return {
+        "element": found.element,
+        "secure": found.secure,
+        "dark_areas": list(found.dark_areas),
+        "closed": list(found.closed),
+        "opened": list(found.opened),
+        "unsupplied_areas": list(found.unsupplied_areas),
+        "p_unsupplied_kw": round(found.p_unsupplied_kw, 1),
+        "highest_loading_frac": _finite(found.highest_loading_frac),
+        "highest_element": found.highest_element,
+        "v_min_pu": _finite(found.v_min_pu),
+        "violations": [str(each) for each in found.violations],
+    }
+
+
+def _newest_wires(connection: Connection) -> tuple[int | None, dict[str, Any] | None]:
+    slot = last_view_slot(connection, "grid")
+    return slot, None if slot is None else find_view(connection, "grid", slot)
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 5) if math.isfinite(value) else None
 
 
 def network_document(network: Network) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.steps.context import Microgrid
-from energy.steps.injections import planned_injections
+from energy.steps.injections import Injections, planned_injections
 from grid_models import FlowResult, Network, Violation, check_flow, cuts_for
 from optimizer import Cut, Plan, PlanProblem, Tier, rules_plan
 
@@ -50,12 +50,13 @@ class WiresAhead:
 class CheckedPlan:
     """A plan with the proof that the wires carry it, or with what they do not.
 
-    `flow` is that of the first slot, `worst` that of the tightest one. `tier` is the plan's, or T4
-    where its own first slot has no valid power flow.
+    `drawn` is what each bus draws in the first slot, `flow` the flow of it, `worst` that of the
+    tightest slot. `tier` is the plan's, or T4 where its own first slot has no valid power flow.
     """
 
     plan: Plan
     problem: PlanProblem
+    drawn: Injections
     flow: FlowResult
     worst: FlowResult
     ahead: WiresAhead
@@ -101,7 +102,10 @@ def check_on_grid(
 ) -> CheckedPlan:
     """AC power flows of all slots of the plan."""
     network = microgrid.district.network
-    flows = [_flow(microgrid, problem, plan, row) for row in range(plan.slots)]
+    drawn = [
+        planned_injections(microgrid.district, problem, plan, row) for row in range(plan.slots)
+    ]
+    flows = [microgrid.power_flow.run(each.p_kw, each.q_kvar) for each in drawn]
     found = [
         SlotViolation(row, each)
         for row, flow in enumerate(flows)
@@ -110,7 +114,7 @@ def check_on_grid(
     ahead = wires_ahead(network, flows)
     tier = plan.tier if flows[0].converged else Tier.HOLD
     worst = flows[ahead.worst_row]
-    return CheckedPlan(plan, problem, flows[0], worst, ahead, tuple(found), rounds, tier)
+    return CheckedPlan(plan, problem, drawn[0], flows[0], worst, ahead, tuple(found), rounds, tier)
 
 
 def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
@@ -129,17 +133,12 @@ def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
     )
 
 
-def _flow(microgrid: Microgrid, problem: PlanProblem, plan: Plan, row: int) -> FlowResult:
-    """The power flow of one slot of a plan."""
-    drawn = planned_injections(microgrid.district, problem, plan, row)
-    return microgrid.power_flow.run(drawn.p_kw, drawn.q_kvar)
-
-
 def _cuts(microgrid: Microgrid, checked: CheckedPlan) -> list[Cut]:
     """Linear limits that remove the violations, slot by slot."""
     cuts: list[Cut] = []
     for row in dict.fromkeys(each.row for each in checked.violations):
-        flow = _flow(microgrid, checked.problem, checked.plan, row)
+        drawn = planned_injections(microgrid.district, checked.problem, checked.plan, row)
+        flow = microgrid.power_flow.run(drawn.p_kw, drawn.q_kvar)
         if not flow.converged:
             continue
         broken = [each.violation for each in checked.violations if each.row == row]

@@ -196,6 +196,7 @@ def wires_view(checked: CheckedPlan) -> Document:
         "slot_utc": iso_of(start),
         "converged": checked.flow.converged,
         "reason": checked.flow.reason,
+        "drawn": {"p_kw": _series(checked.drawn.p_kw), "q_kvar": _series(checked.drawn.q_kvar)},
         "now": _wires(checked.flow),
         "worst": {"slot_utc": iso_of(worst_slot), **_wires(checked.worst)},
         "strip": {
