@@ -32,6 +32,7 @@ from grid_models.folder import read_network_folder, write_network_folder
 from grid_models.hosting import draw_capacity, feed_capacity
 from grid_models.island import Island, IslandCase, ShedBlock, island
 from grid_models.limits import Violation, check_flow
+from grid_models.network import write_pandapower_json
 from grid_models.power_flow import FlowResult, PowerFlow
 from grid_models.room import Headroom, Room, room_along, zone_headroom
 from grid_models.sensitivities import Sensitivities, build_sensitivities
@@ -82,5 +83,6 @@ __all__ = [
     "read_simbench",
     "room_along",
     "write_network_folder",
+    "write_pandapower_json",
     "zone_headroom",
 ]

@@ -5,7 +5,7 @@ import numpy as np
 from grid_models.district import BusShare, FloatArray
 from grid_models.power_flow import PowerFlow
 from grid_models.room import Room, room_along
-from grid_models.sensitivities import busbar_share
+from grid_models.sensitivities import complete_share
 
 
 def feed_capacity(
@@ -30,10 +30,6 @@ def _capacity(
     power_flow: PowerFlow, drawn: tuple[FloatArray, FloatArray], share: BusShare | None, sign: float
 ) -> list[Room]:
     network = power_flow.network
-    spread, rooms = share or busbar_share(network), []
-    for area, one in enumerate(np.eye(len(network.areas.id))):
-        way = spread.at_buses(one, len(network.buses.id))
-        if not way.any():  # nothing of the kind stands there yet, so it would stand at the busbar
-            way[network.areas.bus[area]] = 1.0
-        rooms.append(room_along(power_flow, *drawn, sign * way))
-    return rooms
+    spread, buses = complete_share(network, share), len(network.buses.id)
+    ways = (sign * spread.at_buses(area, buses) for area in np.eye(len(network.areas.id)))
+    return [room_along(power_flow, *drawn, way) for way in ways]

@@ -8,12 +8,14 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grid_models.branches import BASE_MVA, ComplexArray
 from grid_models.district import BoolArray, FloatArray, Network
+from grid_models.topology import supplied_buses
 
 if TYPE_CHECKING:
     from pandapower import pandapowerNet
@@ -63,6 +65,19 @@ def newton_voltages(
     return v
 
 
+def write_pandapower_json(
+    network: Network, p_kw: FloatArray, q_kvar: FloatArray, path: Path
+) -> None:
+    """Write the network and what every bus draws as a net that `pandapower.from_json` reads."""
+    net = build_net(network, supplied_buses(network))
+    with quiet():
+        import pandapower as pp
+
+        net.load["p_mw"] = p_kw / 1000
+        net.load["q_mvar"] = q_kvar / 1000
+        pp.to_json(net, str(path))
+
+
 def _run(net: "pandapowerNet") -> bool:
     """Whether pandapower's power flow converges. Numba would cost seconds for these few runs."""
     import pandapower as pp
@@ -90,7 +105,17 @@ def _build_net(network: Network, supplied: BoolArray) -> "pandapowerNet":
 
     net = pp.create_empty_network(name=network.name, f_hz=network.f_hz, sn_mva=BASE_MVA)
     buses = len(network.buses.id)
-    pp.create_buses(net, buses, vn_kv=network.buses.vn_kv, in_service=supplied)
+    table = network.buses
+    pp.create_buses(
+        net,
+        buses,
+        vn_kv=table.vn_kv,
+        name=list(table.id),
+        in_service=supplied,
+        min_vm_pu=table.v_min_pu,
+        max_vm_pu=table.v_max_pu,
+        geodata=list(zip(table.x_m.tolist(), table.y_m.tolist(), strict=True)),
+    )
     pp.create_ext_grid(net, network.slack_bus, vm_pu=network.slack_v_pu)
     if len(network.lines.id):
         _add_lines(net, network, supplied)
@@ -114,6 +139,7 @@ def _add_lines(net: "pandapowerNet", network: Network, supplied: BoolArray) -> N
         x_ohm_per_km=lines.x_ohm_per_km,
         c_nf_per_km=lines.c_nf_per_km,
         max_i_ka=lines.i_a_max / 1000,
+        name=list(lines.id),
         parallel=lines.parallel,
         in_service=lines.closed & supplied[lines.from_bus],
     )
@@ -128,6 +154,7 @@ def _add_transformers(net: "pandapowerNet", network: Network, supplied: BoolArra
         table.hv_bus,
         table.lv_bus,
         sn_mva=table.s_kva / 1000,
+        name=list(table.id),
         vn_hv_kv=table.vn_hv_kv,
         vn_lv_kv=table.vn_lv_kv,
         vkr_percent=table.vkr_frac * 100,

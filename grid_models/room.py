@@ -20,7 +20,7 @@ from grid_models.limits import (
     V_MIN,
 )
 from grid_models.power_flow import FlowResult, PowerFlow
-from grid_models.sensitivities import busbar_share
+from grid_models.sensitivities import complete_share
 
 STEPS_MAX = 40
 CLOSE_FRAC = 1e-3
@@ -58,7 +58,7 @@ def zone_headroom(
     buses by `share` (else at its busbar).
     """
     network = power_flow.network
-    spread = share or busbar_share(network)
+    spread = complete_share(network, share)
     ways = [spread.at_buses(weights, len(network.buses.id)) for weights in zone_weights(network).T]
     return Headroom(
         draw=tuple(room_along(power_flow, p_kw, q_kvar, way) for way in ways),

@@ -48,10 +48,25 @@ def busbar_share(network: Network) -> BusShare:
     return BusShare(areas.bus, np.arange(len(areas.id)), np.ones(len(areas.id)))
 
 
+def complete_share(network: Network, share: BusShare | None) -> BusShare:
+    """The share, with the areas that have no row in it at their busbars; all there without one."""
+    if share is None:
+        return busbar_share(network)
+    missing = np.setdiff1d(np.arange(len(network.areas.id)), share.area)
+    return BusShare(
+        bus=np.concatenate([share.bus, network.areas.bus[missing]]),
+        area=np.concatenate([share.area, missing]),
+        share=np.concatenate([share.share, np.ones(len(missing))]),
+    )
+
+
 def build_sensitivities(
     network: Network, flow: FlowResult, share: BusShare | None = None
 ) -> Sensitivities:
     """The derivatives at a converged flow; the spread within areas is `share`, else the busbar.
+
+    Areas without a row in `share`, such as those of a plant among shares of the load, are taken
+    at their busbar too.
 
     Raises GridError for a flow that has no solution.
     """
@@ -61,7 +76,7 @@ def build_sensitivities(
     v: ComplexArray = flow.v_pu * np.exp(1j * flow.angle_rad)
     admittance = bus_admittance(branches, len(v))
     balance = _power_derivative(admittance, v)
-    moves = _state_moves(balance, network, share or busbar_share(network))
+    moves = _state_moves(balance, network, complete_share(network, share))
     buses, areas, lines = len(v), len(network.areas.id), branches.lines
     loading = _loading_derivative(branches, v) @ moves
     v_pu = moves[buses:]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grid_models import GridError, Network, PowerFlow, base_case, build_sensitivities
+from grid_models import BusShare, GridError, Network, PowerFlow, base_case, build_sensitivities
 from grid_models.sensitivities import busbar_share
 
 STEP = 0.5  # kW or kvar to each side; curvature then shows in the seventh digit
@@ -88,6 +88,17 @@ def test_a_spread_over_buses_is_the_sum_of_its_parts(two_streets: Network) -> No
     whole = build_sensitivities(two_streets, flow, spread)
     mixed = 0.25 * parts[0].v_pu_per_kw + 0.75 * parts[1].v_pu_per_kw
     assert np.abs(whole.v_pu_per_kw - mixed).max() < 1e-12
+
+
+def test_an_area_without_a_row_in_the_spread_draws_at_its_busbar(two_streets: Network) -> None:
+    only_first = BusShare(np.array([3]), np.array([0]), np.ones(1))
+    flow = PowerFlow(two_streets).run(np.full(9, 10.0), np.zeros(9))
+    found = build_sensitivities(two_streets, flow, only_first)
+    busbars = build_sensitivities(two_streets, flow)
+    assert np.allclose(
+        found.transformer_loading_per_kw[:, 1], busbars.transformer_loading_per_kw[:, 1]
+    )
+    assert found.transformer_loading_per_kw[1, 1] > 0.004
 
 
 def test_without_a_flow_there_is_no_derivative(two_streets: Network) -> None:
