@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from energy.cli.grid_studies import contingency, export, hosting, islanding, sensitivities
 from energy.cli.settings import AsJson, District
 from energy.config import build_settings
 from energy.district import District as DistrictTables
@@ -68,6 +69,13 @@ class GridReport:
     violations: int
     build_seconds: float
     seconds: float
+
+
+app.command()(hosting)
+app.command()(contingency)
+app.command("island")(islanding)
+app.command()(sensitivities)
+app.command()(export)
 
 
 @app.callback()
