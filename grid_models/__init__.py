@@ -27,6 +27,7 @@ from grid_models.district import (
     Transformers,
     findings_text,
 )
+from grid_models.droop import DroopFlow, QDroop, run_with_droop
 from grid_models.findings import check_network
 from grid_models.folder import read_network_folder, write_network_folder
 from grid_models.hosting import draw_capacity, feed_capacity
@@ -50,6 +51,7 @@ __all__ = [
     "Buses",
     "Connections",
     "Contingency",
+    "DroopFlow",
     "Envelope",
     "Finding",
     "FlowResult",
@@ -61,6 +63,7 @@ __all__ = [
     "Lines",
     "Network",
     "PowerFlow",
+    "QDroop",
     "Room",
     "Sensitivities",
     "ShedBlock",
@@ -82,6 +85,7 @@ __all__ = [
     "read_network_folder",
     "read_simbench",
     "room_along",
+    "run_with_droop",
     "write_network_folder",
     "write_pandapower_json",
     "zone_headroom",
