@@ -628,9 +628,11 @@ class _Book:
     def __init__(self, header: dict[str, Any], helpers: Helpers) -> None:
         names = ("line", "export", "market", "domain", "origin", "registrar", "operator")
         _keys(header, names)
-        if header["export"] != "microgrid-ledger/1":
-            raise Unusable(f"export {header['export']!r}, allowed microgrid-ledger/1")
-        self.origin, market = str(header["origin"]), str(header["market"])
+        if (header["line"], header["export"]) != ("header", "microgrid-ledger/1"):
+            raise Unusable(f"export {header['export']!r}, allowed a header of microgrid-ledger/1")
+        if not all(type(header[name]) is str for name in ("origin", "market")):
+            raise Unusable("origin and market must be text")
+        self.origin, market = header["origin"], header["market"]
         self.registrar = _raw(header["registrar"], 20)
         self.operator = _raw(header["operator"], 32)
         self.prefix = b"\x19\x01" + _separator(market, header["domain"])
@@ -1109,6 +1111,9 @@ class _Money:
             self.loose.update(ids)
         named = list(ROW.iter_unpack(_packed(found["originals"], ROW.size)))
         originals = dict(zip(self.ids(named), named, strict=True))
+        exact = originals.keys() == {row[8] for row in rows if row[1] == 5}
+        exact = exact and len(originals) == len(named) and all(row[11] == ZERO32 for row in named)
+        self.book.require(exact, "reverse once", f"slot {slot}: originals are not those reversed")
         movable = []
         for row, id_ in zip(rows, ids, strict=True):
             self.take(row, id_, originals)

@@ -33,7 +33,8 @@ from market.ledger import (
     system_account,
     transfer_digests,
 )
-from market.signing import Domain, address_of, derive_key
+from market.readings import NO_READINGS, Reading, ReadingBatch, ReadingSigner, sign_readings
+from market.signing import Domain, address_of, derive_key, sign
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 MARKET = "sejong-5-1/sim/test"
@@ -114,6 +115,16 @@ class SmallMarket:
         }  # fmt: skip
         return self.entry("Reading", message, "gateway")
 
+    def metered(self, net_wh: dict[bytes, int]) -> ReadingBatch:
+        """The readings of these accounts in one batch."""
+        rows = [
+            Reading(one, one[::-1], SLOT, max(wh, 0), max(-wh, 0), max(wh, 0), max(-wh, 0), 1, 0)
+            for one, wh in net_wh.items()
+        ]
+        key = self.key("gateway")
+        signer = ReadingSigner(address_of(key), lambda id_: sign(key, id_))
+        return sign_readings(self.domain, rows, lambda _: signer, salt_of)
+
     def clearing(self) -> Entry:
         node = {
             "node": 1, "outcome": 2, "flags": 0, "low_mkrw_per_kwh": 142_500,
@@ -136,7 +147,7 @@ class SmallMarket:
         self,
         version: int,
         transfers: list[Transfer],
-        readings: list[Entry],
+        readings: list[bytes],
         clearing: Entry,
         originals: tuple[Transfer, ...] = (),
     ) -> Entry:
@@ -154,7 +165,7 @@ class SmallMarket:
         previous = self.settlements[version - 1].digest if version else ZERO32
         message = settlement_message(
             self.batches[version],
-            [entry.leaf() for entry in readings],
+            readings,
             scope=1, slot=SLOT, version=version, previous=previous, clearing=clearing.digest,
             rules_version=1,
         )  # fmt: skip
@@ -167,6 +178,7 @@ class SmallMarket:
         entries: list[Entry],
         *,
         book: list[bytes] | None = None,
+        readings: ReadingBatch = NO_READINGS,
         used: dict[bytes, Any] | None = None,
     ) -> None:
         batches = {
@@ -175,12 +187,13 @@ class SmallMarket:
             if settlement in entries
         }
         accounts = {account for entry in entries for account in entry.accounts()}
+        accounts |= {reading.account for reading in readings.readings}
         for batch in batches.values():
             accounts |= {account for transfer in batch.transfers for account in transfer[3:5]}
         fresh = sorted(accounts - self.named)
         self.named |= accounts
         blinds = {account: blinded_account(account) for account in self.named}
-        slot = TickEntries(tick, entries, batches, book, self.balances, blinds)
+        slot = TickEntries(tick, entries, batches, book, self.balances, blinds, readings)
         sealed = seal_tick(self.domain, self.state, slot, self.key("log"))
         assert sealed == seal_tick(self.domain, self.state, slot, self.key("log"))
         self.sealed.append(sealed)
@@ -206,10 +219,10 @@ class SmallMarket:
         reserved = self.settle(0, _reserved(), [], clearing)
         tags = [entry.leaf() for entry in orders]
         self.seal(SLOT, [*orders, clearing, reserved], book=tags)
-        readings = [self.reading(SELLER, 0, 400), self.reading(BUYER, 900, 0)]
-        settled = self.settle(1, self._settled(), readings, clearing)
-        used: dict[bytes, Any] = {settled.digest: ([r.leaf() for r in readings], ())}
-        self.seal(SLOT + 1800, [*readings, settled], used=used)
+        readings = self.metered({SELLER: -400, BUYER: 900})
+        settled = self.settle(1, self._settled(), readings.leaves(), clearing)
+        used: dict[bytes, Any] = {settled.digest: (readings.leaves(), ())}
+        self.seal(SLOT + 1800, [settled], readings=readings, used=used)
         self._correct(clearing)
         return self
 
@@ -228,7 +241,7 @@ class SmallMarket:
             Transfer(2, 5, 30, BUYER, GRID, original.amount, SLOT, 2, pending=id_),
             Transfer(2, 1, 30, GRID, BUYER, 450, SLOT, 2),
         ]
-        settled = self.settle(2, anew, [late], clearing, (original,))
+        settled = self.settle(2, anew, [late.leaf()], clearing, (original,))
         used: dict[bytes, Any] = {settled.digest: ([late.leaf()], (original,))}
         self.seal(SLOT + 2700, [late, correction, settled], used=used)
 

@@ -95,6 +95,24 @@ def signed_by_another(found: dict[str, Any]) -> None:
     found["note"] = "\n".join([*body, f"— {name} {text}", ""])
 
 
+def flip_reading(at: int) -> Callable[[dict[str, Any]], None]:
+    def edit(found: dict[str, Any]) -> None:
+        raw = bytearray(base64.b64decode(found["rows"]))
+        raw[at] ^= 1
+        found["rows"] = base64.b64encode(raw).decode()
+
+    return edit
+
+
+def double_reading(found: dict[str, Any]) -> None:
+    raw = base64.b64decode(found["rows"])
+    found["rows"] = base64.b64encode(raw + raw[:226]).decode()
+
+
+def lose_reading(found: dict[str, Any]) -> None:
+    found["rows"] = base64.b64encode(base64.b64decode(found["rows"])[226:]).decode()
+
+
 DAMAGES = [
     ("registrar of another", "header", flip_hex("registrar"), 0, "key role"),
     ("operator of another", "header", flip_hex("operator"), 0, "key role"),
@@ -106,6 +124,11 @@ DAMAGES = [
     ("amount of a transfer", "transfers", one_wh_more, 0, "transfers root"),
     ("transfer left out", "transfers", drop_last_row, 1, "transfers root"),
     ("readings left out", "transfers", without_readings, 1, "readings root"),
+    ("energy of a metered row", "readings", flip_reading(79), 0, "set root"),
+    ("signature of a metered row", "readings", flip_reading(150), 0, "set root"),
+    ("signer of a metered row", "readings", flip_reading(110), 0, "key role"),
+    ("a metered row twice", "readings", double_reading, 0, "unique"),
+    ("a metered row lost", "readings", lose_reading, 0, "set root"),
     ("size of a checkpoint", "checkpoint", another_size, 1, "checkpoint size"),
     ("checkpoint of a thief", "checkpoint", signed_by_another, 2, "checkpoint signature"),
 ]
@@ -117,6 +140,34 @@ def test_an_edited_line_is_refuted_by_name(clean_lines: Lines, damage: Any) -> N
     report = verifier.verify_export(changed(clean_lines, kind, edit, nth))
     assert not report.ok and report.usable
     assert report.first_failure is not None and report.first_failure.check == check
+
+
+def test_a_reading_signed_by_nobody_is_refuted_though_all_roots_fit(
+    monkeypatch: pytest.MonkeyPatch, small_market: Any
+) -> None:
+    from market import readings
+
+    honest = readings.sign_readings
+
+    def forged(*given: Any) -> Any:
+        batch = honest(*given)
+        wrong = [*batch.signatures[:-1], batch.signatures[0]]
+        return readings.ReadingBatch(batch.readings, batch.ids, batch.signers, wrong, batch.salts)
+
+    monkeypatch.setattr(sys.modules[type(small_market()).__module__], "sign_readings", forged)
+    lines = small_market().lines
+    for helpers in (0, 1):
+        report = verifier.verify_export(lines, helpers)
+        assert report.first_failure is not None
+        assert report.first_failure.check == "signature"
+        line = json.loads(lines[report.first_failure.line - 1])
+        assert line["line"] == "readings"
+
+
+def test_helpers_come_to_the_same_report(clean_lines: Lines) -> None:
+    assert verifier.verify_export(clean_lines, 2) == verifier.verify_export(clean_lines)
+    damaged = changed(clean_lines, "readings", flip_reading(79))
+    assert verifier.verify_export(damaged, 2) == verifier.verify_export(damaged)
 
 
 def is_logged(line: str) -> bool:
@@ -153,6 +204,55 @@ def test_one_random_byte_changed_is_never_proven(clean_lines: Lines) -> None:
         other = rng.choice([b for b in range(32, 127) if b != text[at]])
         damaged = text[:at] + bytes([other]) + text[at + 1 :]
         assert not verifier.verify_export(damaged.split(b"\n")).ok, (at, text[at - 40 : at + 40])
+
+
+def one_place_changed(found: Any, rng: random.Random) -> Any:
+    """The JSON value with one thing in it changed to another of its form."""
+    if isinstance(found, dict):
+        name = rng.choice(sorted(found))
+        return {**found, name: one_place_changed(found[name], rng)}
+    if isinstance(found, list):
+        if not found or rng.random() < 0.1:
+            return [*found, {}]
+        at = rng.randrange(len(found))
+        return [*found[:at], one_place_changed(found[at], rng), *found[at + 1 :]]
+    return changed_text(str(found), rng)
+
+
+def changed_text(text: str, rng: random.Random) -> str:
+    if text.startswith("0x"):
+        raw = bytearray.fromhex(text[2:])
+        raw[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
+        return "0x" + raw.hex()
+    if text.isdecimal():
+        return str(int(text) + rng.choice([1, 900, 2**20]))
+    if len(text) > 60 and "\n" not in text:
+        raw = bytearray(base64.b64decode(text))
+        raw[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
+        return base64.b64encode(raw).decode()
+    at = rng.randrange(len(text) + 1)
+    return text[:at] + rng.choice("aA0 -") + text[at:]
+
+
+def test_one_field_changed_anywhere_is_refuted_and_located(clean_lines: Lines) -> None:
+    rng, tried = random.Random(20260715), 0
+    places = {json.loads(line)["line"] for line in clean_lines}
+    seen = set()
+    for number, line in enumerate(clean_lines):
+        for _ in range(10):
+            found = json.loads(line)
+            damaged = one_place_changed(found, rng)
+            if damaged == found:
+                continue
+            lines = (*clean_lines[:number], json.dumps(damaged), *clean_lines[number + 1 :])
+            report = verifier.verify_export(lines)
+            assert not report.ok, (line, damaged)
+            assert report.first_failure is not None
+            # What is wrong shows where it stands, or at the first root above it.
+            assert report.first_failure.line >= number + 1 or number == 0, report
+            tried += 1
+            seen.add(found["line"])
+    assert tried >= 300 and seen == places
 
 
 def dearer(code: int) -> Callable[[list[Transfer]], list[Transfer]]:
@@ -239,7 +339,9 @@ def test_the_program_answers_by_exit_code(
 
 
 def test_rows_of_writer_and_verifier_have_one_layout() -> None:
-    from market.export import ROW
+    from market.export import READING_ROW, ROW
 
     assert verifier.ROW.format == ROW.format
+    assert verifier.READING_ROW.format == READING_ROW.format
     assert struct.calcsize(ROW.format) == 225
+    assert struct.calcsize(READING_ROW.format) == 226
