@@ -10,7 +10,7 @@
 from grid_models.base_case import base_case
 from grid_models.batch import BatchFlow, BatchResult, Envelope
 from grid_models.contingencies import Contingency, check_contingencies
-from grid_models.cuts import LinearLimit, cuts_for
+from grid_models.cuts import LinearLimit, cuts_for, states_of
 from grid_models.district import (
     BUS_KINDS,
     NO_AREA,
@@ -86,6 +86,7 @@ __all__ = [
     "read_simbench",
     "room_along",
     "run_with_droop",
+    "states_of",
     "write_network_folder",
     "write_pandapower_json",
     "zone_headroom",

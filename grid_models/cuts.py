@@ -5,14 +5,14 @@ around it; the AC power flow of the new plan has the last word.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from grid_models.district import BusShare, FloatArray, GridError, Network
 from grid_models.limits import LINE_LOADING, NOT_CONVERGED, TRANSFORMER_LOADING, V_MIN, Violation
 from grid_models.power_flow import FlowResult
-from grid_models.sensitivities import Sensitivities, build_sensitivities
+from grid_models.sensitivities import Tangent
 
 # Aimed at below the limit: currents and voltages bend, and the next flow should not need a third.
 LOADING_MARGIN = 0.002
@@ -52,12 +52,28 @@ def cuts_for(
     if area_net_kw.shape != (len(network.areas.id),):
         found = f"{area_net_kw.shape}, allowed is ({len(network.areas.id)},)"
         raise GridError(f"network {network.name}: net power of areas has shape {found}")
-    usable = [each for each in violations if each.kind != NOT_CONVERGED]
+    usable = _worst(network, [each for each in violations if each.kind != NOT_CONVERGED])
     if not usable:
         return []
-    moves = build_sensitivities(network, flow, share)
-    limits = (_limit(moves, each, area_net_kw) for each in _worst(network, usable))
+    rows = _rows(network, Tangent(network, flow, share), usable)
+    limits = (_limit(row, each, area_net_kw) for row, each in zip(rows, usable, strict=True))
     return [limit for limit in limits if limit is not None]
+
+
+def states_of(network: Network, flow: FlowResult, elements: Sequence[Violation]) -> list[Violation]:
+    """How the elements of some violations stand in another flow, whether within limits or not.
+
+    Given to `cuts_for`, they keep a plan from moving a violation into a slot where there was none.
+    """
+    found = {
+        LINE_LOADING: flow.line_loading_frac,
+        TRANSFORMER_LOADING: flow.transformer_loading_frac,
+    }
+    return [
+        replace(each, found=float(found.get(each.kind, flow.v_pu)[each.position]))
+        for each in elements
+        if each.kind != NOT_CONVERGED and flow.converged
+    ]
 
 
 def _worst(network: Network, violations: Sequence[Violation]) -> list[Violation]:
@@ -82,11 +98,8 @@ def _place(network: Network, violation: Violation) -> str:
     return violation.element if area < 0 else network.areas.id[area]
 
 
-def _limit(
-    moves: Sensitivities, violation: Violation, area_net_kw: FloatArray
-) -> LinearLimit | None:
+def _limit(row: FloatArray, violation: Violation, area_net_kw: FloatArray) -> LinearLimit | None:
     """The tangent at this solution on the right side of the limit, scaled to kW."""
-    row = _row(moves, violation)
     room = violation.allowed - violation.found
     if violation.kind in (LINE_LOADING, TRANSFORMER_LOADING):
         room -= LOADING_MARGIN
@@ -107,11 +120,14 @@ def _limit(
     )
 
 
-def _row(moves: Sensitivities, violation: Violation) -> FloatArray:
-    """Derivative of the violated quantity to the areas' power, (A,)."""
-    table = {
-        LINE_LOADING: moves.line_loading_per_kw,
-        TRANSFORMER_LOADING: moves.transformer_loading_per_kw,
-    }.get(violation.kind, moves.v_pu_per_kw)
-    row: FloatArray = table[violation.position]
-    return row
+def _rows(network: Network, tangent: Tangent, violations: Sequence[Violation]) -> FloatArray:
+    """Derivative of each violated quantity to the areas' power, (violations, A)."""
+    lines = len(network.lines.id)
+    is_loading = np.array([each.kind in (LINE_LOADING, TRANSFORMER_LOADING) for each in violations])
+    position = np.array(
+        [each.position + lines * (each.kind == TRANSFORMER_LOADING) for each in violations]
+    )
+    rows = np.zeros((len(violations), len(network.areas.id)))
+    rows[is_loading] = tangent.loadings_per_kw(position[is_loading])
+    rows[~is_loading] = tangent.voltages_per_kw(position[~is_loading])
+    return rows

@@ -66,22 +66,15 @@ def build_sensitivities(
     """The derivatives at a converged flow; the spread within areas is `share`, else the busbar.
 
     Areas without a row in `share`, such as those of a plant among shares of the load, are taken
-    at their busbar too.
-
-    Raises GridError for a flow that has no solution.
+    at their busbar too. Raises GridError for a flow that has no solution.
     """
-    if not flow.converged:
-        raise GridError(f"network {network.name}: no sensitivities without a flow, {flow.reason}")
-    branches = build_branches(network)
-    v: ComplexArray = flow.v_pu * np.exp(1j * flow.angle_rad)
-    admittance = bus_admittance(branches, len(v))
-    balance = _power_derivative(admittance, v)
-    moves = _state_moves(balance, network, complete_share(network, share))
-    buses, areas, lines = len(v), len(network.areas.id), branches.lines
-    loading = _loading_derivative(branches, v) @ moves
+    tangent = Tangent(network, flow, share)
+    moves = tangent.state_moves()
+    buses, areas, lines = len(network.buses.id), len(network.areas.id), len(network.lines.id)
+    loading = tangent.loading @ moves
     v_pu = moves[buses:]
     # The slack delivers what the areas draw more and what the wires lose more.
-    delivered = KW_PER_BASE * (balance[[network.slack_bus]] @ moves)[0]
+    delivered = KW_PER_BASE * (tangent.balance[[network.slack_bus]] @ moves)[0]
     return Sensitivities(
         line_loading_per_kw=loading[:lines, :areas],
         transformer_loading_per_kw=loading[lines:, :areas],
@@ -92,6 +85,63 @@ def build_sensitivities(
         v_pu_per_kvar=v_pu[:, areas:],
         loss_per_kvar=delivered[areas:],
     )
+
+
+class Tangent:
+    """The linear network at one solution, its Jacobian factorised once.
+
+    The state is the angle of every bus (N), then its voltage (N), in per unit. `balance` (2N, 2N)
+    is how injected P and Q follow it, `loading` (E, 2N) how the branches' loadings do.
+    """
+
+    def __init__(self, network: Network, flow: FlowResult, share: BusShare | None = None) -> None:
+        if not flow.converged:
+            raise GridError(
+                f"network {network.name}: no sensitivities without a flow, {flow.reason}"
+            )
+        branches = build_branches(network)
+        v: ComplexArray = flow.v_pu * np.exp(1j * flow.angle_rad)
+        self.balance = _power_derivative(bus_admittance(branches, len(v)), v)
+        self.loading = _loading_derivative(branches, v)
+        self._buses, self._areas = len(v), len(network.areas.id)
+        self._share = complete_share(network, share)
+        free = np.flatnonzero(np.arange(len(v)) != network.slack_bus)
+        self._state = np.concatenate([free, len(v) + free])
+        self._factors = splu(csc_array(self.balance[self._state][:, self._state]))
+
+    def state_moves(self) -> FloatArray:
+        """The state per kW, then per kvar, that each area draws more, (2N, 2A)."""
+        share, buses, areas = self._share, self._buses, self._areas
+        row = np.concatenate([share.bus, buses + share.bus])
+        column = np.concatenate([share.area, areas + share.area])
+        drawn = np.tile(-share.share / KW_PER_BASE, 2)
+        right = coo_array((drawn, (row, column)), shape=(2 * buses, 2 * areas)).toarray()
+        moves = np.zeros((2 * buses, 2 * areas))
+        moves[self._state] = self._factors.solve(right[self._state])
+        return moves
+
+    def loadings_per_kw(self, branches: IntArray) -> FloatArray:
+        """How the loadings of some branches follow the areas' power, (rows, A)."""
+        return self._per_kw(self.loading[branches].toarray())
+
+    def voltages_per_kw(self, buses: IntArray) -> FloatArray:
+        """How the voltages of some buses follow the areas' power, (rows, A)."""
+        rows = np.zeros((len(buses), 2 * self._buses))
+        rows[np.arange(len(buses)), self._buses + buses] = 1.0
+        return self._per_kw(rows)
+
+    def _per_kw(self, rows: FloatArray) -> FloatArray:
+        """Rows over the state as rows over the areas' kW: one solve with the transpose each."""
+        back = np.zeros_like(rows)
+        if len(rows):
+            # The stubs do not know of the transpose.
+            solved = self._factors.solve(rows[:, self._state].T, trans="T")  # type: ignore[call-overload]
+            back[:, self._state] = solved.T
+        share, per_kw = self._share, np.zeros((len(rows), self._areas))
+        for row, multipliers in enumerate(back):
+            weight = -share.share / KW_PER_BASE * multipliers[share.bus]
+            per_kw[row] = np.bincount(share.area, weight, self._areas)
+        return per_kw
 
 
 def _power_derivative(admittance: csr_array, v: ComplexArray) -> csr_array:
@@ -107,21 +157,6 @@ def _power_derivative(admittance: csr_array, v: ComplexArray) -> csr_array:
 def _scaled(matrix: csr_array, left: ComplexArray, right: ComplexArray) -> csr_array:
     """diag(left) @ matrix @ diag(right)."""
     return csr_array(diags_array(left) @ matrix @ diags_array(right))
-
-
-def _state_moves(balance: csr_array, network: Network, share: BusShare) -> FloatArray:
-    """Angles (N rows) and magnitudes (N rows) per kW, then per kvar, of each area, (2N, 2A)."""
-    buses, areas = len(network.buses.id), len(network.areas.id)
-    free = np.flatnonzero(np.arange(buses) != network.slack_bus)
-    state = np.concatenate([free, buses + free])
-    jacobian = csc_array(balance[state][:, state])
-    row = np.concatenate([share.bus, buses + share.bus])
-    column = np.concatenate([share.area, areas + share.area])
-    drawn = np.tile(-share.share / KW_PER_BASE, 2)
-    right = coo_array((drawn, (row, column)), shape=(2 * buses, 2 * areas)).toarray()
-    moves = np.zeros((2 * buses, 2 * areas))
-    moves[state] = splu(jacobian).solve(right[state])
-    return moves
 
 
 def _loading_derivative(branches: Branches, v: ComplexArray) -> csr_array:

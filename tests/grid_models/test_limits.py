@@ -15,6 +15,7 @@ from grid_models import (
     check_flow,
     cuts_for,
     room_along,
+    states_of,
     zone_headroom,
 )
 
@@ -123,6 +124,18 @@ def test_many_low_buses_of_one_street_give_one_cut(two_streets: Network) -> None
     cuts = cuts_for(two_streets, flow, broken, area_net_kw=np.array([0.0, 240.0]))
     assert len(broken) == 2
     assert [cut.element for cut in cuts] == ["far2"]
+
+
+def test_an_element_is_limited_where_it_stands_within_its_limit_too(two_streets: Network) -> None:
+    power_flow = PowerFlow(two_streets)
+    broken = found(two_streets, drawn(two_streets, bar1=230))
+    quiet = power_flow.run(drawn(two_streets, bar1=100), np.zeros(9))
+    (state,) = states_of(two_streets, quiet, broken)
+    assert state.element == "T1" and state.excess < 0
+    (cut,) = cuts_for(two_streets, quiet, [state], area_net_kw=np.array([100.0, 0.0]))
+    assert 185 < cut.limit_kw < 215
+    nothing = power_flow.run(np.full(9, np.nan), np.zeros(9))
+    assert states_of(two_streets, nothing, broken) == []
 
 
 def test_no_cut_can_mend_a_flow_that_has_no_solution(two_streets: Network) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from grid_models import BusShare, GridError, Network, PowerFlow, base_case, build_sensitivities
-from grid_models.sensitivities import busbar_share
+from grid_models.sensitivities import Tangent, busbar_share
 
 STEP = 0.5  # kW or kvar to each side; curvature then shows in the seventh digit
 
@@ -60,6 +60,17 @@ def test_ten_per_cent_more_of_an_area_is_foretold_within_one_per_cent(district: 
         assert np.abs(told / after.transformer_loading_frac - 1).max() < 0.01
         told_v = flow.v_pu + step_kw * found.v_pu_per_kw[:, area]
         assert np.abs(told_v - after.v_pu).max() < 0.01 * np.abs(after.v_pu - 1).max()
+
+
+def test_single_rows_by_the_transpose_are_those_of_the_whole(district: Network) -> None:
+    flow = PowerFlow(district).run(*base_case(district))
+    whole, tangent = build_sensitivities(district, flow), Tangent(district, flow)
+    lines, some = len(district.lines.id), np.array([1, 4])
+    assert np.abs(tangent.loadings_per_kw(some) - whole.line_loading_per_kw[some]).max() < 1e-12
+    units = tangent.loadings_per_kw(lines + some)
+    assert np.abs(units - whole.transformer_loading_per_kw[some]).max() < 1e-12
+    assert np.abs(tangent.voltages_per_kw(some) - whole.v_pu_per_kw[some]).max() < 1e-14
+    assert tangent.voltages_per_kw(some[:0]).shape == (0, len(district.areas.id))
 
 
 def test_an_area_loads_its_own_transformer_by_its_rating(two_streets: Network) -> None:
