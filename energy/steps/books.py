@@ -155,7 +155,9 @@ class Registry:
 
 @dataclass(eq=False)
 class Books(Registry):
-    """The books of an installation; `head` alone moves, when a tick is committed."""
+    """The books of an installation, begun with the tick `genesis`; `head` alone moves, when a tick
+    is committed.
+    """
 
     rules: MarketRules
     keys: OperatorKeys
@@ -163,6 +165,7 @@ class Books(Registry):
     customers: tuple[bytes, ...]
     assets: tuple[bytes, ...]
     is_rehearsal: bool
+    genesis: int
     head: Head = field(repr=False)
 
     @cached_property
@@ -205,10 +208,11 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
         customers=district.meters.account,
         assets=asset_accounts(district),
         is_rehearsal=settings.clock != "real",
+        genesis=first_slot - SLOT_S,
         head=_empty_head(len(district.meters.account)),
     )
     if last is None:
-        store.write(lambda connection: _begin(connection, books, district, settings, first_slot))
+        store.write(lambda connection: _begin(connection, books, district, settings))
     store.read(lambda connection: _load(connection, books))
     return books
 
@@ -366,11 +370,9 @@ def load_head(connection: Connection, book: AccountBook) -> tuple[Head, Checkpoi
     return head, last
 
 
-def _begin(
-    connection: Connection, books: Books, district: District, settings: Settings, first_slot: int
-) -> None:
+def _begin(connection: Connection, books: Books, district: District, settings: Settings) -> None:
     """The first tick of a new store, one quarter hour before its first slot."""
-    tick = first_slot - SLOT_S
+    tick = books.genesis
     require_fact(connection, "market", books.domain.market_id)
     names = [system_account(books.domain.market_id, name) for name in SYSTEM_NAMES]
     accounts = [*names, *books.customers, *books.assets]
@@ -389,11 +391,12 @@ def _begin(
     logged = [*entries, *(one for one in sealed.log if one.type == "SealedSet")]
     save_entries(connection, entry_rows(tick, 0, logged))
     meters = len(books.customers)
-    head = _empty_head(meters, sealed.state, local_month_start(first_slot, district.time_zone))
+    head = _empty_head(meters, sealed.state, local_month_start(tick + SLOT_S, district.time_zone))
     keep_tick(connection, sealed, head, books.book)
 
 
 def _load(connection: Connection, books: Books) -> None:
+    require_fact(connection, "market", books.domain.market_id)
     books.book = AccountBook(load_accounts(connection))
     books.head, last = load_head(connection, books.book)
     if last.signer != books.keys.address("log"):

@@ -148,7 +148,7 @@ def export_lines(store: Store) -> Iterator[str]:
         raise StoreError("books: found no checkpoint, allowed a store that the loop has begun")
     first = store.read(lambda connection: _registrar(connection, ticks[0]))
     yield header_line(registry.domain, first)
-    exporter = _Exporter(registry)
+    exporter = _Exporter(registry, ticks[0])
     for tick in ticks:
         yield from store.read(partial(exporter.lines, tick=tick))
 
@@ -196,8 +196,9 @@ def _registrar(connection: Connection, first_tick: int) -> bytes:
 class _Exporter:
     """Writes tick after tick, and remembers which accounts were named."""
 
-    def __init__(self, books: Registry) -> None:
+    def __init__(self, books: Registry, genesis: int) -> None:
         self._books = books
+        self._genesis = genesis
         self._named: set[bytes] = set()
         self._after = -1
         self._known: dict[int, SettledBatch] = {}
@@ -208,7 +209,10 @@ class _Exporter:
         last = find_checkpoint(connection, tick)
         assert last is not None, "ticks come from the table of checkpoints"
         entries = [entry_of(row) for row in load_entries(connection, tick)]
-        orders = orders_to_seal(connection, after=self._after, tick=tick)
+        orders = []
+        if tick > self._genesis:
+            orders = orders_to_seal(connection, after=self._after, tick=tick)
+            self._after = tick
         settlements = settlements_of_tick(connection, tick)
         committed = TickEntries(
             tick=tick,
@@ -223,7 +227,6 @@ class _Exporter:
         fresh = sorted(_accounts(committed) - self._named)
         blinds = {account: books.book.blinds[account] for account in fresh}
         self._named.update(fresh)
-        self._after = tick
         for old in sorted(self._known)[:-KNOWN_BATCHES]:
             del self._known[old]
         return list(tick_lines(committed, _Seal(log_of(entries), last.note), blinds, used))

@@ -52,6 +52,7 @@ from market.settlement import reserve_slot, trades_of
 from market.transfers import LedgerId
 
 ROUND = 1
+NO_TICK = -1
 NETWORK_VERSION = 1
 SLOTS_TO_METER = 2
 """A slot's readings are complete at the gate of the second slot after it."""
@@ -179,7 +180,9 @@ def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _F
     """Everything that the tick is made from, read in one transaction."""
     reader = BatchReader(connection, books)
     settlements = settlements_of_tick(connection, tick)
-    after = books.head.state.tick
+    last_tick = books.head.state.tick
+    # Nobody could order before the books began: the first slot's tick takes all there is.
+    after = last_tick if last_tick > books.genesis else NO_TICK
     row = find_slot(connection, tick)
     before = Before(
         orders=[order_entry(one) for one in orders_to_seal(connection, after=after, tick=tick)],
@@ -187,10 +190,10 @@ def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _F
         batches={one.entry: reader.batch(one) for one in settlements},
         book_tags=None if row is None else [one.tag for one in load_book(connection, tick)],
     )
-    last = tick - (SLOTS_TO_METER - 1) * SLOT_S
+    complete = tick - (SLOTS_TO_METER - 1) * SLOT_S
     due: list[SlotFacts] = []
     registers = books.head.registers
-    for slot in unsettled_slots(connection, last):
+    for slot in unsettled_slots(connection, complete):
         facts = gather_slot(connection, books, usual, slot, registers)
         if facts is not None:
             due.append(facts)

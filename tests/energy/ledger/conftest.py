@@ -1,0 +1,193 @@
+"""A small district that keeps books: real meters, signed orders, an auction each slot."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection
+
+from energy.config import Settings
+from energy.crowd import Crowd, build_crowd, sign_orders
+from energy.district import District
+from energy.plant import Plant, Readings
+from energy.steps.settling import Books, Settled, open_books, post_clearing, settle_tick
+from energy.store.admission import Admission, admit_orders, traders_of
+from energy.store.books import trade_keys
+from energy.store.engine import Store, open_store
+from energy.store.orders import BookRow as StoredRow
+from energy.store.orders import lock_book
+from energy.store.readings import LateRow, save_late_readings, save_readings
+from energy.store.slots import SlotOutcome, claim_slot, publish_slot
+from energy.units import SLOT_S
+from market.book import BookRow, book_of
+from market.clearing import Clearing, clear_slot
+
+FIRST = 1_784_084_400  # 2026-07-15 12:00 in Sejong
+SLOTS = 16
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What the clear step hands on."""
+
+    slot: int
+    plan_digest: bytes
+    clearing: Clearing | None
+    orders: tuple[StoredRow, ...]
+
+
+@dataclass
+class Rehearsal:
+    """A store with books, and what each slot of it needs; `edit` changes a slot's readings."""
+
+    store: Store
+    district: District
+    books: Books
+    crowd: Crowd
+    readings: list[Readings]
+    late: list[LateRow] = field(default_factory=list)
+    edit: Callable[[Readings], Readings] = lambda readings: readings
+    with_market: bool = True
+
+    def run(self, slots: int, begin: int = 0) -> list[Settled]:
+        """Publish and settle so many slots."""
+        found = []
+        for number in range(begin, begin + slots):
+            self.publish(FIRST + number * SLOT_S)
+            found.append(self.settle(FIRST + number * SLOT_S))
+        return found
+
+    def settle(self, tick: int) -> Settled:
+        return settle_tick(self, tick)
+
+    def publish(self, slot: int) -> None:
+        """Everything of a slot up to its final row."""
+        self.place_orders(slot)
+
+        def write(connection: Connection) -> None:
+            claim = claim_slot(connection, slot, "test", slot)
+            orders = tuple(lock_book(connection, slot, slot - 300))
+            self.keep_readings(connection, slot)
+            clearing = self.clear(slot, orders) if self.with_market else None
+            post_clearing(connection, self.books, Cleared(slot, bytes(32), clearing, orders))
+            outcome = SlotOutcome("ok", "T0", "") if self.with_market else MISSED
+            publish_slot(connection, claim, outcome, slot)
+
+        self.store.write(write)
+
+    def place_orders(self, slot: int) -> None:
+        """Two orders of each member, half of them accepted before the slot's own tick."""
+        admission = admission_of(self)
+        rng = np.random.default_rng(slot)
+        for ahead, side in ((1, 1), (0, 2)):
+            orders = [
+                self.order(member, slot, side, int(rng.integers(900, 2000)) * 100)
+                for member in range(len(self.crowd))
+                if side == 1 or self.district.meters.pv_kwp[self.crowd.meter[member]] > 0
+            ]
+            envelopes = sign_orders(self.crowd, self.books.domain, orders)
+            now_s = slot - ahead * SLOT_S - 600
+            answers = self.store.write(
+                lambda connection: admit_orders(connection, admission, envelopes, now_s)  # noqa: B023
+            )
+            crossing = {"SELF_CROSS"}
+            assert {one.refusal.code.name for one in answers if one.refusal} <= crossing
+
+    def order(self, member: int, slot: int, side: int, price: int) -> dict[str, int | bytes]:
+        return {
+            "account": self.crowd.account[member], "zone": int(self.crowd.zone[member]),
+            "slot": slot, "side": side, "e_wh": 40 + member, "price_mkrw_per_kwh": price,
+            "label": 0, "premium_mkrw_per_kwh": 0, "expires": slot - 300, "replaces": bytes(32),
+            "rules_version": 1, "nonce": slot * 10 + side,
+        }  # fmt: skip
+
+    def clear(self, slot: int, orders: tuple[StoredRow, ...]) -> Clearing:
+        rows = [
+            BookRow(row.tag, row.zone, row.side, row.price_mkrw_per_kwh, row.e_wh, 0)
+            for row in orders
+        ]
+        maker = hashlib.sha256(b"maker" + slot.to_bytes(8, "big")).digest()
+        rows.append(BookRow(maker, 0, 2, 150_000, 1_500, 0))
+        return clear_slot(book_of(slot, rows), self.books.rules)
+
+    def keep_readings(self, connection: Connection, tick: int) -> None:
+        """What came at the gate of a tick: the readings of two slots before, and late ones."""
+        found = self.edit(self.readings[(tick - FIRST) // SLOT_S])
+        columns = {
+            name: getattr(found, name)
+            for name in (
+                "import_wh", "export_wh", "quality", "import_register_wh", "export_register_wh",
+                "asset_import_wh", "asset_export_wh", "asset_import_register_wh",
+                "asset_export_register_wh",
+            )
+        }  # fmt: skip
+        boundary = np.array([found.boundary_import_wh, found.boundary_export_wh])
+        save_readings(connection, found.slot, {**columns, "boundary_wh": boundary})
+        save_late_readings(connection, [row for row in self.late if row.tick == tick])
+
+
+MISSED = SlotOutcome("missed", "T4", "the slot was over")
+
+
+def admission_of(rehearsal: Rehearsal) -> Admission:
+    return Admission(
+        domain=rehearsal.books.domain,
+        rules=rehearsal.books.rules,
+        traders=traders_of(rehearsal.district),
+        keys=trade_keys,
+        salt=rehearsal.books.salt,
+        market_key=rehearsal.books.keys.trading,
+    )
+
+
+@pytest.fixture(scope="session")
+def true_readings(small_district: District) -> list[Readings]:
+    """The meters of sixteen ticks, all good: what is wrong with them the tests say themselves."""
+    plant = Plant(small_district, 1)
+    state, found = plant.begin(FIRST - 2 * SLOT_S), []
+    for number in range(SLOTS):
+        step = plant.step(state, FIRST + (number - 2) * SLOT_S, None)
+        truth, now = step.readings, step.state_after
+        moved = [
+            (now.import_register_wh - state.import_register_wh),
+            (now.export_register_wh - state.export_register_wh),
+        ]
+        found.append(
+            replace(
+                truth,
+                import_wh=moved[0],
+                export_wh=moved[1],
+                quality=np.ones_like(truth.quality),
+                import_register_wh=now.import_register_wh,
+                export_register_wh=now.export_register_wh,
+            )
+        )
+        state = now
+    return found
+
+
+@pytest.fixture
+def begin_books(
+    small_district: District, true_readings: list[Readings], tmp_path: Path
+) -> Iterator[Callable[..., Rehearsal]]:
+    """Opens books on a store; several times on one URL is what a restart does."""
+    opened: list[Store] = []
+    crowd = build_crowd(small_district, 1)
+
+    def begin(url: str = "", seed: int = 1) -> Rehearsal:
+        for old in opened:
+            old.close()
+        opened.clear()
+        url = url or f"sqlite:///{tmp_path / 'store' / 'books.db'}"
+        settings = Settings(database_url=url, district=small_district.id, seed=seed)
+        store = open_store(url)
+        opened.append(store)
+        books = open_books(store, small_district, settings, FIRST)
+        return Rehearsal(store, small_district, books, crowd, true_readings)
+
+    yield begin
+    for store in opened:
+        store.close()
