@@ -3,10 +3,10 @@
 Slot -1, the slot before the first, is known: its states stand on right-hand sides.
 """
 
-import numpy as np
 import pyomo.environ as pyo
 
 from optimizer.curves import commitment, ramp_binds, unit_curve
+from optimizer.exchange import exchange_limits
 from optimizer.problem import DT_H, PlanProblem, UnitGroup
 
 
@@ -39,29 +39,23 @@ def balance_power_in_district(model: pyo.ConcreteModel, problem: PlanProblem) ->
     model.district_balance = pyo.Constraint(model.T, rule=balance)
 
 
-def connection_size(limit_kw: np.ndarray) -> float:
-    """The connection's largest limit of the horizon, at least 1 kW: the big number of its laws."""
-    return max(float(limit_kw.max(initial=0.0)), 1.0)
-
-
 def keep_one_direction_at_connection(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     """Power flows in or out; `importing` is made whole only where both ways at once would pay."""
-    most_in = connection_size(problem.connection.p_import_kw_max)
-    most_out = connection_size(problem.connection.p_export_kw_max)
+    limits = exchange_limits(problem)
+    most_in, most_out = limits.import_size_kw, limits.export_size_kw
     model.import_while_importing = pyo.Constraint(
-        model.T, rule=lambda m, t: m.p_import[t] - most_in * m.importing[t] <= 0
+        model.T, rule=lambda m, t: m.p_import[t] - most_in[t] * m.importing[t] <= 0
     )
     model.export_while_not = pyo.Constraint(
-        model.T, rule=lambda m, t: m.p_export[t] + most_out * m.importing[t] <= most_out
+        model.T, rule=lambda m, t: m.p_export[t] + most_out[t] * m.importing[t] <= most_out[t]
     )
 
 
 def reach_peak(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     """The peak is at least the import of every slot that the tariff counts."""
-    free = connection_size(problem.connection.p_import_kw_max)
-    counts = problem.connection.peak_counts
+    free, counts = exchange_limits(problem).import_size_kw, problem.connection.peak_counts
     model.peak = pyo.Constraint(
-        model.T, rule=lambda m, t: m.p_peak - m.p_import[t] >= (0.0 if counts[t] else -free)
+        model.T, rule=lambda m, t: m.p_peak - m.p_import[t] >= (0.0 if counts[t] else -free[t])
     )
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from optimizer.found import Outcome
 from optimizer.problem import FloatArray, IntArray
-from optimizer.standard_form import Numbers, StandardForm, cop_places
+from optimizer.standard_form import Numbers, StandardForm
 
 SEED = 1
+NODES_MAX = 500
 _STATUS = highspy.HighsModelStatus
 
 
@@ -66,8 +67,11 @@ class LivingProgram:
         highs.changeColsBounds(len(columns), columns, numbers.lower, numbers.upper)
         highs.changeRowsBounds(len(rows), rows, numbers.row_lower, numbers.row_upper)
         highs.changeObjectiveOffset(numbers.cost_offset)
-        for row, column, entry in zip(*cop_places(self.form), numbers.matrix_cop, strict=True):
-            highs.changeCoeff(int(row), int(column), float(entry))
+        layout = self.form.layout
+        changed = np.flatnonzero(numbers.loose != self.numbers.loose)
+        for place in changed:
+            row, column = int(layout.loose_rows[place]), int(layout.loose_columns[place])
+            highs.changeCoeff(row, column, float(numbers.loose[place]))
         self.numbers = numbers
 
     def hold(self, columns: IntArray, values: FloatArray) -> None:
@@ -95,6 +99,8 @@ class LivingProgram:
         highs.changeColsIntegrality(len(places), places, np.array([kind] * len(places)))
         highs.setOptionValue("mip_rel_gap", 0.0)
         highs.setOptionValue("mip_abs_gap", gap_krw)
+        # Nodes, unlike seconds, are the same on every machine and day.
+        highs.setOptionValue("mip_max_nodes", NODES_MAX)
         if len(start):
             point = highspy.HighsSolution()
             point.col_value = start.tolist()
@@ -112,9 +118,7 @@ def both_ways(form: StandardForm, numbers: Numbers) -> IntArray:
 def _highs(form: StandardForm, numbers: Numbers, threads: int) -> highspy.Highs:
     lp = highspy.HighsLp()
     matrix = form.matrix.copy()
-    rows, columns = cop_places(form)
-    for row, column, entry in zip(rows, columns, numbers.matrix_cop, strict=True):
-        matrix[row, column] = entry
+    matrix[form.layout.loose_rows, form.layout.loose_columns] = numbers.loose
     lp.num_row_, lp.num_col_ = matrix.shape
     lp.col_cost_, lp.offset_ = numbers.cost, numbers.cost_offset
     lp.col_lower_, lp.col_upper_ = numbers.lower, numbers.upper

@@ -131,9 +131,8 @@ def _group_batteries(table: Batteries, area_class: IntArray, groups_max: int) ->
         table.end_value_krw_per_kwh,
         _classes_of(table.area, area_class),
     )
-    return _grouped(
-        np.stack(law, axis=1), np.stack(shape, axis=1) / scale[:, None], scale, groups_max
-    )
+    shapes = np.stack(shape, axis=1) / scale[:, None]
+    return _grouped(np.stack(law, axis=1), shapes, (scale, groups_max), least=1)
 
 
 def _group_fleets(
@@ -145,11 +144,19 @@ def _group_fleets(
     gives_back = table.p_discharge_kw_max.max(axis=1, initial=0.0) > 0
     law = np.stack([gives_back, _classes_of(table.area, area_class)], axis=1)
     shape = (np.concatenate(curves) / scale).T / np.sqrt(slots)
-    return _grouped(law.astype(np.float64), shape, scale, groups_max)
+    # Cars come and go: as many groups as there may be, so that the structure stays.
+    return _grouped(law.astype(np.float64), shape, (scale, groups_max), least=groups_max)
 
 
-def _grouped(law: FloatArray, shape: FloatArray, weight: FloatArray, groups_max: int) -> _Grouping:
-    """Groups of stores with equal laws and near shapes, numbered by law, then by group."""
+def _grouped(
+    law: FloatArray, shape: FloatArray, sizing: tuple[FloatArray, int], *, least: int
+) -> _Grouping:
+    """Groups of stores with equal laws and near shapes, numbered by law, then by group.
+
+    sizing: the stores' weights, and how many groups a law may have; `least` it is given where
+    there are as many stores, some of them empty.
+    """
+    weight, groups_max = sizing
     group = np.zeros(len(law), dtype=np.int64)
     kinds = _numbered(law)
     example: list[int] = []
@@ -161,7 +168,8 @@ def _grouped(law: FloatArray, shape: FloatArray, weight: FloatArray, groups_max:
             continue
         near = _near(shape[rows], weight[rows], groups_max)
         group[rows] = len(example) + near
-        example += [int(rows[0])] * _round_count(int(near.max()) + 1)
+        wanted = max(int(near.max()) + 1, min(least, groups_max, len(law)))
+        example += [int(rows[0])] * _round_count(wanted)
     return _Grouping(group, np.array(example, dtype=np.int64))
 
 

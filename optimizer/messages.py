@@ -11,7 +11,7 @@ class Effort:
     """Gap wanted, longest branch and cut once a plan is in hand, threads of the solver."""
 
     gap_frac: float = 1e-3
-    branch_s_max: float = 10.0
+    branch_s_max: float = 20.0
     threads: int = 1
 
 

@@ -11,6 +11,7 @@ import pyomo.environ as pyo
 from optimizer import constraints as law
 from optimizer.corridor import battery_corridor, fleet_corridor
 from optimizer.curves import commitment, unit_curve
+from optimizer.exchange import exchange_limits
 from optimizer.problem import DT_H, PlanProblem
 
 
@@ -43,15 +44,16 @@ def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteM
 
 def _declare_district(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     """Exchange with the utility, curtailment by area, shedding, and what only a failure needs."""
-    connection, shed_max = problem.connection, problem.load_kw.sum(axis=1)
+    limits, shed_max = exchange_limits(problem), problem.load_kw.sum(axis=1)
+    incurred = problem.connection.p_peak_incurred_kw
     model.A = pyo.RangeSet(0, problem.areas - 1)
     model.K = pyo.RangeSet(0, len(problem.cuts) - 1)
-    model.p_import = pyo.Var(model.T, bounds=lambda m, t: (0, connection.p_import_kw_max[t]))
-    model.p_export = pyo.Var(model.T, bounds=lambda m, t: (0, connection.p_export_kw_max[t]))
+    model.p_import = pyo.Var(model.T, bounds=lambda m, t: (0, limits.p_import_kw_max[t]))
+    model.p_export = pyo.Var(model.T, bounds=lambda m, t: (0, limits.p_export_kw_max[t]))
     model.importing = pyo.Var(model.T, bounds=(0, 1))
     model.p_missing = pyo.Var(model.T, bounds=(0, None))
     model.p_surplus = pyo.Var(model.T, bounds=(0, None))
-    model.p_peak = pyo.Var(bounds=(connection.p_peak_incurred_kw, None))
+    model.p_peak = pyo.Var(bounds=(incurred, None))
     model.curtail = pyo.Var(model.T, model.A, bounds=lambda m, t, a: (0, problem.pv_kw[t, a]))
     model.shed = pyo.Var(model.T, bounds=lambda m, t: (0, shed_max[t]))
     model.cut_slack = pyo.Var(model.K, bounds=(0, None))

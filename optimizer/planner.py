@@ -45,7 +45,7 @@ class PlannerSettings:
 
     deadline_s: float = 60.0
     gap_frac: float = 1e-3
-    branch_s_max: float = 10.0
+    branch_s_max: float = 20.0
     threads: int = 1
     in_process: bool = False
     drill: str = ""

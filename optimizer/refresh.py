@@ -7,9 +7,9 @@ the model afresh would give, array by array; a test holds it.
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.constraints import connection_size
 from optimizer.corridor import battery_corridor, fleet_corridor
 from optimizer.curves import commitment, unit_curve
+from optimizer.exchange import exchange_limits
 from optimizer.problem import DT_H, FloatArray, PlanProblem
 from optimizer.standard_form import Layout, Numbers, StandardForm
 
@@ -76,23 +76,29 @@ def numbers_of(problem: PlanProblem, form: StandardForm) -> Numbers:
         upper=sheet.upper,
         row_lower=sheet.row_lower,
         row_upper=sheet.row_upper,
-        matrix_cop=problem.heat.cop if problem.heat else np.zeros(0),
+        loose=_loose_entries(problem),
     )
 
 
+def _loose_entries(problem: PlanProblem) -> FloatArray:
+    """The numbers that stand in the matrix itself, in the order of `Layout.loose_rows`."""
+    limits = exchange_limits(problem)
+    cop = problem.heat.cop if problem.heat else np.zeros(0)
+    return np.concatenate([-limits.import_size_kw, limits.export_size_kw, cop])
+
+
 def _write_connection(sheet: _Sheet, problem: PlanProblem) -> None:
-    connection = problem.connection
-    sheet.bound("p_import", 0.0, connection.p_import_kw_max)
-    sheet.bound("p_export", 0.0, connection.p_export_kw_max)
+    connection, limits = problem.connection, exchange_limits(problem)
+    sheet.bound("p_import", 0.0, limits.p_import_kw_max)
+    sheet.bound("p_export", 0.0, limits.p_export_kw_max)
     sheet.bound("importing", 0.0, 1.0)
     sheet.bound("p_peak", connection.p_peak_incurred_kw, np.inf)
     sheet.price("p_import", DT_H * connection.price_buy_krw_per_kwh)
     sheet.price("p_export", -DT_H * connection.price_sell_krw_per_kwh)
     sheet.price("p_peak", connection.demand_charge_krw_per_kw)
     sheet.at_most("import_while_importing", 0.0)
-    sheet.at_most("export_while_not", connection_size(connection.p_export_kw_max))
-    free = connection_size(connection.p_import_kw_max)
-    sheet.at_least("peak", np.where(connection.peak_counts, 0.0, -free))
+    sheet.at_most("export_while_not", limits.export_size_kw)
+    sheet.at_least("peak", np.where(connection.peak_counts, 0.0, -limits.import_size_kw))
 
 
 def _write_district(sheet: _Sheet, problem: PlanProblem) -> None:

@@ -13,7 +13,7 @@ import pyomo.environ as pyo
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 from scipy.sparse import csc_array
 
-from optimizer.constraints import connection_size, shed_weight
+from optimizer.constraints import shed_weight
 from optimizer.curves import ramp_binds, unit_curve
 from optimizer.model import build_model
 from optimizer.problem import BoolArray, FloatArray, IntArray, PlanProblem, UnitGroup
@@ -23,7 +23,8 @@ from optimizer.problem import BoolArray, FloatArray, IntArray, PlanProblem, Unit
 class Numbers:
     """All that may change while the matrix stays; cost (N,), bounds (N,), row bounds (M,).
 
-    matrix_cop (H,) are the heat pump's entries of the matrix, empty without a heat network.
+    `loose` are the few entries of the matrix that change too, at `Layout.loose_rows` and
+    `loose_columns`: the connection's limits as factors, the heat pump's yield.
     """
 
     cost: FloatArray
@@ -32,7 +33,7 @@ class Numbers:
     upper: FloatArray
     row_lower: FloatArray
     row_upper: FloatArray
-    matrix_cop: FloatArray
+    loose: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,8 @@ class Layout:
     columns: dict[str, IntArray]
     rows: dict[str, IntArray]
     whole: BoolArray
+    loose_rows: IntArray
+    loose_columns: IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ def compile_form(problem: PlanProblem, *, elastic: bool = False) -> StandardForm
     sense = np.array([row.bound_type for row in form.rows], dtype=np.int64)
     matrix = csc_array(form.A)
     layout = _layout(model, form)
-    cop = _cop_places(layout)
+    loose = matrix[layout.loose_rows, layout.loose_columns]
     return StandardForm(
         fingerprint=structure_of(problem, elastic=elastic),
         elastic=elastic,
@@ -78,7 +81,7 @@ def compile_form(problem: PlanProblem, *, elastic: bool = False) -> StandardForm
             upper=_bounds([column.ub for column in form.columns], np.inf),
             row_lower=np.where(sense == 1, -np.inf, right),
             row_upper=np.where(sense == -1, np.inf, right),
-            matrix_cop=np.array([matrix[row, column] for row, column in zip(*cop, strict=True)]),
+            loose=np.asarray(loose, dtype=np.float64),
         ),
         layout=layout,
     )
@@ -93,8 +96,6 @@ def structure_of(problem: PlanProblem, *, elastic: bool = False) -> str:
         problem.batteries.eta_discharge.tolist(),
         [_unit_structure(unit) for unit in problem.units],
         problem.heat and problem.heat.loss_frac_per_slot,
-        connection_size(problem.connection.p_import_kw_max),
-        connection_size(problem.connection.p_export_kw_max),
         [_cut_structure(problem, row) for row in range(len(problem.cuts))],
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -139,7 +140,17 @@ def _layout(model: pyo.ConcreteModel, form: Any) -> Layout:  # noqa: ANN401 - Py
         found.setdefault(law.parent_component().local_name, {})[law.index()] = row
     rows = {name: _shaped(places) for name, places in found.items()}
     whole = np.array([column.is_integer() for column in form.columns], dtype=np.bool_)
-    return Layout(columns, rows, whole)
+    places = [
+        (rows[law], columns[variable])
+        for law, variable in (
+            ("import_while_importing", "importing"),
+            ("export_while_not", "importing"),
+            ("heat_balance", "heat_pump"),
+        )
+        if law in rows
+    ]
+    loose_rows, loose_columns = (np.concatenate(each) for each in zip(*places, strict=True))
+    return Layout(columns, rows, whole, loose_rows, loose_columns)
 
 
 def _shaped(places: dict[Any, int]) -> IntArray:
@@ -152,16 +163,3 @@ def _shaped(places: dict[Any, int]) -> IntArray:
     shaped = np.full(keys.astype(np.int64).max(axis=0) + 1, -1, dtype=np.int64)
     shaped[tuple(keys.astype(np.int64).T)] = list(places.values())
     return shaped
-
-
-def _cop_places(layout: Layout) -> tuple[IntArray, IntArray]:
-    """Rows and columns of the heat pump's entries in the heat balance."""
-    none = np.zeros(0, dtype=np.int64)
-    if "heat_balance" not in layout.rows:
-        return none, none
-    return layout.rows["heat_balance"], layout.columns["heat_pump"]
-
-
-def cop_places(form: StandardForm) -> tuple[IntArray, IntArray]:
-    """Rows and columns of the matrix entries that `Numbers.matrix_cop` holds."""
-    return _cop_places(form.layout)

@@ -191,7 +191,7 @@ def _check_heat(heat: Heat, areas: int) -> Iterator[Finding]:
     yield from _outside("heat.boiler_eta", heat.boiler_eta, 0.01, 2.0)
     yield from _outside("heat.fuel_krw_per_kwh", heat.fuel_krw_per_kwh)
     yield from _outside("heat.heat_pump_kw_max", heat.heat_pump_kw_max)
-    yield from _outside("heat.cop", heat.cop, 0.0, 20.0)
+    yield from _outside("heat.cop", heat.cop, 0.1, 20.0)
     yield from _outside("heat.end_value_krw_per_kwh", heat.end_value_krw_per_kwh, -BIG)
 
 
