@@ -28,6 +28,7 @@ from grid_models.district import (
     findings_text,
 )
 from grid_models.droop import DroopFlow, QDroop, run_with_droop
+from grid_models.exact_cuts import CutMaker
 from grid_models.findings import check_network
 from grid_models.folder import read_network_folder, write_network_folder
 from grid_models.hosting import draw_capacity, feed_capacity
@@ -51,6 +52,7 @@ __all__ = [
     "Buses",
     "Connections",
     "Contingency",
+    "CutMaker",
     "DroopFlow",
     "Envelope",
     "Finding",

@@ -17,6 +17,7 @@ from grid_models.sensitivities import Tangent
 # Aimed at below the limit: currents and voltages bend, and the next flow should not need a third.
 LOADING_MARGIN = 0.002
 V_MARGIN_PU = 0.0002
+LOADINGS = (LINE_LOADING, TRANSFORMER_LOADING)
 SMALL_FRAC = 1e-4  # coefficients below this share of the largest are left out
 
 
@@ -46,37 +47,46 @@ def cuts_for(
     """Linear limits that remove the violations of a flow, the worst of each area and kind.
 
     `area_net_kw` (A,) is what the areas drew in this flow, `share` how more of it would spread
-    over their buses. A flow without a solution has no derivative, so it gives no limit; nor has
-    an element that no area moves.
+    over their buses. The limits are tangents at this flow; `CutMaker` places them exactly. A flow
+    without a solution has no derivative, so it gives no limit; nor has an element that no area
+    moves.
     """
     if area_net_kw.shape != (len(network.areas.id),):
         found = f"{area_net_kw.shape}, allowed is ({len(network.areas.id)},)"
         raise GridError(f"network {network.name}: net power of areas has shape {found}")
-    usable = _worst(network, [each for each in violations if each.kind != NOT_CONVERGED])
+    usable = worst_of(network, [each for each in violations if each.kind != NOT_CONVERGED])
     if not usable:
         return []
-    rows = _rows(network, Tangent(network, flow, share), usable)
-    limits = (_limit(row, each, area_net_kw) for row, each in zip(rows, usable, strict=True))
-    return [limit for limit in limits if limit is not None]
+    rows = rows_of(network, Tangent(network, flow, share), usable)
+    return [
+        _at_tangent(moves_of(each, row), each, area_net_kw)
+        for row, each in zip(rows, usable, strict=True)
+        if row.any()
+    ]
 
 
-def states_of(network: Network, flow: FlowResult, elements: Sequence[Violation]) -> list[Violation]:
+def states_of(flow: FlowResult, elements: Sequence[Violation]) -> list[Violation]:
     """How the elements of some violations stand in another flow, whether within limits or not.
 
-    Given to `cuts_for`, they keep a plan from moving a violation into a slot where there was none.
+    Given to a CutMaker, they keep a plan from moving a violation into a slot where there was none.
     """
-    found = {
-        LINE_LOADING: flow.line_loading_frac,
-        TRANSFORMER_LOADING: flow.transformer_loading_frac,
-    }
     return [
-        replace(each, found=float(found.get(each.kind, flow.v_pu)[each.position]))
+        replace(each, found=state_of(each, flow))
         for each in elements
         if each.kind != NOT_CONVERGED and flow.converged
     ]
 
 
-def _worst(network: Network, violations: Sequence[Violation]) -> list[Violation]:
+def state_of(element: Violation, flow: FlowResult) -> float:
+    """The loading or voltage of a violation's element in another flow; NaN without one."""
+    table = {
+        LINE_LOADING: flow.line_loading_frac,
+        TRANSFORMER_LOADING: flow.transformer_loading_frac,
+    }.get(element.kind, flow.v_pu)
+    return float(table[element.position])
+
+
+def worst_of(network: Network, violations: Sequence[Violation]) -> list[Violation]:
     """The worst violation of every kind in each area; all of them on the backbone."""
     worst: dict[tuple[str, str], Violation] = {}
     for each in violations:
@@ -98,32 +108,58 @@ def _place(network: Network, violation: Violation) -> str:
     return violation.element if area < 0 else network.areas.id[area]
 
 
-def _limit(row: FloatArray, violation: Violation, area_net_kw: FloatArray) -> LinearLimit | None:
-    """The tangent at this solution on the right side of the limit, scaled to kW."""
-    room = violation.allowed - violation.found
-    if violation.kind in (LINE_LOADING, TRANSFORMER_LOADING):
-        room -= LOADING_MARGIN
-    elif violation.kind == V_MIN:
-        row, room = -row, -room - V_MARGIN_PU
-    else:
-        room -= V_MARGIN_PU
-    largest = float(np.abs(row).max(initial=0.0))
-    if largest == 0.0:
-        return None
-    coefficient = np.where(np.abs(row) < SMALL_FRAC * largest, 0.0, row / largest)
-    return LinearLimit(
-        id=f"{violation.kind}:{violation.element}",
-        kind=violation.kind,
-        element=violation.element,
-        coefficient=coefficient,
-        limit_kw=room / largest + float(coefficient @ area_net_kw),
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """How an element nears its limit: `per_kw` of the area that moves it most, in whose kW the
+    `coefficient` (A,) of all areas are; `aim` is the limit with its margin.
+    """
+
+    coefficient: FloatArray
+    area: int
+    per_kw: float
+    aim: float
+    rising: float
+
+
+def moves_of(violation: Violation, row: FloatArray) -> Moves:
+    """The moves from a row of derivatives, (A,), that is not all nought."""
+    area = int(np.abs(row).argmax())
+    per_kw = abs(float(row[area]))
+    rising = -1.0 if violation.kind == V_MIN else 1.0
+    margin = LOADING_MARGIN if violation.kind in LOADINGS else V_MARGIN_PU
+    coefficient = rising * row / per_kw
+    return Moves(
+        coefficient=np.where(np.abs(coefficient) < SMALL_FRAC, 0.0, coefficient),
+        area=area,
+        per_kw=per_kw,
+        aim=violation.allowed - rising * margin,
+        rising=rising,
     )
 
 
-def _rows(network: Network, tangent: Tangent, violations: Sequence[Violation]) -> FloatArray:
+def _at_tangent(moves: Moves, violation: Violation, area_net_kw: FloatArray) -> LinearLimit:
+    room_kw = moves.rising * (moves.aim - violation.found) / moves.per_kw
+    return linear_limit(
+        violation, moves.coefficient, room_kw + float(moves.coefficient @ area_net_kw)
+    )
+
+
+def linear_limit(violation: Violation, coefficient: FloatArray, limit_kw: float) -> LinearLimit:
+    """The limit of a violation's element, named by the way in which its current then flows."""
+    way = "+" if coefficient[np.abs(coefficient).argmax()] > 0 else "-"
+    return LinearLimit(
+        id=f"{violation.kind}:{violation.element}:{way}",
+        kind=violation.kind,
+        element=violation.element,
+        coefficient=coefficient,
+        limit_kw=limit_kw,
+    )
+
+
+def rows_of(network: Network, tangent: Tangent, violations: Sequence[Violation]) -> FloatArray:
     """Derivative of each violated quantity to the areas' power, (violations, A)."""
     lines = len(network.lines.id)
-    is_loading = np.array([each.kind in (LINE_LOADING, TRANSFORMER_LOADING) for each in violations])
+    is_loading = np.array([each.kind in LOADINGS for each in violations])
     position = np.array(
         [each.position + lines * (each.kind == TRANSFORMER_LOADING) for each in violations]
     )

@@ -91,7 +91,8 @@ class Tangent:
     """The linear network at one solution, its Jacobian factorised once.
 
     The state is the angle of every bus (N), then its voltage (N), in per unit. `balance` (2N, 2N)
-    is how injected P and Q follow it, `loading` (E, 2N) how the branches' loadings do.
+    is how injected P and Q follow it, `loading` (E, 2N) how the branches' loadings do; `share` is
+    the whole spread of areas over buses.
     """
 
     def __init__(self, network: Network, flow: FlowResult, share: BusShare | None = None) -> None:
@@ -104,14 +105,14 @@ class Tangent:
         self.balance = _power_derivative(bus_admittance(branches, len(v)), v)
         self.loading = _loading_derivative(branches, v)
         self._buses, self._areas = len(v), len(network.areas.id)
-        self._share = complete_share(network, share)
+        self.share = complete_share(network, share)
         free = np.flatnonzero(np.arange(len(v)) != network.slack_bus)
         self._state = np.concatenate([free, len(v) + free])
         self._factors = splu(csc_array(self.balance[self._state][:, self._state]))
 
     def state_moves(self) -> FloatArray:
         """The state per kW, then per kvar, that each area draws more, (2N, 2A)."""
-        share, buses, areas = self._share, self._buses, self._areas
+        share, buses, areas = self.share, self._buses, self._areas
         row = np.concatenate([share.bus, buses + share.bus])
         column = np.concatenate([share.area, areas + share.area])
         drawn = np.tile(-share.share / KW_PER_BASE, 2)
@@ -137,7 +138,7 @@ class Tangent:
             # The stubs do not know of the transpose.
             solved = self._factors.solve(rows[:, self._state].T, trans="T")  # type: ignore[call-overload]
             back[:, self._state] = solved.T
-        share, per_kw = self._share, np.zeros((len(rows), self._areas))
+        share, per_kw = self.share, np.zeros((len(rows), self._areas))
         for row, multipliers in enumerate(back):
             weight = -share.share / KW_PER_BASE * multipliers[share.bus]
             per_kw[row] = np.bincount(share.area, weight, self._areas)

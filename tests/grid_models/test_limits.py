@@ -7,6 +7,7 @@ import pytest
 
 from grid_models import (
     BusShare,
+    CutMaker,
     GridError,
     Network,
     PowerFlow,
@@ -111,7 +112,7 @@ def test_a_cut_is_in_kilowatts_of_the_area_that_moves_the_element_most(
     cut = cuts_for(
         two_streets, flow, check_flow(two_streets, flow), area_net_kw=np.array([230.0, 0.0])
     )[0]
-    assert cut.id == "transformer_loading:T1"
+    assert cut.id == "transformer_loading:T1:+"
     assert cut.coefficient.tolist() == pytest.approx([1.0, 0.0])
     # 200 kVA, a little lost under it and a drop of voltage: somewhat below 200 kW may be drawn.
     assert 185 < cut.limit_kw < 200
@@ -126,21 +127,63 @@ def test_many_low_buses_of_one_street_give_one_cut(two_streets: Network) -> None
     assert [cut.element for cut in cuts] == ["far2"]
 
 
-def test_an_element_is_limited_where_it_stands_within_its_limit_too(two_streets: Network) -> None:
+@pytest.mark.parametrize(
+    ("now_kw", "kind"), [(30.0, "transformer_loading"), (-30.0, "v_max"), (20.0, "v_min")]
+)
+def test_with_the_power_flow_a_far_limit_lies_where_the_ac_solution_reaches_it(
+    two_streets: Network, now_kw: float, kind: str
+) -> None:
     power_flow = PowerFlow(two_streets)
-    broken = found(two_streets, drawn(two_streets, bar1=230))
-    quiet = power_flow.run(drawn(two_streets, bar1=100), np.zeros(9))
-    (state,) = states_of(two_streets, quiet, broken)
-    assert state.element == "T1" and state.excess < 0
-    (cut,) = cuts_for(two_streets, quiet, [state], area_net_kw=np.array([100.0, 0.0]))
-    assert 185 < cut.limit_kw < 215
-    nothing = power_flow.run(np.full(9, np.nan), np.zeros(9))
-    assert states_of(two_streets, nothing, broken) == []
+    bus = {"transformer_loading": "bar1", "v_max": "far1", "v_min": "far1"}[kind]
+    place, far_kw = two_streets.buses.id.index(bus), 400.0 if now_kw > 0 else -400.0
+    share = BusShare(np.array([place]), np.array([0]), np.ones(1))
+    broken = found(two_streets, drawn(two_streets, **{bus: far_kw / 2}))
+    watched = [each for each in broken if each.kind == kind][:1]
+    flow = power_flow.run(drawn(two_streets, **{bus: now_kw}), 5 * np.ones(9))
+    net_kw = np.array([now_kw, 0.0])
+    cuts = CutMaker(power_flow, share).cuts(flow, watched, net_kw)
+    assert len(cuts) == (2 if kind == "transformer_loading" else 1)
+    for cut in cuts[:1]:
+        at_kw = cut.limit_kw / cut.coefficient[0]
+        there = power_flow.run(drawn(two_streets, **{bus: at_kw}), 5 * np.ones(9))
+        (state,) = states_of(there, watched)
+        margin = 0.002 if kind == "transformer_loading" else 0.0002
+        assert abs(state.found - state.allowed) == pytest.approx(margin, rel=0.11)
+        assert state.excess < 0
+
+
+def test_a_maker_learns_an_element_once_and_finds_its_limit_in_every_slot(
+    district: Network,
+) -> None:
+    p_kw, q_kvar = base_case(district)
+    power_flow = PowerFlow(district)
+    maker = CutMaker(power_flow)
+    hot = check_flow(district, power_flow.run(1.8 * p_kw, 1.8 * q_kvar))
+    assert {each.kind for each in hot} == {"transformer_loading"}
+    inside = district.buses.area >= 0
+    for factor in (1.8, 1.0, 0.4, -0.5):
+        drawn_kw = factor * p_kw
+        net_kw = np.bincount(district.buses.area[inside], drawn_kw[inside])
+        flow = power_flow.run(drawn_kw, abs(factor) * q_kvar)
+        cuts = maker.cuts(flow, hot, net_kw)
+        assert len(cuts) == 2 * len(hot)
+        for cut, mirror in zip(cuts[::2], cuts[1::2], strict=True):
+            area = int(np.abs(cut.coefficient).argmax())
+            step_kw = (cut.limit_kw - cut.coefficient @ net_kw) / cut.coefficient[area]
+            moved = drawn_kw.copy()
+            moved[district.areas.bus[area]] += step_kw
+            there = power_flow.run(moved, abs(factor) * q_kvar)
+            loading = there.transformer_loading_frac[district.transformers.id.index(cut.element)]
+            assert loading == pytest.approx(1 - 0.002, abs=3e-4)
+            assert mirror.limit_kw == cut.limit_kw
+            assert np.array_equal(mirror.coefficient, -cut.coefficient)
 
 
 def test_no_cut_can_mend_a_flow_that_has_no_solution(two_streets: Network) -> None:
-    flow = PowerFlow(two_streets).run(drawn(two_streets, far1=math.nan), np.zeros(9))
+    power_flow = PowerFlow(two_streets)
+    flow = power_flow.run(drawn(two_streets, far1=math.nan), np.zeros(9))
     broken = check_flow(two_streets, flow)
+    assert CutMaker(power_flow).cuts(flow, broken, np.zeros(2)) == []
     assert cuts_for(two_streets, flow, broken, area_net_kw=np.zeros(2)) == []
 
 
