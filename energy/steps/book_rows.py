@@ -13,6 +13,7 @@ from energy.store.books import (
     SettlementRow,
     TransferRow,
     find_settlement,
+    load_settlements,
     load_signed_readings,
     load_transfers,
     load_transfers_at,
@@ -192,3 +193,19 @@ def load_reading_batch(connection: Connection, books: Registry, tick: int) -> Re
 
 def _parts(raw: bytes, size: int) -> tuple[bytes, ...]:
     return tuple(raw[n : n + size] for n in range(0, len(raw), size))
+
+
+def settled_wh(
+    connection: Connection, books: Registry, slot: int, account: bytes
+) -> tuple[int, int]:
+    """Import and export of an account in a slot by its newest reading that was settled."""
+    number, found = books.book.number[account], (0, 0)
+    for version in load_settlements(connection, slot):
+        signed = load_signed_readings(connection, version.tick) if version.version else None
+        if signed is not None:
+            columns, _ = signed
+            here = np.flatnonzero((columns["slot"] == slot) & (columns["account"] == number))
+            if len(here):
+                row = int(here[-1])
+                found = (int(columns["import_wh"][row]), int(columns["export_wh"][row]))
+    return found

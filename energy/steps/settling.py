@@ -18,6 +18,7 @@ from energy.steps.books import Books as Books
 from energy.steps.books import Head
 from energy.steps.books import open_books as open_books
 from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
+from energy.steps.lost_readings import find_frozen, find_lost
 from energy.steps.metering import Usual, usual_of
 from energy.steps.proving import Audit as Audit
 from energy.steps.proving import audit_books as audit_books
@@ -40,7 +41,12 @@ from energy.store.books import (
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.orders import BookRow, load_book, orders_to_seal
-from energy.store.readings import late_readings_of_tick
+from energy.store.readings import (
+    LateRow,
+    late_readings_of_tick,
+    load_readings,
+    save_late_readings,
+)
 from energy.store.slots import find_slot, mark_sealed, mark_settled, unsettled_slots
 from energy.store.views import Document, find_view, put_view
 from energy.timegrid import iso_of
@@ -156,6 +162,7 @@ def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:
 
     def write(connection: Connection) -> None:
         save_tick(connection, book, sealed, head)
+        save_late_readings(connection, found.told)
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
         mark_sealed(connection, slot, slot)
         for one in settled:
@@ -168,10 +175,11 @@ def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What the store holds for a tick."""
+    """What the store holds for a tick; `told` are the operator's own corrections."""
 
     before: Before
     due: list[SlotFacts]
+    told: list[LateRow]
     corrections: list[CorrectionFacts]
     first_settlement: int
 
@@ -198,9 +206,13 @@ def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _F
         if facts is not None:
             due.append(facts)
             registers = facts.believed.registers
-    late = late_readings_of_tick(connection, tick)
+    told = find_lost(connection, books, tick)
+    for facts in due:
+        earlier = load_readings(connection, facts.slot - SLOT_S)
+        told += find_frozen(facts.slot, tick, facts.believed, earlier)
+    late = [*late_readings_of_tick(connection, tick), *told]
     corrections = gather_corrections(connection, books, late, usual.most_wh)
-    return _Found(before, due, corrections, next_settlement(connection))
+    return _Found(before, due, told, corrections, next_settlement(connection))
 
 
 def _head_after(

@@ -1,0 +1,307 @@
+"""Readings that come late: settled by estimate first, then corrected; nothing is ever edited."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from energy.plant import Readings
+from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, settled_wh
+from energy.steps.corrections import _in_force
+from energy.steps.proving import audit_books, verify_store
+from energy.store.books import ended_by, load_entries, load_settlements, load_trades, load_transfers
+from energy.store.readings import LateRow, late_readings_of_slot
+from energy.units import SLOT_S
+from market.transfers import LedgerId
+
+FIRST = 1_784_084_400
+Begin = Callable[..., Any]
+
+
+def without(*meters: int, slot: int = FIRST) -> Callable[[Readings], Readings]:
+    """Lets the readings of some meters be missing in one slot."""
+
+    def edit(readings: Readings) -> Readings:
+        if readings.slot != slot:
+            return readings
+        there = np.ones(len(readings.quality), dtype=np.int64)
+        there[list(meters)] = 0
+        names = ("import_wh", "export_wh", "quality", "import_register_wh", "export_register_wh")
+        return replace(readings, **{name: getattr(readings, name) * there for name in names})
+
+    return edit
+
+
+def true_row(here: Any, meter: int, tick: int, slot: int = FIRST, **changes: int) -> LateRow:
+    """The true reading of a meter, as it comes at the gate of a later tick."""
+    truth = next(one for one in here.readings if one.slot == slot)
+    row = LateRow(
+        slot=slot,
+        meter=meter,
+        revision=0,
+        tick=tick,
+        import_wh=int(truth.import_wh[meter]),
+        export_wh=int(truth.export_wh[meter]),
+        import_register_wh=int(truth.import_register_wh[meter]),
+        export_register_wh=int(truth.export_register_wh[meter]),
+        quality=1,
+    )
+    return replace(row, **changes)
+
+
+def moved_in(here: Any, slot: int = FIRST) -> Counter[tuple[int, int, bytes, bytes]]:
+    """What a slot has moved in all, line by line, reversals taken off."""
+
+    def read(connection: Any) -> Counter[tuple[int, int, bytes, bytes]]:
+        nos = [one.no for one in load_settlements(connection, slot) if one.version]
+        rows = [row for no in nos for row in load_transfers(connection, no)]
+        reader = BatchReader(connection, here.books)
+        left = _in_force(rows, ended_by(connection, nos), reader)
+        found: Counter[tuple[int, int, bytes, bytes]] = Counter()
+        for _, one in left.values():
+            found[one.ledger, one.code, one.debit, one.credit] += one.amount
+        return found
+
+    return here.store.read(read)
+
+
+def versions(here: Any, slot: int = FIRST) -> list[int]:
+    return [one.version for one in here.store.read(lambda c: load_settlements(c, slot))]
+
+
+def chosen(here: Any) -> tuple[int, int, int]:
+    """A household that only buys, a member that has bought in the first slot, one that has sold."""
+    trades = here.store.read(lambda c: load_trades(c, FIRST))
+    accounts = [here.books.book.accounts[no] for no in trades["account"].tolist()]
+    place = {account: row for row, account in enumerate(here.books.customers)}
+    bought = next(
+        place[one]
+        for one, wh in zip(accounts, trades["bought_wh"], strict=True)
+        if wh and one in place
+    )
+    sold = next(
+        place[one]
+        for one, wh in zip(accounts, trades["sold_wh"], strict=True)
+        if wh and one in place
+    )
+    quiet = next(n for n in range(len(here.books.customers)) if n not in here.crowd.meter)
+    return quiet, bought, sold
+
+
+def test_late_readings_lead_to_the_same_balances_as_if_they_had_come_in_time(
+    begin_books: Begin, tmp_path: Any
+) -> None:
+    whole = begin_books(f"sqlite:///{tmp_path / 'a.db'}")
+    whole.run(6)
+    meters = chosen(whole)
+    balances, lines = whole.books.head.balances, moved_in(whole)
+    months = whole.books.head.months.now_wh
+    here = begin_books(f"sqlite:///{tmp_path / 'b.db'}")
+    here.edit = without(*meters)
+    here.late = [true_row(here, meter, FIRST + (3 + n) * SLOT_S) for n, meter in enumerate(meters)]
+    ticks = here.run(6)
+    assert ticks[2].estimated == 3
+    assert [one.corrected for one in ticks[3:]] == [(FIRST,)] * 3
+    assert versions(here) == [0, 1, 2, 3, 4]
+    assert moved_in(here) == lines
+    kept = {key: amount for key, amount in here.books.head.balances.items() if amount}
+    assert kept == {key: amount for key, amount in balances.items() if amount}
+    assert np.array_equal(here.books.head.months.now_wh, months)
+    found = audit_books(here.store, here.books)
+    assert (found.finding, found.verified, found.debits_equal_credits) == ("", True, True)
+
+
+def test_an_estimate_never_causes_a_deviation(begin_books: Begin) -> None:
+    here = begin_books()
+    here.edit = without(*range(len(here.books.customers)))
+    ticks = here.run(3)
+    assert ticks[2].estimated == len(here.books.customers)
+    customers = set(here.books.customers)
+    codes = {
+        code for ledger, code, debit, _ in moved_in(here) if debit in customers and ledger == 1
+    }
+    assert 14 not in codes and 10 in codes
+    assert verify_store(here.store, 0).ok
+
+
+def test_history_is_kept_and_each_version_names_the_one_before(begin_books: Begin) -> None:
+    here = begin_books()
+    here.run(1)
+    meter = chosen(here)[1]
+    here.edit = without(meter)
+    tick = FIRST + 4 * SLOT_S
+    here.late = [true_row(here, meter, tick)]
+    here.run(4, 1)
+    entries = [entry_of(row) for row in here.store.read(lambda c: load_entries(c, tick))]
+    (correction,) = [one for one in entries if one.type == "Correction"]
+    assert (correction.message["slot"], correction.message["reason"]) == (FIRST, 1)
+    assert (correction.message["from_version"], correction.message["to_version"]) == (1, 2)
+    rows = here.store.read(lambda c: load_settlements(c, FIRST))
+    settled = [one for one in entries if one.type == "Settlement" and one.message["slot"] == FIRST]
+    assert settled[0].message["previous"] == rows[1].entry
+    readings = here.store.read(lambda c: load_reading_batch(c, here.books, tick)).readings
+    (late,) = [one for one in readings if one.slot == FIRST]
+    assert (late.quality, late.revision, late.account) == (1, 1, here.books.customers[meter])
+    first = here.store.read(lambda c: load_reading_batch(c, here.books, tick - 2 * SLOT_S)).readings
+    (guess,) = [one for one in first if one.account == late.account]
+    assert (guess.quality, guess.revision, guess.import_register_wh) == (2, 0, 0)
+
+
+def test_corrected_twice_and_back_restores_every_balance(begin_books: Begin) -> None:
+    here = begin_books()
+    here.run(1)
+    meter = chosen(here)[2]
+    ticks = [FIRST + n * SLOT_S for n in (3, 4, 5)]
+    wrong = true_row(here, meter, ticks[0], revision=1, quality=3)
+    here.late = [
+        replace(wrong, import_wh=0, export_wh=wrong.export_wh + 70),
+        replace(wrong, tick=ticks[1], revision=2, import_wh=1_234, export_wh=0),
+        replace(wrong, tick=ticks[2], revision=3),
+    ]
+    here.run(2, 1)
+    lines = moved_in(here)
+    seen = []
+    for number in (3, 4, 5):
+        here.run(1, number)
+        seen.append(moved_in(here))
+    assert seen[0] != lines and seen[1] not in (lines, seen[0])
+    assert seen[2] == lines
+    assert versions(here) == [0, 1, 2, 3, 4]
+    report = verify_store(here.store, 0)
+    assert report.ok and report.checks["reverse once"] > 6
+
+
+def test_a_late_reading_that_changes_nothing_is_kept_without_a_new_version(
+    begin_books: Begin,
+) -> None:
+    here = begin_books()
+    meter = 7
+    here.late = [true_row(here, meter, FIRST + 3 * SLOT_S, revision=1, quality=3)]
+    ticks = here.run(4)
+    assert ticks[3].corrected == () and versions(here) == [0, 1]
+    readings = here.store.read(lambda c: load_reading_batch(c, here.books, FIRST + 3 * SLOT_S))
+    assert [one.revision for one in readings.readings if one.slot == FIRST] == [1]
+    assert verify_store(here.store, 0).ok
+
+
+ODD_LATE = [
+    ("of a slot before the books", {"slot": FIRST - SLOT_S}),
+    ("negative", {"import_wh": -5}),
+    ("more than the connection carries", {"import_wh": 10**7}),
+]
+
+
+@pytest.mark.parametrize("case", ODD_LATE, ids=lambda case: str(case[0]))
+def test_an_impossible_late_reading_corrects_nothing(begin_books: Begin, case: Any) -> None:
+    here = begin_books()
+    here.late = [replace(true_row(here, 7, FIRST + 3 * SLOT_S), **case[1])]
+    ticks = here.run(4)
+    assert ticks[3].corrected == ()
+    assert verify_store(here.store, 0).ok
+
+
+def frozen_at(meter: int, slot: int) -> Callable[[Readings], Readings]:
+    """Lets a meter stand still for one slot: nothing drawn, the counter as before."""
+
+    def edit(readings: Readings) -> Readings:
+        if readings.slot != slot:
+            return readings
+        found = {
+            name: getattr(readings, name).copy()
+            for name in ("import_wh", "export_wh", "import_register_wh", "export_register_wh")
+        }
+        for way in ("import", "export"):
+            found[f"{way}_register_wh"][meter] -= found[f"{way}_wh"][meter]
+            found[f"{way}_wh"][meter] = 0
+        return replace(readings, **found)
+
+    return edit
+
+
+def test_a_meter_that_stood_still_is_put_right_by_its_counter(
+    begin_books: Begin, tmp_path: Any
+) -> None:
+    whole = begin_books(f"sqlite:///{tmp_path / 'a.db'}")
+    whole.run(6)
+    lines = moved_in(whole, FIRST + SLOT_S)
+    here = begin_books(f"sqlite:///{tmp_path / 'b.db'}")
+    meter = next(
+        n
+        for n in range(len(here.books.customers))
+        if n not in here.crowd.meter and here.readings[3].import_wh[n] > 50
+    )
+    here.edit = frozen_at(meter, FIRST + SLOT_S)
+    ticks = here.run(6)
+    assert [one.corrected for one in ticks] == [(), (), (), (), (FIRST + SLOT_S,), ()]
+    assert moved_in(here, FIRST + SLOT_S) == lines
+    rows = here.store.read(lambda c: late_readings_of_slot(c, FIRST + SLOT_S))
+    assert [(row.meter, row.quality) for row in rows] == [(meter, 2)]
+    assert verify_store(here.store, 0).ok
+
+
+def test_a_reading_that_never_comes_is_replaced_by_what_the_counter_gained(
+    begin_books: Begin, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.steps.lost_readings.GIVEN_UP_AFTER_SLOTS", 5)
+    whole = begin_books(f"sqlite:///{tmp_path / 'a.db'}")
+    whole.run(8)
+    lines = moved_in(whole, FIRST + SLOT_S)
+    here = begin_books(f"sqlite:///{tmp_path / 'b.db'}")
+    quiet, _, _ = chosen(whole)
+    here.edit = without(quiet, slot=FIRST + SLOT_S)
+    ticks = here.run(8)
+    assert [one.corrected for one in ticks[2:]] == [(), (), (), (), (FIRST + SLOT_S,), ()]
+    assert moved_in(here, FIRST + SLOT_S) == lines
+    account = here.books.customers[quiet]
+    truth = here.readings[3]
+    found = here.store.read(lambda c: settled_wh(c, here.books, FIRST + SLOT_S, account))
+    assert found == (int(truth.import_wh[quiet]), int(truth.export_wh[quiet]))
+    assert audit_books(here.store, here.books).verified
+
+
+def test_a_gap_of_two_slots_is_right_in_sum(
+    begin_books: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.steps.lost_readings.GIVEN_UP_AFTER_SLOTS", 6)
+    here = begin_books()
+    first, second = FIRST + SLOT_S, FIRST + 2 * SLOT_S
+    meter = next(n for n in range(len(here.books.customers)) if n not in here.crowd.meter)
+    edits = without(meter, slot=first), without(meter, slot=second)
+    here.edit = lambda readings: edits[1](edits[0](readings))
+    here.run(10)
+    account = here.books.customers[meter]
+    parts = [
+        here.store.read(lambda c, s=slot: settled_wh(c, here.books, s, account))
+        for slot in (first, second)
+    ]
+    truth = [here.readings[n] for n in (3, 4)]
+    assert sum(part[0] for part in parts) == sum(int(one.import_wh[meter]) for one in truth)
+    assert sum(part[1] for part in parts) == sum(int(one.export_wh[meter]) for one in truth)
+    assert LedgerId.ENERGY == 2 and verify_store(here.store, 0).ok
+
+
+def test_a_crash_while_correcting_is_made_good_by_doing_it_again(
+    begin_books: Begin, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from energy.steps.proving import export_lines
+
+    exports = []
+    for name in ("a.db", "b.db"):
+        url = f"sqlite:///{tmp_path / name}"
+        here = begin_books(url)
+        here.edit = without(7)
+        here.late = [true_row(here, 7, FIRST + 3 * SLOT_S)]
+        here.run(3)
+        here.publish(FIRST + 3 * SLOT_S)
+        if name == "b.db":
+            with monkeypatch.context() as broken:
+                broken.setattr("energy.steps.settling.put_view", lambda *_: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    here.settle(FIRST + 3 * SLOT_S)
+            here = begin_books(url)
+        assert here.settle(FIRST + 3 * SLOT_S).corrected == (FIRST,)
+        exports.append(list(export_lines(here.store)))
+    assert exports[0] == exports[1]
