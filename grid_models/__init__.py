@@ -33,8 +33,9 @@ from grid_models.findings import check_network
 from grid_models.folder import read_network_folder, write_network_folder
 from grid_models.hosting import draw_capacity, feed_capacity
 from grid_models.island import Island, IslandCase, ShedBlock, island
-from grid_models.limits import Violation, check_flow
+from grid_models.limits import Violation, check_flow, near_limits
 from grid_models.network import write_pandapower_json
+from grid_models.pandapower_source import StaticGrid, read_pandapower
 from grid_models.power_flow import FlowResult, PowerFlow
 from grid_models.room import Headroom, Room, room_along, zone_headroom
 from grid_models.sensitivities import Sensitivities, build_sensitivities
@@ -70,6 +71,7 @@ __all__ = [
     "Sensitivities",
     "ShedBlock",
     "SimbenchGrid",
+    "StaticGrid",
     "StreetPlan",
     "Transformers",
     "Violation",
@@ -84,7 +86,9 @@ __all__ = [
     "feed_capacity",
     "findings_text",
     "island",
+    "near_limits",
     "read_network_folder",
+    "read_pandapower",
     "read_simbench",
     "room_along",
     "run_with_droop",

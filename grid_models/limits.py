@@ -1,6 +1,7 @@
 """Which limits a power flow breaks: currents over ratings, voltages outside their bands."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,51 @@ def check_flow(
         *_outside(V_MIN, buses.id, flow.v_pu, buses.v_min_pu),
         *_outside(V_MAX, buses.id, flow.v_pu, buses.v_max_pu),
     ]
+
+
+def near_limits(
+    network: Network,
+    flows: Iterable[FlowResult],
+    loading_frac: float = 0.9,
+    v_margin_pu: float = 0.005,
+) -> list[Violation]:
+    """Every element that comes near its limit or beyond in any of the flows, at its worst.
+
+    Near is a loading above `loading_frac` or a voltage within `v_margin_pu` of its band's edge.
+    Those within have an excess below 0. Flows without a solution are passed over.
+    """
+    buses = network.buses
+    worst: dict[tuple[str, int], Violation] = {}
+    for flow in flows:
+        if not flow.converged:
+            continue
+        near = [
+            *_beyond(LINE_LOADING, network.lines.id, flow.line_loading_frac, loading_frac),
+            *_beyond(
+                TRANSFORMER_LOADING,
+                network.transformers.id,
+                flow.transformer_loading_frac,
+                loading_frac,
+            ),
+            *_broken(
+                V_MIN, buses.id, flow.v_pu, buses.v_min_pu, flow.v_pu < buses.v_min_pu + v_margin_pu
+            ),
+            *_broken(
+                V_MAX, buses.id, flow.v_pu, buses.v_max_pu, flow.v_pu > buses.v_max_pu - v_margin_pu
+            ),
+        ]
+        for each in near:
+            key = (each.kind, each.position)
+            if key not in worst or each.excess > worst[key].excess:
+                worst[key] = each
+    return list(worst.values())
+
+
+def _beyond(
+    kind: str, ids: tuple[str, ...], loading_frac: FloatArray, above_frac: float
+) -> list[Violation]:
+    """Loadings above a threshold, each against its rating."""
+    return _broken(kind, ids, loading_frac, np.ones(len(ids)), loading_frac > above_frac)
 
 
 def _over(

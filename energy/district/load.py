@@ -8,6 +8,7 @@ from energy.district.build import build_district
 from energy.district.measured import build_measured_district
 from energy.district.model import District, DistrictError
 from energy.district.schema import DistrictFile, read_district_file
+from energy.district.static import build_static_district
 from energy.tariffs import tariff_names
 from grid_models import GridError, Network, StreetPlan, build_street_plan, read_network_folder
 
@@ -16,13 +17,15 @@ SIGNED = ("substation_tap_pos",)
 
 
 def load_district(source: str) -> District:
-    """The district of `name`, `name@fraction`, `simbench:<code>` or a folder's path.
+    """The district of a name, `name@fraction`, `simbench:<code>`, `pandapower:<name>` or a folder.
 
     Raises DistrictError (one sentence: file, row, field, found, allowed).
     """
     try:
         if source.startswith("simbench:"):
             return build_measured_district(source.removeprefix("simbench:"))
+        if source.startswith("pandapower:"):
+            return build_static_district(source.removeprefix("pandapower:"))
         name, _, fraction_text = source.partition("@")
         folder = _folder_of(name)
         file = read_district_file(folder / "district.toml")
@@ -43,7 +46,7 @@ def _folder_of(name: str) -> Path:
     known = ", ".join(sorted(path.name for path in data.path("districts").iterdir()))
     raise DistrictError(
         f"district {name!r}: found no such district or folder, allowed: {known}, "
-        "name@fraction, simbench:<code>, or a folder with district.toml"
+        "name@fraction, simbench:<code>, pandapower:<name>, or a folder with district.toml"
     )
 
 

@@ -59,7 +59,7 @@ def build_measured_district(code: str) -> District:
     meters = _meters(grid, identity, host)
     pv = _pv(grid, meters, file.pv.inverter_frac)
     batteries = _batteries(grid, file)
-    chargers = _no_chargers(file)
+    chargers = no_chargers(file)
     return District(
         id=identity,
         name={"en": f"SimBench {code}", "ko": f"SimBench {code}"},
@@ -177,7 +177,8 @@ def _batteries(grid: SimbenchGrid, file: DistrictFile) -> Batteries:
     )
 
 
-def _no_chargers(file: DistrictFile) -> Chargers:
+def no_chargers(file: DistrictFile) -> Chargers:
+    """Charging points of a district that has none to plan."""
     whole: IntArray = np.zeros(0, dtype=np.int64)
     number: FloatArray = np.zeros(0)
     return Chargers(

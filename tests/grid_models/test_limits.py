@@ -15,6 +15,7 @@ from grid_models import (
     base_case,
     check_flow,
     cuts_for,
+    near_limits,
     room_along,
     states_of,
     zone_headroom,
@@ -64,6 +65,24 @@ def test_a_flow_without_solution_is_itself_the_violation(two_streets: Network) -
     assert [each.kind for each in broken] == ["not_converged"]
     assert broken[0].excess == math.inf
     assert "bus far1: injection is nan kW" in str(broken[0])
+
+
+def test_what_comes_near_a_limit_is_told_at_its_worst(two_streets: Network) -> None:
+    power_flow = PowerFlow(two_streets)
+    loads = [
+        drawn(two_streets, bar1=150),
+        drawn(two_streets, bar1=190),
+        drawn(two_streets, far2=95),
+    ]
+    flows = [power_flow.run(p_kw, np.zeros(9)) for p_kw in (*loads, np.full(9, np.nan))]
+    near = near_limits(two_streets, flows)
+    assert {(each.kind, each.element) for each in near} == {
+        ("transformer_loading", "T1"),
+        ("v_min", "far2"),
+    }
+    (transformer,) = [each for each in near if each.element == "T1"]
+    assert transformer.found == flows[1].transformer_loading_frac[0]
+    assert near_limits(two_streets, flows[:1]) == []
 
 
 def test_the_worst_of_a_kind_comes_first(two_streets: Network) -> None:
