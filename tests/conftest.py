@@ -1,15 +1,23 @@
 """Shared by all tests: the system's Chromium, found once, and applications on a free port."""
 
+import asyncio
+import json
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from energy.dashboard import install
+
+Events = list[tuple[str, dict[str, Any]]]
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_ARGS = [
@@ -78,3 +86,61 @@ def serve_app() -> Iterator[Callable[[FastAPI], str]]:
         server.should_exit = True
     for _, thread in running:
         thread.join(5)
+
+
+@pytest.fixture(scope="session")
+def stage_app() -> Callable[[Callable[[str], Response], Callable[[], Events]], FastAPI]:
+    """An application with the pages, whose `/v1` is answered by a test.
+
+    The first argument answers a path with its query, the second gives all events sent so far.
+    """
+
+    def build(answer: Callable[[str], Response], events: Callable[[], Events]) -> FastAPI:
+        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        install(app)
+
+        @app.get("/v1/events")
+        async def stream_events(request: Request) -> StreamingResponse:
+            async def stream() -> AsyncIterator[str]:
+                sent = 0
+                yield ": open\n\n"
+                while not await request.is_disconnected():
+                    for number, (kind, data) in enumerate(events()[sent:], sent + 1):
+                        yield f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
+                    sent = max(sent, len(events()))
+                    await asyncio.sleep(0.05)
+
+            return StreamingResponse(stream(), media_type="text/event-stream")
+
+        @app.get("/v1/{path:path}")
+        def answer_path(request: Request, path: str) -> Response:
+            query = f"?{request.url.query}" if request.url.query else ""
+            return answer(f"/v1/{path}{query}")
+
+        return app
+
+    return build
+
+
+@pytest.fixture
+def watch() -> Callable[[Page, str], list[str]]:
+    """Collects a page's console warnings, thrown errors and requests to other hosts."""
+
+    def begin(page: Page, address: str) -> list[str]:
+        found: list[str] = []
+        page.on(
+            "console",
+            lambda message: (
+                found.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
+        page.on("pageerror", lambda error: found.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((address, "blob:")) else found.append(request.url)
+            ),
+        )
+        return found
+
+    return begin

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
 }
+SCREENS = ("overview", "grid")
 WORD = re.compile(r"%([a-z0-9_.]+)%")
+IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', re.MULTILINE)
 
 
 class AssetError(Exception):
@@ -37,6 +40,15 @@ class Asset:
         if accepts_gzip(accept_encoding) and len(self.compressed) < len(self.plain):
             return self.compressed, {"Content-Encoding": "gzip"}
         return self.plain, {}
+
+
+@dataclass(frozen=True)
+class Edition:
+    """What one copy of a page is made for."""
+
+    language: str
+    theme: str
+    screen: str = SCREENS[0]
 
 
 @dataclass(frozen=True)
@@ -83,34 +95,67 @@ def make_asset(media_type: str, content: bytes) -> Asset:
     return Asset(media_type, content, gzip.compress(content, compresslevel=9, mtime=0))
 
 
-def build_page(tree: AssetTree, name: str, language: str, theme: str) -> Asset:
-    """The HTML file `name` in one language and theme, with every placeholder filled.
+def build_page(tree: AssetTree, name: str, edition: Edition) -> Asset:
+    """The HTML file `name` in one edition, with every placeholder filled.
 
-    `%word.key%` is a text of the catalogue; `%assets%`, `%language%`, `%theme%` and `%modules%`
-    are the tree's prefix, the two choices and one preload line per module.
+    `%word.key%` is a text of the catalogue; `%title%`, `%skip%`, `%loading%` and
+    `%noscript%` are the screen's own; `%screen%`, `%language%` and `%theme%` are the edition;
+    `%assets%` is the tree's prefix, `%modules%` one
+    preload line for each module that the screen loads, `%styles%` the sheet that only it needs,
+    `%current.x%` marks the link to the screen that is shown.
     """
-    words = tree.catalogues[language]
-    preloads = "\n".join(
-        f'<link rel="modulepreload" href="{tree.prefix}/{path}">'
-        for path in sorted(tree.files)
-        if path.endswith(".js")
-    )
+    words, screen = tree.catalogues[edition.language], edition.screen
     given = {
         "assets": tree.prefix,
-        "language": language,
-        "theme": theme,
-        "modules": preloads,
+        "language": edition.language,
+        "theme": edition.theme,
+        "screen": screen,
+        "modules": _preloads(tree, f"js/open_{screen}.js"),
+        "styles": _own_style(tree, screen),
+        **{f"current.{one}": ' aria-current="page"' * (one == screen) for one in SCREENS},
     }
+    own = {one: f"screen.{screen}.{one}" for one in ("title", "skip", "loading", "noscript")}
 
     def fill(match: re.Match[str]) -> str:
         key = match[1]
         if key in given:
             return given[key]
+        key = own.get(key, key)
         if key not in words:
-            raise AssetError(f"{name}: %{key}% is in no catalogue of language {language}")
+            raise AssetError(f"{name}: %{key}% is in no catalogue of language {edition.language}")
         return escape(words[key])
 
     return make_asset("text/html; charset=utf-8", WORD.sub(fill, tree.pages[name]).encode())
+
+
+def modules_of(tree: AssetTree, entry: str) -> list[str]:
+    """Paths of a module and of all that it imports, near or far, sorted."""
+    found: set[str] = set()
+    waiting = [entry]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        if path not in tree.files:
+            raise AssetError(f"{path} is imported and is not there")
+        found.add(path)
+        for target in IMPORTED.findall(tree.files[path].plain.decode()):
+            waiting.append(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
+    return sorted(found)
+
+
+def _preloads(tree: AssetTree, entry: str) -> str:
+    if entry not in tree.files:
+        return ""
+    return "\n".join(
+        f'<link rel="modulepreload" href="{tree.prefix}/{path}">'
+        for path in modules_of(tree, entry)
+    )
+
+
+def _own_style(tree: AssetTree, screen: str) -> str:
+    path = f"css/{screen}.css"
+    return f'<link rel="stylesheet" href="{tree.prefix}/{path}">' if path in tree.files else ""
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

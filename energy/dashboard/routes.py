@@ -1,9 +1,16 @@
-"""The page at `/` and its assets."""
+"""The operators' screens at `/` and `/grid`, and their assets."""
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from energy.dashboard import headers
-from energy.dashboard.assets import LANGUAGES, Asset, build_page, read_asset_tree
+from energy.dashboard.assets import (
+    LANGUAGES,
+    SCREENS,
+    Asset,
+    Edition,
+    build_page,
+    read_asset_tree,
+)
 
 THEMES = ("auto", "light", "dark")
 OPERATOR_PAGE = "operator.html"
@@ -13,16 +20,25 @@ def create_dashboard_router() -> APIRouter:
     """Routes of the operators' page; the static tree is read, hashed and compressed here, once."""
     tree = read_asset_tree()
     pages = {
-        (language, theme): build_page(tree, OPERATOR_PAGE, language, theme)
-        for language in LANGUAGES
-        for theme in THEMES
+        edition: build_page(tree, OPERATOR_PAGE, edition)
+        for edition in (
+            Edition(language, theme, screen)
+            for language in LANGUAGES
+            for theme in THEMES
+            for screen in SCREENS
+        )
     }
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/", methods=["GET", "HEAD"])
     def overview_page(request: Request) -> Response:
         """The overview in the reader's language and theme."""
-        return answer(request, pages[choose_language(request), choose_theme(request)], headers.PAGE)
+        return answer(request, pages[choose_edition(request, "overview")], headers.PAGE)
+
+    @router.api_route("/grid", methods=["GET", "HEAD"])
+    def grid_page(request: Request) -> Response:
+        """The wires in the reader's language and theme."""
+        return answer(request, pages[choose_edition(request, "grid")], headers.PAGE)
 
     @router.api_route("/assets/{tree_hash}/{path:path}", methods=["GET", "HEAD"])
     def asset(request: Request, tree_hash: str, path: str) -> Response:
@@ -43,7 +59,7 @@ def create_dashboard_router() -> APIRouter:
 
 
 def install(app: FastAPI) -> None:
-    """Put the operators' page at `/` of an application that serves `/v1`."""
+    """Put the operators' screens at `/` and `/grid` of an application that serves `/v1`."""
     app.include_router(create_dashboard_router())
 
 
@@ -51,6 +67,11 @@ def answer(request: Request, asset: Asset, fixed: dict[str, str]) -> Response:
     """The asset, compressed where the reader accepts it."""
     body, content = asset.body(request.headers.get("accept-encoding", ""))
     return Response(body, 200, {**fixed, **content}, asset.media_type)
+
+
+def choose_edition(request: Request, screen: str) -> Edition:
+    """The screen as this reader wants it."""
+    return Edition(choose_language(request), choose_theme(request), screen)
 
 
 def choose_theme(request: Request) -> str:

@@ -14,7 +14,16 @@ import pytest
 from fastapi import FastAPI
 
 from energy.dashboard import install
-from energy.dashboard.assets import STATIC, AssetError, accepts_gzip, build_page, read_asset_tree
+from energy.dashboard.assets import (
+    SCREENS,
+    STATIC,
+    AssetError,
+    Edition,
+    accepts_gzip,
+    build_page,
+    modules_of,
+    read_asset_tree,
+)
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -22,6 +31,7 @@ POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 FIRST_VIEW_BYTES_MAX = 60_000  # budget of code and style on the wire
+OTHER_VIEW_BYTES_MAX = 20_000  # and of what another screen adds to it
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -82,6 +92,42 @@ def test_every_file_that_the_page_names_is_immutable_and_compressed(get: Get) ->
         packed = answer.headers["content-encoding"] == "gzip"
         assert plain.body == (gzip.decompress(answer.body) if packed else answer.body)
     assert total <= FIRST_VIEW_BYTES_MAX
+
+
+def test_another_screen_adds_little_to_the_first(get: Get) -> None:
+    named = {
+        path: set(re.findall(r'(?:href|src)="(/assets/[^"]+)"', get(path).text))
+        for path in ("/", "/grid")
+    }
+    own = named["/grid"] - named["/"]
+    assert any(path.endswith("css/grid.css") for path in own)
+    assert not any("wires" in path or "map.js" in path for path in named["/"])
+    size = sum(len(get(path, accept_encoding="gzip").body) for path in own)
+    assert size <= OTHER_VIEW_BYTES_MAX
+
+
+def test_each_screen_marks_itself_and_carries_the_policy(get: Get) -> None:
+    for path, screen in (("/", "overview"), ("/grid", "grid")):
+        page = get(path)
+        assert page.headers["content-security-policy"] == POLICY
+        assert page.headers["cache-control"] == "no-cache"
+        marked = re.findall(r'<a href="([^"]+)" aria-current="page"', page.text)
+        assert marked == [path]
+        assert f'data-screen="{screen}"' in page.text
+
+
+def test_a_screens_modules_are_all_that_it_imports_and_nothing_else() -> None:
+    tree = read_asset_tree()
+    loaded = {screen: set(modules_of(tree, f"js/open_{screen}.js")) for screen in SCREENS}
+    every = {path for path in tree.files if path.endswith(".js")}
+    assert set().union(*loaded.values()) == every  # no module lies about unused
+    assert "js/charts/map.js" in loaded["grid"] - loaded["overview"]
+
+
+def test_an_import_of_a_missing_module_is_refused_by_name(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "a", 'import { x } from "./gone.js";')
+    with pytest.raises(AssetError, match=r"gone\.js"):
+        modules_of(read_asset_tree(folder), "a.js")
 
 
 def test_another_trees_hash_is_not_found(get: Get) -> None:
@@ -149,7 +195,7 @@ def test_a_page_that_names_a_missing_word_is_refused(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "a", "x")
     (folder / "p.html").write_text("<p>%no.such%</p>")
     with pytest.raises(AssetError, match=r"%no\.such%"):
-        build_page(read_asset_tree(folder), "p.html", "en", "auto")
+        build_page(read_asset_tree(folder), "p.html", Edition("en", "auto"))
 
 
 def write_tree(folder: Path, script: str) -> Path:

@@ -35,6 +35,17 @@ VISIBLE = """() => {
     marketTitle: all("#market-chart-title")[0] ?? "",
   };
 }"""
+GRID_VISIBLE = """() => {
+  const text = (one) => one.textContent.trim();
+  return {
+    slot: document.getElementById("main").dataset.slot,
+    strip: [...document.querySelectorAll("#strip tbody tr")]
+      .map((row) => [...row.children].map(text).slice(3)),
+    marks: Object.fromEntries([...document.querySelectorAll("svg.map .transformer")]
+      .map((mark) => [mark.getAttribute("aria-label"), mark.getAttribute("class")])),
+    now: [...document.querySelectorAll(".ranking tbody td:nth-child(2)")].map(text).join(" "),
+  };
+}"""
 PLANT_VIOLATION_EAR = """() => {
   window.violations = [];
   document.addEventListener("securitypolicyviolation",
@@ -250,3 +261,53 @@ def test_the_next_slot_comes_by_itself(page: Page, address: str) -> None:
     assert page.evaluate("window.neverReloaded") is True
     tier = ask(address, "/v1/overview")[0]["cycle"]["tier"]
     expect(page.locator("#badges")).to_contain_text(f"Plan {tier}")
+
+
+def grid_expected(wires: dict[str, Any], network: dict[str, Any]) -> dict[str, Any]:
+    """What the grid screen has to show for an answer of `GET /v1/grid`."""
+    strip = wires["strip"]
+    rows = [
+        [f"{share * 100:,.1f}", element, f"{low:.4f}", f"{high:.4f}"]
+        for share, element, low, high in zip(
+            strip["loading_frac"],
+            strip["loading_element"],
+            strip["v_min_pu"],
+            strip["v_max_pu"],
+            strict=True,
+        )
+    ]
+    loading = wires["now"]["transformer_loading_frac"]
+    steps = [sum(share > limit for limit in (0.5, 0.8, 1.0)) for share in loading]
+    ids = network["transformers"]["id"]
+    return {
+        "strip": rows,
+        "marks": {
+            f"Transformer {name}": f"transformer load-{step}"
+            for name, step in zip(ids, steps, strict=True)
+        },
+        "now": max(map(percent, loading), key=lambda text: float(text[:-2])),
+    }
+
+
+def test_the_grid_screen_of_a_running_district_shows_what_its_api_says(
+    page: Page, address: str
+) -> None:
+    page.goto(f"{address}/grid")
+    page.locator("#strip summary").click()
+    expect(page.locator("#strip tbody tr")).to_have_count(96)
+    network, _ = ask(address, "/v1/grid/network")
+    here: dict[str, Any] = {}
+    there: dict[str, Any] = {"never": "compared"}
+    deadline = time.monotonic() + WAIT_S
+    while here != there and time.monotonic() < deadline:
+        wires, etag = ask(address, "/v1/grid")
+        time.sleep(0.3)
+        read = page.evaluate(GRID_VISIBLE)
+        if ask(address, "/v1/grid")[1] == etag and read["slot"] == wires["slot_utc"]:
+            there = grid_expected(wires, network)
+            here = {**read, "now": there["now"] if there["now"] in read["now"] else read["now"]}
+            here.pop("slot")
+    assert here == there
+    seen = page.locator("#main").get_attribute("data-slot")
+    expect(page.locator("#main")).not_to_have_attribute("data-slot", seen or "", timeout=60_000)
+    expect(page.locator(".block[data-state=error]")).to_have_count(0)

@@ -1,21 +1,17 @@
 """The overview in a real browser, against invented answers of the API."""
 
-import asyncio
 import copy
 import csv
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import StreamingResponse
-from playwright.sync_api import ConsoleMessage, Page, expect
-
-from energy.dashboard import install
+from fastapi import FastAPI, Response
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -49,38 +45,19 @@ class Stage:
     def reset(self, name: str) -> None:
         self.overview, self.problem, self.events = load(name), None, []
 
-
-def build_app(stage: Stage) -> FastAPI:
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    install(app)
-
-    @app.get("/v1/overview")
-    def overview() -> Response:
-        stage.answered += 1
-        if stage.problem:
-            return Response(json.dumps(stage.problem), 503, media_type="application/problem+json")
-        return Response(json.dumps(stage.overview), media_type="application/json")
-
-    @app.get("/v1/events")
-    async def events(request: Request) -> StreamingResponse:
-        async def stream() -> AsyncIterator[str]:
-            sent = 0
-            yield ": open\n\n"
-            while not await request.is_disconnected():
-                for number, (kind, data) in enumerate(stage.events[sent:], sent + 1):
-                    yield f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
-                sent = max(sent, len(stage.events))
-                await asyncio.sleep(0.05)
-
-        return StreamingResponse(stream(), media_type="text/event-stream")
-
-    return app
+    def answer(self, path: str) -> Response:
+        """What the page gets from `/v1`."""
+        assert path == "/v1/overview"
+        self.answered += 1
+        if self.problem:
+            return Response(json.dumps(self.problem), 503, media_type="application/problem+json")
+        return Response(json.dumps(self.overview), media_type="application/json")
 
 
 @pytest.fixture(scope="module")
-def served(serve_app: Callable[[FastAPI], str]) -> Stage:
+def served(serve_app: Callable[[FastAPI], str], stage_app: Callable[[Any, Any], FastAPI]) -> Stage:
     stage = Stage()
-    stage.address = serve_app(build_app(stage))
+    stage.address = serve_app(stage_app(stage.answer, lambda: stage.events))
     return stage
 
 
@@ -91,22 +68,11 @@ def stage(served: Stage) -> Stage:
 
 
 @pytest.fixture
-def complaints(chromium_page: Page, stage: Stage) -> Iterator[list[str]]:
+def complaints(
+    chromium_page: Page, stage: Stage, watch: Callable[[Page, str], list[str]]
+) -> Iterator[list[str]]:
     """Console errors, thrown errors and requests to other hosts; a test ends without any."""
-    found: list[str] = []
-
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            found.append(message.text)
-
-    chromium_page.on("console", hear)
-    chromium_page.on("pageerror", lambda error: found.append(str(error)))
-    chromium_page.on(
-        "request",
-        lambda request: (
-            None if request.url.startswith((stage.address, "blob:")) else found.append(request.url)
-        ),
-    )
+    found = watch(chromium_page, stage.address)
     yield found
     assert found == []
 

@@ -1,45 +1,69 @@
-// The page's beginning: words, state, view, then the live stream.
-import { fetchJson } from "./api.js";
+// A page's beginning: words, state, screen, then the live stream.
+import { ApiError, fetchJson } from "./api.js";
 import { loadWords } from "./i18n.js";
+import { followKeys } from "./keys.js";
 import { connectLive } from "./live.js";
 import { makeState } from "./state.js";
-import { buildOverview } from "./views/operator/overview.js";
+import { buildFrame } from "./views/operator/frame.js";
 
 const RETRY_MS = 5000;
-const root = document.documentElement;
-const state = makeState();
-let busy = false, again = false, timer = null;
 
-async function refresh() {
-  if (busy) { again = true; return; }
-  busy = true;
-  clearTimeout(timer);
-  try {
-    const snapshot = await fetchJson("/v1/overview");
-    state.set("error", null);
-    hearTime(snapshot.clock.now_utc);
-    state.set("snapshot", snapshot);
-  } catch (error) {
-    if (error.status === undefined) throw error;
-    state.set("error", error);
-    timer = setTimeout(refresh, RETRY_MS);
-  } finally {
-    busy = false;
-    if (again) { again = false; refresh(); }
-  }
+// `screen`: {blocks, answer, next, documents}; documents beside the overview, by name: {path, once}.
+export async function startPage(screen) {
+  const root = document.documentElement;
+  const state = makeState();
+  const refresh = makeRefresh(state, Object.entries(screen.documents ?? {}));
+  const readAll = refresh();
+  const words = await loadWords(root.dataset.assets, root.lang);
+  buildFrame({ state, words, refresh, screen });
+  followKeys(words);
+  await readAll;
+  connectLive("/v1/events", ({ kind, data }) => {
+    if (kind === "beat") hearTime(state, data.now_utc);
+    else if (kind !== "open") refresh();
+  }, (status) => state.set("live", status));
+}
+
+function makeRefresh(state, documents) {
+  let busy = false, again = false, timer = null;
+  return async function refresh() {
+    if (busy) { again = true; return; }
+    busy = true;
+    clearTimeout(timer);
+    try {
+      const snapshot = await fetchJson("/v1/overview");
+      state.set("documents", await readDocuments(documents, snapshot, state.get("documents")));
+      state.set("error", null);
+      hearTime(state, snapshot.clock.now_utc);
+      state.set("snapshot", snapshot);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      state.set("error", error);
+      timer = setTimeout(refresh, RETRY_MS);
+    } finally {
+      busy = false;
+      if (again) { again = false; refresh(); }
+    }
+  };
+}
+
+// A document that cannot be had is kept as its error: the cards that need it say so, others are right.
+async function readDocuments(documents, snapshot, before) {
+  const read = async ([name, { path, once }]) => {
+    if (once && before[name] && !(before[name] instanceof ApiError)) return [name, before[name]];
+    if (!once && !snapshot.cycle) return [name, null];
+    try {
+      return [name, await fetchJson(path)];
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return [name, error.status === 404 ? null : error];
+    }
+  };
+  return Object.fromEntries(await Promise.all(documents.map(read)));
 }
 
 // Time comes from the server and only goes forward within one run of the page.
-function hearTime(utc) {
+function hearTime(state, utc) {
   const ms = Date.parse(utc);
   if (!Number.isNaN(ms) && ms > (state.get("nowMs") ?? 0)) state.set("nowMs", ms);
 }
-
-const readAll = refresh();
-const words = await loadWords(root.dataset.assets, root.lang);
-buildOverview({ state, words, refresh });
-await readAll;
-connectLive("/v1/events", ({ kind, data }) => {
-  if (kind === "beat") hearTime(data.now_utc);
-  else if (kind !== "open") refresh();
-}, (status) => state.set("live", status));

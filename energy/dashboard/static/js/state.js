@@ -1,27 +1,37 @@
-// What all blocks share: the last overview, the chosen slot (null = now), and how live the page is.
+// What all blocks share: the last answers, how live the page is, and what the reader chose.
+// Choices stand in the address, so that a reload or a link shows the same.
+const asText = { read: (text) => text || null, write: (value) => value };
+const asInstant = {
+  read: (text) => { const ms = Date.parse(text ?? ""); return Number.isNaN(ms) ? null : ms; },
+  write: (ms) => `${new Date(ms).toISOString().slice(0, 16)}Z`,
+};
+const CHOICES = {
+  cursor: { name: "slot", ...asInstant }, // the chosen slot, null = now
+  element: { name: "element", ...asText },
+  moment: { name: "at", ...asText },
+  outage: { name: "outage", ...asText },
+};
+
 export function makeState() {
-  const listeners = { snapshot: [], cursor: [], live: [], error: [], nowMs: [] };
-  const state = { snapshot: null, cursor: readCursor(), live: "connecting", error: null, nowMs: null };
+  const values = { snapshot: null, documents: {}, switching: null, live: "connecting", error: null, nowMs: null };
+  const given = new URLSearchParams(location.search);
+  for (const [key, choice] of Object.entries(CHOICES)) values[key] = choice.read(given.get(choice.name));
+  const listeners = Object.fromEntries(Object.keys(values).map((key) => [key, []]));
   return {
-    get: (name) => state[name],
-    on: (name, listener) => listeners[name].push(listener),
-    set(name, value) {
-      if (state[name] === value) return;
-      state[name] = value;
-      if (name === "cursor") writeCursor(value);
-      for (const listener of listeners[name]) listener(value);
+    get: (key) => values[key],
+    on: (key, listener) => listeners[key].push(listener),
+    set(key, value) {
+      if (values[key] === value) return;
+      values[key] = value;
+      if (CHOICES[key]) writeAddress(CHOICES[key], value);
+      for (const listener of listeners[key]) listener(value);
     },
   };
 }
 
-function readCursor() {
-  const ms = Date.parse(new URLSearchParams(location.search).get("slot") ?? "");
-  return Number.isNaN(ms) ? null : ms;
-}
-
-function writeCursor(ms) {
+function writeAddress(choice, value) {
   const url = new URL(location.href);
-  if (ms === null) url.searchParams.delete("slot");
-  else url.searchParams.set("slot", new Date(ms).toISOString().slice(0, 16) + "Z");
+  if (value === null) url.searchParams.delete(choice.name);
+  else url.searchParams.set(choice.name, choice.write(value));
   history.replaceState(null, "", url);
 }

@@ -88,11 +88,11 @@ export function chartFigure({ id, words, format, state, heights }) {
 
   function fillTable() {
     if (!details.open || !model) { table.replaceChildren(); return; }
-    const head = h("thead", null, h("tr", null, [words("table.slot"), words("table.utc"), words("table.quality"), ...model.columns.map((c) => `${c.label} (${c.unit})`)].map((text) => h("th", { scope: "col" }, text))));
+    const head = h("thead", null, h("tr", null, [words("table.slot"), words("table.utc"), words("table.quality"), ...model.columns.map((c) => (c.unit ? `${c.label} (${c.unit})` : c.label))].map((text) => h("th", { scope: "col" }, text))));
     const rows = Array.from({ length: model.count }, (_, i) => h("tr", null,
       h("th", { scope: "row" }, format.slot(msOf(i), model.stepMs)), h("td", null, format.utc(msOf(i))),
       h("td", null, words(`quality.${model.quality?.[i] ?? (i < model.nowIndex ? "measured" : "plan")}`)),
-      model.columns.map((c) => h("td", { class: "n" }, format.known(c.values[i]) ? c.plain(c.values[i]) : "–"))));
+      model.columns.map((c) => h("td", { class: c.unit ? "n" : null }, format.known(c.values[i]) ? c.plain(c.values[i]) : "–"))));
     table.replaceChildren(h("caption", null, model.finding), head, h("tbody", null, rows));
   }
 

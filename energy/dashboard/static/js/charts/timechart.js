@@ -26,7 +26,7 @@ export function timeChart(model, { width, height, format, words, label }) {
   const units = (value) => y(value / divide);
   for (const side of [up, down]) {
     const toY = side === up ? units : (value) => units(-value);
-    const stacks = stackPaths(side, { x, y: toY, nowIndex, count, quality: model.quality, every: x(1) - x(0) < PLAN_PX_MIN ? HOUR_SLOTS : 1 });
+    const stacks = stackPaths(side, { x, y: toY, nowIndex, count, quality: model.quality, every: !model.slotwise && x(1) - x(0) < PLAN_PX_MIN ? HOUR_SLOTS : 1 });
     for (const stack of stacks) {
       for (const kind of ["measured", "plan"]) {
         if (stack.paths[kind]) svg.append(s("path", { class: `fill-${stack.name} ${kind}`, d: stack.paths[kind] }));
@@ -55,6 +55,11 @@ export function timeChart(model, { width, height, format, words, label }) {
 }
 
 function verticalAxis(model, divide, height) {
+  if (model.range) {
+    const [low, high] = model.range.map((value) => value / divide);
+    const steps = niceTicks(high - low, 3), step = steps[1] - steps[0];
+    return { low, high, step, ticks: steps.map((_, at) => (Math.ceil(low / step - 1e-9) + at) * step).filter((value) => value <= high + 1e-9) };
+  }
   const { count, up = [], down = [], lines = [], bands = [], levels = [] } = model;
   const data = Math.max(stackTop(up, count), maxOf(...lines.map((line) => line.values), ...bands.map((band) => band.high))) / divide;
   const below = stackTop(down, count) / divide;

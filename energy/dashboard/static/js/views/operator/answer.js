@@ -34,14 +34,14 @@ export function nextOf(snapshot, words, format) {
   return words(data.plan_kw[at] > data.peak_so_far_kw + 0.05 ? "answer.import_above" : "answer.import_below", { ...values, peak });
 }
 
-export function buildAnswer({ words }) {
+export function buildAnswer({ words, screen }) {
   const answer = document.getElementById("answer"), next = document.getElementById("next");
   const announce = document.getElementById("announce");
   return {
     update(snapshot, format) {
-      const sentence = answerOf(snapshot, words, format);
+      const sentence = screen.answer(snapshot, words, format);
       setText(answer, sentence);
-      setText(next, nextOf(snapshot, words, format));
+      setText(next, screen.next(snapshot, words, format));
       setText(announce, sentence);
     },
     fail(sentence) { setText(answer, sentence); },

@@ -1,4 +1,6 @@
 // A card with its four states: loading, empty, stale, error; one card's failure stays its own.
+import { ApiError } from "../../api.js";
+import { chartFigure } from "../../charts/figure.js";
 import { h, setText } from "../../dom.js";
 
 // `pick(snapshot)` gives the card's data or null; `make(body)` builds once and returns an update.
@@ -35,6 +37,7 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
         apply(found, snapshot);
         show("ready");
       } catch (error) {
+        if (error instanceof ApiError) { show("error", words("block.no_answer", { what: problemText(error, words) })); return; }
         // The page says which card failed and the console why; the others are right.
         reportError(error);
         show("error", words("block.broken", { what: error.message }));
@@ -55,6 +58,24 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
         : level === "old" ? `◷ ${format.age(ageS)}` : format.age(ageS));
     },
   };
+}
+
+// What the service said of its failure, in one line.
+export const problemText = (error, words) =>
+  [error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 }), error.detail].filter(Boolean).join(" ");
+
+// A card around one figure; what stands below the chart is renewed with it.
+export function chartBlock(ctx, { id, span, heights, model, pick, empty, after }) {
+  return block({ ctx, id, span, plainTitle: `${id}.plain`, pick, empty, make: (body) => {
+    const chart = chartFigure({ id: `${id}-chart`, heights, ...ctx });
+    const below = h("div", { class: "below" });
+    body.append(chart.figure, below);
+    return (data, snapshot) => {
+      const next = model(data, snapshot, ctx);
+      chart.update(next);
+      if (after) below.replaceChildren(...after(data, next, ctx));
+    };
+  } });
 }
 
 // Texts of the API may come in both languages or in one.

@@ -22,7 +22,7 @@ export function buildHeader({ words, state }) {
       badges.replaceChildren(...[tierBadge(snapshot.cycle, words, format), ...alarmBadges(snapshot.alarms ?? [], words),
         ageBadge(snapshot, state, words, format), liveBadge(state.get("live"), words), demoBadge(snapshot.clock, words, format)].filter(Boolean));
       const open = (snapshot.alarms ?? []).length;
-      document.title = `${open ? `(${open}) ` : ""}${name} · ${words("page.title")}`;
+      document.title = `${open ? `(${open}) ` : ""}${name} · ${words(`screen.${document.documentElement.dataset.screen}.title`)}`;
     },
   };
 }
@@ -48,7 +48,7 @@ function tierBadge(cycle, words, format) {
 function alarmBadges(alarms, words) {
   const count = (severity) => alarms.filter((alarm) => alarm.severity === severity).length;
   return [["alarm", "■"], ["warning", "▲"]].filter(([kind]) => count(kind)).map(([kind, symbol]) =>
-    h("a", { class: "badge-link", href: "#alarms" }, badge(kind, symbol, words.count(`header.${kind}`, count(kind)))));
+    h("a", { class: "badge-link", href: document.documentElement.dataset.screen === "overview" ? "#alarms" : "/#alarms" }, badge(kind, symbol, words.count(`header.${kind}`, count(kind)))));
 }
 
 function ageBadge(snapshot, state, words, format) {

@@ -1,69 +1,28 @@
 // The operators' overview: is all well, and what is next?
-import { chartFigure } from "../../charts/figure.js";
 import { h } from "../../dom.js";
-import { makeFormat } from "../../format.js";
 import { makeAlarms } from "./alarms.js";
-import { buildAnswer, buildBanner } from "./answer.js";
-import { block, definitions } from "./block.js";
+import { answerOf, nextOf } from "./answer.js";
+import { block, chartBlock, definitions } from "./block.js";
 import { makeFigures } from "./figures.js";
 import { tierRows } from "./forecast_tiers.js";
 import { makeFlows } from "./flows.js";
-import { buildHeader } from "./header.js";
 import { marketFacts, marketModel, zoneTable } from "./market.js";
 import { balanceModel, forecastModel, importModel } from "./power_charts.js";
 import { heatModel, storesModel } from "./store_charts.js";
 import { makeCycle, makeGrid, makeLedger } from "./trust.js";
 
-const STEP_S = 900;
 const JUMPS = ["balance", "import", "forecast", "stores", "heat", "market", "grid", "ledger", "cycle"];
 
-export function buildOverview({ state, words, refresh }) {
-  const answer = buildAnswer({ words }), header = buildHeader({ words, state });
-  const banner = buildBanner({ words, refresh });
-  let view = null, lostSince = null;
+export const overviewScreen = {
+  answer: answerOf,
+  next: nextOf,
+  blocks: overviewBlocks,
+  jumps: JUMPS.map((name) => [name === "grid" ? "grid-state" : name, `jump.${name}`]),
+  paths: ["/v1/overview"],
+};
 
-  function show(snapshot) {
-    const zone = snapshot.district.time_zone;
-    // Blocks format by the district's zone, so they are made when the first answer names it.
-    if (!view) view = makeView({ state, words, format: makeFormat(words.language, zone) });
-    header.update(snapshot, view.format);
-    answer.update(snapshot, view.format);
-    for (const one of view.blocks) one.update(snapshot);
-    document.getElementById("main").dataset.slot = snapshot.cycle?.slot_utc ?? "";
-    age();
-  }
-
-  function age() {
-    const snapshot = state.get("snapshot");
-    if (!snapshot || !view) return;
-    header.update(snapshot, view.format);
-    const asOfMs = Date.parse(snapshot.as_of_utc ?? snapshot.clock.now_utc);
-    for (const one of view.blocks) one.grow_old((state.get("nowMs") - asOfMs) / 1000, STEP_S, asOfMs);
-  }
-
-  function warn() {
-    const error = state.get("error"), snapshot = state.get("snapshot");
-    const since = snapshot && view ? view.format.time(Date.parse(snapshot.as_of_utc ?? snapshot.clock.now_utc)) : null;
-    banner.show({ error, lostSince, keeps: since ? words("error.keeps", { time: since }) : words("error.nothing") });
-    if (error && !snapshot) answer.fail(words("answer.no_answer"));
-  }
-
-  state.on("snapshot", show);
-  state.on("nowMs", age);
-  state.on("error", warn);
-  state.on("live", (live) => {
-    const ms = state.get("nowMs");
-    lostSince = live === "lost" && view && ms ? view.format.time(ms) : null;
-    warn();
-    age();
-  });
-  if (state.get("snapshot")) show(state.get("snapshot"));
-  else if (state.get("error")) warn();
-  else document.getElementById("grid").append(h("div", { class: "loading span-12", id: "first" }, h("i"), h("i"), h("i")));
-}
-
-function makeView({ state, words, format }) {
-  const ctx = { state, words, format };
+function overviewBlocks(ctx) {
+  const { words, format } = ctx;
   const flowsHeading = h("h2", { id: "flows-title" });
   const starting = () => words("empty.starting");
   const blocks = [
@@ -82,26 +41,8 @@ function makeView({ state, words, format }) {
     block({ ctx, id: "cycle", span: 4, title: "cycle.title", pick: (all) => all.cycle, empty: starting, make: makeCycle(ctx) }),
   ];
   blocks[0].section.setAttribute("aria-labelledby", "flows-title");
-  document.getElementById("grid").replaceChildren(...blocks.map((one) => one.section));
-  document.getElementById("jump").replaceChildren(...JUMPS.map((name) => h("a", { href: `#${name === "grid" ? "grid-state" : name}` }, words(`jump.${name}`))));
-  document.getElementById("foot").replaceChildren(h("p", null, words("foot.keys")), h("p", null, words("foot.api"), " ", h("a", { href: "/v1/overview" }, "/v1/overview")));
-  return { blocks, format };
+  return blocks;
 }
-
-// A card around one figure; what stands below the chart is renewed with it.
-function chartBlock(ctx, { id, span, heights, model, pick, empty, after }) {
-  return block({ ctx, id, span, plainTitle: `${id}.plain`, pick, empty, make: (body) => {
-    const chart = chartFigure({ id: `${id}-chart`, heights, ...ctx });
-    const below = h("div", { class: "below" });
-    body.append(chart.figure, below);
-    return (data, snapshot) => {
-      const next = model(data, snapshot, ctx);
-      chart.update(next);
-      if (after) below.replaceChildren(...after(data, next, ctx));
-    };
-  } });
-}
-
 
 // The zones unfold beside the facts and stay unfolded when the figures are renewed.
 function marketAfter(ctx) {

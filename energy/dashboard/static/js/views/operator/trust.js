@@ -24,18 +24,20 @@ export function makeGrid({ words, format }) {
     body.replaceChildren(
       h("p", { class: "verdict" }, found.length ? badge("alarm", "■", words.count("grid.violations", found.length)) : badge("ok", "●", words("grid.within"))),
       definitions([
-        [words("grid.line"), loading(grid.worst_line), grid.worst_line?.id],
-        [words("grid.transformer"), loading(grid.worst_transformer), grid.worst_transformer?.id],
-        grid.v_min ? [words("grid.v_min"), format.voltage(grid.v_min.v_pu), grid.v_min.id] : null,
-        grid.v_max ? [words("grid.v_max"), format.voltage(grid.v_max.v_pu), grid.v_max.id] : null,
+        [words("grid.line"), loading(grid.worst_line), onMap(grid.worst_line)],
+        [words("grid.transformer"), loading(grid.worst_transformer), onMap(grid.worst_transformer)],
+        grid.v_min ? [words("grid.v_min"), format.voltage(grid.v_min.v_pu), onMap(grid.v_min)] : null,
+        grid.v_max ? [words("grid.v_max"), format.voltage(grid.v_max.v_pu), onMap(grid.v_max)] : null,
         format.known(grid.loss_kw) ? [words("grid.loss"), format.power(grid.loss_kw)] : null,
       ]),
       found.length ? h("ul", { class: "violations" }, found.slice(0, 5).map((item) => h("li", null, violationText(item, words, format)))) : "");
   };
 }
 
+const onMap = (item) => (item ? h("a", { href: `/grid?element=${encodeURIComponent(item.id)}` }, item.id) : null);
+
 // A limit comes as numbers, which are put in the reader's words, or as the API's own sentence.
-function violationText(item, words, format) {
+export function violationText(item, words, format) {
   const at = item.slot_utc ? `${format.slot(Date.parse(item.slot_utc))} ` : "";
   if (!item.kind) return [at, h("span", { lang: "en" }, item.what)];
   const shown = (value) => (item.unit === "frac" || item.unit === "" ? format.percent(value) : `${format.number(value, 3)}\u00a0${item.unit}`);

@@ -1,0 +1,59 @@
+// The grid screen: where is it tight, now and at worst?
+import { block, chartBlock } from "./block.js";
+import { makeElementCard } from "./wires/element_card.js";
+import { makeMapCard } from "./wires/map_card.js";
+import { makeOutage } from "./wires/outage.js";
+import { makeRanking } from "./wires/ranking.js";
+import { wiresModel } from "./wires/shares.js";
+import { stripModel } from "./wires/strip.js";
+import { figureOf, nameOf } from "./wires/words.js";
+
+export const gridScreen = {
+  answer: gridAnswer,
+  next: gridNext,
+  blocks: gridBlocks,
+  jumps: [["strip", "jump.strip"], ["map", "jump.map"], ["ranking", "jump.ranking"], ["outage", "jump.outage"]],
+  paths: ["/v1/grid", "/v1/grid/network"],
+  documents: { network: { path: "/v1/grid/network", once: true }, wires: { path: "/v1/grid" } },
+};
+
+const solved = (all) => { const model = wiresModel(all); return model && all.wires.converged ? model : null; };
+
+function gridBlocks(ctx) {
+  const { words, format } = ctx;
+  const empty = (all) => (all.wires && !all.wires.converged ? words("wires.no_state", { slot: format.slot(Date.parse(all.wires.slot_utc)), reason: all.wires.reason || "–" }) : words("empty.starting"));
+  const wiresOnly = (all) => { if (all.wires instanceof Error) throw all.wires; return all.wires; };
+  return [
+    chartBlock(ctx, { id: "strip", span: 12, heights: [150, 120], model: stripModel, pick: wiresOnly, empty: () => words("empty.starting") }),
+    block({ ctx, id: "map", span: 8, plainTitle: "map.plain", pick: solved, empty, make: makeMapCard(ctx) }),
+    block({ ctx, id: "element", span: 4, title: "element.title", pick: solved, empty, make: makeElementCard(ctx) }),
+    block({ ctx, id: "ranking", span: 8, title: "ranking.title", pick: solved, empty, make: makeRanking(ctx) }),
+    block({ ctx, id: "outage", span: 4, title: "outage.title", pick: wiresModel, empty: () => words("empty.starting"), make: makeOutage(ctx) }),
+  ];
+}
+
+function gridAnswer(all, words, format) {
+  const { wires } = all;
+  if (wires instanceof Error) return words("wires.answer.unknown");
+  if (!all.cycle || !wires) return words("answer.starting");
+  const slotMs = Date.parse(wires.slot_utc);
+  if (!wires.converged) return words("wires.answer.no_state", { time: format.time(slotMs) });
+  const found = wires.violations ?? [];
+  const now = found.filter((item) => !item.slot_utc || Date.parse(item.slot_utc) <= slotMs);
+  if (now.length) return words.count("answer.violations", now.length);
+  if (found.length) return words("answer.violations_ahead", { time: format.time(Math.min(...found.map((item) => Date.parse(item.slot_utc)))) });
+  return words("wires.answer.within");
+}
+
+function gridNext(all, words, format) {
+  if (all.network instanceof Error || all.wires instanceof Error) return "";
+  const model = solved(all);
+  if (!model) return "";
+  const { topNow, topWorst } = model;
+  if (!topNow || !topWorst) return "";
+  const figure = (element, shares) => figureOf(element, shares, { words, format });
+  return words("wires.next", {
+    now: nameOf(topNow, words), nowFigure: figure(topNow, model.now),
+    worst: nameOf(topWorst, words), worstFigure: figure(topWorst, model.worst), slot: format.slot(model.worstMs),
+  });
+}
