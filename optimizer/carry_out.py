@@ -176,8 +176,10 @@ def _unit_power(unit: UnitGroup, on: IntArray, wished_kw: FloatArray) -> FloatAr
     left = min(unit.fuel_kwh_start, unit.fuel_kwh_max)
     for slot, count in enumerate(on.tolist()):
         if ramp_binds(unit):
-            up = unit.ramp_kw_per_slot * on_before + step * max(count - on_before, 0)
-            down = unit.ramp_kw_per_slot * count + step * max(on_before - count, 0)
+            started, stopped = max(count - on_before, 0), max(on_before - count, 0)
+            going_on = unit.ramp_kw_per_slot * min(count, on_before)
+            up = going_on + step * started - unit.p_kw_min * stopped
+            down = going_on + step * stopped - unit.p_kw_min * started
             down += unit.p_kw_max * int(forced[slot])
             power[slot] = np.clip(power[slot], before - down, before + up)
         if np.isfinite(left) and count:

@@ -152,8 +152,9 @@ def _ramp_excess(unit: UnitGroup, plan: Plan, row: int) -> FloatArray:
     step = max(unit.p_kw_min, unit.ramp_kw_per_slot)
     started, stopped = np.maximum(on - on_before, 0), np.maximum(on_before - on, 0)
     forced = np.maximum(able_before - unit.available, 0)
-    rise = unit.ramp_kw_per_slot * on_before + step * started
-    fall = unit.ramp_kw_per_slot * on + step * stopped + unit.p_kw_max * forced
+    going_on = unit.ramp_kw_per_slot * np.minimum(on, on_before)
+    rise = going_on + step * started - unit.p_kw_min * stopped
+    fall = going_on + step * stopped - unit.p_kw_min * started + unit.p_kw_max * forced
     excess = np.maximum(power - before - rise, before - power - fall)
     return np.asarray(excess if unit.ramp_kw_per_slot < unit.p_kw_max else np.zeros(len(on)))
 

@@ -128,31 +128,38 @@ def stay_up_and_down(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
 
 
 def ramp_units(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
-    """Running units change load by their ramp; a start or stop passes the least load at once."""
+    """Running units change load by their ramp; a start or stop passes the least load at once.
+
+    A unit that starts or stops brings or takes at least its least load, so that a start and a stop
+    at once, which the counts allow, never give more room.
+    """
     decided = [commitment(unit) for unit in problem.units]
 
-    def step(unit: UnitGroup) -> float:
-        return max(unit.p_kw_min, unit.ramp_kw_per_slot)
+    def power_before(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        return unit_power(m, problem, t - 1, f) if t else problem.units[f].p_now_kw
 
     def rise(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
-        unit = problem.units[f]
-        p_before = unit_power(m, problem, t - 1, f) if t else unit.p_now_kw
+        unit, start, stop = problem.units[f], m.unit_start[t, f], m.unit_stop[t, f]
         on_before = m.unit_on[t - 1, f] if t else unit.on_now
-        return (
-            unit_power(m, problem, t, f) - p_before
-            <= unit.ramp_kw_per_slot * on_before + step(unit) * m.unit_start[t, f]
-        )
+        risen = unit_power(m, problem, t, f) - power_before(m, t, f)
+        room = unit.ramp_kw_per_slot * (on_before - stop) + _step(unit) * start
+        return risen <= room - unit.p_kw_min * stop
 
     def fall(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
-        unit = problem.units[f]
-        p_before = unit_power(m, problem, t - 1, f) if t else unit.p_now_kw
-        return p_before - unit_power(m, problem, t, f) <= unit.ramp_kw_per_slot * m.unit_on[
-            t, f
-        ] + step(unit) * m.unit_stop[t, f] + unit.p_kw_max * int(decided[f].forced[t])
+        unit, start, stop = problem.units[f], m.unit_start[t, f], m.unit_stop[t, f]
+        fallen = power_before(m, t, f) - unit_power(m, problem, t, f)
+        room = unit.ramp_kw_per_slot * (m.unit_on[t, f] - start) + _step(unit) * stop
+        forced = unit.p_kw_max * int(decided[f].forced[t])
+        return fallen <= room - unit.p_kw_min * start + forced
 
     ramped = [f for f, unit in enumerate(problem.units) if ramp_binds(unit)]
     model.ramp_up = pyo.Constraint(model.T, ramped, rule=rise)
     model.ramp_down = pyo.Constraint(model.T, ramped, rule=fall)
+
+
+def _step(unit: UnitGroup) -> float:
+    """Power that a unit can have in its first slot, or give up in its last."""
+    return max(unit.p_kw_min, unit.ramp_kw_per_slot)
 
 
 def carry_fuel(model: pyo.ConcreteModel, problem: PlanProblem) -> None:

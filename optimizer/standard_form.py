@@ -104,7 +104,6 @@ def structure_of(problem: PlanProblem, *, elastic: bool = False) -> str:
 def _unit_structure(unit: UnitGroup) -> tuple[Any, ...]:
     curve = unit_curve(unit)
     return (
-        unit.area,
         unit.p_kw_min,
         curve.fuel_kw_least,
         curve.heat_kw_least,
@@ -119,9 +118,13 @@ def _unit_structure(unit: UnitGroup) -> tuple[Any, ...]:
 
 def _cut_structure(problem: PlanProblem, row: int) -> tuple[Any, ...]:
     cut, heat = problem.cuts[row], problem.heat
-    stands = (problem.batteries.area.tolist(), problem.fleets.area.tolist())
-    pump = heat.heat_pump_area if heat else None
-    return (cut.slot_index, cut.coefficient.tolist(), shed_weight(problem, row), stands, pump)
+    stands = (
+        problem.batteries.area.tolist(),
+        problem.fleets.area.tolist(),
+        [unit.area for unit in problem.units],
+        heat.heat_pump_area if heat else None,
+    )
+    return (cut.slot_index, cut.coefficient.tolist(), shed_weight(problem, row), stands)
 
 
 def _bounds(found: list[float | None], open_end: float) -> FloatArray:
@@ -129,16 +132,19 @@ def _bounds(found: list[float | None], open_end: float) -> FloatArray:
 
 
 def _layout(model: pyo.ConcreteModel, form: Any) -> Layout:  # noqa: ANN401 - Pyomo has no types
+    slots = len(model.T)
     place = {id(column): row for row, column in enumerate(form.columns)}
     columns = {
-        block.local_name: _shaped({index: place.get(id(block[index]), -1) for index in block})
+        block.local_name: _shaped(
+            {index: place.get(id(block[index]), -1) for index in block}, slots
+        )
         for block in model.component_objects(pyo.Var)
     }
     found: dict[str, dict[Any, int]] = {}
     for row, entry in enumerate(form.rows):
         law = entry.constraint
         found.setdefault(law.parent_component().local_name, {})[law.index()] = row
-    rows = {name: _shaped(places) for name, places in found.items()}
+    rows = {name: _shaped(places, slots) for name, places in found.items()}
     whole = np.array([column.is_integer() for column in form.columns], dtype=np.bool_)
     places = [
         (rows[law], columns[variable])
@@ -153,10 +159,10 @@ def _layout(model: pyo.ConcreteModel, form: Any) -> Layout:  # noqa: ANN401 - Py
     return Layout(columns, rows, whole, loose_rows, loose_columns)
 
 
-def _shaped(places: dict[Any, int]) -> IntArray:
+def _shaped(places: dict[Any, int], slots: int) -> IntArray:
     """Positions by index, (slots, ...); what an index set leaves out is -1."""
     if not places:
-        return np.full((0, 0), -1, dtype=np.int64)
+        return np.full((slots, 0), -1, dtype=np.int64)
     keys = np.array([index if isinstance(index, tuple) else (index,) for index in places])
     if keys[0, 0] is None:
         return np.array(list(places.values()), dtype=np.int64)

@@ -1,0 +1,97 @@
+"""A program refreshed with a problem's numbers is the program built from that problem."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optimizer import PlanProblem
+from optimizer.merge import EACH, Fineness, merge
+from optimizer.refresh import numbers_of
+from optimizer.standard_form import StandardForm, compile_form, structure_of
+
+# Both add the same few numbers in another order; nothing else may differ.
+RELATIVE = 1e-12
+
+
+def assert_same(form: StandardForm, problem: PlanProblem, *, elastic: bool) -> None:
+    fresh, numbers = compile_form(problem, elastic=elastic), numbers_of(problem, form)
+    matrix = form.matrix.copy()
+    matrix[form.layout.loose_rows, form.layout.loose_columns] = numbers.loose
+    assert abs(matrix - fresh.matrix).max() <= RELATIVE * abs(fresh.matrix).max()
+    for name in numbers.__dataclass_fields__:
+        ours, theirs = getattr(numbers, name), getattr(fresh.numbers, name)
+        np.testing.assert_allclose(ours, theirs, rtol=RELATIVE, atol=1e-9, err_msg=name)
+    for name, places in fresh.layout.columns.items():
+        np.testing.assert_array_equal(places, form.layout.columns[name], err_msg=name)
+
+
+def with_ramps_and_biogas(problem: PlanProblem) -> PlanProblem:
+    slots = problem.slots
+    biogas = replace(
+        problem.units[0],
+        id="biogas",
+        ramp_kw_per_slot=15.0,
+        fuel_kwh_start=60.0,
+        fuel_kwh_max=90.0,
+        fuel_inflow_kw=np.linspace(60, 90, slots),
+        on_now=1,
+        p_now_kw=45.0,
+        recent_stops=(0, 1),
+    )
+    return replace(problem, units=(*problem.units, biogas))
+
+
+@pytest.mark.parametrize("elastic", [False, True])
+def test_every_array_agrees_over_new_numbers(toys, elastic):
+    first = with_ramps_and_biogas(toys.random(1))
+    form = compile_form(first, elastic=elastic)
+    for seed in range(2, 8):
+        # The same assets on another day: numbers of the matrix are the first problem's.
+        other = toys.random(seed)
+        problem = with_ramps_and_biogas(
+            replace(
+                other,
+                batteries=replace(
+                    first.batteries,
+                    e_start_kwh=first.batteries.e_kwh_max * seed / 10,
+                    end_value_krw_per_kwh=first.batteries.end_value_krw_per_kwh + seed,
+                ),
+                units=tuple(
+                    replace(
+                        unit, on_now=seed % 3, p_now_kw=40.0 * (seed % 3), recent_starts=(seed % 2,)
+                    )
+                    for unit in first.units[:1]
+                ),
+            )
+        )
+        assert structure_of(problem, elastic=elastic) == form.fingerprint
+        assert_same(form, problem, elastic=elastic)
+
+
+def test_assets_that_come_and_go_change_the_structure_and_nothing_else(toys):
+    base = toys.random(3)
+    cut = toys.cut(2, [1.0, 0.0, -0.5], 20.0)
+    variants = {
+        "as it was": base,
+        "one battery more": replace(base, batteries=toys.batteries(len(base.batteries.id) + 1)),
+        "no units": replace(base, units=()),
+        "no heat": replace(base, heat=None),
+        "no cars": replace(base, fleets=toys.fleets(0, base.slots)),
+        "a cut": replace(base, cuts=(cut,)),
+        "another limit of the cut": replace(base, cuts=(replace(cut, limit_kw=-5.0),)),
+    }
+    forms: dict[str, StandardForm] = {}
+    for problem in variants.values():
+        key = structure_of(problem)
+        forms.setdefault(key, compile_form(problem))
+        assert_same(forms[key], problem, elastic=False)
+    assert len(forms) == len(variants) - 1  # a cut's limit is a number, not structure
+
+
+def test_small_problems_are_refreshed_like_whole_ones(toys):
+    for fineness in (Fineness(1, 1), Fineness(EACH, EACH)):
+        first, second = (merge(toys.random(seed), fineness).small for seed in (4, 4))
+        load = second.load_kw * 1.03
+        second = replace(second, load_kw=load, loss_kw=second.loss_kw * 2)
+        assert_same(compile_form(first), second, elastic=False)
