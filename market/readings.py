@@ -85,18 +85,17 @@ def sign_readings(
     domain: Domain,
     readings: Sequence[Reading],
     signer: Callable[[Reading], "ReadingSigner"],
-    salt: Callable[[bytes, bytes], bytes],
+    salts: Callable[[Sequence[bytes], Sequence[bytes]], Sequence[bytes]],
 ) -> ReadingBatch:
-    """The readings signed by whom `signer` names; `salt` gives the salt of (account, digest)."""
+    """The readings signed by whom `signer` names; `salts` gives those of (accounts, digests)."""
     ids = reading_digests(domain, readings)
     by = [signer(reading) for reading in readings]
-    pairs = list(zip(readings, ids, strict=True))
     return ReadingBatch(
         readings=readings,
         ids=ids,
         signers=[one.address for one in by],
         signatures=[one.sign(id_) for one, id_ in zip(by, ids, strict=True)],
-        salts=[salt(reading.account, id_) for reading, id_ in pairs],
+        salts=salts([reading.account for reading in readings], ids),
     )
 
 

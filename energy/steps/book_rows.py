@@ -187,7 +187,7 @@ def load_reading_batch(connection: Connection, books: Registry, tick: int) -> Re
         ids=ids,
         signers=[signers[row] for row in columns["signer"].tolist()],
         signatures=_parts(signatures, 65),
-        salts=[books.salt(one, id_) for one, id_ in zip(accounts, ids, strict=True)],
+        salts=books.book.salts(accounts, ids),
     )
 
 

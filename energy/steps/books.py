@@ -5,9 +5,11 @@ keys, the crowd's keys, the rules. A later start takes the kept head and compare
 checkpoint, which covers every account's history and balances.
 """
 
+import gc
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -106,6 +108,7 @@ class AccountBook:
         self.number: dict[bytes, int] = {}
         self.blinds: dict[bytes, bytes] = {}
         self._secrets: dict[bytes, bytes | None] = {}
+        self._pads: dict[bytes, tuple[bytes, bytes]] = {}
         self.add(rows)
 
     def __contains__(self, account: object) -> bool:
@@ -122,10 +125,25 @@ class AccountBook:
 
     def salt(self, account: bytes, digest: bytes) -> bytes:
         """The salt of an entry of the account; raises MarketError where the account is erased."""
+        return salt_of(self._secret(account), digest)
+
+    def salts(self, accounts: Iterable[bytes], digests: Iterable[bytes]) -> list[bytes]:
+        """`salt` of many entries at once."""
+        # HMAC written out: its calls would take three times as long as its hashes.
+        pads, sha256, found = self._pads, hashlib.sha256, []
+        for account, digest_32 in zip(accounts, digests, strict=True):
+            pad = pads.get(account)
+            if pad is None:
+                secret = self._secret(account)
+                pad = pads[account] = (_padded(secret, 0x36), _padded(secret, 0x5C))
+            found.append(sha256(pad[1] + sha256(pad[0] + digest_32).digest()).digest())
+        return found
+
+    def _secret(self, account: bytes) -> bytes:
         secret = self._secrets.get(account)
         if secret is None:
             raise MarketError(f"account {account.hex()}: no key for its salts, unknown or erased")
-        return salt_of(secret, digest)
+        return secret
 
 
 @dataclass(eq=False)
@@ -146,11 +164,9 @@ class Registry:
 
     def transfer_salts(self, transfers: Sequence[Transfer], ids: Sequence[bytes]) -> list[bytes]:
         """The salts of transfers: each that of its participant, who alone may open it."""
-        system, salt = self.system_names, self.book.salt
-        return [
-            salt(one.credit if one.debit in system else one.debit, id_)
-            for one, id_ in zip(transfers, ids, strict=True)
-        ]
+        system = self.system_names
+        owners = [one.credit if one.debit in system else one.debit for one in transfers]
+        return self.book.salts(owners, ids)
 
 
 @dataclass(eq=False)
@@ -174,6 +190,22 @@ class Books(Registry):
         names = ("NETFEE", "RENT")
         market_id = self.domain.market_id
         return {(int(LedgerId.KRW), system_account(market_id, name)): 0 for name in names}
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Let the garbage collector rest meanwhile.
+
+    A slot is a hundred thousand tuples without a cycle among them; they would make the collector
+    walk through the whole district several times, a fifth of the time that a tick takes.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def load_registry(connection: Connection) -> Registry:
@@ -471,6 +503,12 @@ def _empty_head(meters: int, state: BooksState | None = None, month_start: int =
         months=Months(month_start, nought, nought),
         boundary_wh=np.zeros(2, dtype=np.int64),
     )
+
+
+def _padded(secret: bytes, pad: int) -> bytes:
+    """The key of an HMAC as a block of SHA-256, for one of its two hashes."""
+    block = secret if len(secret) <= 64 else hashlib.sha256(secret).digest()
+    return bytes(byte ^ pad for byte in block.ljust(64, b"\0"))
 
 
 def _hashes(rows: Sequence[bytes]) -> npt.NDArray[np.uint8]:

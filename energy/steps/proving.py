@@ -13,7 +13,13 @@ from functools import partial
 from sqlalchemy import Connection
 
 from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, order_entry
-from energy.steps.books import Books, Registry, load_head, load_registry
+from energy.steps.books import (
+    Books,
+    Registry,
+    collector_at_rest,
+    load_head,
+    load_registry,
+)
 from energy.store.books import (
     SettlementRow,
     checkpoint_ticks,
@@ -126,7 +132,8 @@ def add_up(connection: Connection) -> Totals:
 def verify_store(store: Store, helpers: int | None = None) -> Report:
     """What the offline verifier says of the store's export; all cores help unless told not to."""
     count = helpers_of_machine() if helpers is None else helpers
-    return verify_export(export_lines(store), count)
+    with collector_at_rest():
+        return verify_export(export_lines(store), count)
 
 
 def helpers_of_machine() -> int:

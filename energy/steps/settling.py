@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, order_entry
 from energy.steps.books import Books as Books
-from energy.steps.books import Head
+from energy.steps.books import Head, collector_at_rest
 from energy.steps.books import open_books as open_books
 from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
 from energy.steps.lost_readings import find_frozen, find_lost
@@ -147,9 +147,16 @@ def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:
     A tick that is sealed already is left as it is. Raises MarketError where an invariant breaks,
     StoreError where somebody else writes to these books; then nothing is written.
     """
-    store, books, district = microgrid.store, microgrid.books, microgrid.district
+    store, books = microgrid.store, microgrid.books
     if slot <= books.head.state.tick:
         return store.read(lambda connection: _settled_before(connection, books, slot))
+    with collector_at_rest():
+        return _settle_new(microgrid, slot)
+
+
+def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
+    """Gather, settle, seal, write; the books remember it once it is written."""
+    store, books, district = microgrid.store, microgrid.books, microgrid.district
     usual = usual_of(district)
     found = store.read(lambda connection: _gather(connection, books, usual, slot))
     book = TickBook(books, slot, found.first_settlement)

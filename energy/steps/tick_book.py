@@ -147,7 +147,7 @@ class TickBook:
             books.domain,
             readings,
             lambda reading: settle if reading.quality == Quality.ESTIMATED else gateway,
-            books.salt,
+            books.book.salts,
         )
         self.readings.append(batch)
         return batch

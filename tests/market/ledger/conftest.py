@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -54,6 +54,10 @@ def slow_merkle() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def salts_of(accounts: Sequence[bytes], ids: Sequence[bytes]) -> list[bytes]:
+    return list(map(salt_of, accounts, ids))
 
 
 @dataclass
@@ -123,7 +127,7 @@ class SmallMarket:
         ]
         key = self.key("gateway")
         signer = ReadingSigner(address_of(key), lambda id_: sign(key, id_))
-        return sign_readings(self.domain, rows, lambda _: signer, salt_of)
+        return sign_readings(self.domain, rows, lambda _: signer, salts_of)
 
     def clearing(self) -> Entry:
         node = {

@@ -1,6 +1,7 @@
 """Sealing a tick: the same rows give the same bytes, and every part of a tick is under its root."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,13 +59,17 @@ def rules() -> Entry:
     return make_entry(DOMAIN, "Rules", message, KEY)
 
 
+def salts_of(accounts: Sequence[bytes], ids: Sequence[bytes]) -> list[bytes]:
+    return list(map(salt_of, accounts, ids))
+
+
 def readings() -> ReadingBatch:
     rows = [
         Reading(one, meter_id(one), T0, 5, 0, 50, 0, quality, 0)
         for one, quality in ((KIM, 1), (LEE, 2))
     ]
     signer = ReadingSigner(address_of(KEY), lambda id_: sign(KEY, id_))
-    return sign_readings(DOMAIN, rows, lambda _: signer, salt_of)
+    return sign_readings(DOMAIN, rows, lambda _: signer, salts_of)
 
 
 def tick(**changes: Any) -> TickEntries:

@@ -294,11 +294,11 @@ def test_a_well_signed_lie_of_the_operator_is_refuted(small_market: Any, lie: An
 def test_plain_keccak_and_curve_give_the_same_answers(
     clean_lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert verifier._NATIVE_KECCAK and verifier._NATIVE_RECOVER
+    assert verifier._NATIVE_KECCAK and verifier._NATIVE_PUBLIC_KEY
     native = verifier.verify_export(clean_lines)
     monkeypatch.setattr(verifier, "_NATIVE_KECCAK", None)
     monkeypatch.setattr(verifier, "_NATIVE_KECCAK_MANY", None)
-    monkeypatch.setattr(verifier, "_NATIVE_RECOVER", None)
+    monkeypatch.setattr(verifier, "_NATIVE_PUBLIC_KEY", None)
     assert verifier.verify_export(clean_lines) == native
     rng = random.Random(5)
     for size in (0, 1, 135, 136, 137, 272, 384):
