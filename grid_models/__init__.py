@@ -37,7 +37,7 @@ from grid_models.limits import Violation, check_flow, near_limits
 from grid_models.network import write_pandapower_json
 from grid_models.pandapower_source import StaticGrid, read_pandapower
 from grid_models.power_flow import FlowResult, PowerFlow
-from grid_models.room import Headroom, Room, room_along, zone_headroom
+from grid_models.room import Headroom, Room, room_along, zone_headroom, zone_weights
 from grid_models.sensitivities import Sensitivities, build_sensitivities
 from grid_models.simbench import SimbenchGrid, read_simbench
 from grid_models.streets import build_street_plan
@@ -96,4 +96,5 @@ __all__ = [
     "write_network_folder",
     "write_pandapower_json",
     "zone_headroom",
+    "zone_weights",
 ]
