@@ -32,7 +32,7 @@ venv)
     ;;
 install)
     echo "Installing the pinned packages (about a minute the first time) ..."
-    "$2/bin/uv" pip install --quiet --python "$2/bin/python" --require-hashes -r "requirements/$3.lock"
+    "$2/bin/uv" pip install --quiet --compile-bytecode --python "$2/bin/python" --require-hashes -r "requirements/$3.lock"
     "$2/bin/uv" pip install --quiet --python "$2/bin/python" --no-deps --no-build-isolation --editable .
     ;;
 esac

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from energy.steps.context import Microgrid
 from energy.steps.injections import Injections, planned_injections
-from grid_models import FlowResult, Network, Violation, check_flow, cuts_for
+from grid_models import CutMaker, FlowResult, Network, Violation, check_flow, near_limits
 from optimizer import Cut, Plan, PlanProblem, Tier, rules_plan
 
 FloatArray = npt.NDArray[np.float64]
@@ -134,23 +134,37 @@ def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
 
 
 def _cuts(microgrid: Microgrid, checked: CheckedPlan) -> list[Cut]:
-    """Linear limits that remove the violations, slot by slot."""
+    """Limits of every element that came near its own anywhere, in every slot of the plan.
+
+    With the broken slots alone the next plan would move the load beside them.
+    """
+    maker = CutMaker(microgrid.power_flow, microgrid.district.shares["load"])
+    rows = range(checked.plan.slots)
+    flows = [_flow_of(microgrid, checked, row) for row in rows]
+    near = near_limits(microgrid.district.network, flows)
+    broken = {each.row for each in checked.violations}
     cuts: list[Cut] = []
-    for row in dict.fromkeys(each.row for each in checked.violations):
-        drawn = planned_injections(microgrid.district, checked.problem, checked.plan, row)
-        flow = microgrid.power_flow.run(drawn.p_kw, drawn.q_kvar)
-        if not flow.converged:
-            continue
-        broken = [each.violation for each in checked.violations if each.row == row]
-        limits = cuts_for(
-            microgrid.district.network,
-            flow,
-            broken,
-            area_net_kw=checked.plan.area_net_kw[row],
-            share=microgrid.district.shares["load"],
-        )
+    # Broken slots first: there the maker learns how each element is moved.
+    for row in sorted(rows, key=lambda row: row not in broken):
+        limits = maker.cuts(flows[row], near, _drawn_kw(checked, row))
         cuts += [
             Cut(f"{limit.id}@{row}/{checked.rounds + 1}", row, limit.coefficient, limit.limit_kw)
             for limit in limits
         ]
     return cuts
+
+
+def _flow_of(microgrid: Microgrid, checked: CheckedPlan, row: int) -> FlowResult:
+    drawn = planned_injections(microgrid.district, checked.problem, checked.plan, row)
+    return microgrid.power_flow.run(drawn.p_kw, drawn.q_kvar)
+
+
+def _drawn_kw(checked: CheckedPlan, row: int) -> FloatArray:
+    """What the areas draw in the flow of a slot: the plan's sums before anything is shed.
+
+    The injections that are checked know no shedding, as no set-point carries it out.
+    """
+    load_kw = checked.problem.load_kw[row]
+    shed_kw = checked.plan.shed_kw[row] * load_kw / max(float(load_kw.sum()), 1e-9)
+    drawn_kw: FloatArray = checked.plan.area_net_kw[row] + shed_kw
+    return drawn_kw
