@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
+from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -256,6 +257,7 @@ def tokens(theme: int) -> dict[str, str]:
     return {name: (light, dark)[theme] for name, light, dark in found}
 
 
+LOADS = ("load-calm", "load-used", "load-tight", "load-over")
 SERIES = ("solar", "fuel-cell", "biogas", "battery", "cars", "kepco", "heat", "market", "use")
 
 
@@ -263,7 +265,7 @@ SERIES = ("solar", "fuel-cell", "biogas", "battery", "cars", "kepco", "heat", "m
 def test_every_series_and_every_text_stands_out_from_page_and_card(theme: int) -> None:
     colour = tokens(theme)
     for ground in ("page", "card"):
-        for name in (*SERIES, "border"):
+        for name in (*SERIES, *LOADS, "border"):
             assert contrast(colour[name], colour[ground]) >= 3.0, (name, ground)
         for name in ("text", "muted", "link", "ok-text", "warning-text", "alarm-text"):
             assert contrast(colour[name], colour[ground]) >= 4.5, (name, ground)
@@ -314,10 +316,11 @@ def seen(colour: str, deficiency: str) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("deficiency", sorted(DEFICIENCIES))
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_no_two_series_look_alike_to_a_colour_blind_reader(theme: int, deficiency: str) -> None:
+def test_no_two_series_or_steps_look_alike_to_a_colour_blind_reader(
+    theme: int, deficiency: str
+) -> None:
     colour = tokens(theme)
-    for at, one in enumerate(SERIES):
-        for other in SERIES[at + 1 :]:
-            pair = zip(seen(colour[one], deficiency), seen(colour[other], deficiency), strict=True)
-            distance = 100 * sum((a - b) ** 2 for a, b in pair) ** 0.5
-            assert distance >= 8.5, (one, other, distance)
+    for one, other in (*combinations(SERIES, 2), *combinations(LOADS, 2)):
+        pair = zip(seen(colour[one], deficiency), seen(colour[other], deficiency), strict=True)
+        distance = 100 * sum((a - b) ** 2 for a, b in pair) ** 0.5
+        assert distance >= 8.5, (one, other, distance)

@@ -308,6 +308,8 @@ def test_the_grid_screen_of_a_running_district_shows_what_its_api_says(
             here = {**read, "now": there["now"] if there["now"] in read["now"] else read["now"]}
             here.pop("slot")
     assert here == there
+    page.get_by_role("button", name="Work it out").click()
+    expect(page.locator("#outage .verdict .badge")).to_contain_text("F1")
     seen = page.locator("#main").get_attribute("data-slot")
     expect(page.locator("#main")).not_to_have_attribute("data-slot", seen or "", timeout=60_000)
     expect(page.locator(".block[data-state=error]")).to_have_count(0)

@@ -5,13 +5,12 @@ Run from the checkout: `.venv/bin/python tests/cases/grid/make_cases.py`.
 
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from energy.api.grid import network_document
+from energy.api.grid import contingency_document, network_document
 from grid_models import (
     FlowResult,
     Network,
@@ -134,18 +133,7 @@ def main() -> None:
     write("no_state", without_solution(calm))
     for name, level, element in (("secure", 1.0, "F2-01"), ("overloaded", 2.4, "F2-01")):
         found = check_contingencies(network, p_kw * level, q_kvar * level, [element])[0]
-        document = asdict(found) | {
-            "feeder": "F2",
-            "slot_utc": iso_of(START_S),
-            "violations": [
-                {
-                    "what": str(each), "kind": KINDS.get(each.kind, each.kind),
-                    "element": each.element, "found": round(each.found, 5),
-                    "allowed": each.allowed, "unit": "pu" if each.kind in KINDS else "frac",
-                }
-                for each in found.violations
-            ],
-        }  # fmt: skip
+        document = {"slot_utc": iso_of(START_S), **contingency_document(found)}
         write(f"outage_{name}", document)
 
 

@@ -38,6 +38,7 @@ const onMap = (item) => (item ? h("a", { href: `/grid?element=${encodeURICompone
 
 // A limit comes as numbers, which are put in the reader's words, or as the API's own sentence.
 export function violationText(item, words, format) {
+  if (typeof item === "string") return h("span", { lang: "en" }, item);
   const at = item.slot_utc ? `${format.slot(Date.parse(item.slot_utc))} ` : "";
   if (!item.kind) return [at, h("span", { lang: "en" }, item.what)];
   const shown = (value) => (item.unit === "frac" || item.unit === "" ? format.percent(value) : `${format.number(value, 3)}\u00a0${item.unit}`);

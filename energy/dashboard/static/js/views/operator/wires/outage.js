@@ -4,6 +4,8 @@ import { h } from "../../../dom.js";
 import { badge, definitions, problemText } from "../block.js";
 import { violationText } from "../trust.js";
 
+const SHOWN = 5;
+
 export function makeOutage(ctx) {
   const { words, state } = ctx;
   return (body) => {
@@ -22,7 +24,7 @@ export function makeOutage(ctx) {
       state.set("outage", feeder);
       result.replaceChildren(h("p", { class: "note" }, words("outage.working", { feeder })));
       try {
-        const found = await fetchJson(`/v1/grid/contingency?feeder=${encodeURIComponent(feeder)}`);
+        const found = await fetchJson(`/v1/grid/contingency?element=${encodeURIComponent(feeder)}`);
         state.set("switching", found);
         result.replaceChildren(...story(feeder, found, ctx));
       } catch (error) {
@@ -37,7 +39,8 @@ export function makeOutage(ctx) {
     }
 
     return ({ net }) => {
-      const names = net.feeders.map(({ name }) => name);
+      // What feeds many: the feeders, and the transformers of the substation.
+      const names = [...net.feeders.map(({ name }) => name), ...net.elements.transformer.filter((one) => one.area === null).map((one) => one.id)];
       if (names.join() === listed) return;
       listed = names.join();
       select.replaceChildren(...names.map((name) => h("option", { value: name }, name)));
@@ -48,20 +51,22 @@ export function makeOutage(ctx) {
   };
 }
 
-function story(feeder, found, { words, format }) {
+function story(name, found, { words, format }) {
   const dark = found.dark_areas ?? [], unsupplied = found.unsupplied_areas ?? [], over = found.violations ?? [];
-  const whole = !(found.unsupplied_buses > 0) && !over.length;
-  const list = (ids) => (ids.length ? ids.join(", ") : words("outage.nobody"));
+  const inTheDark = unsupplied.length > 0 || found.p_unsupplied_kw > 0;
+  const [kind, sign, verdict] = inTheDark ? ["alarm", "■", "dark"] : over.length ? ["warning", "▲", "over"] : ["ok", "●", "secure"];
+  const list = (ids) => (ids?.length ? ids.join(", ") : words("outage.nobody"));
   return [
-    h("p", { class: "verdict" }, whole ? badge("ok", "●", words("outage.secure", { feeder })) : badge(unsupplied.length || found.unsupplied_buses > 0 ? "alarm" : "warning", unsupplied.length ? "■" : "▲", words(unsupplied.length || found.unsupplied_buses > 0 ? "outage.dark" : "outage.over", { feeder }))),
+    h("p", { class: "verdict" }, badge(kind, sign, words(`outage.${verdict}`, { feeder: name }))),
     definitions([
       [words("outage.lost"), words.count("outage.areas", dark.length, format.count(dark.length))],
-      [words("outage.closed"), list(found.closed ?? [])],
+      [words("outage.closed"), list(found.closed)],
       found.opened?.length ? [words("outage.opened"), list(found.opened)] : null,
-      [words("outage.unsupplied"), unsupplied.length || found.unsupplied_buses > 0 ? list(unsupplied) : words("outage.nobody"), format.known(found.p_unsupplied_kw) && found.p_unsupplied_kw > 0 ? format.power(found.p_unsupplied_kw) : null],
+      [words("outage.unsupplied"), list(unsupplied), inTheDark ? format.power(found.p_unsupplied_kw) : null],
       format.known(found.highest_loading_frac) ? [words("outage.highest"), format.percent(found.highest_loading_frac), found.highest_element] : null,
       format.known(found.v_min_pu) ? [words("grid.v_min"), format.voltage(found.v_min_pu)] : null,
     ]),
-    over.length ? h("ul", { class: "violations" }, over.slice(0, 5).map((item) => h("li", null, violationText(item, words, format)))) : "",
+    over.length ? h("ul", { class: "violations" }, over.slice(0, SHOWN).map((item) => h("li", null, violationText(item, words, format)))) : "",
+    over.length > SHOWN ? h("p", { class: "small" }, words("outage.more", { n: format.count(over.length - SHOWN) })) : "",
   ];
 }
