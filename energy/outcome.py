@@ -19,6 +19,7 @@ from energy.steps.accounting import (
 )
 from energy.steps.context import Microgrid
 from energy.steps.measure import Measured
+from energy.steps.planning import end_value_krw_per_kwh
 from energy.steps.prices import connection_prices, month_share
 from energy.steps.proving import Audit, audit_books
 from energy.steps.views import measured_sources, measured_uses
@@ -162,6 +163,8 @@ def _money(microgrid: Microgrid, run: Run, collected: Collected) -> dict[str, An
     """Cost as run and without a plan, both with demand charge; what stores hold more is credited.
 
     Without a plan stores end as they begin, and cars have drawn what they would have drawn at once.
+    What is left to be drawn is priced as the planner prices it at its horizon's end: at the
+    cheaper hours, for it is in them that stores and cars are filled up.
     """
     tally, district = collected.tally, microgrid.district
     prices = connection_prices(district, slots_from(run.start, run.slots))
@@ -170,14 +173,14 @@ def _money(microgrid: Microgrid, run: Run, collected: Collected) -> dict[str, An
         month_share=month_share(run.start, run.slots, district.time_zone),
         peak_incurred_kw=prices.peak_floor_kw,
     )
-    mean_price = float(prices.buy_krw_per_kwh.mean())
+    refill_price = end_value_krw_per_kwh(prices)
     first, last = collected.stocks[1], collected.stocks[-1]
     heat = district.heat
     heat_price = heat.fuel_price_krw_per_kwh / heat.boiler_eta if heat else 0.0
     stock_krw = (
-        (last.battery_kwh - first.battery_kwh) * mean_price
+        (last.battery_kwh - first.battery_kwh) * refill_price
         + (last.heat_kwh - first.heat_kwh) * heat_price
-        + (tally.cars_kwh - tally.cars_uncontrolled_kwh) * mean_price
+        + (tally.cars_kwh - tally.cars_uncontrolled_kwh) * refill_price
     )
     baseline = cheapest_without(tally, terms)
     cost_krw = terms.total_krw(tally.run) - stock_krw
