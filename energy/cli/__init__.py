@@ -7,9 +7,9 @@ error stream; anything else is a defect and keeps its traceback.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 import typer
-from click.exceptions import ClickException
 from pydantic import ValidationError
 
 GROUPS = ("order", "market", "ledger", "grid")
@@ -19,6 +19,8 @@ COMMANDS = {
     "bill": "energy.cli.market",
     "bench": "energy.cli.bench",
 }
+# Wrong use of a command, whichever copy of click typer carries.
+UsageError: Any = typer.BadParameter.__mro__[1]
 OWN_PACKAGES = frozenset({"energy", "market", "optimizer", "grid_models"})
 
 
@@ -32,7 +34,7 @@ def run(words: Sequence[str]) -> int:
     """The exit code of a command given as words."""
     try:
         answer = build_app(words[0] if words else "")(list(words), standalone_mode=False)
-    except ClickException as error:
+    except UsageError as error:
         error.show()
         return 2
     except typer.Abort:
