@@ -55,6 +55,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection[Request, Message] | None = None
         self._number = 0
+        self._lock = threading.RLock()
 
     @property
     def process_id(self) -> int | None:
@@ -63,9 +64,12 @@ class Child:
 
     def start(self) -> None:
         """Start a process unless one lives; it loads its libraries while the caller goes on."""
-        if self.process_id is not None:
-            return
-        self.stop()
+        with self._lock:
+            if self.process_id is None:
+                self._stop()
+                self._start()
+
+    def _start(self) -> None:
         ours, theirs = Pipe()
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
@@ -80,13 +84,18 @@ class Child:
 
     def stop(self) -> None:
         """Kill the process, if there is one, and wait for its end."""
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+        with self._lock:
+            self._stop()
+
+    def _stop(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait(EXIT_WAIT_S)
             self._process = None
+        # Last, for a sender may still hold the pipe until its reader is gone.
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
 
     def ask(self, problem: PlanProblem, terms: Terms) -> Reply:
         """The process's answer by `terms.kill_s`; then it is killed and a new one is started."""
@@ -95,9 +104,15 @@ class Child:
         request = Request(self._number, problem, terms.until_s, terms.effort, terms.drill)
         reply = self._await(request, terms.kill_s)
         if reply.end in (End.DIED, End.LATE):
-            self.stop()
-            self.start()
+            # The caller's time is up: the next process starts beside it.
+            threading.Thread(target=self._replace, args=(self._process,), daemon=True).start()
         return reply
+
+    def _replace(self, process: "subprocess.Popen[bytes] | None") -> None:
+        with self._lock:
+            if self._process is process:
+                self._stop()
+                self._start()
 
     def _await(self, request: Request, kill_s: float) -> Reply:
         pipe = self._pipe

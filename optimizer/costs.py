@@ -4,7 +4,7 @@ import numpy as np
 
 from optimizer.corridor import fleet_corridor
 from optimizer.plan import CostBreakdown, Plan
-from optimizer.problem import DT_H, FloatArray, PlanProblem
+from optimizer.problem import DT_H, NOWHERE, FloatArray, PlanProblem
 
 
 def cost_of(problem: PlanProblem, plan: Plan) -> CostBreakdown:
@@ -69,10 +69,14 @@ def fuel_left_kwh(problem: PlanProblem, plan: Plan) -> FloatArray:
 
 
 def broken_kwh(problem: PlanProblem, plan: Plan) -> float:
-    """Energy by which limits and promises are broken that could have been kept."""
+    """Energy by which limits and promises are broken, weighted as the last resort is priced.
+
+    Promises that no power could keep are not counted: nothing could be saved.
+    """
     connection, heat = problem.connection, problem.heat
     power = np.maximum(plan.p_import_kw - connection.p_import_kw_max, 0.0).sum()
     power += np.maximum(plan.p_export_kw - connection.p_export_kw_max, 0.0).sum()
+    power *= NOWHERE
     power += sum(cut_excess_kw(problem, plan).values())
     if heat:
         power += np.maximum(-heat_surplus_kw(problem, plan), 0.0).sum()

@@ -12,7 +12,7 @@ from optimizer import constraints as law
 from optimizer.corridor import battery_corridor, fleet_corridor
 from optimizer.curves import commitment, unit_curve
 from optimizer.exchange import exchange_limits
-from optimizer.problem import DT_H, PlanProblem
+from optimizer.problem import DT_H, NOWHERE, PlanProblem
 
 
 def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteModel:
@@ -158,7 +158,7 @@ def _exchange_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expres
             for a in model.A
         )
         + sum(DT_H * problem.shed_krw_per_kwh * model.shed[t] for t in model.T)
-        + sum(DT_H * last * (model.p_missing[t] + model.p_surplus[t]) for t in model.T)
+        + sum(DT_H * NOWHERE * last * (model.p_missing[t] + model.p_surplus[t]) for t in model.T)
         + sum(DT_H * last * model.cut_slack[k] for k in model.K)
     )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optimizer.engine import Engine
 
 SHIFT_SLOTS_MAX = 2
-RESERVE_FRAC, RESERVE_S_MAX = 0.05, 0.5
+RESERVE_FRAC, RESERVE_S_MAX = 0.1, 1.0
 """Part of the time kept for what follows the solve; the solver is asked for twice that."""
 
 log = logging.getLogger(__name__)

@@ -17,6 +17,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 DT_H = 0.25
 
+NOWHERE = 2.0
+"""Price of power from nowhere or to nowhere, in last resorts: any promise is broken before."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batteries:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from optimizer.corridor import battery_corridor, fleet_corridor
 from optimizer.curves import commitment, unit_curve
 from optimizer.exchange import exchange_limits
-from optimizer.problem import DT_H, FloatArray, PlanProblem
+from optimizer.problem import DT_H, NOWHERE, FloatArray, PlanProblem
 from optimizer.standard_form import Layout, Numbers, StandardForm
 
 
@@ -227,8 +227,9 @@ def _write_heat(sheet: _Sheet, problem: PlanProblem) -> None:
 
 def _write_last_resort(sheet: _Sheet, problem: PlanProblem, *, elastic: bool) -> None:
     last = problem.last_resort_krw_per_kwh
-    for block in ("p_missing", "p_surplus", "cut_slack"):
-        sheet.price(block, DT_H * last)
+    for block in ("p_missing", "p_surplus"):
+        sheet.price(block, DT_H * NOWHERE * last)
+    sheet.price("cut_slack", DT_H * last)
     if problem.heat:
         sheet.price("heat_short", DT_H * last)
     if elastic:

@@ -18,19 +18,28 @@ def shadow_of(merging: Merging, layout: Layout, found: Solution) -> Shadow:
     def dual(law: str) -> FloatArray:
         return found.row_duals[rows[law]] if law in rows else np.zeros((slots, 0))
 
-    def saving(block: str) -> FloatArray:
-        # At its upper bound a column's reduced cost is what a kW more would add: never positive.
-        return np.maximum(-found.reduced_costs[columns[block]], 0.0) / DT_H
+    def saving(block: str, law: str) -> FloatArray:
+        # A limit is a bound and the size of a direction at once; either may carry its price.
+        return np.maximum(-found.reduced_costs[columns[block]] - dual(law), 0.0) / DT_H
+
+    def stored(law: str, ends: FloatArray) -> FloatArray:
+        # Energy at a slot's end is worth what the next slot's balance would pay for it.
+        return np.concatenate([-dual(law)[1:], ends[None, :]])
 
     none = np.zeros(slots)
     return Shadow(
         power_krw_per_kwh=dual("district_balance") / DT_H,
         heat_krw_per_kwh=dual("heat_balance") / DT_H if problem.heat else none,
-        battery_krw_per_kwh=-dual("battery_energy")[:, merging.battery_class],
-        fleet_krw_per_kwh=-dual("fleet_energy")[:, merging.fleet_class],
+        battery_krw_per_kwh=stored("battery_energy", problem.batteries.end_value_krw_per_kwh)[
+            :, merging.battery_class
+        ],
+        fleet_krw_per_kwh=stored(
+            "fleet_energy",
+            np.full(len(problem.fleets.id), problem.fleets.end_value_krw_per_kwh),
+        )[:, merging.fleet_class],
         limits_krw_per_kwh={
-            "import limit": saving("p_import"),
-            "export limit": saving("p_export"),
+            "import limit": saving("p_import", "import_while_importing"),
+            "export limit": saving("p_export", "export_while_not"),
             "peak": np.maximum(dual("peak"), 0.0) / DT_H,
         },
         cuts_krw_per_kwh={

@@ -14,6 +14,7 @@ from optimizer.problem import PlanProblem
 
 REASON_SLOTS = 8
 STILL_KW = 0.05  # power below which an asset counts as standing still
+EQUAL_KRW = 0.5  # won per kWh within which two prices count as equal
 
 
 def reasons_of(problem: PlanProblem, plan: Plan, shadow: Shadow | None) -> tuple[Reason, ...]:
@@ -68,10 +69,12 @@ def _store_reason(
     """
     power, taken, given = prices
     if net_kw > STILL_KW:
-        text = f"charging: {power:.0f} won now against {taken:.0f} stored, after losses"
+        owed = ", because no later time is left" if power > taken + EQUAL_KRW else ""
+        text = f"charging: {power:.0f} won now against {taken:.0f} stored, after losses{owed}"
         return Reason(asset, slot, "charge", power, taken, text)
     if net_kw < -STILL_KW:
-        text = f"discharging: {power:.0f} won now against {given:.0f} with losses and wear"
+        owed = ", because it must" if power < given - EQUAL_KRW else ""
+        text = f"discharging: {power:.0f} won now against {given:.0f} with losses and wear{owed}"
         return Reason(asset, slot, "discharge", power, given, text)
     text = f"idle: {power:.0f} won now, storing is worth {taken:.0f}, giving costs {given:.0f}"
     return Reason(asset, slot, "idle", power, taken, text)

@@ -1,6 +1,9 @@
 """Small planning problems: one area and nothing in it, until a test puts something there."""
 
+import importlib.util
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -248,3 +251,13 @@ def solved(planner: Planner) -> Any:
         return plan
 
     return solve
+
+
+@pytest.fixture(scope="session")
+def slow_commitment() -> ModuleType:
+    path = Path(__file__).parents[1] / "reference" / "slow_commitment.py"
+    spec = importlib.util.spec_from_file_location("slow_commitment", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

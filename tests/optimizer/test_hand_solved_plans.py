@@ -1,13 +1,17 @@
 """Plans that can be worked out on paper: a law each, prices per kWh, slots of a quarter hour."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+
+from optimizer import Planner
 
 # Series come from a linear program solved to about 1e-7; money is sums of them times prices.
 KW, WON = 1e-4, 0.01
 
 
-def test_battery_buys_cheap_for_the_dear_slot(toys, solved):
+def test_battery_buys_cheap_for_the_dear_slot(toys: Any, solved: Any) -> None:
     # 10 kW for a quarter hour are 2.5 kWh: bought at 100 instead of 200 won.
     plan = solved(
         toys.problem(
@@ -21,7 +25,7 @@ def test_battery_buys_cheap_for_the_dear_slot(toys, solved):
     assert plan.cost_krw.total == pytest.approx(250.0, abs=WON)
 
 
-def test_battery_rests_where_losses_and_wear_eat_the_difference(toys, solved):
+def test_battery_rests_where_losses_and_wear_eat_the_difference(toys: Any, solved: Any) -> None:
     # 100 / 0.81 + 10 = 133.5 won for a kWh that costs 130 when it is needed.
     plan = solved(
         toys.problem(
@@ -35,7 +39,7 @@ def test_battery_rests_where_losses_and_wear_eat_the_difference(toys, solved):
     assert plan.marginal_krw_per_kwh == pytest.approx([100.0, 130.0])
 
 
-def test_battery_keeps_its_reserve_and_its_target(toys, solved):
+def test_battery_keeps_its_reserve_and_its_target(toys: Any, solved: Any) -> None:
     # 6 kWh are there, 2 are reserve, 3 must be there at the end: only 3 can serve the load.
     batteries = toys.batteries(e_start_kwh=6.0, e_kwh_min=2.0, e_end_kwh_min=np.array([3.0]))
     plan = solved(toys.problem(1, load_kw=40.0, batteries=batteries))
@@ -43,7 +47,7 @@ def test_battery_keeps_its_reserve_and_its_target(toys, solved):
     assert plan.p_import_kw == pytest.approx([28.0], abs=KW)
 
 
-def test_demand_charge_pays_for_shaving(toys, solved):
+def test_demand_charge_pays_for_shaving(toys: Any, solved: Any) -> None:
     # 20 and 60 kW become 40 and 40; the 10 kW already incurred are not charged again.
     plan = solved(
         toys.problem(
@@ -57,7 +61,7 @@ def test_demand_charge_pays_for_shaving(toys, solved):
     assert plan.cost_krw.demand_charge == pytest.approx(300.0 * (40 - 10), abs=WON)
 
 
-def test_demand_charge_spares_slots_that_do_not_count(toys, solved):
+def test_demand_charge_spares_slots_that_do_not_count(toys: Any, solved: Any) -> None:
     connection = toys.connection(
         2, demand_charge_krw_per_kw=300.0, peak_counts=np.array([True, False])
     )
@@ -69,7 +73,7 @@ def test_demand_charge_spares_slots_that_do_not_count(toys, solved):
     assert plan.p_import_kw == pytest.approx([20.0, 60.0], abs=KW)
 
 
-def test_unit_with_minimum_run_starts_only_where_the_whole_run_pays(toys, solved):
+def test_unit_with_minimum_run_starts_only_where_the_whole_run_pays(toys: Any, solved: Any) -> None:
     # A kWh costs 100 won of fuel. At 100 kW: saves 25 x (300 - 100) = 5000 in the dear slot, and
     # loses 10 x (100 - 60) = 400 in each of two cheap ones at its least load, which it must run.
     def cost_with_start(start_cost_krw: float) -> float:
@@ -88,26 +92,26 @@ def test_unit_with_minimum_run_starts_only_where_the_whole_run_pays(toys, solved
     assert cost_with_start(4300.0) == pytest.approx(without, abs=WON)
 
 
-def test_running_unit_may_not_stop_before_its_minimum(toys, solved):
+def test_running_unit_may_not_stop_before_its_minimum(toys: Any, solved: Any) -> None:
     unit = toys.unit(3, min_up_slots=4, on_now=1, p_now_kw=40.0, recent_starts=(0, 1))
     plan = solved(toys.problem(3, load_kw=100.0, units=(unit,), connection=toys.connection(3)))
     # Started two slots ago, it owes two more; then power from the grid at the same price will do.
     assert plan.unit_on[:2].tolist() == [[1], [1]]
 
 
-def test_unit_rests_after_a_stop(toys, solved):
+def test_unit_rests_after_a_stop(toys: Any, solved: Any) -> None:
     unit = toys.unit(3, min_down_slots=3, recent_stops=(1,), fuel_krw_per_kwh=10.0)
     plan = solved(toys.problem(3, load_kw=100.0, units=(unit,)))
     assert plan.unit_on.ravel().tolist() == [0, 0, 1]
 
 
-def test_ramp_limits_how_fast_a_unit_follows(toys, solved):
+def test_ramp_limits_how_fast_a_unit_follows(toys: Any, solved: Any) -> None:
     unit = toys.unit(3, ramp_kw_per_slot=20.0, on_now=1, p_now_kw=40.0, fuel_krw_per_kwh=10.0)
     plan = solved(toys.problem(3, load_kw=100.0, units=(unit,)))
     assert plan.unit_p_kw.ravel() == pytest.approx([60.0, 80.0, 100.0], abs=KW)
 
 
-def test_stored_fuel_bounds_a_units_energy(toys, solved):
+def test_stored_fuel_bounds_a_units_energy(toys: Any, solved: Any) -> None:
     # 10 kWh in store and 40 kW coming: 20 kWh of fuel are exactly the least load of one slot, so
     # it runs in the dear one of two slots.
     unit = toys.unit(
@@ -122,7 +126,7 @@ def test_stored_fuel_bounds_a_units_energy(toys, solved):
     assert plan.unit_p_kw.ravel() == pytest.approx([0.0, 40.0], abs=KW)
 
 
-def test_part_load_is_taken_from_the_cheap_segment_first(toys, solved):
+def test_part_load_is_taken_from_the_cheap_segment_first(toys: Any, solved: Any) -> None:
     # Two units at 70 kW (1.9 fuel per power above the least load) beat one at full load (2.3).
     unit = toys.unit(
         1,
@@ -143,7 +147,7 @@ def test_part_load_is_taken_from_the_cheap_segment_first(toys, solved):
     assert plan.unit_fuel_kw[0, 0] == pytest.approx(2 * 137.0, abs=KW)
 
 
-def test_v2g_car_serves_the_dear_slot_and_still_leaves_full(toys, solved):
+def test_v2g_car_serves_the_dear_slot_and_still_leaves_full(toys: Any, solved: Any) -> None:
     # May give 5 kWh and must hold 5 kWh more than now at the end: it takes 10 kWh at 50 won.
     fleets = toys.fleets(
         1,
@@ -161,7 +165,7 @@ def test_v2g_car_serves_the_dear_slot_and_still_leaves_full(toys, solved):
     assert plan.cost_krw.total == pytest.approx(20 * 50 + 5 * 25, abs=WON)
 
 
-def test_car_charges_in_the_cheap_slot_before_it_leaves(toys, solved):
+def test_car_charges_in_the_cheap_slot_before_it_leaves(toys: Any, solved: Any) -> None:
     fleets = toys.fleets(
         1,
         3,
@@ -175,7 +179,7 @@ def test_car_charges_in_the_cheap_slot_before_it_leaves(toys, solved):
     assert plan.fleet_charge_kw.ravel() == pytest.approx([0.0, 6 / 0.9 / 0.25, 0.0], abs=KW)
 
 
-def test_heat_store_lets_the_unit_run_when_power_is_dear(toys, solved):
+def test_heat_store_lets_the_unit_run_when_power_is_dear(toys: Any, solved: Any) -> None:
     # Heat is needed in the second slot, power is dear in the first: 25 kWh of heat wait.
     plan = solved(
         toys.problem(
@@ -191,7 +195,7 @@ def test_heat_store_lets_the_unit_run_when_power_is_dear(toys, solved):
     assert plan.boiler_kw == pytest.approx([0.0, 0.0], abs=KW)
 
 
-def test_heat_pump_runs_where_its_heat_is_cheaper_than_the_boilers(toys, solved):
+def test_heat_pump_runs_where_its_heat_is_cheaper_than_the_boilers(toys: Any, solved: Any) -> None:
     # A kWh of heat costs 100 won from the boiler, 90 at a yield of 3, 120 at a yield of 2.25.
     heat = toys.heat(2, demand_kw=30.0, cop=[3.0, 2.25], heat_pump_kw_max=50.0)
     connection = toys.connection(2, price_buy_krw_per_kwh=270.0)
@@ -200,7 +204,7 @@ def test_heat_pump_runs_where_its_heat_is_cheaper_than_the_boilers(toys, solved)
     assert plan.boiler_kw == pytest.approx([0.0, 30.0], abs=KW)
 
 
-def test_surplus_sun_is_stored_then_sold_then_curtailed(toys, solved):
+def test_surplus_sun_is_stored_then_sold_then_curtailed(toys: Any, solved: Any) -> None:
     plan = solved(
         toys.problem(
             1,
@@ -214,7 +218,7 @@ def test_surplus_sun_is_stored_then_sold_then_curtailed(toys, solved):
     assert plan.pv_used_kw == pytest.approx(np.array([[90.0]]), abs=KW)
 
 
-def test_import_and_export_never_at_once_though_selling_is_dearer(toys, solved):
+def test_import_and_export_never_at_once_though_selling_is_dearer(toys: Any, solved: Any) -> None:
     # Buying at 100 and selling at 120 at once would earn; one meter knows one direction.
     plan = solved(
         toys.problem(
@@ -228,7 +232,7 @@ def test_import_and_export_never_at_once_though_selling_is_dearer(toys, solved):
     assert plan.p_export_kw == pytest.approx([20.0, 0.0], abs=KW)
 
 
-def test_island_sheds_what_its_battery_cannot_serve(toys, solved):
+def test_island_sheds_what_its_battery_cannot_serve(toys: Any, solved: Any) -> None:
     plan = solved(
         toys.problem(
             2,
@@ -241,7 +245,7 @@ def test_island_sheds_what_its_battery_cannot_serve(toys, solved):
     assert plan.cost_krw.shedding == pytest.approx(12 * 5000, abs=WON)
 
 
-def test_cut_moves_the_battery_behind_the_cable(toys, solved):
+def test_cut_moves_the_battery_behind_the_cable(toys: Any, solved: Any) -> None:
     # Area 1 may draw 30 kW; its own battery gives what its 50 kW of load need beyond, although
     # nothing else speaks for discharging.
     problem = toys.problem(
@@ -258,7 +262,7 @@ def test_cut_moves_the_battery_behind_the_cable(toys, solved):
     assert binding["cable 1"] == pytest.approx(50.0)
 
 
-def test_cut_that_feeds_back_curtails_its_own_area(toys, solved):
+def test_cut_that_feeds_back_curtails_its_own_area(toys: Any, solved: Any) -> None:
     problem = toys.problem(
         1,
         areas=2,
@@ -269,7 +273,7 @@ def test_cut_that_feeds_back_curtails_its_own_area(toys, solved):
     assert solved(problem).pv_used_kw == pytest.approx(np.array([[50.0, 20.0]]), abs=KW)
 
 
-def test_cut_out_of_reach_is_reported_not_hidden(toys, planner):
+def test_cut_out_of_reach_is_reported_not_hidden(toys: Any, planner: Planner) -> None:
     # Shedding is dearer than nothing, but cheaper than the last resort: 5 % of each area's load.
     problem = toys.problem(
         1, areas=2, load_kw=[[0.0, 50.0]], cuts=(toys.cut(0, [0.0, 1.0], -10.0),)

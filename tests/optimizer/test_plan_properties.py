@@ -1,6 +1,7 @@
 """What holds for every plan: checks pass, bounds bound, more never costs more, days shift plans."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,9 @@ def cost(planner: Planner, problem: PlanProblem) -> float:
 
 @few
 @given(seeds)
-def test_every_plan_passes_its_check_and_costs_no_less_than_its_bound(toys, planner, seed):
+def test_every_plan_passes_its_check_and_costs_no_less_than_its_bound(
+    toys: Any, planner: Planner, seed: int
+) -> None:
     problem = toys.random(seed)
     plan = planner.plan(problem)
     assert check_plan(problem, plan) == []
@@ -42,7 +45,7 @@ def test_every_plan_passes_its_check_and_costs_no_less_than_its_bound(toys, plan
 
 @few
 @given(seeds, st.integers(0, 4))
-def test_more_capacity_never_costs_more(toys, planner, seed, kind):
+def test_more_capacity_never_costs_more(toys: Any, planner: Planner, seed: int, kind: int) -> None:
     problem = toys.random(seed)
     batteries, connection, heat = problem.batteries, problem.connection, problem.heat
     richer = [
@@ -62,7 +65,9 @@ def test_more_capacity_never_costs_more(toys, planner, seed, kind):
 
 @few
 @given(seeds, st.floats(1.0, 60.0))
-def test_dearer_import_is_never_more_import(toys, planner, seed, extra):
+def test_dearer_import_is_never_more_import(
+    toys: Any, planner: Planner, seed: int, extra: float
+) -> None:
     problem = toys.random(seed)
     connection = problem.connection
     dearer = replace(
@@ -78,7 +83,7 @@ def test_dearer_import_is_never_more_import(toys, planner, seed, extra):
 
 @few
 @given(seeds)
-def test_all_data_moved_by_a_day_move_the_plan(toys, planner, seed):
+def test_all_data_moved_by_a_day_move_the_plan(toys: Any, planner: Planner, seed: int) -> None:
     problem = toys.random(seed)
     plan = planner.plan(problem)
     later = planner.plan(replace(problem, first_slot=problem.first_slot + 86_400))
@@ -88,7 +93,7 @@ def test_all_data_moved_by_a_day_move_the_plan(toys, planner, seed):
 
 @few
 @given(seeds)
-def test_the_same_input_gives_the_same_plan(toys, seed):
+def test_the_same_input_gives_the_same_plan(toys: Any, seed: int) -> None:
     problem = toys.random(seed)
     first, second = (Planner(PlannerSettings(in_process=True)).plan(problem) for _ in range(2))
     for name in first.__dataclass_fields__:
@@ -100,7 +105,7 @@ def test_the_same_input_gives_the_same_plan(toys, seed):
 
 @few
 @given(seeds)
-def test_merged_problem_is_a_bound_of_the_whole_one(toys, planner, seed):
+def test_merged_problem_is_a_bound_of_the_whole_one(toys: Any, planner: Planner, seed: int) -> None:
     problem = toys.random(seed)
     small = merge(problem, Fineness(1, 1)).small
     assert cost(planner, small) <= cost(planner, problem) + WON
@@ -108,7 +113,9 @@ def test_merged_problem_is_a_bound_of_the_whole_one(toys, planner, seed):
 
 @few
 @given(seeds)
-def test_coarse_search_finds_what_the_whole_problem_allows(toys, planner, seed):
+def test_coarse_search_finds_what_the_whole_problem_allows(
+    toys: Any, planner: Planner, seed: int
+) -> None:
     problem = toys.random(seed)
     found = Engine(Effort(gap_frac=0.01)).plan(problem, until_s=np.inf)
     assert found.plan is not None and found.gap_frac <= 0.01

@@ -1,6 +1,7 @@
 """A program refreshed with a problem's numbers is the program built from that problem."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def with_ramps_and_biogas(problem: PlanProblem) -> PlanProblem:
 
 
 @pytest.mark.parametrize("elastic", [False, True])
-def test_every_array_agrees_over_new_numbers(toys, elastic):
+def test_every_array_agrees_over_new_numbers(toys: Any, elastic: bool) -> None:
     first = with_ramps_and_biogas(toys.random(1))
     form = compile_form(first, elastic=elastic)
     for seed in range(2, 8):
@@ -69,7 +70,7 @@ def test_every_array_agrees_over_new_numbers(toys, elastic):
         assert_same(form, problem, elastic=elastic)
 
 
-def test_assets_that_come_and_go_change_the_structure_and_nothing_else(toys):
+def test_assets_that_come_and_go_change_the_structure_and_nothing_else(toys: Any) -> None:
     base = toys.random(3)
     cut = toys.cut(2, [1.0, 0.0, -0.5], 20.0)
     variants = {
@@ -89,7 +90,7 @@ def test_assets_that_come_and_go_change_the_structure_and_nothing_else(toys):
     assert len(forms) == len(variants) - 1  # a cut's limit is a number, not structure
 
 
-def test_small_problems_are_refreshed_like_whole_ones(toys):
+def test_small_problems_are_refreshed_like_whole_ones(toys: Any) -> None:
     for fineness in (Fineness(1, 1), Fineness(EACH, EACH)):
         first, second = (merge(toys.random(seed), fineness).small for seed in (4, 4))
         load = second.load_kw * 1.03
