@@ -48,6 +48,7 @@ import re
 import struct
 import subprocess
 import sys
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -1109,6 +1110,9 @@ class _Readings:
             self.now = {}
 
 
+_ROOM = 1024  # accounts for which room is made at a time
+
+
 class _Money:
     """Balances, pendings and reversals as they follow from the transfers alone."""
 
@@ -1120,7 +1124,9 @@ class _Money:
         self.posted: dict[int, list[bytes]] = defaultdict(list)  # ids by slot, in one piece
         self.undone: set[bytes] = set()
         self.loose: set[bytes] = set()  # ids of batches that are not of one slot
-        self.moved_wh: dict[int, defaultdict[bytes, int]] = defaultdict(lambda: defaultdict(int))
+        # Wh by slot and account, the account by number: a day has a million of them.
+        self.moved_wh: dict[int, array[int]] = defaultdict(lambda: array("q"))
+        self.numbers: dict[bytes, int] = {}
         self.pool_ukrw: Counter[int] = Counter()
         self.names: dict[bytes, bytes] = {}
         self.system = {n: _system(book.market, n) for n in ("POOL", "BALANCING", "GRID")}
@@ -1189,12 +1195,27 @@ class _Money:
         balances[debit] -= amount
         balances[credit] += amount
         if ledger == 2:
-            moved = self.moved_wh[slot]
-            moved[self.name(debit)] -= amount
-            moved[self.name(credit)] += amount
+            self.move(slot, debit, -amount)
+            self.move(slot, credit, amount)
         elif ledger == 1:
             pool = self.system["POOL"]
             self.pool_ukrw[slot] += amount * ((credit == pool) - (debit == pool))
+
+    def move(self, slot: int, account: bytes, amount_wh: int) -> None:
+        """Carry Wh of a slot into what the account has moved in it."""
+        moved, number = self.moved_wh[slot], self.numbers.setdefault(account, len(self.numbers))
+        if number >= len(moved):
+            moved.frombytes(bytes(8 * (number + _ROOM - len(moved))))
+        try:
+            moved[number] += amount_wh
+        except OverflowError:
+            text = f"slot {slot} 0x{account.hex()}: more energy than any slot has"
+            raise Refuted("transfer well formed", text) from None
+
+    def moved(self, slot: int, account: bytes) -> int:
+        """The Wh that an account has moved in a slot."""
+        found, number = self.moved_wh[slot], self.numbers.get(account, -1)
+        return found[number] if 0 <= number < len(found) else 0
 
     def end(self, row: tuple[Any, ...], amount: int) -> None:
         """POST or VOID: the pending is open, of the same accounts, and large enough."""
@@ -1222,11 +1243,10 @@ class _Money:
 
     def require_closed(self, slot: int) -> None:
         """What must be zero once a slot is settled."""
-        moved = self.moved_wh[slot]
         for check, rest in (
             ("pool closes in KRW", self.pool_ukrw[slot]),
-            ("pool closes in ENERGY", moved[self.system["POOL"]]),
-            ("balancing closes in ENERGY", moved[self.system["BALANCING"]]),
+            ("pool closes in ENERGY", self.moved(slot, self.system["POOL"])),
+            ("balancing closes in ENERGY", self.moved(slot, self.system["BALANCING"])),
             ("no pending left", self.pending_count[slot]),
         ):
             self.book.require(rest == 0, check, f"slot {slot}: {rest} left")
@@ -1235,7 +1255,7 @@ class _Money:
         """Each account moved in ENERGY by exactly what its meter shows."""
         for account, slot, net_wh in readings:
             expected = -net_wh if account == self.system["GRID"] else net_wh
-            moved = self.moved_wh[slot][account]
+            moved = self.moved(slot, account)
             if moved != expected:
                 raise Refuted(
                     "meter", f"slot {slot} 0x{account.hex()}: {moved} Wh, metered {expected}"

@@ -7,6 +7,7 @@ checkpoint, which covers every account's history and balances.
 
 import gc
 import hashlib
+import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,8 @@ from market.signing import Domain, digest, require_native_backend, sign
 from market.transfers import LedgerId, Transfer, system_account
 
 IntArray = npt.NDArray[np.int64]
+
+log = logging.getLogger(__name__)
 
 SYSTEM_NAMES = (
     "SPC",
@@ -243,6 +246,11 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
         genesis=first_slot - SLOT_S,
         head=_empty_head(len(district.meters.account)),
     )
+    if not books.is_rehearsal and not settings.operator_passphrase:
+        log.warning(
+            "the operator's keys follow from the market's name, so that anybody can sign for it; "
+            "set MICROGRID_OPERATOR_PASSPHRASE"
+        )
     if last is None:
         store.write(lambda connection: _begin(connection, books, district, settings))
     store.read(lambda connection: _load(connection, books))

@@ -244,6 +244,26 @@ def test_books_of_another_market_or_operator_are_not_taken_up(
         open_books(here.store, small_district, there, FIRST)
 
 
+def test_in_earnest_salts_are_random_and_demonstration_keys_are_warned_of(
+    small_district: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from energy.config import Settings
+    from energy.steps.books import open_books
+
+    salts = []
+    for name in ("a.db", "b.db"):
+        url = f"sqlite:///{tmp_path / name}"
+        settings = Settings(database_url=url, district=small_district.id, clock="real")
+        with open_store(url) as store:
+            books = open_books(store, small_district, settings, FIRST)
+            again = open_books(store, small_district, settings, FIRST)
+        assert books.domain.market_id == small_district.id
+        salts.append(books.salt(books.customers[0], bytes(32)))
+        assert salts[-1] == again.salt(books.customers[0], bytes(32))
+    assert salts[0] != salts[1]
+    assert "anybody can sign for it" in caplog.text
+
+
 def test_two_writers_on_one_store_cannot_both_seal(begin_books: Begin, new_postgresql: Any) -> None:
     url = new_postgresql()
     one = begin_books(url)

@@ -271,6 +271,10 @@ def never_ended(batch: list[Transfer]) -> list[Transfer]:
     return [t._replace(kind=1, pending=bytes(32)) if t.code == 11 else t for t in batch]
 
 
+def absurd_energy(batch: list[Transfer]) -> list[Transfer]:
+    return [t._replace(amount=2**64) if (t.ledger, t.code) == (2, 30) else t for t in batch]
+
+
 def wrong_original(batch: list[Transfer]) -> list[Transfer]:
     return [t._replace(amount=t.amount + (t.kind == 5)) for t in batch]
 
@@ -280,6 +284,7 @@ LIES = [
     ("pending ended twice", 1, ended_twice, "pending ends once"),
     ("pending left open", 1, never_ended, "no pending left"),
     ("reversal of another amount", 2, wrong_original, "reverse once"),
+    ("more energy than there is", 1, absurd_energy, "transfer well formed"),
     ("energy beside the meter", 1, dearer(30), "meter"),
 ]
 
