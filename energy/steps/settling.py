@@ -265,14 +265,16 @@ def _settled_before(connection: Connection, books: Books, tick: int) -> Settled:
         )
     rows = settlements_of_tick(connection, tick)
     made = [row for row in rows if row.version > 0]
+    slots = tuple(row.slot for row in made if row.version == 1)
     readings = load_reading_batch(connection, books, tick)
+    guesses = [one for one in readings.readings if one.quality == Quality.ESTIMATED]
     return Settled(
         tick=tick,
-        slots=tuple(row.slot for row in made if row.version == 1),
+        slots=slots,
         corrected=tuple(row.slot for row in made if row.version > 1),
         transfers=sum(len(load_transfers(connection, row.no)) for row in made),
         readings=len(readings),
-        estimated=sum(one.quality == Quality.ESTIMATED for one in readings.readings),
+        estimated=sum(one.slot in slots for one in guesses),
         unexplained_wh=int(document["unexplained_wh"]),
         unexplained_ukrw=int(Decimal(document["unexplained_krw"]) * UKRW_PER_KRW),
         size=last.size,

@@ -329,15 +329,18 @@ def save_settlement(
     connection.execute(insert(settlement).values(**vars(row)))
     if not transfers:
         return
+    # Tens of thousands of rows: straight to the driver, in a fraction of the time.
+    names = ", ".join(TransferRow._fields)
     if connection.dialect.name == "sqlite":
-        # Tens of thousands of rows: straight to the driver, in half the time.
         marks = ", ".join("?" * len(TransferRow._fields))
-        names = ", ".join(TransferRow._fields)
         connection.exec_driver_sql(
             f"INSERT INTO transfer ({names}) VALUES ({marks})", [tuple(t) for t in transfers]
         )
-    else:
-        connection.execute(insert(transfer), [t._asdict() for t in transfers])
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY transfer ({names}) FROM STDIN") as copy:
+        for one in transfers:
+            copy.write_row(one)
 
 
 def load_settlements(connection: Connection, slot: int) -> list[SettlementRow]:
