@@ -144,8 +144,10 @@ def _group_fleets(
     gives_back = table.p_discharge_kw_max.max(axis=1, initial=0.0) > 0
     law = np.stack([gives_back, _classes_of(table.area, area_class)], axis=1)
     shape = (np.concatenate(curves) / scale).T / np.sqrt(slots)
-    # Cars come and go: as many groups as there may be, so that the structure stays.
-    return _grouped(law.astype(np.float64), shape, (scale, groups_max), least=groups_max)
+    # Cars come and go: as many groups as there may be, so that the structure stays. With cuts it
+    # changes anyway.
+    least = 1 if area_class.any() else groups_max
+    return _grouped(law.astype(np.float64), shape, (scale, groups_max), least=least)
 
 
 def _grouped(
