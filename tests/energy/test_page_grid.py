@@ -234,6 +234,19 @@ def test_now_and_tightest_are_two_states_of_one_map_and_of_the_address(
     assert "at=" not in page.url
 
 
+def test_a_planned_slot_that_has_not_begun_is_the_next_one(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    page = chromium_page
+    early = copy.deepcopy(OVERVIEW)
+    early["clock"]["now_utc"] = "2026-11-22T05:11:00Z"
+    stage.answers["/v1/overview"] = early
+    open_grid(page, stage)
+    expect(page.get_by_role("button", name="Next, 14:15–14:30")).to_be_visible()
+    stage.events.append(("beat", {"now_utc": "2026-11-22T05:16:00Z"}))
+    expect(page.get_by_role("button", name="Now, 14:15–14:30")).to_be_visible()
+
+
 def test_an_element_is_chosen_by_table_pointer_and_key_and_stays_in_the_address(
     chromium_page: Page, stage: Stage, complaints: list[str]
 ) -> None:

@@ -9,6 +9,7 @@ const NEAR_PX = 24;
 const MARK_SHARE = 0.4; // of it, about the half of a mark
 const NEAR_TIMES = 3; // from here on streets and buses can be told apart
 const SINGLE_MAX = 400;
+const NAME_MAX = 6; // longer names of feeders would lie over one another from afar
 const STEPS = ["none", "0", "1", "2", "3"];
 const POINT = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const r = (value) => Math.round(value * 10) / 10;
@@ -25,7 +26,7 @@ export function districtMap({ net, nameOf, label, stepOf, onChoose, onPoint }) {
   const focusable = [...net.elements.line, ...net.elements.transformer].filter(single);
   const marks = new Map(focusable.map((element) => [element, s("path", { d: path(element), class: element.kind, tabindex: -1, role: "button", "aria-label": nameOf(element) })]));
   const labels = s("g", { class: "labels", "aria-hidden": "true" },
-    net.feeders.map(({ name, bus }) => s("text", { class: "feeder", x: r(places.x[bus]), y: r(places.y[bus]), dy: "-0.8em" }, name)),
+    net.feeders.map(({ name, bus }) => s("text", { class: name.length <= NAME_MAX ? "feeder" : "area", x: r(places.x[bus]), y: r(places.y[bus]), dy: "-0.8em" }, name)),
     net.elements.transformer.filter((one) => one.area).map((one) => s("text", { class: "area", x: r(places.x[one.to]), y: r(places.y[one.to]), dy: "-0.9em" }, one.area)));
   const group = s("g", null, halos, chosenHalo, many.line.group, [...marks].filter(([one]) => one.kind === "line").map(([, mark]) => mark), many.bus.group,
     [...marks].filter(([one]) => one.kind === "transformer").map(([, mark]) => mark), labels);

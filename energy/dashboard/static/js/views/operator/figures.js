@@ -34,7 +34,7 @@ function kpiFigures(kpi, limitKw, words, format) {
     consumption: { label: words("figure.consumption"), value: share(kpi.self_consumption_frac), note: `${words("figure.consumption.note")} · ${period}` },
     saved: savedFigure(kpi, period, words, format),
     co2: { label: words("figure.co2"), value: co2, note: `${format.known(kpi.baseline_co2_t) ? words("figure.co2.note", { amount: format.tonnes(kpi.baseline_co2_t) }) : ""} · ${period}` },
-    peak: { label: words("figure.peak"), value: format.known(kpi.peak_kw) ? format.power(kpi.peak_kw) : "–", note: format.known(limitKw) ? words("figure.peak.note", { limit: format.power(limitKw) }) : "" },
+    peak: { label: words("figure.peak"), value: format.known(kpi.peak_kw) ? format.power(kpi.peak_kw) : "–", note: `${format.known(limitKw) ? `${words("figure.peak.note", { limit: format.power(limitKw) })} · ` : ""}${period}` },
   };
 }
 

@@ -6,6 +6,7 @@ import { startOf, stepOf, sum } from "./series.js";
 export const SOURCES = [["fuel_cell", "fuel-cell"], ["biogas", "biogas"], ["solar", "solar"], ["battery", "battery"], ["cars", "cars"], ["kepco", "kepco"]];
 export const USES = [["homes_buildings", "use"], ["cars", "cars"], ["battery", "battery"], ["heat_pump", "heat"], ["losses", "losses"], ["kepco", "kepco"]];
 const WIDTH = 1000;
+const SHOWN_MIN = 0.05; // in the unit of the bar; less would be written as 0.0
 
 export function makeFlows({ words, format, state }, heading) {
   return (body) => {
@@ -31,7 +32,7 @@ export function makeFlows({ words, format, state }, heading) {
       box.replaceChildren(
         h("p", { class: "flow-total" }, words(`flows.${side}`), " ", h("b", null, format.power(total, unit))),
         sharesBar(all, total, WIDTH),
-        h("ul", { class: "parts" }, all.filter((part) => part.value === null || part.value > 0).map((part) =>
+        h("ul", { class: "parts" }, all.filter((part) => part.value === null || format.inUnit(part.value, unit) >= SHOWN_MIN).map((part) =>
           h("li", { "data-part": part.key }, h("span", { class: `swatch fill sw-${part.name}`, "aria-hidden": "true" }), h("span", { class: "name" }, words(`${side}.${part.key}`)),
             h("b", null, part.value === null ? "–" : format.power(part.value, unit))))));
     }

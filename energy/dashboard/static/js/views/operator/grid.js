@@ -53,7 +53,7 @@ function gridNext(all, words, format) {
   if (!topNow || !topWorst) return "";
   const figure = (element, shares) => figureOf(element, shares, { words, format });
   return words("wires.next", {
-    now: nameOf(topNow, words), nowFigure: figure(topNow, model.now),
+    first: format.slot(model.slotMs), now: nameOf(topNow, words), nowFigure: figure(topNow, model.now),
     worst: nameOf(topWorst, words), worstFigure: figure(topWorst, model.worst), slot: format.slot(model.worstMs),
   });
 }

@@ -35,13 +35,20 @@ export function makeMapCard(ctx) {
       output.replaceChildren(...(element ? readings(element, model, ctx) : [h("span", { class: "muted" }, words("map.none"))]));
     }
 
-    function paint() {
+    // The planned slot begins some minutes after its plan: until then it is the next one.
+    function label() {
       if (!model) return;
       const atWorst = state.get("moment") === "worst";
-      for (const [button, on, text] of [[now, !atWorst, words("map.now", { slot: format.slot(model.slotMs) })], [worst, atWorst, words("map.worst", { slot: format.slot(model.worstMs) })]]) {
+      for (const [button, on, text] of [[now, !atWorst, words(state.get("nowMs") < model.slotMs ? "map.next" : "map.now", { slot: format.slot(model.slotMs) })], [worst, atWorst, words("map.worst", { slot: format.slot(model.worstMs) })]]) {
         setText(button, text);
         button.setAttribute("aria-pressed", String(on));
       }
+    }
+
+    function paint() {
+      if (!model) return;
+      label();
+      const atWorst = state.get("moment") === "worst";
       const first = atWorst ? model.topWorst : model.topNow;
       setText(finding, first ? words("map.finding", { name: nameOf(first, words), figure: figureOf(first, shares(), ctx), slot: format.slot(atWorst ? model.worstMs : model.slotMs) }) : words("map.plain"));
       map.paint(shares());
@@ -81,6 +88,7 @@ export function makeMapCard(ctx) {
       if (next > 0 && next !== width) { width = next; resize(next); if (map) look(); }
     }).observe(box);
     state.on("moment", paint);
+    state.on("nowMs", label);
     state.on("element", () => { if (map) look(); });
     state.on("switching", (found) => { if (map) map.surround(groupsOf(found, model.net)); });
 

@@ -17,7 +17,7 @@ export function makeRanking(ctx) {
     return (model) => {
       last = model;
       const head = (name) => h("th", { scope: "col" }, words(`ranking.${name}`));
-      const figures = [["now", model.slotMs], ["worst", model.worstMs]].map(([name, ms]) => h("th", { scope: "col", class: "n" }, words(`ranking.${name}`, { slot: format.slot(ms) })));
+      const figures = [format.slot(model.slotMs), words("ranking.worst", { slot: format.slot(model.worstMs) })].map((text) => h("th", { scope: "col", class: "n" }, text));
       const focused = document.activeElement?.closest?.("tr")?.dataset.element;
       table.replaceChildren(
         h("caption", { class: "silent" }, words("ranking.title")),
