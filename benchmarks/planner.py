@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -136,10 +137,8 @@ def growth(sizes: tuple[int, ...]) -> Iterator[Row]:
     """Cold and next-slot seconds as the number of areas grows."""
     for areas in sizes:
         engine = Engine(Effort(gap_frac=GAP))
-        cold, _ = timed(lambda: planned(engine, reference_problem(areas)))
-        laps = [
-            timed(lambda at=slot: planned(engine, reference(at, areas)))[0] for slot in (1, 2, 3)
-        ]
+        work = [partial(planned, engine, reference(slot, areas)) for slot in range(4)]
+        cold, *laps = [timed(each)[0] for each in work]
         note = f"cold {cold:.2f} s"
         yield Row(f"{areas} areas: next slot", statistics.median(laps), max(laps), note)
 
