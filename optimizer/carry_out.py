@@ -22,6 +22,7 @@ class Wishes:
     """What should happen if limits allow, (H, ...); energies of stores at slot ends.
 
     Without e_battery_kwh batteries serve own use: they take surplus and give when power is dear.
+    Above p_import_kw stores yield, but nothing else does: there the demand charge would rise.
     """
 
     e_battery_kwh: FloatArray | None
@@ -30,7 +31,14 @@ class Wishes:
     unit_p_kw: FloatArray
     heat_pump_kw: FloatArray
     into_store_kw: FloatArray
+    p_import_kw: FloatArray
     marginal_krw_per_kwh: FloatArray
+
+
+def unpriced_import_kw(problem: PlanProblem, peak_kw: float) -> FloatArray:
+    """Import that adds nothing to a peak, (H,): free in slots that the tariff does not count."""
+    limit = problem.connection.p_import_kw_max
+    return np.where(problem.connection.peak_counts, np.minimum(peak_kw, limit), limit)
 
 
 def carried_out(problem: PlanProblem, wishes: Wishes) -> Plan:
@@ -120,11 +128,14 @@ class _Yielding:
         stores = self._battery_wish(slot, rest + float(cars.sum()))
         connection = self._problem.connection
         net = rest + float(cars.sum() + stores.sum())
+        dear = net - float(self._wishes.p_import_kw[slot])
+        if dear > 0:
+            cars, dear = _moved(cars, self.fleets.range_kw(slot)[0], dear)
+            stores, dear = _moved(stores, self.batteries.range_kw(slot)[0], dear)
+            net = rest + float(cars.sum() + stores.sum())
         over = net - float(connection.p_import_kw_max[slot])
         under = -net - float(connection.p_export_kw_max[slot])
         if over > 0:
-            cars, over = _moved(cars, self.fleets.range_kw(slot)[0], over)
-            stores, over = _moved(stores, self.batteries.range_kw(slot)[0], over)
             stopped = min(self.heat_pump_kw[slot], over)
             self.heat_pump_kw[slot] -= stopped
             self.shed_kw[slot] = min(over - stopped, float(self._problem.load_kw[slot].sum()))

@@ -77,6 +77,8 @@ class Child:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            # Ctrl-C in a terminal is for the parent, which then closes the pipe.
+            start_new_session=True,
             env=os.environ | {"PYTHONPATH": path},
         )
         theirs.close()

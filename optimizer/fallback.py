@@ -6,7 +6,7 @@ limits allow, so that cars' promises and devices are kept first.
 
 import numpy as np
 
-from optimizer.carry_out import Wishes, carried_out
+from optimizer.carry_out import Wishes, carried_out, unpriced_import_kw
 from optimizer.corridor import fleet_corridor
 from optimizer.curves import group_draw
 from optimizer.plan import SLOT_S, Plan
@@ -42,6 +42,7 @@ def shift_plan(problem: PlanProblem, previous: Plan) -> Plan:
             unit_p_kw=previous.unit_p_kw[rows],
             heat_pump_kw=previous.heat_pump_kw[rows],
             into_store_kw=_into_store(problem, previous)[rows],
+            p_import_kw=unpriced_import_kw(problem, previous.p_peak_kw),
             marginal_krw_per_kwh=previous.marginal_krw_per_kwh[rows],
         ),
     )
@@ -78,6 +79,7 @@ def rules_plan(problem: PlanProblem) -> Plan:
             unit_p_kw=power,
             heat_pump_kw=np.zeros(problem.slots),
             into_store_kw=_surplus_heat(problem, on, power),
+            p_import_kw=unpriced_import_kw(problem, problem.connection.p_peak_incurred_kw),
             marginal_krw_per_kwh=problem.connection.price_buy_krw_per_kwh,
         ),
     )

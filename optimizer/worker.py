@@ -31,8 +31,6 @@ def main(file_number: int) -> None:
     requests: SimpleQueue[Request] = SimpleQueue()
     threading.Thread(target=_receive, args=(pipe, requests), daemon=True).start()
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
-    # Ctrl-C in a terminal goes to the whole group; the parent decides when this process ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     engines: dict[Effort, Engine] = {}
     while True:
         request = requests.get()
