@@ -99,13 +99,16 @@ def keccak_many(messages: Iterable[bytes]) -> list[bytes]:
         return [keccak256(message) for message in messages]
     state, out, found = ctypes.c_void_p(), ctypes.create_string_buffer(32), []
     reset, absorb, squeeze = _CORE.keccak_reset, _CORE.keccak_absorb, _CORE.keccak_digest
-    if _CORE.keccak_init(ctypes.byref(state), 64, 24):
+    size, c_size, c_32 = 0, ctypes.c_size_t(0), ctypes.c_size_t(32)
+    if _CORE.keccak_init(ctypes.byref(state), ctypes.c_size_t(64), 24):
         raise MemoryError("keccak: no state")
     try:
         for message in messages:
+            if len(message) != size:
+                size, c_size = len(message), ctypes.c_size_t(len(message))
             reset(state)
-            absorb(state, message, len(message))
-            squeeze(state, out, 32, 1)
+            absorb(state, message, c_size)
+            squeeze(state, out, c_32, 1)
             found.append(out.raw)
     finally:
         _CORE.keccak_destroy(state)
@@ -117,14 +120,10 @@ def _load_core() -> ctypes.PyDLL | None:
     name = getattr(getattr(_keccak, "_raw_keccak_lib", None), "_name", None)
     if name is None:
         return None
-    size, text, pointer = ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p
     try:
         core = ctypes.PyDLL(name)
-        core.keccak_init.argtypes = [pointer, size, ctypes.c_uint8]
-        core.keccak_reset.argtypes = [pointer]
-        core.keccak_destroy.argtypes = [pointer]
-        core.keccak_absorb.argtypes = [pointer, text, size]
-        core.keccak_digest.argtypes = [pointer, text, size, ctypes.c_uint8]
+        for call in ("init", "reset", "absorb", "digest", "destroy"):
+            getattr(core, f"keccak_{call}")
     except (OSError, AttributeError):
         return None
     return core

@@ -1,9 +1,9 @@
 """The lines of a ledger export, which `market/verifier.py` reads; the format stands there.
 
 The caller writes, in this order: `header_line`; then for each tick `tick_line`, `account_line`s of
-accounts named for the first time or blinded anew, `entry_line`s of the sets, `readings_line` for
-readings in great number, `book_line`, then the log in its order with each `transfers_line` after
-its Settlement, and `checkpoint_line`.
+accounts named for the first time or blinded anew, `entry_line`s of the sets, `rows_line` for orders
+and readings in great number, `book_line`, then the log in its order with each `transfers_line`
+after its Settlement, and `checkpoint_line`.
 """
 
 import base64
@@ -14,13 +14,16 @@ from typing import Any, Protocol
 
 from market.books import SET_OF, Entry, SettledBatch, TickEntries
 from market.checkpoint import origin_of
+from market.entries import ENTRY_TYPES
 from market.messages import message_as_json
 from market.readings import ReadingBatch
 from market.signing import Domain
 from market.transfers import Transfer, system_account
 
 ROW = struct.Struct(">HBH32s32s16sQI32s32s32s32s")
-READING_ROW = struct.Struct(">32s32sQQQQQBI20s65s32s")
+ROWS = {"Order": ">32sIQBQqBQQ32sIQ20s65s32s", "Reading": ">32s32sQQQQQBI20s65s32s"}
+PACKED_FROM = 16
+"""So many orders of a tick are written as rows, fewer one by one."""
 
 
 def header_line(domain: Domain, registrar: bytes) -> str:
@@ -58,9 +61,13 @@ def tick_lines(
     yield tick_line(tick.tick)
     for account, blind in new_blinds.items():
         yield account_line(account, blind)
+    orders = [entry for entry in tick.entries if entry.type == "Order"]
+    packed = len(orders) >= PACKED_FROM
     for entry in tick.entries:
-        if entry.type in SET_OF:
+        if entry.type in SET_OF and not (packed and entry.type == "Order"):
             yield entry_line(entry)
+    if packed:
+        yield orders_line(orders)
     if len(tick.readings):
         yield readings_line(tick.readings)
     if tick.book_tags is not None:
@@ -104,11 +111,27 @@ def entry_line(entry: Entry) -> str:
     )
 
 
+def orders_line(orders: Iterable[Entry]) -> str:
+    """Orders with their signatures, one row each."""
+    pack, names = struct.Struct(ROWS["Order"]).pack, ENTRY_TYPES["Order"].fields
+    rows = [
+        pack(
+            *(entry.message[field.name] for field in names),
+            entry.signers[0],
+            entry.signatures[0],
+            entry.salt,
+        )
+        for entry in orders
+    ]
+    return _line(line="rows", type="Order", rows=_base64(b"".join(rows)))
+
+
 def readings_line(batch: ReadingBatch) -> str:
     """Readings with their signatures, one row each."""
+    pack = struct.Struct(ROWS["Reading"]).pack
     columns = zip(batch.readings, batch.signers, batch.signatures, batch.salts, strict=True)
-    rows = [READING_ROW.pack(*reading, *rest) for reading, *rest in columns]
-    return _line(line="readings", rows=_base64(b"".join(rows)))
+    rows = [pack(*reading, *rest) for reading, *rest in columns]
+    return _line(line="rows", type="Reading", rows=_base64(b"".join(rows)))
 
 
 def transfers_line(

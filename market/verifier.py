@@ -18,7 +18,7 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
     entry        type, message, signatures [{signer, signature}], salt; first those of the sets:
                  Order, Cancel, Contract, DrEvent, DrCommit (MESSAGES), Reading (READINGS),
                  Bill (BILLS)
-    readings     rows B64: many Reading entries in one line, after those that stand alone
+    rows         type, rows B64: many Orders or Readings in one line, after those that stand alone
     book         slot, tags B64: leaf hashes of the locked orders, if a book was sealed
     entry        the log in its order, SealedSets among them
     transfers    after each Settlement: settlement (digest), rows B64, readings B64 (leaf hashes
@@ -26,9 +26,8 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
     checkpoint   note: the signed text
 
 A row has 225 bytes, big endian: ledger 2, kind 1, code 2, debit 32, credit 32, amount 16, slot 8,
-version 4, pending 32, cause 32, link 32, salt 32. A row of readings has 226 bytes: account 32,
-meter 32, slot 8, import, export and both registers 8 each, quality 1, revision 4, signer 20,
-signature 65, salt 32.
+version 4, pending 32, cause 32, link 32, salt 32. A row of orders or readings has the fields of
+its type in their order and width, then signer 20, signature 65, salt 32.
 
 What is proven
 --------------
@@ -169,21 +168,20 @@ def _native_keccak_many() -> Callable[[Sequence[bytes]], list[bytes]] | None:
         reset, absorb, squeeze = core.keccak_reset, core.keccak_absorb, core.keccak_digest
     except (ImportError, AttributeError, KeyError, OSError):
         return None
-    size, text, pointer = ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p
-    init.argtypes = [pointer, size, ctypes.c_uint8]
-    reset.argtypes = free.argtypes = [pointer]
-    absorb.argtypes = [pointer, text, size]
-    squeeze.argtypes = [pointer, text, size, ctypes.c_uint8]
+    c_size = ctypes.c_size_t
 
     def many(messages: Sequence[bytes]) -> list[bytes]:
-        state, out, found = pointer(), ctypes.create_string_buffer(32), []
-        if init(ctypes.byref(state), 64, 24):
+        state, out, found = ctypes.c_void_p(), ctypes.create_string_buffer(32), []
+        size, length, c_32 = 0, c_size(0), c_size(32)
+        if init(ctypes.byref(state), c_size(64), 24):
             raise MemoryError("keccak: no state")
         try:
             for message in messages:
+                if len(message) != size:
+                    size, length = len(message), c_size(len(message))
                 reset(state)
-                absorb(state, message, len(message))
-                squeeze(state, out, 32, 1)
+                absorb(state, message, length)
+                squeeze(state, out, c_32, 1)
                 found.append(out.raw)
         finally:
             free(state)
@@ -585,8 +583,28 @@ def _peaks_root(peaks: Sequence[tuple[int, bytes]]) -> bytes:
 
 ROW = struct.Struct(">HBH32s32s16sQI32s32s32s32s")
 _ROW_WORDS = struct.Struct(">32s30xH31xB30xH32s32s16x16s24xQ28xI32s32s32s")
-READING_ROW = struct.Struct(">32s32sQQQQQBI20s65s32s")
-_READING_WORDS = struct.Struct(">32s32s32s24xQ24xQ24xQ24xQ24xQ31xB28xI")
+_WIDTHS = {"uint8": "B", "uint32": "I", "uint64": "Q", "int64": "q", "bytes32": "32s"}
+_PADS = {"uint8": "31x", "uint32": "28x", "uint64": "24x", "int64": "24s", "bytes32": ""}
+
+
+class _RowType(NamedTuple):
+    """How many entries of a type stand in one line, and how their words are packed."""
+
+    row: struct.Struct
+    words: struct.Struct
+    signed_at: tuple[int, ...]  # fields below zero need their sign spread over the word
+
+
+def _row_type(name: str) -> _RowType:
+    kinds = [kind for _, kind in TYPES[name].fields]
+    row = ">" + "".join(_WIDTHS[kind] for kind in kinds) + "20s65s32s"
+    words = ">32s" + "".join(_PADS[kind] + _WIDTHS[kind] for kind in kinds)
+    signed_at = tuple(n for n, kind in enumerate(kinds) if kind == "int64")
+    return _RowType(struct.Struct(row), struct.Struct(words), signed_at)
+
+
+ROW_TYPES = {name: _row_type(name) for name in ("Order", "Reading")}
+_SIGN = (bytes(24), b"\xff" * 24)
 _ACCOUNT = struct.Struct(">B32sQ32s32sqQqQqQ")
 _METERED = struct.Struct(">32sI")  # what is unique within a slot: meter, revision
 TRADE, CONTRACT, METER, MARKET, SETTLE, LOG, REGISTRAR = 1, 2, 4, 8, 16, 32, 64
@@ -628,6 +646,18 @@ class _Key(NamedTuple):
     end_slot: int | None
 
 
+def _packed_words(name: str, rows: Sequence[tuple[Any, ...]]) -> list[bytes]:
+    """Type hash and 32-byte words of each row, in one piece."""
+    kind, head, found = ROW_TYPES[name], TYPES[name].hash, []
+    pack, fields = kind.words.pack, len(TYPES[name].fields)
+    for row in rows:
+        values = list(row[:fields])
+        for at in reversed(kind.signed_at):
+            values.insert(at, _SIGN[values[at] < 0])
+        found.append(pack(head, *values))
+    return found
+
+
 @dataclass(frozen=True)
 class Failure:
     """The first thing that is wrong: line of the export, name of the check, what was found."""
@@ -653,6 +683,7 @@ class _Waiting:
 
     line: int
     tick: int
+    type: str
     digests: list[bytes]
     signers: list[bytes]
     found: "Future[bytes]"
@@ -718,7 +749,7 @@ class _Book:
         takers = {
             "account": self.take_account,
             "entry": self.take_entry,
-            "readings": self.take_readings,
+            "rows": self.take_rows,
             "book": self.take_book,
             "transfers": self.take_transfers,
             "checkpoint": self.take_checkpoint,
@@ -889,30 +920,50 @@ class _Book:
         account = self.money.name(message["account"])
         self.readings.now[leaf] = (account, message["slot"], net_wh)
 
-    def take_readings(self, found: dict[str, Any]) -> None:
-        """Many readings: everything that an entry of each would have to stand."""
-        _keys(found, ("line", "rows"))
-        self.require(2 not in self.seen.sealed, "set complete", "readings after their set")
-        rows = list(READING_ROW.iter_unpack(_packed(found["rows"], READING_ROW.size)))
-        head, pack = TYPES["Reading"].hash, _READING_WORDS.pack
-        hashed = keccak_many([pack(head, *row[:9]) for row in rows])
+    def take_rows(self, found: dict[str, Any]) -> None:
+        """Many entries of one type: everything that each would have to stand alone."""
+        _keys(found, ("line", "type", "rows"))
+        name = found["type"]
+        if name not in ROW_TYPES:
+            raise Unusable(f"rows of type {name!r}, allowed {', '.join(ROW_TYPES)}")
+        kind, code = ROW_TYPES[name], TYPES[name].code
+        sealed = SET_OF[code] in self.seen.sealed
+        self.require(not sealed, "set complete", f"rows of {name} after their set was sealed")
+        rows = list(kind.row.iter_unpack(_packed(found["rows"], kind.row.size)))
+        hashed = keccak_many(_packed_words(name, rows))
         digests = keccak_many([self.prefix + one for one in hashed])
+        head = b"\x01" + bytes([code])
+        pairs = zip(rows, digests, strict=True)
+        leaves = [leaf_hash(head + row[-1] + digest + row[-2]) for row, digest in pairs]
+        take = self.take_reading_rows if name == "Reading" else self.take_order_rows
+        take(rows, leaves)
+        self.seen.sets.setdefault(SET_OF[code], []).extend(leaves)
+        named = [(digest, (row[0],)) for row, digest in zip(rows, digests, strict=True)]
+        self.seen.named[code] += named
+        job = b"".join(d + row[-2] for row, d in zip(rows, digests, strict=True))
+        signers, answer = [row[-3] for row in rows], self.helpers.recover(job)
+        self.waiting.append(_Waiting(self.line, self.tick, name, digests, signers, answer))
+
+    def take_order_rows(self, rows: Sequence[tuple[Any, ...]], leaves: Sequence[bytes]) -> None:
+        """Orders: each nonce once, by a key that may trade, in the book of their slot."""
+        names = [name for name, _ in TYPES["Order"].fields]
+        for row, leaf in zip(rows, leaves, strict=True):
+            message = dict(zip(names, row, strict=False))
+            self.require_unique("Order", message)
+            good = self.has_key(message["account"], row[-3], TRADE, message["slot"])
+            self.require(good, "key role", f"Order: 0x{row[-3].hex()} has no valid role")
+            self.orders[message["slot"]].add(leaf)
+
+    def take_reading_rows(self, rows: Sequence[tuple[Any, ...]], leaves: Sequence[bytes]) -> None:
+        """Readings: each meter, slot and revision once, by the meter's key or the operator's."""
         self.require_metered_once(rows)
-        roles = {(row[9], row[2], row[7], row[8] > 0, row[0]) for row in rows}
+        roles = {(row[-3], row[2], row[7], row[8] > 0, row[0]) for row in rows}
         for signer, slot, quality, revision, account in roles:
             good = self.may_read(account, slot, quality, revision, signer=signer)
             self.require(good, "key role", f"Reading: 0x{signer.hex()} has no valid role")
-        leaves, name = self.seen.sets[2], self.money.name
-        for row, digest in zip(rows, digests, strict=True):
-            leaf = leaf_hash(b"\x01\x06" + row[11] + digest + row[10])
-            leaves.append(leaf)
+        name = self.money.name
+        for row, leaf in zip(rows, leaves, strict=True):
             self.readings.now[leaf] = (name(row[0]), row[2], row[3] - row[4])
-        self.seen.named[6] += [
-            (digest, (row[0],)) for row, digest in zip(rows, digests, strict=True)
-        ]
-        job = b"".join(d + row[10] for row, d in zip(rows, digests, strict=True))
-        signers, answer = [row[9] for row in rows], self.helpers.recover(job)
-        self.waiting.append(_Waiting(self.line, self.tick, digests, signers, answer))
 
     def require_metered_once(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """One reading per meter, slot and revision."""
@@ -924,14 +975,14 @@ class _Book:
             self.require(fresh, "unique", f"Reading of slot {slot}: meter and revision used before")
 
     def require_waiting(self, before: int) -> None:
-        """The signatures of readings in ticks before this one are good."""
+        """The signatures of rows in ticks before this one are good."""
         while self.waiting and self.waiting[0].tick < before:
             one = self.waiting.pop(0)
             found = one.found.result()
             for n, (signer, digest) in enumerate(zip(one.signers, one.digests, strict=True)):
                 if found[20 * n : 20 * n + 20] != signer or signer == _NOBODY:
-                    text = f"Reading 0x{digest.hex()}: not canonical or not by 0x{signer.hex()}"
-                    raise Refuted("signature", text, one.line)
+                    text = f"0x{digest.hex()}: not canonical or not by 0x{signer.hex()}"
+                    raise Refuted("signature", f"{one.type} {text}", one.line)
             self.checks["signature"] += len(one.signers)
 
     def take_clearing(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:

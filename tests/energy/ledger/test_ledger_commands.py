@@ -63,7 +63,7 @@ def test_a_changed_export_is_refuted_and_a_strange_file_unusable(
     file = tmp_path / "books.jsonl"
     run(["ledger", "export", str(file), "--database-url", url])
     text = file.read_text()
-    file.write_text(text.replace('"e_wh":"4', '"e_wh":"5', 1))
+    file.write_text(text.replace('"volume_wh":"', '"volume_wh":"1', 1))
     assert run(["ledger", "verify", str(file)]) == 1
     assert "refuted: line " in capsys.readouterr().out
     file.write_text("hello\n")

@@ -26,7 +26,7 @@ def changed(lines: Lines, kind: str, edit: Callable[[dict[str, Any]], None], nth
     seen, out = 0, []
     for line in lines:
         found = json.loads(line)
-        if kind in (found["line"], found.get("type")):
+        if kind == (found["type"] if found["line"] == "entry" else found["line"]):
             if seen == nth:
                 edit(found)
             seen += 1
@@ -124,11 +124,11 @@ DAMAGES = [
     ("amount of a transfer", "transfers", one_wh_more, 0, "transfers root"),
     ("transfer left out", "transfers", drop_last_row, 1, "transfers root"),
     ("readings left out", "transfers", without_readings, 1, "readings root"),
-    ("energy of a metered row", "readings", flip_reading(79), 0, "set root"),
-    ("signature of a metered row", "readings", flip_reading(150), 0, "set root"),
-    ("signer of a metered row", "readings", flip_reading(110), 0, "key role"),
-    ("a metered row twice", "readings", double_reading, 0, "unique"),
-    ("a metered row lost", "readings", lose_reading, 0, "set root"),
+    ("energy of a metered row", "rows", flip_reading(79), 0, "set root"),
+    ("signature of a metered row", "rows", flip_reading(150), 0, "set root"),
+    ("signer of a metered row", "rows", flip_reading(110), 0, "key role"),
+    ("a metered row twice", "rows", double_reading, 0, "unique"),
+    ("a metered row lost", "rows", lose_reading, 0, "set root"),
     ("size of a checkpoint", "checkpoint", another_size, 1, "checkpoint size"),
     ("checkpoint of a thief", "checkpoint", signed_by_another, 2, "checkpoint signature"),
 ]
@@ -161,12 +161,50 @@ def test_a_reading_signed_by_nobody_is_refuted_though_all_roots_fit(
         assert report.first_failure is not None
         assert report.first_failure.check == "signature"
         line = json.loads(lines[report.first_failure.line - 1])
-        assert line["line"] == "readings"
+        assert (line["line"], line["type"]) == ("rows", "Reading")
+
+
+@pytest.fixture
+def packed_lines(monkeypatch: pytest.MonkeyPatch, small_market: Any) -> Lines:
+    """The same market with its orders in rows."""
+    monkeypatch.setattr("market.export.PACKED_FROM", 1)
+    return tuple(small_market().lines)
+
+
+def test_orders_in_rows_prove_the_same(clean_lines: Lines, packed_lines: Lines) -> None:
+    assert not any(json.loads(line).get("type") == "Order" and '"entry"' in line
+                   for line in packed_lines)  # fmt: skip
+    report, singly = verifier.verify_export(packed_lines), verifier.verify_export(clean_lines)
+    per_line = {"set complete"}
+    assert report.ok and report.checks.keys() == singly.checks.keys()
+    for check in report.checks.keys() - per_line:
+        assert report.checks[check] == singly.checks[check], check
+    notes = [
+        [line for line in lines if "checkpoint" in line[:22]]
+        for lines in (packed_lines, clean_lines)
+    ]
+    assert notes[0] == notes[1]
+
+
+def test_one_bit_of_an_order_in_a_row_is_refuted(packed_lines: Lines) -> None:
+    at = next(n for n, line in enumerate(packed_lines) if '"type":"Order"' in line)
+    found = json.loads(packed_lines[at])
+    raw = base64.b64decode(found["rows"])
+    assert len(raw) == 2 * 239
+    for place in range(0, len(raw), 3):
+        damaged = bytearray(raw)
+        damaged[place] ^= 1 << place % 8
+        line = json.dumps({**found, "rows": base64.b64encode(damaged).decode()})
+        report = verifier.verify_export((*packed_lines[:at], line, *packed_lines[at + 1 :]))
+        assert not report.ok and report.usable, place
+    strange = json.dumps({**found, "type": "Transfer"})
+    report = verifier.verify_export((*packed_lines[:at], strange, *packed_lines[at + 1 :]))
+    assert not report.usable
 
 
 def test_helpers_come_to_the_same_report(clean_lines: Lines) -> None:
     assert verifier.verify_export(clean_lines, 2) == verifier.verify_export(clean_lines)
-    damaged = changed(clean_lines, "readings", flip_reading(79))
+    damaged = changed(clean_lines, "rows", flip_reading(79))
     assert verifier.verify_export(damaged, 2) == verifier.verify_export(damaged)
 
 
@@ -344,9 +382,9 @@ def test_the_program_answers_by_exit_code(
 
 
 def test_rows_of_writer_and_verifier_have_one_layout() -> None:
-    from market.export import READING_ROW, ROW
+    from market.export import ROW, ROWS
 
     assert verifier.ROW.format == ROW.format
-    assert verifier.READING_ROW.format == READING_ROW.format
+    assert {name: kind.row.format for name, kind in verifier.ROW_TYPES.items()} == ROWS
     assert struct.calcsize(ROW.format) == 225
-    assert struct.calcsize(READING_ROW.format) == 226
+    assert [struct.calcsize(one) for one in ROWS.values()] == [239, 226]
