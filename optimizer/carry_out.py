@@ -37,8 +37,10 @@ class Wishes:
 
 def unpriced_import_kw(problem: PlanProblem, peak_kw: float) -> FloatArray:
     """Import that adds nothing to a peak, (H,): free in slots that the tariff does not count."""
-    limit = problem.connection.p_import_kw_max
-    return np.where(problem.connection.peak_counts, np.minimum(peak_kw, limit), limit)
+    connection = problem.connection
+    limit = connection.p_import_kw_max
+    room = peak_kw - connection.counted_kw(np.zeros(problem.slots))
+    return np.where(connection.peak_counts, np.clip(room, 0.0, limit), limit)
 
 
 def carried_out(problem: PlanProblem, wishes: Wishes) -> Plan:

@@ -254,7 +254,8 @@ def _check_connection(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
     yield from _worst("connection", "export (kW)", over_out)
     both = np.minimum(plan.p_import_kw, plan.p_export_kw)
     yield from _worst("direction", "import and export at once", both)
-    counted = plan.p_import_kw[np.asarray(connection.peak_counts, dtype=np.bool_)]
+    margin = 0.0 if connection.peak_margin_kw is None else connection.peak_margin_kw
+    counted = (plan.p_import_kw + margin)[np.asarray(connection.peak_counts, dtype=np.bool_)]
     peak = max(connection.p_peak_incurred_kw, float(counted.max(initial=0.0)))
     yield from _worst("peak", "peak", np.array([abs(peak - plan.p_peak_kw)]))
 

@@ -52,11 +52,16 @@ def keep_one_direction_at_connection(model: pyo.ConcreteModel, problem: PlanProb
 
 
 def reach_peak(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
-    """The peak is at least the import of every slot that the tariff counts."""
-    free, counts = exchange_limits(problem).import_size_kw, problem.connection.peak_counts
-    model.peak = pyo.Constraint(
-        model.T, rule=lambda m, t: m.p_peak - m.p_import[t] >= (0.0 if counts[t] else -free[t])
-    )
+    """The peak is at least what the import of every slot counts for, with its margin."""
+    free, connection = exchange_limits(problem).import_size_kw, problem.connection
+    margin = connection.peak_margin_kw
+
+    def reach(m: pyo.ConcreteModel, t: int) -> pyo.Expression:
+        if not connection.peak_counts[t]:
+            return m.p_peak - m.p_import[t] >= -free[t]
+        return m.p_peak - m.p_import[t] >= (0.0 if margin is None else margin[t])
+
+    model.peak = pyo.Constraint(model.T, rule=reach)
 
 
 def carry_battery_energy(model: pyo.ConcreteModel, problem: PlanProblem) -> None:

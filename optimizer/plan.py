@@ -119,7 +119,9 @@ class Plan:
 
     e_fleet_kwh, the cumulative energy into the cars, and area_net_kw, what an area draws, may be
     negative. area_net_kw holds load, shedding, solar and all that stands in the area.
-    marginal_krw_per_kwh (H,) is what one more kWh of demand would cost the district.
+    p_peak_kw is what the demand charge is reckoned on: the highest counted import with its margin,
+    or what was incurred before. marginal_krw_per_kwh (H,) is what one more kWh of demand would cost
+    the district.
     """
 
     first_slot: int

@@ -134,7 +134,8 @@ class Connection:
     """The connection to the utility; arrays (H,). Both limits are 0 in an island.
 
     Prices may be negative. The demand charge is owed once on the highest import of the slots where
-    peak_counts, as far as it is beyond p_peak_incurred_kw.
+    peak_counts, as far as it is beyond p_peak_incurred_kw; an import counts as peak_margin_kw (H,)
+    higher than planned, where one is given, so that a forecast's error need not become a peak.
     """
 
     p_import_kw_max: FloatArray
@@ -144,6 +145,12 @@ class Connection:
     demand_charge_krw_per_kw: float
     p_peak_incurred_kw: float
     peak_counts: BoolArray
+    peak_margin_kw: FloatArray | None = None
+
+    def counted_kw(self, p_import_kw: FloatArray) -> FloatArray:
+        """What an import counts for in the peak, (H,): with its margin, 0 where nothing counts."""
+        margin = 0.0 if self.peak_margin_kw is None else self.peak_margin_kw
+        return np.where(self.peak_counts, p_import_kw + margin, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

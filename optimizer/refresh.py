@@ -98,7 +98,8 @@ def _write_connection(sheet: _Sheet, problem: PlanProblem) -> None:
     sheet.price("p_peak", connection.demand_charge_krw_per_kw)
     sheet.at_most("import_while_importing", 0.0)
     sheet.at_most("export_while_not", limits.export_size_kw)
-    sheet.at_least("peak", np.where(connection.peak_counts, 0.0, -limits.import_size_kw))
+    counted = connection.counted_kw(np.zeros(problem.slots))
+    sheet.at_least("peak", np.where(connection.peak_counts, counted, -limits.import_size_kw))
 
 
 def _write_district(sheet: _Sheet, problem: PlanProblem) -> None:

@@ -73,6 +73,8 @@ def _wanted_shapes(problem: PlanProblem) -> Iterator[tuple[object, str, tuple[in
         yield problem.connection, name, (slots,)
     for name in ("price_buy_krw_per_kwh", "price_sell_krw_per_kwh"):
         yield problem.connection, name, (slots,)
+    if problem.connection.peak_margin_kw is not None:
+        yield problem.connection, "peak_margin_kw", (slots,)
     for cut in problem.cuts:
         yield cut, "coefficient", (areas,)
 
@@ -104,6 +106,8 @@ def _check_connection(connection: Connection) -> Iterator[Finding]:
     for name in ("p_import_kw_max", "p_export_kw_max", "demand_charge_krw_per_kw"):
         yield from _outside(f"connection.{name}", getattr(connection, name))
     yield from _outside("connection.p_peak_incurred_kw", connection.p_peak_incurred_kw)
+    if connection.peak_margin_kw is not None:
+        yield from _outside("connection.peak_margin_kw", connection.peak_margin_kw)
     for name in ("price_buy_krw_per_kwh", "price_sell_krw_per_kwh"):
         yield from _outside(f"connection.{name}", getattr(connection, name), -BIG)
 

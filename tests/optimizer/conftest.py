@@ -226,6 +226,7 @@ class Toys:
                 demand_charge_krw_per_kw=rng.uniform(0, 200),
                 p_peak_incurred_kw=rng.uniform(0, 100),
                 peak_counts=rng.random(slots) < 0.6,
+                peak_margin_kw=rng.uniform(0, 5, slots),
             ),
         )
 

@@ -73,6 +73,20 @@ def test_demand_charge_spares_slots_that_do_not_count(toys: Any, solved: Any) ->
     assert plan.p_import_kw == pytest.approx([20.0, 60.0], abs=KW)
 
 
+def test_margin_keeps_a_forecasts_error_out_of_the_peak(toys: Any, solved: Any) -> None:
+    # 40 kW are paid for and 35 expected, give or take 10: the battery makes room for 5.
+    connection = toys.connection(
+        1,
+        demand_charge_krw_per_kw=300.0,
+        p_peak_incurred_kw=40.0,
+        peak_margin_kw=np.array([10.0]),
+    )
+    batteries = toys.batteries(e_start_kwh=10.0, end_value_krw_per_kwh=150.0)
+    plan = solved(toys.problem(1, load_kw=35.0, batteries=batteries, connection=connection))
+    assert plan.p_import_kw == pytest.approx([30.0], abs=KW)
+    assert (plan.p_peak_kw, plan.cost_krw.demand_charge) == pytest.approx((40.0, 0.0), abs=KW)
+
+
 def test_unit_with_minimum_run_starts_only_where_the_whole_run_pays(toys: Any, solved: Any) -> None:
     # A kWh costs 100 won of fuel. At 100 kW: saves 25 x (300 - 100) = 5000 in the dear slot, and
     # loses 10 x (100 - 60) = 400 in each of two cheap ones at its least load, which it must run.
