@@ -31,10 +31,11 @@ CHROMIUM_ARGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium; nothing is downloaded. Without it the browser tests are skipped,
-    but where CI is set that is a failure, for nobody would look."""
+    but where CI is set that is a failure, for nobody would look. It ends with its module, for its
+    driver keeps an event loop running that other tests would trip over."""
     found = next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
     if found is None:
         sentence = f"no Chromium is installed; looked for {', '.join(CHROMIUM_NAMES)}"
