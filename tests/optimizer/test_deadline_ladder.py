@@ -152,7 +152,7 @@ def test_solver_process_dies_with_its_parent() -> None:
 
 
 def runs(process_id: int) -> bool:
-    """Whether the process is alive; one that has ended may wait to be reaped by another's parent."""
+    """Whether the process is alive; one that has ended may still wait to be reaped."""
     try:
         return ") Z" not in Path(f"/proc/{process_id}/stat").read_text()
     except FileNotFoundError:
