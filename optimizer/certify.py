@@ -9,8 +9,9 @@ import numpy as np
 from optimizer.check import PROMISES
 from optimizer.costs import cut_excess_kw
 from optimizer.found import Found, Outcome, Shadow
+from optimizer.nearness import set_points_of
 from optimizer.plan import SLOT_S, BindingLimit, Certificate, Plan, Status, Tier
-from optimizer.problem import Finding, FloatArray, PlanProblem
+from optimizer.problem import Finding, PlanProblem
 from optimizer.why import reasons_of
 
 SHADOW_LEAST = 0.01  # won per kWh below which a limit does not count as binding
@@ -86,26 +87,14 @@ def _binding(shadow: Shadow, problem: PlanProblem) -> tuple[BindingLimit, ...]:
     return tuple(limits)
 
 
-def set_points_kw(plan: Plan) -> FloatArray:
-    """What assets are told, (H, N): batteries, fleets, units, heat pump; drawn is positive."""
-    return np.column_stack(
-        [
-            plan.battery_charge_kw - plan.battery_discharge_kw,
-            plan.fleet_charge_kw - plan.fleet_discharge_kw,
-            -plan.unit_p_kw,
-            plan.heat_pump_kw,
-        ]
-    )
-
-
 def distance_kw(plan: Plan, previous: Plan) -> float:
     """Mean change of a set-point over the slots that both plans cover; NaN if there are none."""
-    ago = (plan.first_slot - previous.first_slot) // SLOT_S
-    ours, theirs = set_points_kw(plan), set_points_kw(previous)
-    if not 0 <= ago < len(theirs) or ours.shape[1] != theirs.shape[1]:
+    ours, theirs = set_points_of(plan), set_points_of(previous)
+    ago = (ours.first_slot - theirs.first_slot) // SLOT_S
+    if not 0 <= ago < len(theirs.power_kw) or ours.power_kw.shape[1] != theirs.power_kw.shape[1]:
         return float("nan")
-    shared = min(len(ours), len(theirs) - ago)
-    change = np.abs(ours[:shared] - theirs[ago : ago + shared])
+    shared = min(len(ours.power_kw), len(theirs.power_kw) - ago)
+    change = np.abs(ours.power_kw[:shared] - theirs.power_kw[ago : ago + shared])
     return float(change.mean()) if change.size else 0.0
 
 

@@ -14,6 +14,7 @@ from time import monotonic
 
 from optimizer.found import Found
 from optimizer.messages import Effort, Message, Request
+from optimizer.nearness import SetPoints
 from optimizer.problem import PlanProblem
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +46,7 @@ class Terms:
     until_s: float
     kill_s: float
     effort: Effort
+    last: SetPoints | None = None
     drill: str = ""
 
 
@@ -103,7 +105,9 @@ class Child:
         """The process's answer by `terms.kill_s`; then it is killed and a new one is started."""
         self.start()
         self._number += 1
-        request = Request(self._number, problem, terms.until_s, terms.effort, terms.drill)
+        request = Request(
+            self._number, problem, terms.until_s, terms.effort, terms.last, terms.drill
+        )
         reply = self._await(request, terms.kill_s)
         if reply.end in (End.DIED, End.LATE):
             # The caller's time is up: the next process starts beside it.

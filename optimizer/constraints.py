@@ -261,6 +261,31 @@ def _moved_draw(m: pyo.ConcreteModel, problem: PlanProblem, k: int) -> pyo.Expre
     )
 
 
+def stay_near(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Each set-point is its target plus what it moves up less what it moves down."""
+    near = problem.near
+    if near is None:
+        return
+
+    points = [_set_points(model, problem, t) for t in model.T]
+
+    def hold(m: pyo.ConcreteModel, t: int, n: int) -> pyo.Expression:
+        moved = m.moved_up[t, n] - m.moved_down[t, n]
+        return points[t][n] - moved == near.target_kw[t, n]
+
+    model.nearness = pyo.Constraint(model.T, model.N, rule=hold)
+
+
+def _set_points(m: pyo.ConcreteModel, problem: PlanProblem, t: int) -> list[pyo.Expression]:
+    """What assets are told in a slot, in the order of `Nearness`."""
+    return [
+        *(m.battery_charge[t, b] - m.battery_discharge[t, b] for b in m.B),
+        *(m.fleet_charge[t, g] - m.fleet_discharge[t, g] for g in m.G),
+        *(-unit_power(m, problem, t, f) for f in m.F),
+        *([m.heat_pump[t]] if problem.heat else []),
+    ]
+
+
 def shed_weight(problem: PlanProblem, k: int) -> float:
     """Weighted share of the areas' load in a kW shed in the cut's slot."""
     cut = problem.cuts[k]

@@ -8,6 +8,7 @@ cut decides them. The best plan and the best bound of all attempts count.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from time import monotonic
 
 import numpy as np
@@ -17,6 +18,7 @@ from optimizer.found import Found, Outcome, Shadow
 from optimizer.highs import LivingProgram, Solution
 from optimizer.merge import EACH, Fineness, merge
 from optimizer.messages import Effort
+from optimizer.nearness import SetPoints, fits, nearness, set_points_of
 from optimizer.plan import Plan
 from optimizer.problem import PlanProblem
 from optimizer.standard_form import compile_form, structure_of
@@ -40,11 +42,20 @@ class Engine:
         self._programs: OrderedDict[str, LivingProgram] = OrderedDict()
 
     def plan(
-        self, problem: PlanProblem, until_s: float, tell: Callable[[Found], None] | None = None
+        self,
+        problem: PlanProblem,
+        until_s: float,
+        tell: Callable[[Found], None] | None = None,
+        last: SetPoints | None = None,
     ) -> Found:
-        """The best plan until `until_s` on the monotonic clock; `tell` hears of each better one."""
+        """The best plan until `until_s` on the monotonic clock; `tell` hears of each better one.
+
+        Within its allowance the plan stays near the `last` set-points.
+        """
         search = _Search(self, problem, until_s, tell)
         search.run()
+        if last is not None:
+            search.stay_near(last)
         return search.found()
 
     def program(self, problem: PlanProblem, *, elastic: bool) -> LivingProgram:
@@ -76,6 +87,7 @@ class _Search:
         self._shadow: Shadow | None = None
         self._bound_krw, self._lost_krw = -np.inf, 0.0
         self._choices: Choices | None = None
+        self._best: tuple[Trial, Held] | None = None
         self._way: list[str] = []
         self._structure = ""
         self._elastic = False
@@ -110,6 +122,31 @@ class _Search:
         for fineness in finer:
             if held is not None and not self._closed:
                 trial, held = self._round(fineness)
+
+    def stay_near(self, last: SetPoints) -> None:
+        """The plan as near to the last set-points as its allowance buys, the choices kept.
+
+        What is spent may not open the gap again.
+        """
+        if self._best is None or self._plan is None or self._outcome is not Outcome.OPTIMAL:
+            return
+        trial, held = self._best
+        stake, effort = trial.stake_krw(held.solution), self._engine.effort
+        left = effort.gap_frac * stake - (self._plan.cost_krw.total - self._bound_krw)
+        allowed = min(effort.stability_frac * stake, left if self._closed else np.inf)
+        if self._elastic or allowed <= 0 or not fits(trial.merging, last):
+            return
+        near = nearness(trial.merging, last, set_points_of(self._plan), allowed)
+        merging = replace(trial.merging, small=replace(trial.merging.small, near=near))
+        nearer = Trial(merging, self._engine.program(merging.small, elastic=False))
+        held = nearer.hold(held.choices, self._until_s)
+        if not held.solution.found:
+            return
+        marginal = self._plan.marginal_krw_per_kwh
+        plan = replace(nearer.plan(held, self._until_s), marginal_krw_per_kwh=marginal)
+        if plan.cost_krw.total <= self._plan.cost_krw.total + allowed:
+            self._plan = plan
+            self._way.append("nearest to the last plan")
 
     def _begin(self) -> tuple[Trial, Held | None]:
         """The coarse problem with rounded choices; once more elastic where limits contradict."""
@@ -198,7 +235,7 @@ class _Search:
         shadow, plan = trial.shadow(held), trial.plan(held, self._until_s)
         self._lost_krw = plan.cost_krw.total - held.cost_krw
         if self._plan is None or plan.cost_krw.total < self._plan.cost_krw.total:
-            self._plan, self._shadow = plan, shadow
+            self._plan, self._shadow, self._best = plan, shadow, (trial, held)
             self._structure = trial.program.form.fingerprint
             if self._tell is not None:
                 self._tell(self.found())

@@ -23,6 +23,7 @@ def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteM
     _declare_stores(model, problem, elastic=elastic)
     _declare_units(model, problem, elastic=elastic)
     _declare_heat(model, problem)
+    _declare_nearness(model, problem)
 
     law.balance_power_in_district(model, problem)
     law.keep_one_direction_at_connection(model, problem)
@@ -37,6 +38,7 @@ def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteM
     law.balance_heat(model, problem)
     law.carry_heat(model, problem)
     law.respect_cuts(model, problem)
+    law.stay_near(model, problem)
 
     model.cost = pyo.Objective(expr=_cost(model, problem))
     return model
@@ -136,6 +138,15 @@ def _declare_heat(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     model.e_heat = pyo.Var(model.T, bounds=(0, heat.e_kwh_max))
 
 
+def _declare_nearness(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Distances from the set-points that a second stage stays near to."""
+    if problem.near is None:
+        return
+    model.N = pyo.RangeSet(0, problem.near.target_kw.shape[1] - 1)
+    model.moved_up = pyo.Var(model.T, model.N, bounds=(0, None))
+    model.moved_down = pyo.Var(model.T, model.N, bounds=(0, None))
+
+
 def _cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression:
     """Won over the horizon, less what the stores are worth at its end."""
     return (
@@ -143,6 +154,7 @@ def _cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression:
         + _store_cost(model, problem)
         + _unit_cost(model, problem)
         + _heat_cost(model, problem)
+        + _distance_cost(model, problem)
     )
 
 
@@ -219,4 +231,15 @@ def _heat_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression
         sum(DT_H * boiler * model.boiler[t] for t in model.T)
         + sum(DT_H * problem.last_resort_krw_per_kwh * model.heat_short[t] for t in model.T)
         - heat.end_value_krw_per_kwh * model.e_heat[problem.slots - 1]
+    )
+
+
+def _distance_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression:
+    near = problem.near
+    if near is None:
+        return 0.0
+    return sum(
+        near.price_krw_per_kw[t] * (model.moved_up[t, n] + model.moved_down[t, n])
+        for t in model.T
+        for n in model.N
     )

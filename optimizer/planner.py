@@ -18,6 +18,7 @@ from optimizer.errors import OptimizerError
 from optimizer.fallback import can_shift, rules_plan, shift_plan
 from optimizer.found import Outcome
 from optimizer.messages import Effort
+from optimizer.nearness import set_points_of
 from optimizer.plan import Plan, Status, Tier
 from optimizer.problem import Finding, PlanProblem
 from optimizer.validate import check_problem
@@ -36,7 +37,8 @@ log = logging.getLogger(__name__)
 class PlannerSettings:
     """How long, how well, and where a planner works.
 
-    `gap_frac` of the money at stake at which a plan counts as proven; branch_s_max: longest branch
+    `gap_frac` of the money at stake at which a plan counts as proven; stability_frac of it may be
+    spent on staying near the previous plan, within that gap; branch_s_max: longest branch
     and cut once a plan is in hand, so that a hard proof does not use up the deadline. in_process:
     solve in the caller's own process; the deadline then rests on the solver's word. `drill` plants
     a fault in the solving process, for exercises: "hang", "hang with a plan", "die", "fail", "nan",
@@ -45,6 +47,7 @@ class PlannerSettings:
 
     deadline_s: float = 60.0
     gap_frac: float = 1e-3
+    stability_frac: float = 5e-4
     branch_s_max: float = 20.0
     threads: int = 1
     in_process: bool = False
@@ -74,7 +77,7 @@ class Planner:
         """
         begun = monotonic()
         require_readable(problem)
-        reply = self._solve(problem, begun)
+        reply = self._solve(problem, previous, begun)
         plan = self._accepted(problem, reply, begun)
         if plan is None:
             plan = self._without_solver(problem, previous, (_trouble(problem, reply), begun))
@@ -100,19 +103,25 @@ class Planner:
     ) -> None:
         self.close()
 
-    def _solve(self, problem: PlanProblem, begun: float) -> Reply:
+    def _solve(self, problem: PlanProblem, previous: Plan | None, begun: float) -> Reply:
         settings = self.settings
-        effort = Effort(settings.gap_frac, settings.branch_s_max, settings.threads)
+        effort = Effort(
+            gap_frac=settings.gap_frac,
+            stability_frac=settings.stability_frac,
+            branch_s_max=settings.branch_s_max,
+            threads=settings.threads,
+        )
+        last = set_points_of(previous) if previous is not None else None
         reserve = min(RESERVE_FRAC * settings.deadline_s, RESERVE_S_MAX)
         until, kill = (begun + settings.deadline_s - times * reserve for times in (2, 1))
         if not settings.in_process:
-            return self._child.ask(problem, Terms(until, kill, effort, settings.drill))
+            return self._child.ask(problem, Terms(until, kill, effort, last, settings.drill))
         if self._engine is None:
             # Pyomo and HiGHS are loaded only where they are used.
             from optimizer.engine import Engine
 
             self._engine = Engine(effort)
-        return Reply(self._engine.plan(problem, until), End.ANSWERED)
+        return Reply(self._engine.plan(problem, until, last=last), End.ANSWERED)
 
     def _accepted(self, problem: PlanProblem, reply: Reply, begun: float) -> Plan | None:
         """The solver's plan with its certificate, if it passes the check."""

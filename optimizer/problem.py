@@ -168,11 +168,23 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
+class Nearness:
+    """Set-points to stay near to, (H, N), and what a kW of distance costs in each slot, (H,).
+
+    N runs over batteries, fleets, units and, where there is one, the heat pump; drawn is positive.
+    """
+
+    target_kw: FloatArray
+    price_krw_per_kw: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class PlanProblem:
     """All that a plan depends on. `first_slot` is a label: consecutive slots are 900 apart.
 
     load_kw (H, A) is the buildings' draw, pv_kw (H, A) the solar power there is, loss_kw (H,) what
-    the wires lose. Shedding is shared by the areas in proportion to their load.
+    the wires lose. Shedding is shared by the areas in proportion to their load. `near` is for the
+    planner's own second stage.
     """
 
     first_slot: int
@@ -189,6 +201,7 @@ class PlanProblem:
     curtail_krw_per_kwh: float
     cuts: tuple[Cut, ...] = ()
     last_resort_krw_per_kwh: float = 20_000.0
+    near: Nearness | None = None
 
     @property
     def slots(self) -> int:

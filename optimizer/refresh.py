@@ -68,6 +68,7 @@ def numbers_of(problem: PlanProblem, form: StandardForm) -> Numbers:
     _write_units(sheet, problem)
     _write_heat(sheet, problem)
     _write_last_resort(sheet, problem, elastic=form.elastic)
+    _write_nearness(sheet, problem)
     connection = problem.connection
     return Numbers(
         cost=sheet.cost,
@@ -236,6 +237,15 @@ def _write_last_resort(sheet: _Sheet, problem: PlanProblem, *, elastic: bool) ->
     if elastic:
         sheet.price("fleet_short", last)
         sheet.price("fuel_short", DT_H * last)
+
+
+def _write_nearness(sheet: _Sheet, problem: PlanProblem) -> None:
+    near = problem.near
+    if near is None:
+        return
+    for block in ("moved_up", "moved_down"):
+        sheet.price(block, near.price_krw_per_kw[:, None])
+    sheet.equal("nearness", near.target_kw)
 
 
 def _at_the_end(row: FloatArray, slots: int) -> FloatArray:

@@ -97,6 +97,7 @@ def structure_of(problem: PlanProblem, *, elastic: bool = False) -> str:
         [_unit_structure(unit) for unit in problem.units],
         problem.heat and problem.heat.loss_frac_per_slot,
         [_cut_structure(problem, row) for row in range(len(problem.cuts))],
+        problem.near is not None,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 

@@ -48,7 +48,7 @@ def _answer(engine: Engine, request: Request, pipe: "Connection[Message, Request
 
     try:
         _drill_before(request.drill)
-        found = engine.plan(request.problem, request.until_s, tell)
+        found = engine.plan(request.problem, request.until_s, tell, request.last)
         return Message(request.number, _drilled(found, request.drill), last=True)
     except Exception as error:
         log.exception("plan of slot %s failed", request.problem.first_slot)

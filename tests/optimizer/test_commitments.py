@@ -23,18 +23,17 @@ times = st.integers(1, 4)
 
 
 @many
-@given(st.lists(st.floats(0, 2), min_size=7, max_size=7), times, times)
-def test_counts_are_the_nearest_that_keep_minimum_times(
+@given(st.lists(st.floats(0, 1), min_size=8, max_size=8), times, times)
+def test_a_units_run_is_the_nearest_that_keeps_minimum_times(
     toys: Any, slow_commitment: ModuleType, wanted: list[float], up: int, down: int
 ) -> None:
-    unit = toys.unit(7, available=np.full(7, 2), min_up_slots=up, min_down_slots=down)
+    unit = toys.unit(8, min_up_slots=up, min_down_slots=down)
     fraction = np.array(wanted)
-    counts = whole_counts(unit, fraction)
-    least = slow_commitment.cheapest_distance(fraction, 2, START, min_up=up, min_down=down)
-    levels = counts[:, None] > np.arange(2)
-    share = np.clip(fraction[:, None] - np.arange(2), 0, 1)
-    starts = np.maximum(np.diff(levels.astype(int), axis=0, prepend=0), 0).sum()
-    assert np.abs(levels - share).sum() + START * starts == pytest.approx(least)
+    on = whole_counts(unit, fraction)
+    least = slow_commitment.cheapest_distance(fraction, START, min_up=up, min_down=down)
+    starts = np.maximum(np.diff(on, prepend=0), 0).sum()
+    assert np.abs(on - fraction).sum() + START * starts == pytest.approx(least)
+    assert slow_commitment.keeps_times(tuple(on), min_up=up, min_down=down)
 
 
 def test_recent_start_and_stop_bind_the_first_slots(toys: Any) -> None:

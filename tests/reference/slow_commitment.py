@@ -1,4 +1,4 @@
-"""The cheapest runs of units, by trying all of them: the definition, at its price."""
+"""The cheapest run of a unit, by trying all of them: the definition, at its price."""
 
 from itertools import product
 
@@ -17,21 +17,11 @@ def keeps_times(on: tuple[int, ...], *, min_up: int, min_down: int) -> bool:
     return True
 
 
-def cheapest_distance(
-    wanted: np.ndarray, count: int, start: float, *, min_up: int, min_down: int
-) -> float:
-    """Least sum over levels of |on - share of the level| and of `start` per start."""
-    runs = [
-        on
+def cheapest_distance(wanted: np.ndarray, start: float, *, min_up: int, min_down: int) -> float:
+    """Least sum of |on - wanted| and of `start` per start."""
+    return min(
+        float(np.abs(np.array(on) - wanted).sum())
+        + start * sum(after > before for before, after in zip((0, *on), on, strict=False))
         for on in product((0, 1), repeat=len(wanted))
         if keeps_times(on, min_up=min_up, min_down=min_down)
-    ]
-    total = 0.0
-    for level in range(count):
-        share = np.clip(wanted - level, 0.0, 1.0)
-        total += min(
-            sum(np.abs(np.array(on) - share))
-            + start * sum(b > a for a, b in zip((0, *on), on, strict=False))
-            for on in runs
-        )
-    return float(total)
+    )
