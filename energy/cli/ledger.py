@@ -5,9 +5,10 @@ Nothing is written to the store; all commands also work beside a running loop.
 
 import gzip
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -15,12 +16,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from energy.cli.settings import AsJson, DatabaseUrl
 from energy.config import build_settings
+from energy.steps.books import collector_at_rest
 from energy.steps.proving import (
     Totals,
     add_up,
     count_ticks,
     export_lines,
     helpers_of_machine,
+    lines_of_store,
 )
 from energy.store.books import CheckpointRow, last_checkpoint
 from energy.store.engine import Store, open_reader
@@ -32,8 +35,11 @@ from market.verifier import Report, verify_export
 
 app = typer.Typer(help="The books: verify, audit, export, head.", no_args_is_help=True)
 
+Line = TypeVar("Line", str, str | bytes)
+
 UNITS = {LedgerId.KRW: "KRW", LedgerId.ENERGY: "kWh", LedgerId.POINTS: "points"}
 UNUSABLE = 2
+STANDARD_OUTPUT = Path("-")
 
 Registrar = Annotated[
     str | None, typer.Option(help="address of the first key as it was published, 0x…")
@@ -52,7 +58,8 @@ def verify(
         report, first_key = _verify_file(file)
     else:
         with _reader(database_url) as store:
-            lines = _shown(export_lines(store), store.read(count_ticks))
+            beside = helpers_of_machine() > 0
+            lines = _shown(lines_of_store(store, beside=beside), store.read(count_ticks))
             report, first_key = _verify(lines)
     trusted = registrar is None or registrar == first_key
     if as_json:
@@ -82,11 +89,14 @@ def audit(database_url: DatabaseUrl = None, as_json: AsJson = False) -> int:
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="JSON lines; a name in .gz is compressed")],
+    file: Annotated[Path, typer.Argument(help="JSON lines; .gz is compressed; - is the output")],
     database_url: DatabaseUrl = None,
 ) -> None:
     """Write the books out, for the offline verifier and for whoever wants to keep them."""
-    with _reader(database_url) as store:
+    with _reader(database_url) as store, collector_at_rest():
+        if file == STANDARD_OUTPUT:
+            sys.stdout.buffer.writelines(line.encode() + b"\n" for line in export_lines(store))
+            return
         lines = _shown(export_lines(store), store.read(count_ticks))
         scratch = file.with_name(file.name + ".part")
         try:
@@ -141,7 +151,7 @@ def _again(first: str | bytes, rest: Iterator[str | bytes]) -> Iterator[str | by
     yield from rest
 
 
-def _shown(lines: Iterator[str], ticks: int) -> Iterator[str]:
+def _shown(lines: Iterator[Line], ticks: int) -> Iterator[Line]:
     """The lines, with a bar on the error stream while they pass where a person looks on."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -151,9 +161,14 @@ def _shown(lines: Iterator[str], ticks: int) -> Iterator[str]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("ticks", total=ticks)
         for line in lines:
-            if '"line":"checkpoint"' in line[:24]:
+            if _is_checkpoint(line):
                 progress.advance(task)
             yield line
+
+
+def _is_checkpoint(line: str | bytes) -> bool:
+    head = line[:24]
+    return '"line":"checkpoint"' in (head if isinstance(head, str) else head.decode())
 
 
 def _source(file: Path) -> BinaryIO:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from energy.cli import run
-from energy.steps.proving import export_lines
+from energy.steps.proving import export_lines, lines_from_beside
+from energy.store.errors import StoreError
 from market import verifier
 
 FIRST = 1_784_084_400
@@ -143,3 +144,23 @@ def test_lines_of_the_export_hold_one_json_value_each(begin_books: Begin) -> Non
     kinds = [json.loads(line)["line"] for line in export_lines(here.store)]
     assert kinds[0] == "header" and kinds[-1] == "checkpoint"
     assert kinds.count("tick") == kinds.count("checkpoint") == 4
+
+
+def test_a_long_store_is_exported_by_a_process_beside(
+    url: str, begin_books: Begin, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.steps.proving.TICKS_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr("energy.steps.proving.os.cpu_count", lambda: 2)
+    assert run(["ledger", "verify", "--database-url", url]) == 0
+    assert "proven" in capsys.readouterr().out
+    begin_books(f"sqlite:///{tmp_path / 'other.db'}")
+    with sqlite3.connect(tmp_path / "books.db") as connection:
+        connection.execute("DROP TRIGGER transfer_no_delete")
+        connection.execute("DELETE FROM transfer WHERE settlement = 0 AND position = 0")
+    connection.close()
+    assert run(["ledger", "verify", "--database-url", url]) == 1
+
+
+def test_a_process_beside_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"export of .*: microgrid: store"):
+        list(lines_from_beside("sqlite:////nowhere.db"))
