@@ -4,7 +4,7 @@ Import and export follow from the balance, fuel and heat from the units' curves,
 flows, costs from the series. So a plan balances by construction, whoever decided.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -106,17 +106,7 @@ def assemble(problem: PlanProblem, decided: Decisions) -> Plan:
         cost_krw=CostBreakdown(),
         certificate=UNDECIDED,
     )
-    return with_cost(problem, plan)
-
-
-def with_cost(problem: PlanProblem, plan: Plan) -> Plan:
-    """The plan with the cost of its own series."""
-    return _replaced(plan, cost_krw=cost_of(problem, plan))
-
-
-def _replaced(plan: Plan, **changes: object) -> Plan:
-    values = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
-    return Plan(**(values | changes))
+    return replace(plan, cost_krw=cost_of(problem, plan))
 
 
 def shed_share(problem: PlanProblem) -> FloatArray:

@@ -15,7 +15,6 @@ class Corridor:
     """Bounds that a store starting at start_kwh (N,) can keep to the end whatever it did before.
 
     lower_kwh <= upper_kwh, (H, N); up_kwh, down_kwh (H, N): largest rise and fall in a slot.
-    short_kwh (H, N): by how much the wished lower bound is out of reach.
     """
 
     start_kwh: FloatArray
@@ -23,7 +22,6 @@ class Corridor:
     upper_kwh: FloatArray
     up_kwh: FloatArray
     down_kwh: FloatArray
-    short_kwh: FloatArray
 
 
 def battery_corridor(batteries: Batteries, slots: int) -> Corridor:
@@ -68,7 +66,7 @@ def _narrowed(
     The upper bound yields where a store cannot fall so fast, the lower where it cannot rise so
     fast; so some path always remains.
     """
-    slots, wished = len(lower), lower
+    slots = len(lower)
     lower, upper = lower.copy(), upper.copy()
     floor = start - np.cumsum(down_kwh, axis=0)
     for at in range(slots - 2, -1, -1):
@@ -79,11 +77,10 @@ def _narrowed(
         highest = np.minimum(upper[at], highest + up_kwh[at])
         upper[at] = highest
         lower[at] = np.minimum(lower[at], highest)
-    short = wished - lower
     for at in range(slots - 2, -1, -1):
         lower[at] = np.maximum(lower[at], lower[at + 1] - up_kwh[at + 1])
     lowest = start
     for at in range(slots):
         lowest = np.maximum(lower[at], lowest - down_kwh[at])
         lower[at] = lowest
-    return Corridor(start, lower, upper, up_kwh, down_kwh, short)
+    return Corridor(start, lower, upper, up_kwh, down_kwh)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.problem import BoolArray, FloatArray, IntArray, PlanProblem, UnitGroup
+from optimizer.problem import FloatArray, IntArray, UnitGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +89,3 @@ def commitment(unit: UnitGroup) -> Commitment:
 def ramp_binds(unit: UnitGroup) -> bool:
     """Whether a running unit needs more than a slot to pass from its least to its full load."""
     return unit.ramp_kw_per_slot < unit.p_kw_max
-
-
-def pays_both_ways(problem: PlanProblem) -> BoolArray:
-    """Slots in which importing and exporting at once would earn money, (H,)."""
-    connection = problem.connection
-    return connection.price_sell_krw_per_kwh > connection.price_buy_krw_per_kwh

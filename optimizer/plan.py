@@ -6,8 +6,6 @@ Shapes as in `optimizer.problem`; power in kW as the mean of a slot, energy in k
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from optimizer.problem import FloatArray, IntArray
 
 SLOT_S = 900
@@ -160,7 +158,3 @@ class Plan:
     def slots(self) -> int:
         """Number of slots that the plan covers."""
         return len(self.p_import_kw)
-
-    def slot_starts(self) -> IntArray:
-        """Labels of the slots, (H,)."""
-        return self.first_slot + SLOT_S * np.arange(self.slots, dtype=np.int64)

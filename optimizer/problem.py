@@ -66,6 +66,12 @@ class Fleets:
     end_value_krw_per_kwh: float
 
 
+def no_fleets(slots: int) -> Fleets:
+    """A table without cars."""
+    none = np.zeros((0, slots))
+    return Fleets((), np.zeros(0, dtype=np.int64), none, none, none, none, 1.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class UnitGroup:
     """Identical units that make power and heat from fuel; running ones share the load equally.

@@ -92,7 +92,6 @@ def test_promises_out_of_reach_are_kept_as_far_as_they_can_be(toys: Any) -> None
     )
     corridor = fleet_corridor(fleets)
     assert corridor.lower_kwh[:, 0].tolist() == [10.0, 20.0, 20.0]
-    assert corridor.short_kwh[:, 0].tolist() == [0.0, 10.0, 10.0]
 
 
 def test_merging_loses_no_energy_and_no_power(toys: Any) -> None:
