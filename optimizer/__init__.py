@@ -12,7 +12,7 @@ A battery buys at 100 won part of what is needed at 200 won a quarter of an hour
 ...     loss_kw=np.zeros(2),
 ...     batteries=Batteries(
 ...         id=("battery",), area=np.array([0]), e_kwh_min=0 * one, e_kwh_max=10 * one,
-...         e_start_kwh=0 * one, p_charge_kw_max=20 * one, p_discharge_kw_max=20 * one,
+...         e_start_kwh=0 * one, p_charge_kw_max=20 * one, p_discharge_kw_max=40 * one,
 ...         eta_charge=one, eta_discharge=one, wear_krw_per_kwh=5 * one,
 ...         end_value_krw_per_kwh=0 * one,
 ...     ),
