@@ -254,11 +254,20 @@ def solved(planner: Planner) -> Any:
     return solve
 
 
-@pytest.fixture(scope="session")
-def slow_commitment() -> ModuleType:
-    path = Path(__file__).parents[1] / "reference" / "slow_commitment.py"
-    spec = importlib.util.spec_from_file_location("slow_commitment", path)
+def load_reference(name: str) -> ModuleType:
+    path = Path(__file__).parents[1] / "reference" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def slow_commitment() -> ModuleType:
+    return load_reference("slow_commitment")
+
+
+@pytest.fixture(scope="session")
+def slow_dispatch() -> ModuleType:
+    return load_reference("slow_dispatch")
