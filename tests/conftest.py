@@ -31,32 +31,49 @@ CHROMIUM_ARGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The system's Chromium; nothing is downloaded. Without it the browser tests are skipped,
-    but where CI is set that is a failure, for nobody would look. It ends with its module, for its
-    driver keeps an event loop running that other tests would trip over."""
+RESTLESS_MOUSE = "setInterval(() => dispatchEvent(new PointerEvent('pointermove')), 50)"
+
+
+@pytest.fixture(scope="session")
+def chromium_command() -> list[str]:
+    """How to start the system's Chromium; nothing is downloaded.
+
+    Without it the browser tests are skipped, but where CI is set that is a failure, for nobody
+    would look.
+    """
     found = next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
     if found is None:
         sentence = f"no Chromium is installed; looked for {', '.join(CHROMIUM_NAMES)}"
         if os.environ.get("CI"):
             pytest.fail(sentence)
         pytest.skip(sentence)
+    return [found, *CHROMIUM_ARGS]
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_command: list[str]) -> Iterator[Browser]:
+    """A running browser; it ends with its module, for its driver keeps an event loop running that
+    other tests would trip over."""
+    path, *arguments = chromium_command
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_ARGS)
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def chromium_page(chromium: Browser) -> Iterator[Page]:
-    """A fresh English page of 1366 x 768 in a context of its own, its viewer in New York."""
+    """A fresh English page of 1366 x 768 in a context of its own, its viewer in New York.
+
+    The viewer's mouse never rests, so that the page knows that somebody reads it.
+    """
     context = chromium.new_context(
         viewport={"width": 1366, "height": 768},
         locale="en-GB",
         timezone_id="America/New_York",
         reduced_motion="reduce",
     )
+    context.add_init_script(RESTLESS_MOUSE)
     context.set_default_timeout(10_000)
     page = context.new_page()
     yield page
@@ -124,24 +141,24 @@ def stage_app() -> Callable[[Callable[[str], Response], Callable[[], Events]], F
 
 
 @pytest.fixture
-def watch() -> Callable[[Page, str], list[str]]:
-    """Collects a page's console warnings, thrown errors and requests to other hosts."""
+def complaints(chromium_page: Page, stage: Any) -> Iterator[list[str]]:
+    """Console errors, thrown errors and requests to other hosts than the module's `stage`.
 
-    def begin(page: Page, address: str) -> list[str]:
-        found: list[str] = []
-        page.on(
-            "console",
-            lambda message: (
-                found.append(message.text) if message.type in ("error", "warning") else None
-            ),
-        )
-        page.on("pageerror", lambda error: found.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                None if request.url.startswith((address, "blob:")) else found.append(request.url)
-            ),
-        )
-        return found
-
-    return begin
+    A test ends without any.
+    """
+    found: list[str] = []
+    chromium_page.on(
+        "console",
+        lambda message: (
+            found.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
+    chromium_page.on("pageerror", lambda error: found.append(str(error)))
+    chromium_page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith((stage.address, "blob:")) else found.append(request.url)
+        ),
+    )
+    yield found
+    assert found == []

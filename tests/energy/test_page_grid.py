@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -74,16 +74,6 @@ def served(serve_app: Callable[[FastAPI], str], stage_app: Callable[[Any, Any], 
 def stage(served: Stage) -> Stage:
     served.reset("calm")
     return served
-
-
-@pytest.fixture
-def complaints(
-    chromium_page: Page, stage: Stage, watch: Callable[[Page, str], list[str]]
-) -> Iterator[list[str]]:
-    """Console errors, thrown errors and requests to other hosts; a test ends without any."""
-    found = watch(chromium_page, stage.address)
-    yield found
-    assert found == []
 
 
 def open_grid(page: Page, stage: Stage, query: str = "", language: str = "en") -> None:

@@ -67,11 +67,11 @@ def ask(address: str, path: str) -> tuple[dict[str, Any], str]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A district at work, a quarter hour a second; three slots are published."""
+    """A district at work, a quarter hour every 2 s; three slots are published."""
     folder, port = tmp_path_factory.mktemp("up"), free_port()
     command = [
         sys.executable, "-m", "energy", "up", "--district", "sejong-5-1@0.005", "--port", str(port),
-        "--database-url", f"sqlite:///{folder}/up.db", "--demo-slot-s", "1", "--seed", "4",
+        "--database-url", f"sqlite:///{folder}/up.db", "--demo-slot-s", "2", "--seed", "4",
         "--demo-start", "2026-07-15T03:00:00Z",
     ]  # fmt: skip
     with (folder / "told.txt").open("wb") as told:
@@ -249,6 +249,7 @@ def test_the_figures_of_a_running_district_are_those_of_its_api(page: Page, addr
 
 def test_the_next_slot_comes_by_itself(page: Page, address: str) -> None:
     page.goto(address)
+    page.mouse.move(5, 5)
     main = page.locator("#main[data-slot]")
     expect(main).to_have_count(1)
     page.evaluate("window.neverReloaded = true")
@@ -293,6 +294,7 @@ def test_the_grid_screen_of_a_running_district_shows_what_its_api_says(
     page: Page, address: str
 ) -> None:
     page.goto(f"{address}/grid")
+    page.mouse.move(5, 5)
     page.locator("#strip summary").click()
     expect(page.locator("#strip tbody tr")).to_have_count(96)
     network, _ = ask(address, "/v1/grid/network")

@@ -4,7 +4,8 @@ import copy
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,16 +66,6 @@ def served(serve_app: Callable[[FastAPI], str], stage_app: Callable[[Any, Any], 
 def stage(served: Stage) -> Stage:
     served.reset("full")
     return served
-
-
-@pytest.fixture
-def complaints(
-    chromium_page: Page, stage: Stage, watch: Callable[[Page, str], list[str]]
-) -> Iterator[list[str]]:
-    """Console errors, thrown errors and requests to other hosts; a test ends without any."""
-    found = watch(chromium_page, stage.address)
-    yield found
-    assert found == []
 
 
 def open_page(page: Page, stage: Stage, name: str = "full", language: str = "en") -> None:
@@ -451,6 +442,19 @@ def test_a_cycle_event_renews_the_figures_and_keeps_what_is_unfolded(
     stage.events.append(("cycle", {"slot_utc": "2026-11-22T05:30:00Z"}))
     expect(page.locator('[data-figure="sufficiency"] .big')).to_have_text(f"50.0{NB}%")
     expect(page.locator("#heat tbody tr")).to_have_count(96)
+
+
+def test_a_browser_that_waits_for_silence_gets_its_picture(
+    chromium_command: list[str], stage: Stage, tmp_path: Path
+) -> None:
+    picture = tmp_path / "page.png"
+    alone = ["--headless", f"--user-data-dir={tmp_path / 'browser'}"]
+    waiting = ["--virtual-time-budget=8000", f"--screenshot={picture}", stage.address]
+    subprocess.run(
+        [*chromium_command, *alone, *waiting], check=True, timeout=60, capture_output=True
+    )
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert stage.answered >= 1
 
 
 def test_two_tabs_share_one_stream_and_the_second_leads_when_the_first_closes(

@@ -7,6 +7,8 @@ import { makeState } from "./state.js";
 import { buildFrame } from "./views/operator/frame.js";
 
 const RETRY_MS = 5000;
+const QUIET_MS = 9000;
+const SIGNS = ["pointermove", "pointerdown", "keydown", "scroll"];
 
 // `screen`: {blocks, answer, next, documents}; documents beside the overview, by name: {path, once}.
 export async function startPage(screen) {
@@ -18,10 +20,21 @@ export async function startPage(screen) {
   buildFrame({ state, words, refresh, screen });
   followKeys(words);
   await readAll;
+  await firstUse();
   connectLive("/v1/events", ({ kind, data }) => {
     if (kind === "beat") hearTime(state, data.now_utc);
-    else if (kind !== "open") refresh();
+    else refresh();
   }, (status) => state.set("live", status));
+  refresh();
+}
+
+// Whoever only takes a picture or prints waits for the page to fall silent, which it never does
+// with a stream open: the stream begins with the first sign of a reader, else a little later.
+function firstUse() {
+  return new Promise((begin) => {
+    for (const sign of SIGNS) addEventListener(sign, begin, { once: true, passive: true });
+    setTimeout(begin, QUIET_MS);
+  });
 }
 
 function makeRefresh(state, documents) {
