@@ -7,6 +7,8 @@ from energy.forecast.ev_split import CarPowers, split
 from energy.forecast.heat import forecast_heat
 from energy.forecast.inputs import (
     MEDIAN,
+    P10,
+    P90,
     QUANTILES,
     CarSessions,
     ChargerGroups,
@@ -26,6 +28,8 @@ from energy.forecast.units import forecast_unit_availability
 
 __all__ = [
     "MEDIAN",
+    "P10",
+    "P90",
     "QUANTILES",
     "ArrivalModel",
     "CarBounds",

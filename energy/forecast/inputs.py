@@ -17,8 +17,8 @@ BoolArray = npt.NDArray[np.bool_]
 QUANTILES: FloatArray = np.array([0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95])
 """Probabilities of the Q = 7 quantiles, rising; first axis of every quantile array."""
 
-MEDIAN = 3
-"""Position of P50 in QUANTILES."""
+P10, MEDIAN, P90 = 1, 3, 5
+"""Positions of these quantiles in QUANTILES."""
 
 
 class ForecastError(Exception):

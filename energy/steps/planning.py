@@ -7,7 +7,8 @@ plan. Carbon is folded into the prices here, so that the optimiser sees won alon
 import numpy as np
 
 from energy.district import District
-from energy.forecast import MEDIAN, DistrictForecast
+from energy.forecast import MEDIAN, P10, P90, DistrictForecast
+from energy.forecast.inputs import FloatArray
 from energy.steps.context import Microgrid
 from energy.steps.measure import Measured
 from energy.steps.prices import ConnectionPrices, connection_prices
@@ -37,7 +38,7 @@ def build_problem(
             _unit(microgrid, row, measured, forecast) for row in range(len(district.units))
         ),
         heat=_heat(district, measured, forecast),
-        connection=_connection(microgrid, prices),
+        connection=_connection(microgrid, prices, forecast),
         shed_krw_per_kwh=district.economics.shed_krw_per_kwh,
         curtail_krw_per_kwh=district.economics.curtail_krw_per_kwh,
         cuts=(),
@@ -161,7 +162,9 @@ def _heat(district: District, measured: Measured, forecast: DistrictForecast) ->
     )
 
 
-def _connection(microgrid: Microgrid, prices: ConnectionPrices) -> Connection:
+def _connection(
+    microgrid: Microgrid, prices: ConnectionPrices, forecast: DistrictForecast
+) -> Connection:
     table = microgrid.district.connection
     horizon = len(prices.buy_krw_per_kwh)
     economics = microgrid.district.economics
@@ -174,4 +177,16 @@ def _connection(microgrid: Microgrid, prices: ConnectionPrices) -> Connection:
         demand_charge_krw_per_kw=prices.demand_charge_krw_per_kw,
         p_peak_incurred_kw=microgrid.memory.peak_kw,
         peak_counts=prices.peak_counts,
+        peak_margin_kw=_peak_margin_kw(forecast),
     )
+
+
+def _peak_margin_kw(forecast: DistrictForecast) -> FloatArray:
+    """How much higher the import may turn out than planned, (H,): nine times in ten no more.
+
+    A peak once drawn is paid for a year, so a plan that just touches the old one gambles with it.
+    Load and sun are added up without their correlation, which is the careful side.
+    """
+    load_kw = forecast.load_district_kw[P90] - forecast.load_district_kw[MEDIAN]
+    pv_kw = forecast.pv_district_kw[MEDIAN] - forecast.pv_district_kw[P10]
+    return np.maximum(load_kw + pv_kw, 0.0)
