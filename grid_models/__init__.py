@@ -37,10 +37,19 @@ from grid_models.limits import Violation, check_flow, near_limits
 from grid_models.network import write_pandapower_json
 from grid_models.pandapower_source import StaticGrid, read_pandapower
 from grid_models.power_flow import FlowResult, PowerFlow
-from grid_models.room import Headroom, Room, room_along, zone_headroom, zone_weights
+from grid_models.room import Room, room_along
 from grid_models.sensitivities import Sensitivities, build_sensitivities
 from grid_models.simbench import SimbenchGrid, read_simbench
 from grid_models.streets import build_street_plan
+from grid_models.zones import (
+    Headroom,
+    SharedHeadroom,
+    SharedRoom,
+    shared_headroom,
+    zone_headroom,
+    zone_loss_factors,
+    zone_weights,
+)
 
 __all__ = [
     "BUS_KINDS",
@@ -69,6 +78,8 @@ __all__ = [
     "QDroop",
     "Room",
     "Sensitivities",
+    "SharedHeadroom",
+    "SharedRoom",
     "ShedBlock",
     "SimbenchGrid",
     "StaticGrid",
@@ -92,9 +103,11 @@ __all__ = [
     "read_simbench",
     "room_along",
     "run_with_droop",
+    "shared_headroom",
     "states_of",
     "write_network_folder",
     "write_pandapower_json",
     "zone_headroom",
+    "zone_loss_factors",
     "zone_weights",
 ]

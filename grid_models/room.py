@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grid_models.district import BusShare, FloatArray, Network
+from grid_models.district import FloatArray, Network
 from grid_models.limits import (
     LINE_LOADING,
     NOT_CONVERGED,
@@ -20,7 +20,6 @@ from grid_models.limits import (
     V_MIN,
 )
 from grid_models.power_flow import FlowResult, PowerFlow
-from grid_models.sensitivities import complete_share
 
 STEPS_MAX = 40
 CLOSE_FRAC = 1e-3
@@ -41,43 +40,6 @@ class Room:
     element: str
 
 
-@dataclass(frozen=True)
-class Headroom:
-    """How much more each zone may draw, and how much more it may feed in, others unchanged."""
-
-    draw: tuple[Room, ...]
-    feed: tuple[Room, ...]
-
-
-def zone_headroom(
-    power_flow: PowerFlow, p_kw: FloatArray, q_kvar: FloatArray, share: BusShare | None = None
-) -> Headroom:
-    """The room of every zone above what every bus draws now, (N,) kW and kvar.
-
-    The areas of a zone move together in proportion to their transformers, each spread over its
-    buses by `share` (else at its busbar).
-    """
-    network = power_flow.network
-    spread = complete_share(network, share)
-    ways = [spread.at_buses(weights, len(network.buses.id)) for weights in zone_weights(network).T]
-    return Headroom(
-        draw=tuple(room_along(power_flow, p_kw, q_kvar, way) for way in ways),
-        feed=tuple(room_along(power_flow, p_kw, q_kvar, -way) for way in ways),
-    )
-
-
-def zone_weights(network: Network) -> FloatArray:
-    """Share of each area in one kW more of a zone, (A, Z): by transformer rating, else equal."""
-    areas = network.areas
-    rating = np.ones(len(areas.id))
-    if (areas.transformer >= 0).all():
-        rating = network.transformers.s_kva[areas.transformer]
-    weight = np.zeros((len(areas.id), len(network.zones)))
-    weight[np.arange(len(areas.id)), areas.zone] = rating
-    total = weight.sum(axis=0)
-    return weight / np.where(total > 0, total, 1.0)
-
-
 def room_along(
     power_flow: PowerFlow, p_kw: FloatArray, q_kvar: FloatArray, direction: FloatArray
 ) -> Room:
@@ -92,6 +54,14 @@ def room_along(
         return Room(max(search.good_kw, 0.0), NOT_CONVERGED, network.name)
     kind, element = _limit_of(network, int(search.bad_left.argmin()))
     return Room(max(search.good_kw, 0.0), kind, element)
+
+
+def keeps_limits(network: Network, base: FlowResult, flow: FlowResult) -> bool:
+    """Whether a flow breaks no limit, and makes none worse that is broken in `base`."""
+    if not (base.converged and flow.converged):
+        return False
+    allowed = np.minimum(_left(network, base), 0.0)
+    return bool((_left(network, flow) >= allowed - TOLERANCE).all())
 
 
 class _Search:

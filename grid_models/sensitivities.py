@@ -105,6 +105,7 @@ class Tangent:
         self.balance = _power_derivative(bus_admittance(branches, len(v)), v)
         self.loading = _loading_derivative(branches, v)
         self._buses, self._areas = len(v), len(network.areas.id)
+        self._slack = network.slack_bus
         self.share = complete_share(network, share)
         free = np.flatnonzero(np.arange(len(v)) != network.slack_bus)
         self._state = np.concatenate([free, len(v) + free])
@@ -130,6 +131,13 @@ class Tangent:
         rows = np.zeros((len(buses), 2 * self._buses))
         rows[np.arange(len(buses)), self._buses + buses] = 1.0
         return self._per_kw(rows)
+
+    def losses_per_kw(self) -> FloatArray:
+        """How many kW more the wires lose when an area draws one kW more, (A,)."""
+        # The slack delivers what the areas draw more and what the wires lose more.
+        delivered = KW_PER_BASE * self.balance[[self._slack]].toarray()
+        losses: FloatArray = self._per_kw(delivered)[0] - 1.0
+        return losses
 
     def _per_kw(self, rows: FloatArray) -> FloatArray:
         """Rows over the state as rows over the areas' kW: one solve with the transpose each."""
