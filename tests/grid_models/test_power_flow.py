@@ -52,6 +52,25 @@ def test_every_converged_flow_balances_at_every_bus(
     assert flow.p_loss_kw > 0
 
 
+@pytest.mark.parametrize("moved_pu", [1e-5, 1e-5j])
+def test_no_flow_passes_whose_voltages_do_not_balance(
+    two_streets: Network, monkeypatch: pytest.MonkeyPatch, moved_pu: complex
+) -> None:
+    power_flow = PowerFlow(two_streets)
+    solved = power_flow._fixed_point
+
+    def disturbed(p_kw: np.ndarray, q_kvar: np.ndarray) -> np.ndarray:
+        v = solved(p_kw, q_kvar)
+        assert v is not None
+        v[4] += moved_pu
+        return v
+
+    monkeypatch.setattr(power_flow, "_fixed_point", disturbed)
+    flow = power_flow.run(np.full(9, 10.0), np.zeros(9))
+    assert not flow.converged and flow.reason.endswith("remain open")
+    assert np.isnan(flow.v_pu).all() and np.isnan(flow.p_slack_kw)
+
+
 def test_a_flow_does_not_depend_on_what_was_run_before(district: Network) -> None:
     p_kw, q_kvar = base_case(district)
     fresh = PowerFlow(district).run(p_kw, q_kvar)
