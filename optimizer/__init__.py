@@ -56,10 +56,14 @@ from optimizer.planner import PlannerSettings as PlannerSettings
 from optimizer.problem import Batteries as Batteries
 from optimizer.problem import Connection as Connection
 from optimizer.problem import Cut as Cut
+from optimizer.problem import DrEvent as DrEvent
 from optimizer.problem import Finding as Finding
 from optimizer.problem import Fleets as Fleets
 from optimizer.problem import Heat as Heat
 from optimizer.problem import PlanProblem as PlanProblem
+from optimizer.problem import Reserve as Reserve
+from optimizer.problem import Scenarios as Scenarios
+from optimizer.problem import ShedRank as ShedRank
 from optimizer.problem import UnitGroup as UnitGroup
 from optimizer.problem import no_fleets as no_fleets
 from optimizer.validate import check_problem as check_problem

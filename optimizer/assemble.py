@@ -11,6 +11,7 @@ import numpy as np
 from optimizer.costs import cost_of
 from optimizer.curves import group_draw
 from optimizer.plan import Certificate, CostBreakdown, Plan, Status, Tier
+from optimizer.pledges import dr_short_kw, reserve_short_kw
 from optimizer.problem import DT_H, FloatArray, Heat, IntArray, PlanProblem
 from optimizer.split import StorePaths
 
@@ -34,9 +35,10 @@ UNDECIDED = Certificate(
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """What is free to decide; shapes as in `Plan`. into_store_kw (H,) is negative when heat leaves.
+    """What is free to decide; shapes as in `Plan`, shed_kw by rank (H, R).
 
-    marginal_krw_per_kwh (H,) is what one more kWh of demand would cost.
+    into_store_kw (H,) is negative when heat leaves. marginal_krw_per_kwh (H,) is what one more kWh
+    of demand would cost.
     """
 
     curtail_kw: FloatArray
@@ -85,7 +87,10 @@ def assemble(problem: PlanProblem, decided: Decisions) -> Plan:
         p_import_kw=imported,
         p_export_kw=exported,
         pv_used_kw=problem.pv_kw - decided.curtail_kw,
-        shed_kw=decided.shed_kw,
+        shed_kw=decided.shed_kw.sum(axis=1),
+        shed_by_rank_kw=decided.shed_kw,
+        dr_short_kw=np.zeros((problem.slots, len(problem.dr_events))),
+        reserve_short_kw=np.zeros(problem.slots),
         battery_charge_kw=decided.batteries.charge_kw,
         battery_discharge_kw=decided.batteries.discharge_kw,
         e_battery_kwh=decided.batteries.e_kwh,
@@ -106,21 +111,27 @@ def assemble(problem: PlanProblem, decided: Decisions) -> Plan:
         cost_krw=CostBreakdown(),
         certificate=UNDECIDED,
     )
+    plan = replace(
+        plan,
+        dr_short_kw=dr_short_kw(problem, plan),
+        reserve_short_kw=reserve_short_kw(problem, plan),
+    )
     return replace(plan, cost_krw=cost_of(problem, plan))
 
 
 def shed_share(problem: PlanProblem) -> FloatArray:
-    """Each area's part of what is shed, (H, A): that of its load."""
-    total = problem.load_kw.sum(axis=1, keepdims=True)
-    share: FloatArray = np.zeros(problem.load_kw.shape)
-    np.divide(problem.load_kw, total, out=share, where=total > 0)
+    """Each area's part of what is shed of a rank, (H, A, R): that of its load in it."""
+    load = problem.rank_load_kw
+    total = load.sum(axis=1, keepdims=True)
+    share: FloatArray = np.zeros(load.shape)
+    np.divide(load, total, out=share, where=total > 0)
     return share
 
 
 def _area_net(problem: PlanProblem, decided: Decisions) -> FloatArray:
     """Net draw of each area, (H, A)."""
     net: FloatArray = problem.load_kw - problem.pv_kw + decided.curtail_kw
-    net -= decided.shed_kw[:, None] * shed_share(problem)
+    net -= (decided.shed_kw[:, None, :] * shed_share(problem)).sum(axis=2)
     for area, drawn in _drawn(problem, decided):
         inside = area >= 0
         np.add.at(net.T, area[inside], drawn[:, inside].T)

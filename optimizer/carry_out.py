@@ -22,7 +22,8 @@ class Wishes:
     """What should happen if limits allow, (H, ...); energies of stores at slot ends.
 
     Without e_battery_kwh batteries serve own use: they take surplus and give when power is dear.
-    Above p_import_kw stores yield, but nothing else does: there the demand charge would rise.
+    Above p_import_kw stores yield, but nothing else does: there the demand charge would rise, or a
+    commitment to draw less be missed.
     """
 
     e_battery_kwh: FloatArray | None
@@ -36,11 +37,14 @@ class Wishes:
 
 
 def unpriced_import_kw(problem: PlanProblem, peak_kw: float) -> FloatArray:
-    """Import that adds nothing to a peak, (H,): free in slots that the tariff does not count."""
+    """Import that adds nothing to a peak and breaks no commitment, (H,)."""
     connection = problem.connection
     limit = connection.p_import_kw_max
     room = peak_kw - connection.counted_kw(np.zeros(problem.slots))
-    return np.where(connection.peak_counts, np.clip(room, 0.0, limit), limit)
+    free = np.where(connection.peak_counts, np.clip(room, 0.0, limit), limit)
+    for event in problem.dr_events:
+        free = np.clip(event.limit_kw, 0.0, free)
+    return free
 
 
 def carried_out(problem: PlanProblem, wishes: Wishes) -> Plan:
@@ -116,7 +120,9 @@ class _Yielding:
         eta = np.full(len(fleets.id), fleets.eta)
         self.fleets = _Stores(fleet_corridor(fleets), eta, eta)
         self.curtail_kw = np.zeros(problem.pv_kw.shape)
-        self.shed_kw = np.zeros(problem.slots)
+        self.shed_kw = np.zeros((problem.slots, len(problem.ranks)))
+        self._rank_load_kw = problem.rank_load_kw.sum(axis=1)
+        self._cheapest_first = np.argsort([rank.price_krw_per_kwh for rank in problem.ranks])
         self.heat_pump_kw = wishes.heat_pump_kw.copy()
         drawn = problem.load_kw.sum(axis=1) + problem.loss_kw - problem.pv_kw.sum(axis=1)
         self._rest_kw = drawn - made_kw
@@ -140,7 +146,7 @@ class _Yielding:
         if over > 0:
             stopped = min(self.heat_pump_kw[slot], over)
             self.heat_pump_kw[slot] -= stopped
-            self.shed_kw[slot] = min(over - stopped, float(self._problem.load_kw[slot].sum()))
+            self._shed(slot, over - stopped)
         elif under > 0:
             stores, under = _moved(stores, self.batteries.range_kw(slot)[1], under)
             cars, under = _moved(cars, self.fleets.range_kw(slot)[1], under)
@@ -149,6 +155,12 @@ class _Yielding:
             self.curtail_kw[slot] = solar * (min(under / total, 1.0) if total > 0 else 0.0)
         self.fleets.go(slot, cars)
         self.batteries.go(slot, stores)
+
+    def _shed(self, slot: int, over_kw: float) -> None:
+        """Shed load rank by rank, the cheapest first."""
+        for rank in self._cheapest_first:
+            self.shed_kw[slot, rank] = min(over_kw, float(self._rank_load_kw[slot, rank]))
+            over_kw -= float(self.shed_kw[slot, rank])
 
     def _battery_wish(self, slot: int, net_kw: float) -> FloatArray:
         wished = self._wishes.e_battery_kwh

@@ -11,6 +11,7 @@ from optimizer.costs import cut_excess_kw
 from optimizer.found import Found, Outcome, Shadow
 from optimizer.nearness import set_points_of
 from optimizer.plan import SLOT_S, BindingLimit, Certificate, Plan, Status, Tier
+from optimizer.pledges import missed_kw
 from optimizer.problem import Finding, PlanProblem
 from optimizer.why import reasons_of
 
@@ -46,7 +47,7 @@ def certified(
         seconds=making.seconds,
         seconds_allowed=making.seconds_allowed,
         binding=_binding(shadow, problem) if shadow else (),
-        slack_kw=cut_excess_kw(problem, plan),
+        slack_kw=cut_excess_kw(problem, plan) | missed_kw(problem, plan),
         distance_from_last_kw=float("nan"),
         structure=found.structure if found else "",
         inputs=digest(problem),

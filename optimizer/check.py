@@ -32,6 +32,8 @@ def check_plan(problem: PlanProblem, plan: Plan) -> list[Finding]:
         *_check_areas(problem, plan),
         *_check_connection(problem, plan),
         *_check_cuts(problem, plan),
+        *_check_commitments(problem, plan),
+        *_check_reserve(problem, plan),
         *_check_cost(problem, plan),
     ]
 
@@ -60,6 +62,8 @@ def _check_numbers(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
         "unit": len(problem.units),
         "area": problem.areas,
         "pv": problem.areas,
+        "dr": len(problem.dr_events),
+        "shed_by": max(len(problem.shed_ranks), 1),
     }
     signed = {"e_fleet_kwh", "area_net_kw", "marginal_krw_per_kwh"}
     for name in plan.__dataclass_fields__:
@@ -67,6 +71,7 @@ def _check_numbers(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
         if not isinstance(series, np.ndarray):
             continue
         kind = name.removeprefix("e_").split("_")[0]
+        kind = "shed_by" if name == "shed_by_rank_kw" else kind
         wanted = (slots, sizes[kind]) if kind in sizes else (slots,)
         if series.shape != wanted:
             yield Finding("number", name, f"shape {series.shape}, allowed: {wanted}")
@@ -79,7 +84,18 @@ def _check_numbers(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
 def _check_solar_and_shedding(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
     names = problem.area_ids
     yield from _columns("solar", names, "solar power", plan.pv_used_kw - problem.pv_kw)
-    yield from _worst("shedding", "shed load", plan.shed_kw - problem.load_kw.sum(axis=1))
+    for row, (rank, load_kw) in enumerate(_ranks(problem)):
+        over = plan.shed_by_rank_kw[:, row] - load_kw.sum(axis=1)
+        yield from _worst("shedding", f"shed of {rank}", over)
+    summed = np.abs(plan.shed_kw - plan.shed_by_rank_kw.sum(axis=1))
+    yield from _worst("shedding", "sum of what is shed", summed)
+
+
+def _ranks(problem: PlanProblem) -> list[tuple[str, FloatArray]]:
+    """Name and load (H, A) of each kind of load that may be shed."""
+    if not problem.shed_ranks:
+        return [("load", problem.load_kw)]
+    return [(rank.id, rank.share * problem.load_kw) for rank in problem.shed_ranks]
 
 
 def _check_batteries(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
@@ -232,15 +248,19 @@ def _check_areas(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
     ]
     if problem.heat:
         drawn.append((np.array([problem.heat.heat_pump_area]), plan.heat_pump_kw[:, None]))
-    total = problem.load_kw.sum(axis=1)
-    left = 1 - np.divide(plan.shed_kw, total, out=np.zeros(len(total)), where=total > 0)
-    net = problem.load_kw * left[:, None] - plan.pv_used_kw
+    net = problem.load_kw - plan.pv_used_kw
+    for row, (_, load_kw) in enumerate(_ranks(problem)):
+        total = load_kw.sum(axis=1)
+        shed = plan.shed_by_rank_kw[:, row]
+        part = np.divide(shed, total, out=np.zeros(len(total)), where=total > 0)
+        net -= load_kw * part[:, None]
     for area, power in drawn:
         for row, place in enumerate(area):
             if place >= 0:
                 net[:, place] += power[:, row]
     yield from _columns("balance", problem.area_ids, "net draw", np.abs(net - plan.area_net_kw))
-    everything = total * left - plan.pv_used_kw.sum(axis=1) + problem.loss_kw
+    supplied = problem.load_kw.sum(axis=1) - plan.shed_kw
+    everything = supplied - plan.pv_used_kw.sum(axis=1) + problem.loss_kw
     everything = everything + sum(power.sum(axis=1) for _, power in drawn)
     flow = plan.p_import_kw - plan.p_export_kw
     yield from _worst("balance", "district balance", np.abs(flow - everything))
@@ -269,6 +289,37 @@ def _check_cuts(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
             yield Finding("wires", where, text)
 
 
+def _check_commitments(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
+    """What is said to be missing of a commitment is what the net consumption leaves out."""
+    drawn = plan.p_import_kw - plan.p_export_kw
+    for row, event in enumerate(problem.dr_events):
+        delivered = event.baseline_kw - drawn
+        short = np.where(event.active, np.maximum(event.committed_kw - delivered, 0.0), 0.0)
+        excess = np.abs(short - plan.dr_short_kw[:, row])
+        yield from _worst("commitment", f"{event.id} shortfall", excess)
+
+
+def _check_reserve(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
+    """What is said to be missing of the reserve is what no asset could give at once."""
+    reserve, table = problem.reserve, problem.batteries
+    short = np.zeros(problem.slots)
+    for slot in range(problem.slots if reserve else 0):
+        assert reserve is not None
+        flow = plan.p_import_kw[slot] - plan.p_export_kw[slot]
+        at_hand = problem.connection.p_import_kw_max[slot] - flow
+        for b in range(len(table.id)):
+            stored = plan.e_battery_kwh[slot, b] - min(table.e_kwh_min[b], table.e_start_kwh[b])
+            given = plan.battery_discharge_kw[slot, b] - plan.battery_charge_kw[slot, b]
+            lasting = max(stored, 0.0) * table.eta_discharge[b] / reserve.sustain_h
+            at_hand += min(table.p_discharge_kw_max[b] - given, lasting)
+        for f, unit in enumerate(problem.units):
+            on = int(plan.unit_on[slot, f])
+            spare = on * unit.p_kw_max - plan.unit_p_kw[slot, f]
+            at_hand += min(spare, on * unit.ramp_kw_per_slot)
+        short[slot] = max(reserve.wanted_kw[slot] - at_hand, 0.0)
+    yield from _worst("reserve", "reserve shortfall", np.abs(short - plan.reserve_short_kw))
+
+
 def _check_cost(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
     """The cost of the series, kind by kind; what breaks promises is not priced again here."""
     connection, batteries, fleets = problem.connection, problem.batteries, problem.fleets
@@ -278,7 +329,7 @@ def _check_cost(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
     won -= float(np.sum(outside * connection.price_sell_krw_per_kwh)) * DT_H
     extra = max(plan.p_peak_kw - connection.p_peak_incurred_kw, 0.0)
     won += connection.demand_charge_krw_per_kw * extra
-    won += DT_H * problem.shed_krw_per_kwh * float(plan.shed_kw.sum())
+    won += _pledged_krw(problem, plan)
     won += DT_H * problem.curtail_krw_per_kwh * float((problem.pv_kw - plan.pv_used_kw).sum())
     won += DT_H * float((plan.battery_discharge_kw * batteries.wear_krw_per_kwh).sum())
     won += DT_H * fleets.wear_krw_per_kwh * float(plan.fleet_discharge_kw.sum())
@@ -296,3 +347,20 @@ def _check_cost(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
     said = plan.cost_krw.total - plan.cost_krw.last_resort
     if not abs(said - won) <= 1.0 + COST_FRAC * abs(won):
         yield Finding("cost", "cost_krw", f"{said:.0f} won, allowed: {won:.0f} from the series")
+
+
+def _pledged_krw(problem: PlanProblem, plan: Plan) -> float:
+    """Load shed, penalties less rewards, and reserve missing, in won."""
+    won = 0.0
+    prices = [rank.price_krw_per_kwh for rank in problem.shed_ranks] or [problem.shed_krw_per_kwh]
+    for row, price in enumerate(prices):
+        won += DT_H * price * float(plan.shed_by_rank_kw[:, row].sum())
+    for row, event in enumerate(problem.dr_events):
+        short_kwh = DT_H * plan.dr_short_kw[event.active, row]
+        kept_kwh = DT_H * event.committed_kw - short_kwh
+        won += event.penalty_krw_per_kwh * float(short_kwh.sum())
+        won -= event.reward_krw_per_kwh * float(kept_kwh.sum())
+    if problem.reserve:
+        missing_kwh = DT_H * float(plan.reserve_short_kw.sum())
+        won += problem.reserve.price_krw_per_kwh * missing_kwh
+    return won

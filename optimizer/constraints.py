@@ -3,11 +3,12 @@
 Slot -1, the slot before the first, is known: its states stand on right-hand sides.
 """
 
+import numpy as np
 import pyomo.environ as pyo
 
 from optimizer.curves import commitment, ramp_binds, unit_curve
 from optimizer.exchange import exchange_limits
-from optimizer.problem import DT_H, PlanProblem, UnitGroup
+from optimizer.problem import DT_H, FloatArray, PlanProblem, UnitGroup
 
 
 def unit_power(model: pyo.ConcreteModel, problem: PlanProblem, t: int, f: int) -> pyo.Expression:
@@ -28,7 +29,7 @@ def balance_power_in_district(model: pyo.ConcreteModel, problem: PlanProblem) ->
             - m.p_export[t]
             + m.p_missing[t]
             - m.p_surplus[t]
-            + m.shed[t]
+            + sum(m.shed[t, r] for r in m.R)
             - sum(m.curtail[t, a] for a in m.A)
             + sum(m.battery_discharge[t, b] - m.battery_charge[t, b] for b in m.B)
             + sum(m.fleet_discharge[t, g] - m.fleet_charge[t, g] for g in m.G)
@@ -243,10 +244,10 @@ def _moved_draw(m: pyo.ConcreteModel, problem: PlanProblem, k: int) -> pyo.Expre
     def weight(area: int) -> float:
         return float(cut.coefficient[area]) if area >= 0 else 0.0
 
-    heat, units = problem.heat, problem.units
+    heat, units, shed = problem.heat, problem.units, shed_weight(problem, k)
     return (
         sum(weight(a) * m.curtail[t, a] for a in m.A)
-        - shed_weight(problem, k) * m.shed[t]
+        - sum(shed[r] * m.shed[t, r] for r in m.R)
         + sum(
             weight(int(problem.batteries.area[b]))
             * (m.battery_charge[t, b] - m.battery_discharge[t, b])
@@ -259,6 +260,82 @@ def _moved_draw(m: pyo.ConcreteModel, problem: PlanProblem, k: int) -> pyo.Expre
         - sum(weight(units[f].area) * unit_power(m, problem, t, f) for f in m.F)
         + (weight(heat.heat_pump_area) * m.heat_pump[t] if heat else 0)
     )
+
+
+def keep_commitments(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Net consumption stays below each event's baseline by what is committed, less a shortfall."""
+    limit = dr_limits_kw(problem)
+
+    def keep(m: pyo.ConcreteModel, t: int, e: int) -> pyo.Expression:
+        return _net_consumption(m, t) - m.dr_short[t, e] <= limit[t, e]
+
+    model.dr = pyo.Constraint(model.T, model.E, rule=keep)
+
+
+def dr_limits_kw(problem: PlanProblem) -> FloatArray:
+    """Net consumption that each event allows, (H, E); where it asks nothing, all there can be."""
+    free = exchange_limits(problem).import_size_kw
+    limits = [np.minimum(event.limit_kw, free) for event in problem.dr_events]
+    return np.stack(limits, axis=1) if limits else np.zeros((problem.slots, 0))
+
+
+def _net_consumption(m: pyo.ConcreteModel, t: int) -> pyo.Expression:
+    return m.p_import[t] + m.p_missing[t] - m.p_export[t] - m.p_surplus[t]
+
+
+def hold_reserve(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Units, batteries and the connection could at once give what is wanted, less a shortfall."""
+    reserve = problem.reserve
+    if reserve is None:
+        return
+    limit = problem.connection.p_import_kw_max
+
+    def at_hand(m: pyo.ConcreteModel, t: int) -> pyo.Expression:
+        return (
+            sum(m.battery_reserve[t, b] for b in m.B)
+            + sum(m.unit_reserve[t, f] for f in m.F)
+            - _net_consumption(m, t)
+            + m.reserve_short[t]
+        ) >= reserve.wanted_kw[t] - limit[t]
+
+    model.reserve = pyo.Constraint(model.T, rule=at_hand)
+    _bound_battery_reserve(model, problem, reserve.sustain_h)
+    _bound_unit_reserve(model, problem)
+
+
+def _bound_battery_reserve(
+    model: pyo.ConcreteModel, problem: PlanProblem, sustain_h: float
+) -> None:
+    """A battery can stop charging and give its power, as long as its energy keeps that up."""
+    table = problem.batteries
+
+    def power(m: pyo.ConcreteModel, t: int, b: int) -> pyo.Expression:
+        used = m.battery_discharge[t, b] - m.battery_charge[t, b]
+        return m.battery_reserve[t, b] + used <= table.p_discharge_kw_max[b]
+
+    def energy(m: pyo.ConcreteModel, t: int, b: int) -> pyo.Expression:
+        floor = min(table.e_kwh_min[b], table.e_start_kwh[b])
+        taken = sustain_h / table.eta_discharge[b] * m.battery_reserve[t, b]
+        return taken - m.e_battery[t, b] <= -floor
+
+    model.battery_reserve_power = pyo.Constraint(model.T, model.B, rule=power)
+    model.battery_reserve_energy = pyo.Constraint(model.T, model.B, rule=energy)
+
+
+def _bound_unit_reserve(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Running units can go to full load, as far as they can ramp there."""
+    units = problem.units
+
+    def room(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        full = units[f].p_kw_max * m.unit_on[t, f]
+        return m.unit_reserve[t, f] + unit_power(m, problem, t, f) - full <= 0
+
+    def ramp(m: pyo.ConcreteModel, t: int, f: int) -> pyo.Expression:
+        return m.unit_reserve[t, f] - units[f].ramp_kw_per_slot * m.unit_on[t, f] <= 0
+
+    ramped = [f for f, unit in enumerate(units) if ramp_binds(unit)]
+    model.unit_reserve_room = pyo.Constraint(model.T, model.F, rule=room)
+    model.unit_reserve_ramp = pyo.Constraint(model.T, ramped, rule=ramp)
 
 
 def stay_near(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
@@ -286,9 +363,11 @@ def _set_points(m: pyo.ConcreteModel, problem: PlanProblem, t: int) -> list[pyo.
     ]
 
 
-def shed_weight(problem: PlanProblem, k: int) -> float:
-    """Weighted share of the areas' load in a kW shed in the cut's slot."""
+def shed_weight(problem: PlanProblem, k: int) -> FloatArray:
+    """Weighted share of the areas' load in a kW shed of each rank in the cut's slot, (R,)."""
     cut = problem.cuts[k]
-    load = problem.load_kw[cut.slot_index]
-    total = float(load.sum())
-    return float(cut.coefficient @ load) / total if total > 0 else 0.0
+    load = problem.rank_load_kw[cut.slot_index]
+    total = load.sum(axis=0)
+    weight: FloatArray = np.zeros(len(total))
+    np.divide(cut.coefficient @ load, total, out=weight, where=total > 0)
+    return weight

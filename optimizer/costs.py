@@ -16,6 +16,7 @@ def cost_of(problem: PlanProblem, plan: Plan) -> CostBreakdown:
     fuel_price = np.array([unit.fuel_krw_per_kwh for unit in units])
     start_cost = np.array([unit.start_cost_krw for unit in units])
     run_cost = np.array([unit.wear_krw_per_h for unit in units])
+    shed_price = np.array([rank.price_krw_per_kwh for rank in problem.ranks])
     curtailed = problem.pv_kw - plan.pv_used_kw
     ends = float(plan.e_battery_kwh[-1] @ batteries.end_value_krw_per_kwh)
     ends += fleets.end_value_krw_per_kwh * float(plan.e_fleet_kwh[-1].sum())
@@ -35,10 +36,26 @@ def cost_of(problem: PlanProblem, plan: Plan) -> CostBreakdown:
         if heat
         else 0.0,
         curtailment=float(curtailed.sum()) * problem.curtail_krw_per_kwh * DT_H,
-        shedding=float(plan.shed_kw.sum()) * problem.shed_krw_per_kwh * DT_H,
+        shedding=float(plan.shed_by_rank_kw.sum(axis=0) @ shed_price) * DT_H,
         last_resort=problem.last_resort_krw_per_kwh * broken_kwh(problem, plan),
         end_values=-ends,
+        demand_response=_demand_response_krw(problem, plan),
+        reserve_shortfall=problem.reserve.price_krw_per_kwh
+        * float(plan.reserve_short_kw.sum())
+        * DT_H
+        if problem.reserve
+        else 0.0,
     )
+
+
+def _demand_response_krw(problem: PlanProblem, plan: Plan) -> float:
+    """Penalties of commitments less rewards."""
+    won = 0.0
+    for row, event in enumerate(problem.dr_events):
+        short = float(plan.dr_short_kw[:, row].sum())
+        kept = event.committed_kw * float(event.active.sum()) - short
+        won += DT_H * (event.penalty_krw_per_kwh * short - event.reward_krw_per_kwh * kept)
+    return won
 
 
 def unit_starts(problem: PlanProblem, plan: Plan) -> FloatArray:

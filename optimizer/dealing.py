@@ -41,7 +41,7 @@ def deal(merging: Merging, program: LivingProgram, found: Solution, until_s: flo
     heat = merging.whole.heat
     return Decisions(
         curtail_kw=_curtailed(merging, values[columns["curtail"]]),
-        shed_kw=np.clip(values[columns["shed"]], 0.0, merging.whole.load_kw.sum(axis=1)),
+        shed_kw=np.clip(values[columns["shed"]], 0.0, merging.whole.rank_load_kw.sum(axis=1)),
         batteries=batteries.members,
         fleets=fleets.members,
         unit_on=unit_on,

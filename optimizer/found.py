@@ -23,6 +23,7 @@ class Outcome(StrEnum):
 class Shadow:
     """Won per kWh: of power and heat (H,), of energy stored (H, B) and (H, G), of limits.
 
+    reserve_krw_per_kwh (H, B): what a battery's power is worth as reserve instead of being given.
     limits_krw_per_kwh (H,) by name, and cuts_krw_per_kwh by id: what a kWh more would save.
     """
 
@@ -30,6 +31,7 @@ class Shadow:
     heat_krw_per_kwh: FloatArray
     battery_krw_per_kwh: FloatArray
     fleet_krw_per_kwh: FloatArray
+    reserve_krw_per_kwh: FloatArray
     limits_krw_per_kwh: dict[str, FloatArray]
     cuts_krw_per_kwh: dict[str, float]
 

@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.corridor import Corridor, battery_corridor, fleet_corridor
-from optimizer.problem import DT_H, Batteries, Cut, Fleets, FloatArray, IntArray, PlanProblem
+from optimizer.problem import (
+    DT_H,
+    Batteries,
+    Cut,
+    Fleets,
+    FloatArray,
+    IntArray,
+    PlanProblem,
+    Scenarios,
+    ShedRank,
+)
 from optimizer.unit_groups import merge_units
 
 ALIKE = 0.01  # distance of shapes, as a share of capacity, below which stores count as one shape
@@ -73,6 +83,7 @@ def merge(problem: PlanProblem, fineness: Fineness) -> Merging:
         area_ids=tuple(f"class {row}" for row in range(area_class.max(initial=-1) + 1)),
         load_kw=sums_by(problem.load_kw.T, area_class).T,
         pv_kw=sums_by(problem.pv_kw.T, area_class).T,
+        shed_ranks=_merged_ranks(problem, area_class),
         batteries=_merged_batteries(problem.batteries, of_battery, area_class),
         fleets=_merged_fleets(problem.fleets, fleets, of_fleet, area_class),
         units=units.units,
@@ -81,6 +92,7 @@ def merge(problem: PlanProblem, fineness: Fineness) -> Merging:
             problem.heat, heat_pump_area=_class_of(problem.heat.heat_pump_area, area_class)
         ),
         cuts=tuple(_merged_cut(cut, area_class) for cut in problem.cuts),
+        scenarios=problem.scenarios and _merged_scenarios(problem.scenarios, area_class),
     )
     return Merging(
         problem, small, area_class, of_battery.group, of_fleet.group, units.group, batteries, fleets
@@ -241,6 +253,22 @@ def _merged_fleets(
         p_charge_kw_max=sums_by(table.p_charge_kw_max, into.group, count),
         p_discharge_kw_max=sums_by(table.p_discharge_kw_max, into.group, count),
     )
+
+
+def _merged_scenarios(scenarios: Scenarios, area_class: IntArray) -> Scenarios:
+    moved = np.moveaxis(scenarios.net_load_kw, 2, 0)
+    return replace(scenarios, net_load_kw=np.moveaxis(sums_by(moved, area_class), 0, 2))
+
+
+def _merged_ranks(problem: PlanProblem, area_class: IntArray) -> tuple[ShedRank, ...]:
+    """Ranks with their share of each class's load, by slot (H, K)."""
+    load = sums_by(problem.load_kw.T, area_class).T
+    ranks = []
+    for rank in problem.shed_ranks:
+        part = sums_by((problem.load_kw * rank.share).T, area_class).T
+        share = np.divide(part, load, out=np.zeros(load.shape), where=load > 0)
+        ranks.append(replace(rank, share=share))
+    return tuple(ranks)
 
 
 def _merged_cut(cut: Cut, area_class: IntArray) -> Cut:

@@ -23,6 +23,7 @@ def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteM
     _declare_stores(model, problem, elastic=elastic)
     _declare_units(model, problem, elastic=elastic)
     _declare_heat(model, problem)
+    _declare_pledges(model, problem)
     _declare_nearness(model, problem)
 
     law.balance_power_in_district(model, problem)
@@ -38,6 +39,8 @@ def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteM
     law.balance_heat(model, problem)
     law.carry_heat(model, problem)
     law.respect_cuts(model, problem)
+    law.keep_commitments(model, problem)
+    law.hold_reserve(model, problem)
     law.stay_near(model, problem)
 
     model.cost = pyo.Objective(expr=_cost(model, problem))
@@ -46,9 +49,10 @@ def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteM
 
 def _declare_district(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     """Exchange with the utility, curtailment by area, shedding, and what only a failure needs."""
-    limits, shed_max = exchange_limits(problem), problem.load_kw.sum(axis=1)
+    limits, shed_max = exchange_limits(problem), problem.rank_load_kw.sum(axis=1)
     incurred = problem.connection.p_peak_incurred_kw
     model.A = pyo.RangeSet(0, problem.areas - 1)
+    model.R = pyo.RangeSet(0, len(problem.ranks) - 1)
     model.K = pyo.RangeSet(0, len(problem.cuts) - 1)
     model.p_import = pyo.Var(model.T, bounds=lambda m, t: (0, limits.p_import_kw_max[t]))
     model.p_export = pyo.Var(model.T, bounds=lambda m, t: (0, limits.p_export_kw_max[t]))
@@ -57,7 +61,7 @@ def _declare_district(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     model.p_surplus = pyo.Var(model.T, bounds=(0, None))
     model.p_peak = pyo.Var(bounds=(incurred, None))
     model.curtail = pyo.Var(model.T, model.A, bounds=lambda m, t, a: (0, problem.pv_kw[t, a]))
-    model.shed = pyo.Var(model.T, bounds=lambda m, t: (0, shed_max[t]))
+    model.shed = pyo.Var(model.T, model.R, bounds=lambda m, t, r: (0, shed_max[t, r]))
     model.cut_slack = pyo.Var(model.K, bounds=(0, None))
 
 
@@ -138,6 +142,17 @@ def _declare_heat(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     model.e_heat = pyo.Var(model.T, bounds=(0, heat.e_kwh_max))
 
 
+def _declare_pledges(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """What commitments and the reserve fall short by, and who holds the reserve."""
+    model.E = pyo.RangeSet(0, len(problem.dr_events) - 1)
+    model.dr_short = pyo.Var(model.T, model.E, bounds=(0, None))
+    if problem.reserve is None:
+        return
+    model.battery_reserve = pyo.Var(model.T, model.B, bounds=(0, None))
+    model.unit_reserve = pyo.Var(model.T, model.F, bounds=(0, None))
+    model.reserve_short = pyo.Var(model.T, bounds=(0, None))
+
+
 def _declare_nearness(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     """Distances from the set-points that a second stage stays near to."""
     if problem.near is None:
@@ -154,6 +169,7 @@ def _cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression:
         + _store_cost(model, problem)
         + _unit_cost(model, problem)
         + _heat_cost(model, problem)
+        + _pledge_cost(model, problem)
         + _distance_cost(model, problem)
     )
 
@@ -169,7 +185,11 @@ def _exchange_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expres
             for t in model.T
             for a in model.A
         )
-        + sum(DT_H * problem.shed_krw_per_kwh * model.shed[t] for t in model.T)
+        + sum(
+            DT_H * rank.price_krw_per_kwh * model.shed[t, r]
+            for t in model.T
+            for r, rank in enumerate(problem.ranks)
+        )
         + sum(DT_H * NOWHERE * last * (model.p_missing[t] + model.p_surplus[t]) for t in model.T)
         + sum(DT_H * last * model.cut_slack[k] for k in model.K)
     )
@@ -232,6 +252,25 @@ def _heat_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression
         + sum(DT_H * problem.last_resort_krw_per_kwh * model.heat_short[t] for t in model.T)
         - heat.end_value_krw_per_kwh * model.e_heat[problem.slots - 1]
     )
+
+
+def _pledge_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression:
+    """Penalties and lost rewards less the rewards of all that is committed; missing reserve."""
+    cost = sum(
+        DT_H
+        * (event.penalty_krw_per_kwh + event.reward_krw_per_kwh)
+        * float(event.active[t])
+        * model.dr_short[t, e]
+        for e, event in enumerate(problem.dr_events)
+        for t in model.T
+    ) - sum(
+        DT_H * event.reward_krw_per_kwh * event.committed_kw * float(event.active.sum())
+        for event in problem.dr_events
+    )
+    if problem.reserve:
+        price = DT_H * problem.reserve.price_krw_per_kwh
+        cost += sum(price * model.reserve_short[t] for t in model.T)
+    return cost
 
 
 def _distance_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression:

@@ -56,6 +56,9 @@ class CostBreakdown:
     shedding: float = 0.0
     last_resort: float = 0.0
     end_values: float = 0.0
+    demand_response: float = 0.0
+    """Penalties less rewards."""
+    reserve_shortfall: float = 0.0
 
     @property
     def total(self) -> float:
@@ -89,9 +92,11 @@ class Certificate:
     """How good a plan is and how it was found.
 
     `bound_krw` no plan can cost less; NaN without a proof. `way` names the steps taken, for example
-    "relaxation+rounding". `slack_kw` by cut id, only where it is not 0. `distance_from_last_kw` is
-    the mean change of a set-point against the previous plan over the slots that both have, NaN
-    without one. `broken` says in words which limits could not be kept.
+    "relaxation+rounding". `slack_kw`: by how much a cut, an event's commitment (by id) or the
+    "reserve" is missed at most, only where it is. `distance_from_last_kw` is the mean change of a
+    set-point against the previous plan over the slots that both have, NaN without one. `broken`
+    says in words which limits could not be kept. `expected_krw`: where the plan is made for
+    scenarios, their mean cost, to which bound and gap then refer; else NaN.
     """
 
     tier: Tier
@@ -109,6 +114,7 @@ class Certificate:
     structure: str
     inputs: str
     broken: tuple[str, ...] = ()
+    expected_krw: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +125,9 @@ class Plan:
     negative. area_net_kw holds load, shedding, solar and all that stands in the area.
     p_peak_kw is what the demand charge is reckoned on: the highest counted import with its margin,
     or what was incurred before. marginal_krw_per_kwh (H,) is what one more kWh of demand would cost
-    the district.
+    the district. shed_kw (H,) is the sum of shed_by_rank_kw (H, R), in the order of
+    `PlanProblem.ranks`; dr_short_kw (H, E) misses the events' commitments, reserve_short_kw (H,)
+    the reserve.
     """
 
     first_slot: int
@@ -128,6 +136,9 @@ class Plan:
     p_export_kw: FloatArray
     pv_used_kw: FloatArray
     shed_kw: FloatArray
+    shed_by_rank_kw: FloatArray
+    dr_short_kw: FloatArray
+    reserve_short_kw: FloatArray
     battery_charge_kw: FloatArray
     battery_discharge_kw: FloatArray
     e_battery_kwh: FloatArray

@@ -174,6 +174,72 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
+class ShedRank:
+    """A kind of load that may be shed: a kWh of it is missed at price_krw_per_kwh.
+
+    share: its part of each area's load, (A,) or by slot (H, A). What is shed of a rank is shared by
+    the areas in proportion to what they have of it.
+    """
+
+    id: str
+    price_krw_per_kwh: float
+    share: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class DrEvent:
+    """A commitment to draw less: net consumption is import less export at the connection.
+
+    In the slots that are `active` (H,) it shall stay committed_kw below baseline_kw (H,). Each kWh
+    delivered of the commitment earns reward_krw_per_kwh; each one missing earns nothing and costs
+    penalty_krw_per_kwh, and what is drawn beyond the baseline is missing too.
+    """
+
+    id: str
+    active: BoolArray
+    baseline_kw: FloatArray
+    committed_kw: float
+    penalty_krw_per_kwh: float
+    reward_krw_per_kwh: float
+
+    @property
+    def limit_kw(self) -> FloatArray:
+        """Net consumption up to which the commitment is kept, (H,); inf where nothing is owed."""
+        return np.where(self.active, self.baseline_kw - self.committed_kw, np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Reserve:
+    """Power that must be at hand in every slot, wanted_kw (H,), beyond what the plan uses.
+
+    It may come from running units up to their full load or ramp, from batteries, and from the room
+    that the connection leaves; an island has none. A battery counts with the power that it could
+    keep up for sustain_h from its energy at the slot's end, above its own reserve. What is missing
+    costs price_krw_per_kwh and is reported.
+    """
+
+    wanted_kw: FloatArray
+    sustain_h: float
+    price_krw_per_kwh: float
+
+
+SCENARIOS_MAX = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Scenarios:
+    """What may come instead of what is expected: deviations of load less sun, and how probable.
+
+    net_load_kw (S, H, A), S <= 10, is added to the areas' load where positive, to their sun where
+    negative; probability (S,) sums to 1. Units' starts and stops and what every asset does in the
+    first slot are decided for all scenarios at once, everything later for each by itself.
+    """
+
+    probability: FloatArray
+    net_load_kw: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class Nearness:
     """Set-points to stay near to, (H, N), and what a kW of distance costs in each slot, (H,).
 
@@ -189,8 +255,9 @@ class PlanProblem:
     """All that a plan depends on. `first_slot` is a label: consecutive slots are 900 apart.
 
     load_kw (H, A) is the buildings' draw, pv_kw (H, A) the solar power there is, loss_kw (H,) what
-    the wires lose. Shedding is shared by the areas in proportion to their load. `near` is for the
-    planner's own second stage.
+    the wires lose. Load may be shed by `shed_ranks`, the cheapest first, and what is in no rank not
+    at all; without ranks all of it at shed_krw_per_kwh. `near` is for the planner's own second
+    stage.
     """
 
     first_slot: int
@@ -208,6 +275,21 @@ class PlanProblem:
     cuts: tuple[Cut, ...] = ()
     last_resort_krw_per_kwh: float = 20_000.0
     near: Nearness | None = None
+    shed_ranks: tuple[ShedRank, ...] = ()
+    dr_events: tuple[DrEvent, ...] = ()
+    reserve: Reserve | None = None
+    scenarios: Scenarios | None = None
+
+    @property
+    def ranks(self) -> tuple[ShedRank, ...]:
+        """The ranks of load that may be shed; without any given, all load is one."""
+        everything = ShedRank("load", self.shed_krw_per_kwh, np.ones(self.areas))
+        return self.shed_ranks or (everything,)
+
+    @property
+    def rank_load_kw(self) -> FloatArray:
+        """Load of each rank, (H, A, R)."""
+        return np.stack([self.load_kw * rank.share for rank in self.ranks], axis=2)
 
     @property
     def slots(self) -> int:

@@ -7,6 +7,7 @@ the model afresh would give, array by array; a test holds it.
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.constraints import dr_limits_kw
 from optimizer.corridor import battery_corridor, fleet_corridor
 from optimizer.curves import commitment, unit_curve
 from optimizer.exchange import exchange_limits
@@ -67,12 +68,14 @@ def numbers_of(problem: PlanProblem, form: StandardForm) -> Numbers:
     _write_fleets(sheet, problem)
     _write_units(sheet, problem)
     _write_heat(sheet, problem)
+    _write_pledges(sheet, problem)
     _write_last_resort(sheet, problem, elastic=form.elastic)
     _write_nearness(sheet, problem)
     connection = problem.connection
     return Numbers(
         cost=sheet.cost,
-        cost_offset=-connection.demand_charge_krw_per_kw * connection.p_peak_incurred_kw,
+        cost_offset=-connection.demand_charge_krw_per_kw * connection.p_peak_incurred_kw
+        - _rewards_krw(problem),
         lower=sheet.lower,
         upper=sheet.upper,
         row_lower=sheet.row_lower,
@@ -106,9 +109,9 @@ def _write_connection(sheet: _Sheet, problem: PlanProblem) -> None:
 def _write_district(sheet: _Sheet, problem: PlanProblem) -> None:
     load = problem.load_kw.sum(axis=1)
     sheet.bound("curtail", 0.0, problem.pv_kw)
-    sheet.bound("shed", 0.0, load)
+    sheet.bound("shed", 0.0, problem.rank_load_kw.sum(axis=1))
     sheet.price("curtail", DT_H * problem.curtail_krw_per_kwh)
-    sheet.price("shed", DT_H * problem.shed_krw_per_kwh)
+    sheet.price("shed", [DT_H * rank.price_krw_per_kwh for rank in problem.ranks])
     sheet.equal("district_balance", load + problem.loss_kw - problem.pv_kw.sum(axis=1))
     limits = [
         cut.limit_kw
@@ -225,6 +228,33 @@ def _write_heat(sheet: _Sheet, problem: PlanProblem) -> None:
     sheet.equal("heat_balance", heat.demand_kw)
     kept = np.array([(1 - heat.loss_frac_per_slot) * heat.e_start_kwh])
     sheet.equal("heat_energy", _at_the_start(kept, slots)[:, 0])
+
+
+def _rewards_krw(problem: PlanProblem) -> float:
+    """Rewards of all that is committed."""
+    return sum(
+        DT_H * event.reward_krw_per_kwh * event.committed_kw * float(event.active.sum())
+        for event in problem.dr_events
+    )
+
+
+def _write_pledges(sheet: _Sheet, problem: PlanProblem) -> None:
+    prices = [
+        DT_H * (event.penalty_krw_per_kwh + event.reward_krw_per_kwh) * event.active
+        for event in problem.dr_events
+    ]
+    if prices:
+        sheet.price("dr_short", np.stack(prices, axis=1))
+    sheet.at_most("dr", dr_limits_kw(problem))
+    reserve, table = problem.reserve, problem.batteries
+    if reserve is None:
+        return
+    sheet.price("reserve_short", DT_H * reserve.price_krw_per_kwh)
+    sheet.at_least("reserve", reserve.wanted_kw - problem.connection.p_import_kw_max)
+    sheet.at_most("battery_reserve_power", table.p_discharge_kw_max)
+    sheet.at_most("battery_reserve_energy", -np.minimum(table.e_kwh_min, table.e_start_kwh))
+    for law in ("unit_reserve_room", "unit_reserve_ramp"):
+        sheet.at_most(law, 0.0)
 
 
 def _write_last_resort(sheet: _Sheet, problem: PlanProblem, *, elastic: bool) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from optimizer.found import Shadow
 from optimizer.highs import Solution
 from optimizer.merge import Merging
-from optimizer.problem import DT_H, FloatArray
+from optimizer.problem import DT_H, FloatArray, PlanProblem
 from optimizer.standard_form import Layout
 
 
@@ -30,7 +30,11 @@ def shadow_of(merging: Merging, layout: Layout, found: Solution) -> Shadow:
     return Shadow(
         power_krw_per_kwh=dual("district_balance") / DT_H,
         heat_krw_per_kwh=dual("heat_balance") / DT_H if problem.heat else none,
-        battery_krw_per_kwh=stored("battery_energy", problem.batteries.end_value_krw_per_kwh)[
+        battery_krw_per_kwh=(
+            stored("battery_energy", problem.batteries.end_value_krw_per_kwh)
+            + _reserve_price(problem, dual("battery_reserve_energy"), 1.0)
+        )[:, merging.battery_class],
+        reserve_krw_per_kwh=_reserve_price(problem, dual("battery_reserve_power"), DT_H)[
             :, merging.battery_class
         ],
         fleet_krw_per_kwh=stored(
@@ -41,9 +45,21 @@ def shadow_of(merging: Merging, layout: Layout, found: Solution) -> Shadow:
             "import limit": saving("p_import", "import_while_importing"),
             "export limit": saving("p_export", "export_while_not"),
             "peak": np.maximum(dual("peak"), 0.0) / DT_H,
+            **({"reserve": np.maximum(dual("reserve"), 0.0) / DT_H} if problem.reserve else {}),
+            **{
+                event.id: np.maximum(-dual("dr")[:, row], 0.0) / DT_H
+                for row, event in enumerate(problem.dr_events)
+            },
         },
         cuts_krw_per_kwh={
             cut.id: max(-float(dual("cut")[row]), 0.0) / DT_H
             for row, cut in enumerate(problem.cuts)
         },
     )
+
+
+def _reserve_price(problem: PlanProblem, dual: FloatArray, per: float) -> FloatArray:
+    """What a battery's part in the reserve is worth, (H, B); nothing without a reserve."""
+    if problem.reserve is None:
+        return np.zeros((problem.slots, len(problem.batteries.id)))
+    return np.maximum(-dual, 0.0) / per

@@ -98,6 +98,8 @@ def structure_of(problem: PlanProblem, *, elastic: bool = False) -> str:
         problem.heat and problem.heat.loss_frac_per_slot,
         [_cut_structure(problem, row) for row in range(len(problem.cuts))],
         problem.near is not None,
+        (len(problem.ranks), len(problem.dr_events)),
+        problem.reserve and problem.reserve.sustain_h,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
@@ -125,7 +127,7 @@ def _cut_structure(problem: PlanProblem, row: int) -> tuple[Any, ...]:
         [unit.area for unit in problem.units],
         heat.heat_pump_area if heat else None,
     )
-    return (cut.slot_index, cut.coefficient.tolist(), shed_weight(problem, row), stands)
+    return (cut.slot_index, cut.coefficient.tolist(), shed_weight(problem, row).tolist(), stands)
 
 
 def _bounds(found: list[float | None], open_end: float) -> FloatArray:

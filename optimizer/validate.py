@@ -9,13 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.problem import (
+    SCENARIOS_MAX,
     Batteries,
     Connection,
     Cut,
+    DrEvent,
     Finding,
     Fleets,
     Heat,
     PlanProblem,
+    Reserve,
+    Scenarios,
     UnitGroup,
 )
 
@@ -37,6 +41,11 @@ def check_problem(problem: PlanProblem) -> list[Finding]:
         *(found for unit in problem.units for found in _check_unit(unit, problem.areas)),
         *(_check_heat(problem.heat, problem.areas) if problem.heat else ()),
         *(found for cut in problem.cuts for found in _check_cut(cut, problem)),
+        *_check_ranks(problem),
+        *(found for event in problem.dr_events for found in _check_event(event)),
+        *_check_names("event", [event.id for event in problem.dr_events]),
+        *(_check_reserve(problem.reserve) if problem.reserve else ()),
+        *(_check_scenarios(problem.scenarios) if problem.scenarios else ()),
     ]
 
 
@@ -77,6 +86,18 @@ def _wanted_shapes(problem: PlanProblem) -> Iterator[tuple[object, str, tuple[in
         yield problem.connection, "peak_margin_kw", (slots,)
     for cut in problem.cuts:
         yield cut, "coefficient", (areas,)
+    for rank in problem.shed_ranks:
+        by_slot = np.ndim(rank.share) > 1
+        yield rank, "share", (slots, areas) if by_slot else (areas,)
+    for event in problem.dr_events:
+        yield event, "active", (slots,)
+        yield event, "baseline_kw", (slots,)
+    if problem.reserve:
+        yield problem.reserve, "wanted_kw", (slots,)
+    if problem.scenarios:
+        count = len(problem.scenarios.probability)
+        yield problem.scenarios, "probability", (count,)
+        yield problem.scenarios, "net_load_kw", (count, slots, areas)
 
 
 def _outside(
@@ -204,3 +225,41 @@ def _check_cut(cut: Cut, problem: PlanProblem) -> Iterator[Finding]:
     yield from _outside(f"{where}.slot_index", cut.slot_index, 0, problem.slots - 1)
     yield from _outside(f"{where}.coefficient", cut.coefficient, -BIG)
     yield from _outside(f"{where}.limit_kw", cut.limit_kw, -BIG)
+
+
+def _check_ranks(problem: PlanProblem) -> Iterator[Finding]:
+    """Shares are parts of the load: together they are never more than all of it."""
+    for rank in problem.shed_ranks:
+        yield from _outside(f"rank {rank.id}.price_krw_per_kwh", rank.price_krw_per_kwh)
+        yield from _outside(f"rank {rank.id}.share", rank.share, 0.0, 1.0)
+    if problem.shed_ranks:
+        together = sum(rank.share for rank in problem.shed_ranks)
+        yield from _outside("sum of the ranks' shares", together, -BIG, 1.0 + TINY)
+    yield from _check_names("rank", [rank.id for rank in problem.shed_ranks])
+
+
+def _check_names(kind: str, names: list[str]) -> Iterator[Finding]:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Finding("name", f"{kind} {name}", f"{names.count(name)} of this name, allowed: 1")
+
+
+def _check_event(event: DrEvent) -> Iterator[Finding]:
+    where = f"event {event.id}"
+    yield from _outside(f"{where}.baseline_kw", event.baseline_kw, -BIG)
+    for name in ("committed_kw", "penalty_krw_per_kwh", "reward_krw_per_kwh"):
+        yield from _outside(f"{where}.{name}", getattr(event, name))
+
+
+def _check_reserve(reserve: Reserve) -> Iterator[Finding]:
+    yield from _outside("reserve.wanted_kw", reserve.wanted_kw)
+    yield from _outside("reserve.sustain_h", reserve.sustain_h, 0.01, 24.0)
+    yield from _outside("reserve.price_krw_per_kwh", reserve.price_krw_per_kwh)
+
+
+def _check_scenarios(scenarios: Scenarios) -> Iterator[Finding]:
+    count = len(scenarios.probability)
+    yield from _outside("number of scenarios", count, 1, SCENARIOS_MAX)
+    yield from _outside("scenarios.probability", scenarios.probability, 0.0, 1.0)
+    total = float(np.sum(scenarios.probability))
+    yield from _outside("sum of scenarios.probability", total, 1.0 - TINY, 1.0 + TINY)
+    yield from _outside("scenarios.net_load_kw", scenarios.net_load_kw, -BIG)

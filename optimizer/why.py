@@ -43,20 +43,24 @@ def _connection_reasons(
         )
     )
     peak = float(shadow.limits_krw_per_kwh["peak"][slot])
+    owed = sum(float(shadow.limits_krw_per_kwh[each.id][slot]) for each in problem.dr_events)
+    promised = f" and {owed:.0f} for what is committed" if owed >= EQUAL_KRW else ""
     if plan.p_import_kw[slot] > STILL_KW:
-        added = f" and {peak:.0f} for the peak" if peak >= 0.5 else ""
-        text = f"importing at {buy:.0f} won{added}; a kWh is worth {power:.0f} here"
-        yield Reason("connection", slot, "import", power, buy + peak, text)
+        added = f" and {peak:.0f} for the peak" if peak >= EQUAL_KRW else ""
+        text = f"importing at {buy:.0f} won{added}{promised}; a kWh is worth {power:.0f} here"
+        yield Reason("connection", slot, "import", power, buy + peak + owed, text)
     else:
-        text = f"exporting at {sell:.0f} won; a kWh is worth {power:.0f} here"
-        yield Reason("connection", slot, "export", power, sell, text)
+        text = f"exporting at {sell:.0f} won{promised}; a kWh is worth {power:.0f} here"
+        yield Reason("connection", slot, "export", power, sell + owed, text)
     curtailed = float((problem.pv_kw[slot] - plan.pv_used_kw[slot]).sum())
     if curtailed > STILL_KW:
         text = f"{curtailed:.0f} kW of solar power curtailed: one more kWh is worth {power:.0f} won"
         yield Reason("solar", slot, "curtail", power, -problem.curtail_krw_per_kwh, text)
-    if plan.shed_kw[slot] > STILL_KW:
-        text = f"{plan.shed_kw[slot]:.0f} kW shed: nothing cheaper is left at {power:.0f} won"
-        yield Reason("load", slot, "shed", power, problem.shed_krw_per_kwh, text)
+    for row, rank in enumerate(problem.ranks):
+        shed = float(plan.shed_by_rank_kw[slot, row])
+        if shed > STILL_KW:
+            text = f"{shed:.0f} kW shed: nothing cheaper is left at {power:.0f} won"
+            yield Reason(rank.id, slot, "shed", power, rank.price_krw_per_kwh, text)
 
 
 def _store_reason(
@@ -83,13 +87,15 @@ def _store_reason(
 def _battery_reasons(
     problem: PlanProblem, plan: Plan, shadow: Shadow, slot: int
 ) -> Iterator[Reason]:
-    table, power = problem.batteries, float(shadow.power_krw_per_kwh[slot])
+    table = problem.batteries
+    # Power that is given is no longer in reserve.
+    power = shadow.power_krw_per_kwh[slot] - shadow.reserve_krw_per_kwh[slot]
     net = plan.battery_charge_kw[slot] - plan.battery_discharge_kw[slot]
     stored = shadow.battery_krw_per_kwh[slot]
     taken = stored * table.eta_charge
     given = stored / table.eta_discharge + table.wear_krw_per_kwh
     for row, asset in enumerate(table.id):
-        prices = (power, float(taken[row]), float(given[row]))
+        prices = (float(power[row]), float(taken[row]), float(given[row]))
         yield _store_reason(asset, slot, float(net[row]), prices)
 
 
@@ -105,6 +111,8 @@ def _fleet_reasons(problem: PlanProblem, plan: Plan, shadow: Shadow, slot: int) 
 
 def _unit_reasons(problem: PlanProblem, plan: Plan, shadow: Shadow, slot: int) -> Iterator[Reason]:
     power, heat = float(shadow.power_krw_per_kwh[slot]), float(shadow.heat_krw_per_kwh[slot])
+    ready = float(shadow.limits_krw_per_kwh["reserve"][slot]) if problem.reserve else 0.0
+    spinning = f"; a kW of reserve is worth {ready:.0f}" if ready >= EQUAL_KRW else ""
     for row, unit in enumerate(problem.units):
         count, made = int(plan.unit_on[slot, row]), float(plan.unit_p_kw[slot, row])
         on_before = int(plan.unit_on[slot - 1, row]) if slot else unit.on_now
@@ -117,7 +125,7 @@ def _unit_reasons(problem: PlanProblem, plan: Plan, shadow: Shadow, slot: int) -
         action = word if count else ("stop" if word == "stop" else "off")
         text = (
             f"{count} of {unit.size} on at {made:.0f} kW: a kWh with its heat is worth "
-            f"{worth:.0f} won against {cost:.0f} of fuel and wear"
+            f"{worth:.0f} won against {cost:.0f} of fuel and wear{spinning}"
         )
         yield Reason(unit.id, slot, action, worth, cost, text)
 
