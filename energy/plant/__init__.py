@@ -14,10 +14,12 @@ from energy.plant.interface import (
     Telemetry,
 )
 from energy.plant.plant import Plant
+from energy.plant.wires import AtBuses
 
 __all__ = [
     "QUALITY_MEASURED",
     "QUALITY_MISSING",
+    "AtBuses",
     "Departures",
     "Deviation",
     "LateReadings",

@@ -4,6 +4,9 @@ Every draw comes from (seed, stream, slot or day), so that a slot can be run aga
 so that weather, people and faults are the same whatever the loop decides.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
 from energy.district import District
@@ -30,7 +33,7 @@ from energy.plant.ran import Happened, Ran, drawn, injected
 from energy.plant.shown import telemetry
 from energy.plant.stays import StayBook
 from energy.plant.truth import SimulatedTruth, Truth
-from energy.plant.wires import Wires
+from energy.plant.wires import AtBuses, Wires
 from energy.timegrid import require_slot, slots_from
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
@@ -111,24 +114,14 @@ class Plant:
         if slot != state.slot:
             raise PlantError(f"plant step: slot {slot}, allowed: {state.slot}, where its state is")
         heard = hear(self.district, state.fence, slot, setpoints)
-        ran = self._run(state, heard)
+        parts = self._happened(state, heard)
+        ran = Ran(parts, self._wires.exchange(injected(parts)))
         wh = true_wh(drawn(self.district, ran))
         fault = self.meter_faults(slot)
         registers = registers_after(state, wh)
-        parts = ran.parts
-        units, plugged = parts.units.states, parts.change.plugged
-        after = PlantState(
-            slot=slot + SLOT_S,
+        after = replace(
+            _devices_after(state, parts),
             fence=heard.fence,
-            e_battery_kwh=parts.batteries.e_kwh,
-            unit_up=units.up,
-            unit_on=units.on,
-            unit_p_kw=units.p_kw,
-            unit_since=units.since,
-            e_fuel_kwh=units.e_fuel_kwh,
-            e_heat_kwh=parts.heat.e_heat_kwh,
-            cars=plugged.cars,
-            e_free_kwh=plugged.e_free_kwh,
             import_register_wh=registers.import_wh,
             export_register_wh=registers.export_wh,
             asset_import_register_wh=registers.asset_import_wh,
@@ -142,6 +135,17 @@ class Plant:
             readings=read_meters(state, wh, self.asset_ids, fault),
         )
 
+    def without_plan(self, first_slot: int, count: int) -> Iterator[AtBuses]:
+        """What every bus draws in each of `count` slots while all devices keep to their defaults.
+
+        The same as `step` without set-points from `begin` on, but for meters and power flows.
+        """
+        state = self.begin(first_slot)
+        for _ in range(count):
+            parts = self._happened(state, hear(self.district, state.fence, state.slot, None))
+            yield self._wires.at_buses(injected(parts))
+            state = _devices_after(state, parts)
+
     def weather_forecast(self, now_slot: int) -> WeatherForecast:
         """The newest weather issue that is out at the start of `now_slot`; one comes every 3 h."""
         return self._truth.weather_forecast(now_slot)
@@ -150,8 +154,8 @@ class Plant:
         """The Fault of each customer's reading of a slot, (M,); for tests, no loop may ask."""
         return meter_faults(self.seed, slot, len(self.district.meters.use))
 
-    def _run(self, state: PlantState, heard: Heard) -> Ran:
-        """Everything that physically happens in the slot of a state."""
+    def _happened(self, state: PlantState, heard: Heard) -> Happened:
+        """Everything that physically happens in the slot of a state, but for the wires."""
         district, told, slot = self.district, heard.setpoints, state.slot
         outside = self._truth.at(slot)
         units = self._generators.run(
@@ -185,5 +189,22 @@ class Plant:
         curtailed_kw = np.zeros(len(spc_kw))
         if told is not None:
             curtailed_kw = np.minimum(told.pv_curtail_kw, spc_kw)
-        parts = Happened(slot, outside, units, batteries, heat, cars, change, curtailed_kw)
-        return Ran(parts, self._wires.exchange(injected(parts)))
+        return Happened(slot, outside, units, batteries, heat, cars, change, curtailed_kw)
+
+
+def _devices_after(state: PlantState, parts: Happened) -> PlantState:
+    """The devices at the end of a slot; fence and meters stand where they stood."""
+    units, plugged = parts.units.states, parts.change.plugged
+    return replace(
+        state,
+        slot=state.slot + SLOT_S,
+        e_battery_kwh=parts.batteries.e_kwh,
+        unit_up=units.up,
+        unit_on=units.on,
+        unit_p_kw=units.p_kw,
+        unit_since=units.since,
+        e_fuel_kwh=units.e_fuel_kwh,
+        e_heat_kwh=parts.heat.e_heat_kwh,
+        cars=plugged.cars,
+        e_free_kwh=plugged.e_free_kwh,
+    )

@@ -284,6 +284,21 @@ def test_without_set_points_each_device_goes_to_its_default(
     assert silent.unit_on.tolist() == np.minimum(busy.telemetry.unit_on, silent.units_up).tolist()
 
 
+def test_what_buses_draw_without_a_plan_is_what_the_steps_let_through_the_utilitys_meter(
+    plant: Plant, noon: int
+) -> None:
+    state, sums = plant.begin(noon), []
+    for slot in range(noon, noon + 12 * SLOT_S, SLOT_S):
+        step = plant.step(state, slot, None)
+        seen = step.telemetry
+        sums.append(seen.p_import_kw - seen.p_export_kw - seen.loss_kw)
+        state = step.state_after
+    drawn = list(plant.without_plan(noon, 12))
+    assert [float(each.p_kw.sum()) for each in drawn] == pytest.approx(sums, abs=1e-6)
+    buses = len(plant.district.network.buses.id)
+    assert all(each.p_kw.shape == each.q_kvar.shape == (buses,) for each in drawn)
+
+
 def test_set_points_for_another_district_are_an_error(plant: Plant, told: Told, noon: int) -> None:
     wrong = told(noon, battery_charge_kw=np.zeros(99))
     with pytest.raises(PlantError, match=r"battery_charge_kw: shape \(99,\), allowed: \("):
