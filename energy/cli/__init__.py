@@ -16,6 +16,7 @@ GROUPS = ("order", "market", "ledger", "grid")
 COMMANDS = {
     "up": "energy.cli.up",
     "simulate": "energy.cli.simulate",
+    "plan": "energy.cli.plan",
     "bill": "energy.cli.market",
     "bench": "energy.cli.bench",
 }
