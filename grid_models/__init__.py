@@ -37,6 +37,7 @@ from grid_models.limits import Violation, check_flow, near_limits
 from grid_models.network import write_pandapower_json
 from grid_models.pandapower_source import StaticGrid, read_pandapower
 from grid_models.power_flow import FlowResult, PowerFlow
+from grid_models.recycled import RecycledNewton
 from grid_models.room import Room, room_along
 from grid_models.sensitivities import Sensitivities, build_sensitivities
 from grid_models.simbench import SimbenchGrid, read_simbench
@@ -76,6 +77,7 @@ __all__ = [
     "Network",
     "PowerFlow",
     "QDroop",
+    "RecycledNewton",
     "Room",
     "Sensitivities",
     "SharedHeadroom",
