@@ -269,5 +269,10 @@ def slow_commitment() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def pypsa_dispatch() -> ModuleType:
+    return load_reference("pypsa_dispatch")
+
+
+@pytest.fixture(scope="session")
 def slow_dispatch() -> ModuleType:
     return load_reference("slow_dispatch")
