@@ -24,7 +24,6 @@ from energy.steps.context import (
     build_admission,
     demo_beginning,
     open_installation,
-    start_microgrid,
 )
 from energy.units import SLOT_S
 
@@ -58,14 +57,14 @@ def run_service(settings: Settings) -> None:
     require_free_port(settings.host, settings.port)
     with open_installation(settings, beginning(settings)) as installation:
         clock = build_clock(installation)
-        daemon = Daemon(lambda: start_microgrid(installation), clock)
+        daemon = Daemon(installation, clock, settings.lease_s)
         context = ApiContext(
             store=installation.store,
             district=installation.district,
             settings=settings,
             clock=clock,
             admission=build_admission(installation),
-            ready=daemon.is_ready,
+            trouble=daemon.trouble,
         )
         app = create_app(context)
         install(app)
@@ -98,7 +97,8 @@ def build_clock(installation: Installation) -> DistrictClock:
     settings = installation.settings
     if settings.clock == "real":
         return RealClock()
-    return DemoClock(installation.next_slot(), settings.gate_lead_s, settings.demo_slot_s)
+    first = installation.next_slot()
+    return DemoClock(installation.store, first, settings.gate_lead_s, settings.demo_slot_s)
 
 
 @contextlib.contextmanager

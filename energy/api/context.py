@@ -29,16 +29,16 @@ class DistrictClock(Protocol):
         """District time; never steps back."""
 
 
-def always_ready() -> bool:
-    """A loop that has nothing to make ready."""
-    return True
+def no_trouble() -> str | None:
+    """A loop that is always at work."""
+    return None
 
 
 @dataclass(frozen=True)
 class ApiContext:
     """Store, district, clock and the rules of admission, shared by all routes.
 
-    `ready` says whether the loop is at work; until then `/readyz` answers 503.
+    `trouble` says why the loop is not at work, None where it is; `/readyz` answers 503 with it.
     """
 
     store: Store
@@ -46,7 +46,7 @@ class ApiContext:
     settings: Settings
     clock: DistrictClock
     admission: Admission
-    ready: Callable[[], bool] = always_ready
+    trouble: Callable[[], str | None] = no_trouble
 
     @cached_property
     def operator(self) -> bytes:

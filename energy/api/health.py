@@ -41,8 +41,8 @@ def readyz(request: Request) -> Response:
 
 def not_ready_because(context: ApiContext) -> str | None:
     """Why the installation is not ready, or None where it is."""
-    if not context.ready():
-        return "the loop is being made ready"
+    if (trouble := context.trouble()) is not None:
+        return trouble
     last = context.store.read(last_published)
     now_s = context.clock.now_s()
     if last is not None and now_s > last + SLOT_S + LATE_S:

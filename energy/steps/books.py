@@ -414,6 +414,9 @@ def _begin(connection: Connection, books: Books, district: District, settings: S
     """The first tick of a new store, one quarter hour before its first slot."""
     tick = books.genesis
     require_fact(connection, "market", books.domain.market_id)
+    if last_checkpoint(connection) is not None:
+        return  # another process that starts beside this one has begun them
+    books.book = AccountBook(())
     names = [system_account(books.domain.market_id, name) for name in SYSTEM_NAMES]
     accounts = [*names, *books.customers, *books.assets]
     rows = account_rows(books.domain, accounts, is_rehearsal=books.is_rehearsal)

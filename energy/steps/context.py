@@ -40,6 +40,11 @@ UNIT_LOG_SLOTS = 64
 """Slots of starts and stops that are kept: no minimum time is longer."""
 
 
+def process_name() -> str:
+    """The name under which this process claims slots and leads: machine and number."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 @dataclass(frozen=True)
 class Installation:
     """What exists whether or not the loop runs: settings, district, store, books.
@@ -87,7 +92,7 @@ class Microgrid:
     basis: ForecastBasis
     arrivals: ArrivalModel
     memory: Memory
-    owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    owner: str = field(default_factory=process_name)
 
     @property
     def settings(self) -> Settings:
@@ -133,6 +138,13 @@ def open_installation(
         yield Installation(settings, district, store, books, first_slot)
     finally:
         store.close()
+
+
+def open_books_of(installation: Installation) -> Books:
+    """The books as they stand in the store now; another process may have written since."""
+    return open_books(
+        installation.store, installation.district, installation.settings, installation.first_slot
+    )
 
 
 def _settle_facts(

@@ -189,4 +189,5 @@ def _peak_margin_kw(forecast: DistrictForecast) -> FloatArray:
     """
     load_kw = forecast.load_district_kw[P90] - forecast.load_district_kw[MEDIAN]
     pv_kw = forecast.pv_district_kw[MEDIAN] - forecast.pv_district_kw[P10]
-    return np.maximum(load_kw + pv_kw, 0.0)
+    margin_kw: FloatArray = np.maximum(load_kw + pv_kw, 0.0)
+    return margin_kw

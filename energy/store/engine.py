@@ -6,6 +6,7 @@ nothing but read and write rows.
 """
 
 import contextlib
+import copy
 import logging
 import random
 import sqlite3
@@ -43,6 +44,25 @@ WAL_FLOORS = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 WAL_WITHDRAWN = (3, 52, 0)
 
 
+class Turn:
+    """Whose turn it is to write: one unit after the other, and none within another."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+
+    def __enter__(self) -> None:
+        if self._thread == threading.get_ident():
+            raise StoreError(f"store {self._url}: a unit of work wrote through another unit")
+        self._lock.acquire()
+        self._thread = threading.get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread = None
+        self._lock.release()
+
+
 class Store:
     """One installation's database: `write` and `read` run units of work, `close` ends it."""
 
@@ -50,9 +70,15 @@ class Store:
         self._writer = writer
         self._reader = reader
         self._file_lock = lock
-        self._turn = threading.Lock()
-        self._in_turn: int | None = None
+        self._guard: Callable[[Connection], None] | None = None
         self.url = writer.url.render_as_string(hide_password=True)
+        self._turn = Turn(self.url)
+
+    def guarded(self, guard: Callable[[Connection], None]) -> "Store":
+        """The same store, whose every write begins with `guard` and is void where that raises."""
+        twin = copy.copy(self)
+        twin._guard = guard
+        return twin
 
     @property
     def is_sqlite(self) -> bool:
@@ -68,20 +94,19 @@ class Store:
         if not self.is_sqlite:
             with _words(self.url):
                 return self._write_retried(unit)
-        if self._in_turn == threading.get_ident():
-            raise StoreError(f"store {self.url}: a unit of work wrote through another unit")
-        with self._turn, _words(self.url), self._writer.begin() as connection:
-            self._in_turn = threading.get_ident()
-            try:
-                return unit(connection)
-            finally:
-                self._in_turn = None
+        with self._turn, _words(self.url):
+            return self._write_once(unit)
+
+    def _write_once(self, unit: Callable[[Connection], T]) -> T:
+        with self._writer.begin() as connection:
+            if self._guard is not None:
+                self._guard(connection)
+            return unit(connection)
 
     def _write_retried(self, unit: Callable[[Connection], T]) -> T:
         for attempt in range(RETRIES_MAX + 1):
             try:
-                with self._writer.begin() as connection:
-                    return unit(connection)
+                return self._write_once(unit)
             except DBAPIError as error:
                 if attempt == RETRIES_MAX or _sqlstate(error) not in RETRIED_SQLSTATES:
                     raise

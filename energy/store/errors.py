@@ -4,7 +4,7 @@ StoreError            the root; the store cannot do what was asked
 ├─ StoreInUseError    another process writes to the same file
 ├─ StoreVersionError  the tables are of another version of the program
 ├─ StoreBusyError     the database is locked, full or unreachable at this moment; try again later
-└─ FenceError         a slot was claimed by somebody else meanwhile: what was computed is void
+└─ FenceError         somebody else holds the slot or leads meanwhile: what was computed is void
 """
 
 
@@ -25,4 +25,4 @@ class StoreBusyError(StoreError):
 
 
 class FenceError(StoreError):
-    """Somebody else holds the slot now; whoever gets this must write nothing more."""
+    """Somebody else holds the slot or leads now; whoever gets this must write nothing more."""

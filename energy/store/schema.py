@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from energy.store.types import Json, UInt64, fixed_bytes
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 METADATA = MetaData()
 
@@ -70,6 +70,29 @@ fence_counter = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("last", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="fence_counter_one_row"),
+)
+
+# Who runs the loop. Every write of the loop holds this row, so nothing else stands in it.
+leader = Table(
+    "leader",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("term", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False),
+    CheckConstraint("id = 1", name="leader_one_row"),
+)
+
+# Until when it leads by the database's clock, and how the demonstration's clock goes.
+lease = Table(
+    "lease",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("until_s", Float, nullable=False),
+    Column("clock_at_s", Float),
+    Column("clock_district_s", Float),
+    Column("clock_rate", Float),
+    Column("clock_cap_s", Float),
+    CheckConstraint("id = 1", name="lease_one_row"),
 )
 
 setpoint = Table(

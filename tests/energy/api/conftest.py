@@ -57,7 +57,7 @@ class Served:
     store: Store
     clock: StillClock
     app: FastAPI
-    is_ready: dict[str, bool] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)
 
     def ask(
         self,
@@ -110,7 +110,7 @@ def serve(small_district: District, desk: Any) -> Serve:
 
     @contextlib.contextmanager
     def serving(folder: Path, admission: Admission = desk.admission) -> Iterator[Served]:
-        clock, is_ready = StillClock(), {"loop": True}
+        clock, trouble = StillClock(), dict[str, str]()
         with open_store(f"sqlite:///{folder / 'api.db'}") as store:
             context = ApiContext(
                 store=store,
@@ -118,11 +118,11 @@ def serve(small_district: District, desk: Any) -> Serve:
                 settings=Settings(),
                 clock=clock,
                 admission=admission,
-                ready=lambda: is_ready["loop"],
+                trouble=lambda: trouble.get("loop"),
             )
             app = create_app(context)
             with running(app) as port:
-                yield Served(port, store, clock, app, is_ready)
+                yield Served(port, store, clock, app, trouble)
 
     return serving
 

@@ -310,12 +310,12 @@ def test_a_checkpoint_is_read_as_it_was_signed(served: Any) -> None:
 def test_ready_means_that_the_loop_is_at_work_and_on_time(
     served: Any, publish: Callable[..., None]
 ) -> None:
-    served.is_ready["loop"] = False
+    served.trouble["loop"] = "the loop is being made ready"
     answer = served.ask("/readyz")
     assert (answer.status, answer.json["code"]) == (503, "NOT_READY")
     assert "being made ready" in answer.json["detail"]
     assert served.ask("/healthz").status == 200
-    served.is_ready["loop"] = True
+    served.trouble.clear()
     assert served.ask("/readyz").status == 200
     publish(served.store, HEAD)
     served.clock.at_s = HEAD + 900 + 59

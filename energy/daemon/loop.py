@@ -1,0 +1,202 @@
+"""The loop's driver: one process leads and runs each slot that is due, the others stand by.
+
+The alarm clock (APScheduler) only wakes it; which slots are due comes from the store. Whatever
+fails, the machinery is made anew from the store and the same slot is tried again.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import Connection
+
+from energy.cycle import next_slot, run_quarter_hour
+from energy.daemon.clocks import DistrictClock
+from energy.daemon.leadership import Leadership
+from energy.steps.context import (
+    Installation,
+    Microgrid,
+    open_books_of,
+    process_name,
+    start_microgrid,
+)
+from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
+from energy.store.engine import Store
+from energy.store.errors import FenceError, StoreError
+from energy.store.events import add_event
+from energy.store.leader import LEASE_S, somebody_leads
+from energy.timegrid import iso_of
+from energy.units import SLOT_S
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
+CLOCK_TICK_S = 1.0
+STAND_BY_S = 1.0
+WATCH_S = 10.0
+LATE_S = 30.0
+"""A cycle that works this much longer than its gate's lead is late: the slot has long begun."""
+SET_THE_CLOCK = "Compare the machine's time with another, set it right, and start the service anew."
+LOOK_WHAT_HANGS = "Devices have gone to their own defaults; read in the log what hangs."
+LOOK_WHAT_FAILS = "The same slot is tried again every few seconds; the log holds the trace."
+
+
+class Daemon:
+    """Runs due slots, one after the other, in a thread of its own, while this process leads."""
+
+    def __init__(
+        self, installation: Installation, clock: DistrictClock, lease_s: float = LEASE_S
+    ) -> None:
+        self._installation = installation
+        self._microgrid: Microgrid | None = None
+        self._clock = clock
+        self._leadership = Leadership(installation.store, process_name(), lease_s)
+        self._stopping = threading.Event()
+        self._busy = threading.Lock()
+        self._running: tuple[int, float] | None = None
+        self._failure: str | None = None
+        self._raised: frozenset[str] | None = None  # alarms in the store; unknown at first
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def start(self) -> None:
+        """Wake at once and whenever a gate has come."""
+        self._scheduler.start()
+        self._scheduler.add_job(self.watch, "interval", seconds=WATCH_S)
+        self._wake_in(0.0)
+
+    def stop(self) -> None:
+        """Finish the running slot, start no other; returns when the cycle is at rest."""
+        self._stopping.set()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+        with self._busy:
+            self._stand_down()
+
+    def trouble(self) -> str | None:
+        """Why no slot is being run, None where one is, here or by the process that leads."""
+        told = self._clock.trouble() or self._late() or self._failure
+        if told is not None or self._microgrid is not None:
+            return told
+        leads_elsewhere = self._leadership.term is None and self._installation.store.read(
+            somebody_leads
+        )
+        return None if leads_elsewhere else "the loop is being made ready"
+
+    def _wake_in(self, seconds: float) -> None:
+        if not self._stopping.is_set():
+            at = datetime.now(UTC) + timedelta(seconds=seconds)
+            self._scheduler.add_job(self._wake, "date", run_date=at)
+
+    def _wake(self) -> None:
+        wait_s = RETRY_S
+        try:
+            wait_s = self.work_due_slots()
+            self._failure = None
+        except FenceError as error:
+            log.warning("another process leads now: %s", error)
+            self._start_over()
+        except Exception as error:
+            log.exception("the cycle failed; it is tried again in %.0f s", RETRY_S)
+            self._failure = f"the cycle failed: {type(error).__name__}: {error}"
+            self._start_over()
+        finally:
+            self._wake_in(wait_s)
+
+    def _start_over(self) -> None:
+        """Forget what is in memory: part of a failed slot may be in it, the store is whole."""
+        with self._busy:
+            self._stand_down()
+
+    def _stand_down(self) -> None:
+        self._running = None
+        self._clock.follow()
+        if self._microgrid is not None:
+            self._microgrid.close()
+            self._microgrid = None
+        self._leadership.drop()
+
+    def work_due_slots(self) -> float:
+        """Run every slot whose gate has come, oldest first; seconds until the next look."""
+        with self._busy:
+            if self._stopping.is_set() or self._clock.trouble() is not None:
+                return RETRY_S
+            if self._leadership.is_over.is_set():
+                self._stand_down()
+            if self._microgrid is None:
+                store = self._leadership.take()
+                if store is None:
+                    return STAND_BY_S
+                self._microgrid = self._begin(store)
+            return self._work(self._microgrid)
+
+    def _begin(self, store: Store) -> Microgrid:
+        """The machinery of a new leader, from what the last one has written."""
+        installation = replace(self._installation, store=store)
+        if not store.is_sqlite:
+            installation = replace(installation, books=open_books_of(installation))
+        microgrid = start_microgrid(installation)
+        term = self._leadership.term
+        assert term is not None
+        self._clock.lead(store, term, next_slot(microgrid))
+        return microgrid
+
+    def _work(self, microgrid: Microgrid) -> float:
+        while not self._stopping.is_set() and self._clock.trouble() is None:
+            slot = next_slot(microgrid)
+            gate_s = slot - microgrid.settings.gate_lead_s
+            if self._clock.now_s() < gate_s:
+                return self._seconds_to(gate_s)
+            self._clock.begin(slot)
+            self._running = (slot, time.monotonic())
+            run_quarter_hour(microgrid, slot, self._clock.now_s)
+            self._running = None
+            self._clock.finish(slot)
+        return RETRY_S
+
+    def _seconds_to(self, gate_s: float) -> float:
+        district_s = gate_s - self._clock.now_s()
+        return min(max(district_s * self._clock.slot_seconds_real / SLOT_S, 0.02), CLOCK_TICK_S)
+
+    def _late(self) -> str | None:
+        """A cycle that hangs: it is still at work when its slot has long begun."""
+        if (running := self._running) is None:
+            return None
+        slot, begun_s = running
+        worked_s = time.monotonic() - begun_s
+        allowed_s = self._installation.settings.gate_lead_s + LATE_S
+        if worked_s <= allowed_s:
+            return None
+        return f"slot {iso_of(slot)} is worked on for {worked_s:.0f} s, allowed {allowed_s:.0f} s"
+
+    def watch(self) -> None:
+        """Raise and end the alarms of the daemon itself; also while a cycle hangs."""
+        found = {
+            cause: Alarm(cause, "alarm", told, where, todo)
+            for cause, told, where, todo in (
+                ("daemon/clock", self._clock.trouble(), "clock", SET_THE_CLOCK),
+                ("daemon/late", self._late(), "loop", LOOK_WHAT_HANGS),
+                ("daemon/failed", self._failure, "loop", LOOK_WHAT_FAILS),
+            )
+            if told is not None
+        }
+        if self._raised == frozenset(found):
+            return
+        now_s = int(self._clock.now_s())
+
+        def write(connection: Connection) -> None:
+            for alarm in found.values():
+                raise_alarm(connection, alarm, now_s)
+            end_other_alarms(connection, "daemon/", frozenset(found), now_s)
+            add_event(connection, "alarm", None, {"open": sorted(found)})
+
+        try:
+            self._installation.store.write(write)
+            self._raised = frozenset(found)
+        except StoreError as error:
+            log.warning("alarms cannot be written: %s", error)

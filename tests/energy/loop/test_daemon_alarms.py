@@ -1,0 +1,75 @@
+"""A loop that fails is begun anew from the store; people are told while it does and no longer."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from energy.config import build_settings
+from energy.daemon import Daemon, DemoClock
+from energy.steps.context import Installation, demo_beginning, open_installation
+from energy.store.alarms import open_alarms
+from energy.store.slots import last_published
+from energy.units import SLOT_S
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("daemon")
+    settings = build_settings(
+        district="sejong-5-1@0.005", database_url=f"sqlite:///{folder}/loop.db", bots=False
+    )
+    with open_installation(settings, demo_beginning(settings)) as opened:
+        yield opened
+
+
+def causes(installation: Installation) -> list[str]:
+    return [one.alarm.cause for one in installation.store.read(open_alarms)]
+
+
+def daemon_of(installation: Installation) -> Daemon:
+    first = installation.next_slot()
+    clock = DemoClock(installation.store, first, installation.settings.gate_lead_s, 3600.0)
+    return Daemon(installation, clock)
+
+
+def test_a_failing_cycle_is_an_alarm_until_the_same_slot_succeeds(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon, slot = daemon_of(installation), installation.next_slot()
+    monkeypatch.setattr("energy.cycle.build_problem", lambda *_: 1 / 0)
+    daemon._wake()
+    assert "ZeroDivisionError" in str(daemon.trouble())
+    daemon.watch()
+    assert "daemon/failed" in causes(installation)
+    assert installation.store.read(last_published) is None
+    monkeypatch.undo()
+    daemon._wake()
+    assert installation.store.read(last_published) == slot
+    assert daemon.trouble() is None
+    daemon.watch()
+    assert "daemon/failed" not in causes(installation)
+    daemon.stop()
+
+
+def test_a_cycle_that_hangs_is_late_and_said_so(installation: Installation) -> None:
+    daemon = daemon_of(replace(installation))
+    daemon._running = (installation.next_slot(), -1e6)
+    assert "is worked on for" in str(daemon.trouble())
+    daemon.watch()
+    assert "daemon/late" in causes(installation)
+    daemon._running = None
+    daemon.watch()
+    assert "daemon/late" not in causes(installation)
+
+
+def test_a_clock_that_nobody_can_believe_stops_the_loop(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon, before = daemon_of(installation), installation.store.read(last_published)
+    monkeypatch.setattr(DemoClock, "trouble", lambda _: "the wall clock has stepped by +2.0 h")
+    daemon._wake()
+    daemon.watch()
+    assert installation.store.read(last_published) == before
+    assert "daemon/clock" in causes(installation)
+    assert before is not None and installation.next_slot() == before + SLOT_S

@@ -1,0 +1,212 @@
+"""Several `microgrid up` on one PostgreSQL: one leads, the next takes over, nothing twice."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from energy.store.engine import Store, open_reader, open_store
+from energy.store.errors import FenceError
+from energy.store.leader import (
+    Anchor,
+    read_anchor,
+    renew_lead,
+    require_term,
+    resign_lead,
+    somebody_leads,
+    take_lead,
+    write_anchor,
+)
+from energy.store.meta import settle_fact
+from energy.store.slots import SlotRow, slots_between
+from energy.units import SLOT_S
+
+DISTRICT = "sejong-5-1@0.005"
+WAIT_S = 90.0
+
+
+def lead(store: Store, owner: str, lease_s: float = 30.0, *, alone: bool = False) -> int | None:
+    return store.write(lambda connection: take_lead(connection, owner, lease_s, alone=alone))
+
+
+def test_one_leads_until_its_lease_is_over_and_terms_only_grow(store: Store) -> None:
+    assert lead(store, "a", lease_s=0.3) == 1
+    assert lead(store, "b") is None
+    store.write(lambda connection: renew_lead(connection, 1, 0.3))
+    time.sleep(0.35)
+    assert not store.read(somebody_leads)
+    assert lead(store, "b") == 2
+    assert store.read(somebody_leads)
+    store.write(lambda connection: resign_lead(connection, 2))
+    assert lead(store, "a") == 3
+
+
+def test_alone_on_a_store_the_old_lease_counts_for_nothing(store: Store) -> None:
+    assert lead(store, "killed") == 1
+    assert lead(store, "started again", alone=True) == 2
+
+
+def test_whatever_an_old_leader_writes_is_void(store: Store) -> None:
+    assert lead(store, "a", lease_s=0.0) == 1
+    old = store.guarded(lambda connection: require_term(connection, 1))
+    old.write(lambda connection: settle_fact(connection, "told", "while it led"))
+    assert lead(store, "b") == 2
+    for write in (
+        lambda connection: settle_fact(connection, "late", "told by the old one"),
+        lambda connection: renew_lead(connection, 1),
+        lambda connection: write_anchor(connection, 1, Anchor(0.0, 0.0, 1.0, 1.0)),
+    ):
+        with pytest.raises(FenceError, match="term 1 is over, found term 2 of b"):
+            old.write(write)
+    facts = store.read(lambda connection: settle_fact(connection, "told", "never"))
+    assert facts == "while it led"
+    assert store.write(lambda connection: settle_fact(connection, "late", "nobody")) == "nobody"
+
+
+def test_the_time_that_the_leader_tells_goes_on_and_stops_at_its_cap(store: Store) -> None:
+    assert lead(store, "a") == 1
+    assert store.read(read_anchor) is None
+    told = Anchor(at_s=100.0, district_s=9_000.0, rate=60.0, cap_s=9_899.0)
+    store.write(lambda connection: write_anchor(connection, 1, told))
+    found = store.read(read_anchor)
+    assert found == told
+    times = [told.district_time_s(at) for at in (90.0, 100.0, 110.0, 200.0)]
+    assert times == [9_000.0, 9_000.0, 9_600.0, 9_899.0]
+
+
+@dataclass
+class Running:
+    """A service at work."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    told: Path
+
+    def get(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    @property
+    def leads(self) -> bool:
+        """Whether it was the last of the two to take the lead, by its own log."""
+        return bool(re.search(r"leads, term \d+\n", self.told.read_text()))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def url(new_postgresql: Callable[[], str]) -> str:
+    return new_postgresql()
+
+
+@pytest.fixture
+def start(tmp_path: Path, url: str) -> Iterator[Callable[[], Running]]:
+    running: list[Running] = []
+    environment = {
+        **os.environ,
+        "MICROGRID_DATABASE_URL": url,
+        "MICROGRID_LEASE_S": "2",
+        "MICROGRID_BOTS": "false",
+    }
+
+    def begin() -> Running:
+        port = free_port()
+        command = [
+            sys.executable, "-m", "energy", "up", "--district", DISTRICT, "--port", str(port),
+            "--demo-slot-s", "0.5",
+        ]  # fmt: skip
+        told = tmp_path / f"told-{len(running)}.txt"
+        with told.open("wb") as stream:
+            process = subprocess.Popen(
+                command, cwd=tmp_path, env=environment, stdout=stream, stderr=subprocess.STDOUT
+            )
+        running.append(Running(process, port, told))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        if each.process.poll() is None:
+            each.process.send_signal(signal.SIGCONT)
+            each.process.kill()
+        each.process.wait()
+
+
+def rows_of(url: str) -> list[SlotRow]:
+    store = open_reader(url)
+    try:
+        return store.read(lambda connection: slots_between(connection, 0, 2**40))
+    finally:
+        store.close()
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"{what} did not happen within {WAIT_S:.0f} s")
+
+
+def final(url: str) -> int:
+    return sum(row.state != "running" for row in rows_of(url))
+
+
+def test_killed_or_frozen_a_leader_is_followed_and_can_write_nothing_late(
+    start: Callable[[], Running], url: str
+) -> None:
+    with open_store(url):
+        pass
+    first, second = start(), start()
+    wait_for(lambda: final(url) >= 3, "three slots")
+    leader, follower = (first, second) if first.leads else (second, first)
+    assert not follower.leads
+    wait_for(lambda: follower.get("/readyz")["status"] == "ready", "a ready follower")
+    there, here = (each.get("/v1/overview")["clock"]["now_utc"] for each in (leader, follower))
+    assert abs(int(there[11:13]) - int(here[11:13])) <= 1
+
+    leader.process.send_signal(signal.SIGSTOP)
+    seen = final(url)
+    wait_for(lambda: final(url) >= seen + 3, "slots of the second leader")
+    assert follower.leads
+    leader.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: "is over" in leader.told.read_text(), "the old leader's word that it is over")
+
+    follower.process.send_signal(signal.SIGKILL)
+    follower.process.wait()
+    seen = final(url)
+    wait_for(lambda: final(url) >= seen + 3, "slots of the first leader again")
+    leader.process.send_signal(signal.SIGINT)
+    assert leader.process.wait(20) == 0
+
+    rows = rows_of(url)
+    starts = [row.start for row in rows]
+    assert starts == list(range(starts[0], starts[0] + len(starts) * SLOT_S, SLOT_S))
+    assert len({row.owner for row in rows}) == 2
+    checked = subprocess.run(
+        [sys.executable, "-m", "energy", "ledger", "verify"],
+        env={**os.environ, "MICROGRID_DATABASE_URL": url, "MICROGRID_DISTRICT": DISTRICT},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
