@@ -23,6 +23,7 @@ from grid_models.district import (
 )
 from grid_models.topology import supplied_buses
 
+ENDS = ("from_bus", "to_bus", "hv_bus", "lv_bus", "slack_bus")
 V_FIT_FRAC = 0.2  # a transformer's rated voltage may differ by this much from its bus's
 
 
@@ -38,15 +39,18 @@ class Rule:
 
 def check_network(network: Network) -> list[Finding]:
     """Everything that is wrong with a network; empty when power flows may rely on it."""
+    findings = check_tables(network)
     # With wrong positions nobody can say what is connected with what.
-    return check_tables(network) or _dark_buses(network)
+    if any(finding.field in ENDS for finding in findings):
+        return findings
+    return findings + _dark_buses(network)
 
 
 def require_calculable(network: Network) -> None:
     """Raise GridError for tables that nobody could calculate with; dark buses are no such case."""
     findings = check_tables(network)
     if findings:
-        raise GridError(f"network {network.name}: {findings_text(findings, shown=3)}")
+        raise GridError(f"network {network.name}: {findings_text(findings)}")
 
 
 def check_tables(network: Network) -> list[Finding]:

@@ -1,7 +1,7 @@
 """Networks that pandapower knows: its own examples by name, and nets saved as JSON or Excel.
 
-All loads count as they stand in the net (p_mw, q_mvar times scaling); generators are solar plants
-or, where a net calls them otherwise, plants whose power is taken as it stands.
+Loads, generators and stores count as they stand in the net (p_mw, q_mvar times scaling); a store is
+a load, which gives where its power is negative.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,10 @@ PUBLIC_USE, HOME_USE = "public", "detached"
 
 @dataclass(frozen=True, eq=False)
 class StaticGrid:
-    """A network with its loads and generators in one static situation, kW and kvar by row."""
+    """A network with its loads and generators in one static situation, kW and kvar by row.
+
+    Loads are what is drawn, generators what is fed in.
+    """
 
     network: Network
     load_bus: IntArray
@@ -31,6 +34,7 @@ class StaticGrid:
     load_kvar: FloatArray
     generator_bus: IntArray
     generator_kw: FloatArray
+    generator_kvar: FloatArray
 
     def drawn(self) -> tuple[FloatArray, FloatArray]:
         """What every bus draws in this situation, (N,) kW and kvar; generators are subtracted."""
@@ -38,6 +42,7 @@ class StaticGrid:
         p_kw = np.bincount(self.load_bus, self.load_kw, buses)
         p_kw = p_kw - np.bincount(self.generator_bus, self.generator_kw, buses)
         q_kvar = np.bincount(self.load_bus, self.load_kvar, buses)
+        q_kvar = q_kvar - np.bincount(self.generator_bus, self.generator_kvar, buses)
         return p_kw.astype(np.float64), q_kvar.astype(np.float64)
 
 
@@ -49,7 +54,8 @@ def read_pandapower(source: str) -> StaticGrid:
     net = _load_file(Path(source)) if Path(source).suffix else _create(source)
     name = f"pandapower:{source}"
     translated = network_of_net(net, name)
-    loads, generators = _powers(net, "load", translated), _powers(net, "sgen", translated)
+    loads = _joined(_powers(net, "load", translated), _powers(net, "storage", translated))
+    generators = _powers(net, "sgen", translated)
     network = replace(translated.network, connections=_connections(translated.network, loads))
     return StaticGrid(
         network=network,
@@ -58,12 +64,13 @@ def read_pandapower(source: str) -> StaticGrid:
         load_kvar=loads.q_kvar,
         generator_bus=generators.bus,
         generator_kw=generators.p_kw,
+        generator_kvar=generators.q_kvar,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Powers:
-    """Rows in service of loads or generators."""
+    """Rows in service of loads, stores or generators."""
 
     bus: IntArray
     p_kw: FloatArray
@@ -114,6 +121,15 @@ def _powers(net: "pandapowerNet", kind: str, translated: Translated) -> _Powers:
         bus=bus[kept],
         p_kw=(table["p_mw"].to_numpy(dtype=np.float64) * scaling * 1000)[kept],
         q_kvar=(table["q_mvar"].to_numpy(dtype=np.float64) * scaling * 1000)[kept],
+    )
+
+
+def _joined(first: _Powers, second: _Powers) -> _Powers:
+    """The rows of both, in this order."""
+    return _Powers(
+        bus=np.concatenate([first.bus, second.bus]),
+        p_kw=np.concatenate([first.p_kw, second.p_kw]),
+        q_kvar=np.concatenate([first.q_kvar, second.q_kvar]),
     )
 
 

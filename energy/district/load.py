@@ -14,18 +14,22 @@ from grid_models import GridError, Network, StreetPlan, build_street_plan, read_
 
 FRACTION_MIN, FRACTION_MAX = 0.001, 20.0
 SIGNED = ("substation_tap_pos",)
+NET_SUFFIXES = (".json", ".xlsx")
 
 
 def load_district(source: str) -> District:
-    """The district of a name, `name@fraction`, `simbench:<code>`, `pandapower:<name>` or a folder.
+    """The district of a source: its wires, what hangs on them, prices.
 
-    Raises DistrictError (one sentence: file, row, field, found, allowed).
+    A source is a name, `name@fraction`, `simbench:<code>`, `pandapower:<name>`, a saved net (.json,
+    .xlsx) or a folder. Raises DistrictError (one sentence: file, row, field, found, allowed).
     """
     try:
         if source.startswith("simbench:"):
             return build_measured_district(source.removeprefix("simbench:"))
         if source.startswith("pandapower:"):
             return build_static_district(source.removeprefix("pandapower:"))
+        if Path(source).suffix in NET_SUFFIXES:
+            return build_static_district(source)
         name, _, fraction_text = source.partition("@")
         folder = _folder_of(name)
         file = read_district_file(folder / "district.toml")
@@ -46,7 +50,8 @@ def _folder_of(name: str) -> Path:
     known = ", ".join(sorted(path.name for path in data.path("districts").iterdir()))
     raise DistrictError(
         f"district {name!r}: found no such district or folder, allowed: {known}, "
-        "name@fraction, simbench:<code>, pandapower:<name>, or a folder with district.toml"
+        "name@fraction, simbench:<code>, pandapower:<name>, a net in a .json or .xlsx file, "
+        "or a folder with district.toml"
     )
 
 

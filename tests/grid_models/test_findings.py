@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grid_models import Network, check_network, findings_text
+from grid_models import GridError, Network, PowerFlow, check_network, findings_text
 
 Damage = Callable[[Network], Network]
 
@@ -120,6 +120,40 @@ def test_all_damages_are_found_at_once(two_streets: Network) -> None:
         "T1",
         "two streets",
     ]
+
+
+def test_islands_wrong_voltages_and_missing_numbers_are_found_together(
+    two_streets: Network,
+) -> None:
+    planted = {
+        "zero_impedance": "L1-1",
+        "line_without_rating": "L1-2",
+        "transformer_without_rating": "T1",
+        "transformer_at_wrong_voltage": "T2",
+        "bus_without_limit": "near1",
+        "slack_far_off": "two streets",
+    }
+    wrong = two_streets
+    for name in planted:
+        wrong = DAMAGES[name][0](wrong)
+    wrong = cell("lines", "closed", 5, False)(cell("lines", "i_a_max", 3, np.nan)(wrong))
+    found = check_network(wrong)
+    expected = [DAMAGES[name][1] for name in planted] + [
+        "line F2: i_a_max is nan, allowed is a number above 0",
+        "bus far2: supply is none, allowed is joined with slack bus source",
+    ]
+    assert sorted(map(str, found)) == sorted(expected)
+    with pytest.raises(GridError) as refused:
+        PowerFlow(wrong)
+    # Dark buses alone do not hinder a calculation, so they are not among its reasons.
+    assert all(sentence in str(refused.value) for sentence in expected[:-1])
+
+
+def test_a_wrong_end_hides_no_other_finding_but_the_dark_buses_that_nobody_can_tell(
+    two_streets: Network,
+) -> None:
+    wrong = cell("lines", "to_bus", 1, 99)(cell("lines", "i_a_max", 2, 0.0)(two_streets))
+    assert [finding.element for finding in check_network(wrong)] == ["L1-1", "L1-2"]
 
 
 def test_a_network_split_in_two_names_every_dark_bus(two_streets: Network) -> None:

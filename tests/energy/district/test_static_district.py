@@ -41,6 +41,9 @@ def test_a_saved_net_is_a_district_with_its_solar(tmp_path: Path) -> None:
     district = load_district(f"pandapower:{path}")
     assert district.pv.kwp.sum() == pytest.approx(total_kw)
     assert district.meters.trades[district.meters.pv_kwp > 0].all()
+    bare = load_district(str(path))
+    assert bare.network.buses.id == district.network.buses.id
+    assert bare.meters.annual_kwh.tolist() == district.meters.annual_kwh.tolist()
 
 
 @pytest.mark.parametrize(
