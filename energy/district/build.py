@@ -10,7 +10,7 @@ from energy.district.devices import (
     build_units,
 )
 from energy.district.meters import build_meters, identity_of
-from energy.district.model import District, Economics, GridConnection
+from energy.district.model import District, Economics, GridConnection, Inverters
 from energy.district.schema import DistrictFile
 from energy.district.shares import bus_shares
 from grid_models import Network
@@ -50,4 +50,5 @@ def build_district(file: DistrictFile, network: Network, fraction: float) -> Dis
             **file.economics.model_dump(exclude={"smp_shape"}),
         ),
         shares=bus_shares(network, meters, pv, batteries, chargers),
+        inverters=Inverters(**file.inverters.model_dump()),
     )

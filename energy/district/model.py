@@ -5,6 +5,7 @@ kW, energy in kWh, prices in won per kWh. What devices do at the moment is not h
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,22 @@ class PvFleet:
     kwp: FloatArray
     spc_kwp: FloatArray
     inverter_frac: float
+
+
+@dataclass(frozen=True)
+class Inverters:
+    """How the inverters of solar and batteries treat reactive power; chargers keep cos phi 1.
+
+    `mode` "fixed" keeps `power_factor`: above 0 it draws reactive power, which lowers the voltage,
+    below 0 it gives. "droop" follows the voltage at its bus, Q(U): most given below the first of
+    the four `droop_v_pu`, none between the second and the third, most drawn above the last; the
+    most is what `power_factor_min` leaves beside the active power of the slot.
+    """
+
+    mode: Literal["fixed", "droop"] = "fixed"
+    power_factor: float = 1.0
+    power_factor_min: float = 0.9
+    droop_v_pu: tuple[float, float, float, float] = (0.93, 0.97, 1.03, 1.07)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +212,7 @@ class District:
     economics: Economics
     shares: dict[str, BusShare] = field(repr=False)
     measured: MeasuredProfiles | None = None
+    inverters: Inverters = Inverters()
 
     @property
     def areas(self) -> int:

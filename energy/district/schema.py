@@ -3,7 +3,7 @@
 import tomllib
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -76,6 +76,24 @@ class BatteryTable(Table):
     eta_discharge: Annotated[float, Field(gt=0, le=1)]
     wear_krw_per_kwh: NonNegative
     reserve_frac: Share
+
+
+class InverterTable(Table):
+    """Reactive power of solar and batteries: a fixed power factor, or Q(U); see model.Inverters."""
+
+    mode: Literal["fixed", "droop"] = "fixed"
+    power_factor: Annotated[float, Field(ge=-1, le=1)] = 1.0
+    power_factor_min: Annotated[float, Field(gt=0, le=1)] = 0.9
+    droop_v_pu: tuple[Positive, Positive, Positive, Positive] = (0.93, 0.97, 1.03, 1.07)
+
+    @model_validator(mode="after")
+    def _one_curve(self) -> Self:
+        """A power factor that the least one allows, and voltages that rise."""
+        if abs(self.power_factor) < self.power_factor_min:
+            raise ValueError("a power_factor of at least power_factor_min, drawing or giving (-)")
+        if any(b <= a for a, b in pairwise(self.droop_v_pu)):
+            raise ValueError("rising droop_v_pu")
+        return self
 
 
 class ChargerTable(Table):
@@ -197,6 +215,7 @@ class DistrictFile(Table):
     trading: Trading
     pv: Pv
     batteries: BatteryTable
+    inverters: InverterTable = InverterTable()
     chargers: ChargerTable
     fuel_cells: FuelCells
     biogas: Biogas
