@@ -26,7 +26,8 @@ MARKET_NODE = 0
 class Cleared:
     """The auction of a slot: what was quoted, cleared, and for whom.
 
-    `clearing` is None where the slot has no market (no valid plan): its orders are void.
+    `clearing` is None where the slot has no market (no valid plan): its orders are void. `quote`
+    is what the SPC's rows in it were made from.
     """
 
     slot: int
@@ -34,6 +35,7 @@ class Cleared:
     clearing: Clearing | None
     orders: tuple[StoredRow, ...]
     reason: str = ""
+    quote: MakerQuote | None = None
 
     @property
     def price_mkrw_per_kwh(self) -> int | None:
@@ -69,7 +71,7 @@ def clear_market(
     findings = check_clearing(book, rules, clearing)
     if findings:
         raise MarketError(f"clearing of slot {slot}: {len(findings)} rules broken: {findings[0]}")
-    return Cleared(slot, digest, clearing, tuple(orders))
+    return Cleared(slot, digest, clearing, tuple(orders), quote=quote)
 
 
 def no_market(slot: int, orders: Sequence[StoredRow], reason: str) -> Cleared:
@@ -78,11 +80,22 @@ def no_market(slot: int, orders: Sequence[StoredRow], reason: str) -> Cleared:
 
 
 def quote_of(checked: CheckedPlan, slot: int, digest: bytes) -> MakerQuote:
-    """What the plan says of its first slot, in whole numbers: value, room at the connection."""
-    plan, connection = checked.plan, checked.problem.connection
+    """What the plan says of its first slot, in whole numbers: value, and how much can still flow.
+
+    The SPC sells or buys no more than both the connection and the wires behind it still carry;
+    where no flow has a solution, nothing. The market has one node, so the wires count with what
+    all zones can draw or feed in at once, each its own room: more could not flow whoever buys.
+    A book that cannot tell zones apart does not see a single tight zone; the least room of any
+    zone would be safe for every outcome, but would close the market for all over one full cable.
+    That is not needed for safety: a trade settles readings and moves no device, and what devices
+    are told has passed the AC check. Loss factors are published, not charged: one price for all.
+    """
+    plan, connection, room = checked.plan, checked.problem.connection, checked.room
+    carried_kw = (room.draw_kw, room.feed_kw) if room else (0.0, 0.0)
     # What a slot can still draw or give: the limit less what the plan itself uses, in whole Wh.
     import_kw = max(float(connection.p_import_kw_max[0] - plan.p_import_kw[0]), 0.0)
     export_kw = max(float(connection.p_export_kw_max[0] - plan.p_export_kw[0]), 0.0)
+    import_kw, export_kw = min(import_kw, carried_kw[0]), min(export_kw, carried_kw[1])
     return MakerQuote(
         slot=slot,
         plan=digest,

@@ -2,9 +2,11 @@
 
 Every slot of the plan is run through the AC power flow. What is violated becomes linear limits in
 the optimiser's words; after the last round what is left is reported with the plan, and a first
-slot without any valid flow makes the plan one of rules.
+slot without any valid flow makes the plan one of rules. What the market may still move beyond the
+plan is found last.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,11 +14,28 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.steps.context import Microgrid
-from energy.steps.injections import Injections, planned_injections
+from energy.steps.injections import Carried, Injections, carry, planned_injections
+from energy.steps.market_room import MarketRoom, market_room
+from energy.steps.places import Places, build_places
 from grid_models import CutMaker, FlowResult, Network, Violation, check_flow, near_limits
 from optimizer import Cut, Plan, PlanProblem, Tier, rules_plan
 
 FloatArray = npt.NDArray[np.float64]
+
+UNSERVED = "unserved"
+SHED_KW_MIN = 0.01  # what a meter would not resolve is not shed
+
+
+@dataclass(frozen=True)
+class Unserved(Violation):
+    """Load that a plan leaves out on paper: `found` kW where 0 are allowed.
+
+    No set-point carries it out, so people draw it all the same and the plan's sums do not hold.
+    """
+
+    def __str__(self) -> str:
+        """The violation as one sentence."""
+        return f"{self.found:.1f} kW of load are shed on paper; no set-point carries that out"
 
 
 @dataclass(frozen=True)
@@ -50,27 +69,56 @@ class WiresAhead:
 class CheckedPlan:
     """A plan with the proof that the wires carry it, or with what they do not.
 
-    `drawn` is what each bus draws in the first slot, `flow` the flow of it, `worst` that of the
-    tightest slot. `tier` is the plan's, or T4 where its own first slot has no valid power flow.
+    `problem` is what was asked for without limits of the wires; cuts are on places. `carried` has
+    the draws and the flow of every slot. `violations` are of the wires, slot after
+    slot, then what the plan sheds. `tier` is the plan's, or T4 where its own first slot has no
+    valid power flow. `room` is what the market may still move in the first slot, None without flow.
     """
 
     plan: Plan
     problem: PlanProblem
-    drawn: Injections
-    flow: FlowResult
-    worst: FlowResult
+    carried: tuple[Carried, ...]
     ahead: WiresAhead
     violations: tuple[SlotViolation, ...]
     rounds: int
     tier: Tier
+    room: MarketRoom | None = None
+
+    @property
+    def drawn(self) -> Injections:
+        """What each bus draws in the first slot."""
+        return self.carried[0].drawn
+
+    @property
+    def flow(self) -> FlowResult:
+        """The flow of the first slot."""
+        return self.carried[0].flow
+
+    @property
+    def worst(self) -> FlowResult:
+        """The flow of the tightest slot."""
+        return self.carried[self.ahead.worst_row].flow
+
+    @property
+    def on_wires(self) -> tuple[SlotViolation, ...]:
+        """The limits of the wires that the plan breaks."""
+        return tuple(each for each in self.violations if each.violation.kind != UNSERVED)
+
+    @property
+    def unserved(self) -> tuple[SlotViolation, ...]:
+        """The slots in which the plan sheds load on paper."""
+        return tuple(each for each in self.violations if each.violation.kind == UNSERVED)
 
     @property
     def reason(self) -> str:
-        """The certificate's reason, and what the wires do not carry."""
+        """The certificate's reason, what the wires do not carry, and what is shed on paper."""
         told = [self.plan.certificate.reason]
-        if self.violations:
-            first = self.violations[0]
-            told.append(f"{len(self.violations)} grid limits exceeded, first {first.violation}")
+        if self.on_wires:
+            first = self.on_wires[0]
+            told.append(f"{len(self.on_wires)} grid limits exceeded, first {first.violation}")
+        if self.unserved:
+            first = self.unserved[0]
+            told.append(f"in {len(self.unserved)} slots load is left out, first {first.violation}")
         return "; ".join(part for part in told if part)
 
 
@@ -78,22 +126,26 @@ def plan_within_grid(
     microgrid: Microgrid, problem: PlanProblem, lap: Callable[[str], None]
 ) -> CheckedPlan:
     """The plan, its AC check, and re-plans with cuts until it passes or the rounds are used up."""
-    plan = microgrid.planner.plan(problem, microgrid.memory.previous)
+    planner, previous = microgrid.planner, microgrid.memory.previous
+    plan = planner.plan(problem, previous)
     lap("plan")
     checked = check_on_grid(microgrid, problem, plan, 0)
     lap("check")
-    for rounds in range(1, microgrid.settings.grid_rounds_max + 1):
-        if not checked.violations:
+    places = build_places(microgrid.district) if checked.on_wires else None
+    cuts: tuple[Cut, ...] = ()
+    while places and checked.on_wires and checked.rounds < microgrid.settings.grid_rounds_max:
+        new = _cuts(microgrid, checked, places)
+        if not new:  # no flow has a solution, or nothing that can be planned moves the elements
             break
-        problem = replace(problem, cuts=(*problem.cuts, *_cuts(microgrid, checked)))
-        plan = microgrid.planner.plan(problem, microgrid.memory.previous)
+        cuts = (*cuts, *new)
+        plan = places.on_areas(problem, planner.plan(places.problem(problem, cuts), previous))
         lap("plan")
-        checked = check_on_grid(microgrid, problem, plan, rounds)
+        checked = check_on_grid(microgrid, problem, plan, checked.rounds + 1)
         lap("check")
     if not checked.flow.converged:
-        plan = rules_plan(problem)
-        checked = check_on_grid(microgrid, problem, plan, checked.rounds)
-        lap("check")
+        checked = check_on_grid(microgrid, problem, rules_plan(problem), checked.rounds)
+    checked = with_room(microgrid, checked)
+    lap("check")
     return checked
 
 
@@ -102,19 +154,40 @@ def check_on_grid(
 ) -> CheckedPlan:
     """AC power flows of all slots of the plan."""
     network = microgrid.district.network
-    drawn = [
-        planned_injections(microgrid.district, problem, plan, row) for row in range(plan.slots)
-    ]
-    flows = [microgrid.power_flow.run(each.p_kw, each.q_kvar) for each in drawn]
-    found = [
+    carried = tuple(
+        carry(microgrid.power_flow, planned_injections(microgrid.district, problem, plan, row))
+        for row in range(plan.slots)
+    )
+    broken = [
         SlotViolation(row, each)
-        for row, flow in enumerate(flows)
-        for each in check_flow(network, flow)
+        for row, slot in enumerate(carried)
+        for each in check_flow(network, slot.flow)
     ]
-    ahead = wires_ahead(network, flows)
-    tier = plan.tier if flows[0].converged else Tier.HOLD
-    worst = flows[ahead.worst_row]
-    return CheckedPlan(plan, problem, drawn[0], flows[0], worst, ahead, tuple(found), rounds, tier)
+    shed = [
+        SlotViolation(row, Unserved(UNSERVED, network.name, -1, float(plan.shed_kw[row]), 0.0))
+        for row in np.flatnonzero(plan.shed_kw > SHED_KW_MIN).tolist()
+    ]
+    return CheckedPlan(
+        plan=plan,
+        problem=problem,
+        carried=carried,
+        ahead=wires_ahead(network, [slot.flow for slot in carried]),
+        violations=(*broken, *shed),
+        rounds=rounds,
+        tier=plan.tier if carried[0].flow.converged else Tier.HOLD,
+    )
+
+
+def with_room(microgrid: Microgrid, checked: CheckedPlan) -> CheckedPlan:
+    """The same with what the market may still move in the first slot."""
+    if not checked.flow.converged:
+        return checked
+    connection = checked.problem.connection
+    limits = float(connection.p_import_kw_max[0]), float(connection.p_export_kw_max[0])
+    share = microgrid.district.shares["load"]
+    return replace(
+        checked, room=market_room(microgrid.power_flow, checked.carried[0], share, limits)
+    )
 
 
 def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
@@ -133,38 +206,24 @@ def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
     )
 
 
-def _cuts(microgrid: Microgrid, checked: CheckedPlan) -> list[Cut]:
+def _cuts(microgrid: Microgrid, checked: CheckedPlan, places: Places) -> list[Cut]:
     """Limits of every element that came near its own anywhere, in every slot of the plan.
 
     With the broken slots alone the next plan would move the load beside them.
     """
-    maker = CutMaker(microgrid.power_flow, microgrid.district.shares["load"])
-    rows = range(checked.plan.slots)
-    flows = [_flow_of(microgrid, checked, row) for row in rows]
+    # The same wires and the same last solution: only what the flow calls an area is another.
+    wires = copy.copy(microgrid.power_flow)
+    wires.network = places.network
+    maker = CutMaker(wires, places.share)
+    flows = [slot.flow for slot in checked.carried]
     near = near_limits(microgrid.district.network, flows)
-    broken = {each.row for each in checked.violations}
+    broken = {each.row for each in checked.on_wires}
     cuts: list[Cut] = []
     # Broken slots first: there the maker learns how each element is moved.
-    for row in sorted(rows, key=lambda row: row not in broken):
-        limits = maker.cuts(flows[row], near, _drawn_kw(checked, row))
+    for row in sorted(range(len(flows)), key=lambda row: row not in broken):
+        drawn_kw = places.drawn_kw(checked.problem, checked.plan, row)
         cuts += [
             Cut(f"{limit.id}@{row}/{checked.rounds + 1}", row, limit.coefficient, limit.limit_kw)
-            for limit in limits
+            for limit in maker.cuts(flows[row], near, drawn_kw)
         ]
     return cuts
-
-
-def _flow_of(microgrid: Microgrid, checked: CheckedPlan, row: int) -> FlowResult:
-    drawn = planned_injections(microgrid.district, checked.problem, checked.plan, row)
-    return microgrid.power_flow.run(drawn.p_kw, drawn.q_kvar)
-
-
-def _drawn_kw(checked: CheckedPlan, row: int) -> FloatArray:
-    """What the areas draw in the flow of a slot: the plan's sums before anything is shed.
-
-    The injections that are checked know no shedding, as no set-point carries it out.
-    """
-    load_kw = checked.problem.load_kw[row]
-    shed_kw = checked.plan.shed_kw[row] * load_kw / max(float(load_kw.sum()), 1e-9)
-    drawn_kw: FloatArray = checked.plan.area_net_kw[row] + shed_kw
-    return drawn_kw

@@ -1,49 +1,114 @@
-"""What each bus draws under a plan: sums of areas spread over their buses, devices at their own."""
+"""What each bus draws under a plan, and the flow of it with the inverters where they stand.
 
-from dataclasses import dataclass
+Sums of areas are spread over their buses; batteries and charging points stand at their own.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from energy.district import BusShare, District
+from energy.district import District, Inverters
+from grid_models import FlowResult, PowerFlow, QDroop, run_with_droop
 from optimizer import Plan, PlanProblem
 
 FloatArray = npt.NDArray[np.float64]
 
 Q_PER_P_LOAD = float(np.tan(np.arccos(0.95)))
-"""Buildings' reactive power per active power; inverters, chargers and plants keep cos phi 1."""
+"""Buildings' reactive power per active power; chargers and plants keep cos phi 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Injections:
-    """What each bus draws in a slot, (N,) kW and kvar; generation is negative."""
+    """What each bus draws in a slot, (N,) kW and kvar; generation is negative.
+
+    `droop` are inverters whose reactive power follows the voltage and is not in `q_kvar` yet.
+    """
 
     p_kw: FloatArray
     q_kvar: FloatArray
+    droop: QDroop | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """A slot's flow and what every bus draws in it, inverters on their curves included."""
+
+    drawn: Injections
+    flow: FlowResult
 
 
 def planned_injections(
     district: District, problem: PlanProblem, plan: Plan, row: int
 ) -> Injections:
-    """Injections of slot number `row` of a plan."""
-    buses = len(district.network.buses.id)
-    load_kw = spread(district.shares["load"], problem.load_kw[row], buses)
-    p_kw = load_kw - spread(district.shares["pv"], plan.pv_used_kw[row], buses)
-    batteries, chargers, heat = district.batteries, district.chargers, district.heat
+    """Injections of slot number `row` of a plan.
+
+    What a plan sheds is drawn all the same: no set-point carries it out.
+    """
+    shares, buses = district.shares, len(district.network.buses.id)
+    load_kw = shares["load"].at_buses(problem.load_kw[row], buses)
+    solar_kw = shares["pv"].at_buses(plan.pv_used_kw[row], buses)
     battery_kw = plan.battery_charge_kw[row] - plan.battery_discharge_kw[row]
     fleet_kw = plan.fleet_charge_kw[row] - plan.fleet_discharge_kw[row]
-    np.add.at(p_kw, batteries.bus, battery_kw)
-    np.add.at(p_kw, chargers.bus, fleet_kw)
+    p_kw = load_kw - solar_kw
+    p_kw += shares["batteries"].at_buses(battery_kw, buses)
+    p_kw += shares["chargers"].at_buses(fleet_kw, buses)
     for place, unit in enumerate(district.units):
         p_kw[unit.bus] -= plan.unit_p_kw[row, place]
-    if heat is not None:
-        p_kw[heat.heat_pump_bus] += plan.heat_pump_kw[row]
-    return Injections(p_kw=p_kw, q_kvar=Q_PER_P_LOAD * load_kw)
+    if district.heat is not None:
+        p_kw[district.heat.heat_pump_bus] += plan.heat_pump_kw[row]
+    inverter_kw = solar_kw + shares["batteries"].at_buses(np.abs(battery_kw), buses)
+    return _with_inverters(p_kw, Q_PER_P_LOAD * load_kw, inverter_kw, district.inverters)
 
 
-def spread(share: BusShare, area_kw: FloatArray, buses: int) -> FloatArray:
-    """Area sums (A,) over the buses (N,); what an area without such buses has is nought."""
-    spread_kw: FloatArray = np.bincount(share.bus, share.share * area_kw[share.area], buses).astype(
-        np.float64
+def carry(power_flow: PowerFlow, drawn: Injections) -> Carried:
+    """The AC power flow of a slot; without a solution where its inverters do not settle."""
+    if drawn.droop is None:
+        return Carried(drawn, power_flow.run(drawn.p_kw, drawn.q_kvar))
+    found = run_with_droop(power_flow, drawn.p_kw, drawn.q_kvar, drawn.droop)
+    flow = found.flow
+    if flow.converged and not found.settled:
+        flow = _unsettled(flow)
+    added = np.bincount(drawn.droop.bus, found.q_kvar, len(drawn.q_kvar))
+    return Carried(Injections(drawn.p_kw, drawn.q_kvar + added), flow)
+
+
+def _with_inverters(
+    p_kw: FloatArray, q_kvar: FloatArray, inverter_kw: FloatArray, inverters: Inverters
+) -> Injections:
+    """The injections with the inverters' reactive power; `inverter_kw` (N,) runs through them."""
+    if inverters.mode == "fixed":
+        way = np.sign(inverters.power_factor)
+        per_kw = way * np.tan(np.arccos(abs(inverters.power_factor)))
+        return Injections(p_kw, q_kvar + per_kw * inverter_kw)
+    bus = np.flatnonzero(inverter_kw > 0)
+    full_low, dead_low, dead_high, full_high = inverters.droop_v_pu
+    droop = QDroop(
+        bus=bus,
+        # The least power factor holds at every power: without any, an inverter gives nothing.
+        p_kw_rated=inverter_kw[bus],
+        power_factor_min=inverters.power_factor_min,
+        v_full_low_pu=full_low,
+        v_dead_low_pu=dead_low,
+        v_dead_high_pu=dead_high,
+        v_full_high_pu=full_high,
     )
-    return spread_kw
+    return Injections(p_kw, q_kvar, droop)
+
+
+def _unsettled(flow: FlowResult) -> FlowResult:
+    """A flow whose inverters still swing is none: its voltages are nobody's."""
+    nan = float("nan")
+    return replace(
+        flow,
+        converged=False,
+        reason="the inverters' reactive power does not settle on its curve",
+        v_pu=np.full_like(flow.v_pu, nan),
+        angle_rad=np.full_like(flow.angle_rad, nan),
+        line_loading_frac=np.full_like(flow.line_loading_frac, nan),
+        transformer_loading_frac=np.full_like(flow.transformer_loading_frac, nan),
+        p_slack_kw=nan,
+        q_slack_kvar=nan,
+        p_loss_kw=nan,
+        mismatch_kw=nan,
+    )

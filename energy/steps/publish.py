@@ -69,7 +69,7 @@ def publish(
         document = plan_view(microgrid.district, measured, forecast, checked, cleared)
         put_view(connection, "plan", claim.slot, document)
         put_view(connection, "market", claim.slot, document["market"])
-        put_view(connection, "grid", claim.slot, wires_view(checked))
+        put_view(connection, "grid", claim.slot, wires_view(microgrid.district.network, checked))
         _keep_clearing(connection, microgrid, cleared)
         post_clearing(connection, microgrid.books, cleared)
         found = alarms_of(measured, checked)
@@ -240,8 +240,8 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
                 todo="Compare the sessions with the envelope; tell the drivers.",
             )
         )
-    if checked.violations:
-        first = checked.violations[0]
+    if checked.on_wires:
+        first = checked.on_wires[0]
         found.append(
             Alarm(
                 cause="slot/grid",
@@ -249,6 +249,17 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
                 what=str(first.violation),
                 where=first.violation.element,
                 todo="Limit the feeder or close its tie switch.",
+            )
+        )
+    if checked.unserved:
+        first = checked.unserved[0]
+        found.append(
+            Alarm(
+                cause="slot/unserved",
+                severity="alarm" if first.row == 0 else "warning",
+                what=f"In {len(checked.unserved)} slots {first.violation}",
+                where=first.violation.element,
+                todo="Ask large customers to draw less; nothing is switched off.",
             )
         )
     if checked.tier in (Tier.RULES, Tier.HOLD):

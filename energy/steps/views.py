@@ -13,7 +13,8 @@ from energy.forecast import DistrictForecast, cloudless_frac
 from energy.plant import Telemetry
 from energy.steps.accounting import DemandTerms, Tally, Variant, cheapest_without
 from energy.steps.clearing import Cleared
-from energy.steps.grid import CheckedPlan
+from energy.steps.grid import UNSERVED, CheckedPlan
+from energy.steps.market_room import MarketRoom
 from energy.steps.measure import Measured
 from energy.timegrid import iso_of
 from energy.units import (
@@ -22,12 +23,13 @@ from energy.units import (
     krw_text_from_mkrw,
     krw_text_from_ukrw,
 )
-from grid_models import FlowResult, Network, Violation
+from grid_models import FlowResult, Network, Room, Violation
 from market.clearing import zone_volumes
 
 Document = dict[str, Any]
 QUANTILE_ROWS = {"q10": 1, "q50": 3, "q90": 5}
 VIOLATION_KINDS = {"v_min": "voltage_low", "v_max": "voltage_high"}
+VIOLATION_UNITS = {"v_min": "pu", "v_max": "pu", UNSERVED: "kW"}
 
 
 def measured_view(
@@ -155,6 +157,7 @@ def market_view(district: District, cleared: Cleared) -> Document:
         "orders": len(cleared.orders),
         "welfare_krw": krw_text_from_ukrw(clearing.welfare_ukrw) if clearing else "0",
         "reason": cleared.reason,
+        "spc": _quote(cleared),
         "zones": [
             {
                 "zone": district.network.zones[volume.zone],
@@ -163,6 +166,18 @@ def market_view(district: District, cleared: Cleared) -> Document:
             }
             for volume in volumes
         ],
+    }
+
+
+def _quote(cleared: Cleared) -> Document | None:
+    """What the SPC stands ready to sell and buy, and the plan's value of energy."""
+    quote = cleared.quote
+    if quote is None:
+        return None
+    return {
+        "value_krw_per_kwh": krw_text_from_mkrw(quote.value_mkrw_per_kwh),
+        "sells_kwh_max": quote.import_wh / 1000,
+        "buys_kwh_max": quote.export_wh / 1000,
     }
 
 
@@ -185,10 +200,11 @@ def grid_view(network: Network, checked: CheckedPlan) -> Document:
     }
 
 
-def wires_view(checked: CheckedPlan) -> Document:
+def wires_view(network: Network, checked: CheckedPlan) -> Document:
     """Every element's state in the plan's first and tightest slot, and the tightest of each slot.
 
-    Rows stand in the order of the network's tables.
+    Rows stand in the order of the network's tables. `room` is what each zone may draw or feed in
+    beyond the first slot's plan, others unchanged, and how much more is lost for a kW drawn there.
     """
     ahead, start = checked.ahead, checked.plan.first_slot
     worst_slot = start + ahead.worst_row * SLOT_S
@@ -209,7 +225,33 @@ def wires_view(checked: CheckedPlan) -> Document:
         },
         "violations": _violations(checked),
         "loss_kw": _finite(checked.flow.p_loss_kw),
+        "room": _room(network, checked.room),
     }
+
+
+def _room(network: Network, room: MarketRoom | None) -> Document | None:
+    if room is None:
+        return None
+    headroom = room.headroom
+    rows = zip(network.zones, headroom.draw, headroom.feed, room.loss_per_kw, strict=True)
+    return {
+        "draw_kw": _kw(room.draw_kw),
+        "feed_kw": _kw(room.feed_kw),
+        "zones": [
+            {
+                "zone": zone,
+                "draw": _until(draw),
+                "feed": _until(feed),
+                "loss_factor": round(float(loss_per_kw), 5),
+            }
+            for zone, draw, feed, loss_per_kw in rows
+        ],
+    }
+
+
+def _until(room: Room) -> Document:
+    """How far a zone may go, and the limit that ends it; null where none would."""
+    return {"kw": _finite(round(room.step_kw, 3)), "kind": room.kind, "element": room.element}
 
 
 def _wires(flow: FlowResult) -> Document:
@@ -375,7 +417,7 @@ def _violation(found: Violation) -> Document:
         "element": found.element,
         "found": _finite(found.found),
         "allowed": _finite(found.allowed),
-        "unit": "pu" if found.kind in VIOLATION_KINDS else "frac",
+        "unit": VIOLATION_UNITS.get(found.kind, "frac"),
     }
 
 

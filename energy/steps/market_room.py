@@ -1,0 +1,76 @@
+"""What the wires still carry beyond a plan in its first slot: of each zone, and of all together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from energy.steps.injections import Carried
+from grid_models import (
+    BusShare,
+    Headroom,
+    Network,
+    PowerFlow,
+    Room,
+    room_along,
+    zone_headroom,
+    zone_loss_factors,
+    zone_weights,
+)
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class MarketRoom:
+    """Headroom and marginal loss factor (Z,) of each zone; what all zones may draw or feed more.
+
+    `draw_kw` and `feed_kw` are the sums of the zones' rooms, less where an element that several
+    zones share would not carry them at once: a last AC flow along all of them has the word. A zone
+    without any limit counts for as much as the connection could ever pass.
+    """
+
+    headroom: Headroom
+    loss_per_kw: FloatArray
+    draw_kw: float
+    feed_kw: float
+
+
+def market_room(
+    power_flow: PowerFlow, carried: Carried, share: BusShare, connection_kw: tuple[float, float]
+) -> MarketRoom:
+    """The room beyond a converged flow; `share` spreads the areas over buses.
+
+    `connection_kw` is what the connection to the utility may import and export.
+    """
+    drawn, network = carried.drawn, power_flow.network
+    headroom = zone_headroom(power_flow, drawn.p_kw, drawn.q_kvar, share)
+    ways = _ways(network, share)
+
+    def together_kw(rooms: tuple[Room, ...], sign: float, most_kw: float) -> float:
+        each_kw = np.array([min(room.step_kw, most_kw) for room in rooms])
+        total_kw = float(each_kw.sum())
+        if total_kw <= 0:
+            return 0.0
+        direction = sign * (each_kw / total_kw) @ ways
+        found = room_along(power_flow, drawn.p_kw, drawn.q_kvar, direction)
+        return min(found.step_kw, total_kw)
+
+    return MarketRoom(
+        headroom=headroom,
+        loss_per_kw=zone_loss_factors(network, carried.flow, share),
+        draw_kw=together_kw(headroom.draw, 1.0, connection_kw[0]),
+        feed_kw=together_kw(headroom.feed, -1.0, connection_kw[1]),
+    )
+
+
+def _ways(network: Network, share: BusShare) -> FloatArray:
+    """One kW of each zone over the buses, (Z, N), as `zone_headroom` moves them."""
+    buses = len(network.buses.id)
+    missing = np.setdiff1d(np.arange(len(network.areas.id)), share.area)
+    at_busbar = np.zeros((len(network.zones), buses))
+    weights = zone_weights(network)
+    for zone, area_kw in enumerate(weights.T):
+        at_busbar[zone] = share.at_buses(area_kw, buses)
+        np.add.at(at_busbar[zone], network.areas.bus[missing], area_kw[missing])
+    return at_busbar
