@@ -1,0 +1,175 @@
+"""A store as one file and back: every row, either database, and the loop goes on from it."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from energy.cli import run
+from energy.config import build_settings
+from energy.cycle import run_quarter_hour
+from energy.steps.context import demo_beginning, open_installation, start_microgrid
+from energy.store.backup import restore_backup, write_backup
+from energy.store.engine import open_reader, open_store
+from energy.store.errors import StoreError, StoreVersionError
+from energy.store.events import add_event
+from energy.store.schema import METADATA, event_row
+from energy.units import SLOT_S
+
+SLOTS = 4
+
+
+def run_slots(url: str, count: int) -> list[int]:
+    """Run the loop over the next slots of a store."""
+    settings = build_settings(district="sejong-5-1@0.005", database_url=url, bots=False)
+    with open_installation(settings, demo_beginning(settings)) as installation:
+        microgrid = start_microgrid(installation)
+        try:
+            first = installation.next_slot()
+            slots = [first + step * SLOT_S for step in range(count)]
+            for slot in slots:
+                run_quarter_hour(microgrid, slot, lambda slot=slot: float(slot - 300))
+        finally:
+            microgrid.close()
+    return slots
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The URL of a store that has run a few slots, and its backup."""
+    folder = tmp_path_factory.mktemp("backup")
+    url = f"sqlite:///{folder}/made.db"
+    run_slots(url, SLOTS)
+    write_backup(url, folder / "made.backup")
+    return url, folder / "made.backup"
+
+
+def contents(url: str) -> dict[str, list[tuple[object, ...]]]:
+    with open_reader(url) as store:
+        return store.read(
+            lambda connection: {
+                table.name: [
+                    tuple(row)
+                    for row in connection.execute(
+                        select(table).order_by(*table.primary_key.columns)
+                    )
+                ]
+                for table in METADATA.sorted_tables
+            }
+        )
+
+
+def test_every_row_comes_back_in_either_database_and_the_loop_goes_on(
+    made: tuple[str, Path], store_url: str
+) -> None:
+    url, file = made
+    summary = restore_backup(file, store_url)
+    before, after = contents(url), contents(store_url)
+    assert after == before
+    assert summary.rows == {name: len(rows) for name, rows in before.items()}
+    assert sum(map(len, before["transfer"])) > 0
+    with open_store(store_url) as store:
+        store.write(lambda connection: add_event(connection, "beat", None, {}))
+        newest = store.read(
+            lambda connection: connection.scalar(
+                select(event_row.c.id).order_by(event_row.c.id.desc())
+            )
+        )
+    assert newest == before["event"][-1][0] + 1
+    (slot,) = run_slots(store_url, 1)
+    assert slot == before["slot"][-1][0] + SLOT_S
+    assert run(["ledger", "verify", "--database-url", store_url]) == 0
+
+
+def test_there_and_back_again_gives_the_same_bytes_of_every_table(
+    made: tuple[str, Path], new_postgresql: Callable[[], str], tmp_path: Path
+) -> None:
+    _, file = made
+    url = new_postgresql()
+    restore_backup(file, url)
+    write_backup(url, tmp_path / "again.backup")
+    with zipfile.ZipFile(file) as one, zipfile.ZipFile(tmp_path / "again.backup") as other:
+        assert one.namelist() == other.namelist()
+        for name in one.namelist():
+            assert one.read(name) == other.read(name), name
+
+
+def test_the_commands_say_what_they_did_and_verify(
+    made: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, _ = made
+    file, target = str(tmp_path / "one.backup"), f"sqlite:///{tmp_path}/restored.db"
+    assert run(["store", "backup", file, "--database-url", url]) == 0
+    assert run(["store", "restore", file, "--database-url", target]) == 0
+    told = capsys.readouterr().out
+    assert f"written to {file}: " in told and "the ledger is proven" in told
+    assert run(["store", "backup", file, "--database-url", url]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_store_with_rows_is_left_alone(made: tuple[str, Path]) -> None:
+    url, file = made
+    before = contents(url)
+    with pytest.raises(StoreError, match="allowed an empty store"):
+        restore_backup(file, url)
+    assert contents(url) == before
+
+
+def test_a_restore_that_ends_half_way_leaves_a_store_that_nothing_opens(
+    made: tuple[str, Path], tmp_path: Path
+) -> None:
+    _, file = made
+    damaged = tmp_path / "damaged.backup"
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(damaged, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content[: len(content) // 2] if "transfer" in name else content)
+    url = f"sqlite:///{tmp_path}/half.db"
+    with pytest.raises(StoreError, match=r"table transfer (is damaged|has)"):
+        restore_backup(damaged, url)
+    with pytest.raises(StoreVersionError, match="schema version restoring"):
+        open_store(url)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda about: about | {"schema_version": 0}, "schema version 0, allowed"),
+        (None, "parts missing or unknown: notes.txt"),
+    ],
+)
+def test_another_versions_backup_and_unknown_parts_are_refused(
+    made: tuple[str, Path],
+    tmp_path: Path,
+    change: Callable[[dict[str, object]], dict[str, object]] | None,
+    sentence: str,
+) -> None:
+    odd = tmp_path / "odd.backup"
+    with zipfile.ZipFile(made[1]) as source, zipfile.ZipFile(odd, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "about.json" and change is not None:
+                content = json.dumps(change(json.loads(content))).encode()
+            target.writestr(name, content)
+        if change is None:
+            target.writestr("notes.txt", "hello")
+    with pytest.raises(StoreError, match=sentence):
+        restore_backup(odd, f"sqlite:///{tmp_path}/never.db")
+    assert not (tmp_path / "never.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all"])
+def test_a_file_that_is_no_backup_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "odd"
+    file.write_bytes(content)
+    with pytest.raises(StoreError, match="found no backup of a store"):
+        restore_backup(file, f"sqlite:///{tmp_path}/never.db")
+
+
+def test_a_store_that_is_not_there_is_not_backed_up(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="found no file"):
+        write_backup(f"sqlite:///{tmp_path}/none.db", tmp_path / "none.backup")
+    assert not list(tmp_path.iterdir())
