@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from energy.cli.grid_day import day
 from energy.cli.grid_studies import contingency, export, hosting, islanding, sensitivities
 from energy.cli.settings import AsJson, District
 from energy.config import build_settings
@@ -71,6 +72,7 @@ class GridReport:
     seconds: float
 
 
+app.command()(day)
 app.command()(hosting)
 app.command()(contingency)
 app.command("island")(islanding)

@@ -1,6 +1,5 @@
 """`microgrid grid` hosting, contingency, island, sensitivities and export: what-if of the wires."""
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,6 +10,13 @@ import numpy as np
 import typer
 from rich.progress import track
 
+from energy.cli.grid_tables import (
+    Columns,
+    require_format,
+    text_table,
+    write_table,
+    writing,
+)
 from energy.cli.settings import AsJson, District
 from energy.config import build_settings
 from energy.district import District as DistrictTables
@@ -36,6 +42,7 @@ Element = Annotated[
     list[str] | None, typer.Option(help="line or transformer that fails; all feeders if not named")
 ]
 AllLines = Annotated[bool, typer.Option("--all", help="every closed line on the backbone")]
+Format = Annotated[str, typer.Option("--format", help="of the flows: csv or parquet")]
 Folder = Annotated[Path, typer.Argument(help="folder to write into; it is made")]
 
 
@@ -190,49 +197,43 @@ def sensitivities(district: District = None, as_json: AsJson = False) -> int:
     return 0
 
 
-def export(folder: Folder, district: District = None) -> None:
-    """Write the wires as CSV tables and as pandapower JSON, and the flows of both cases as CSV."""
+def export(folder: Folder, district: District = None, file_format: Format = "csv") -> None:
+    """Write the wires as CSV tables and as pandapower JSON, and the flows of both cases.
+
+    The wires stay CSV, as a district's folder is read again; the flows come in the chosen format.
+    """
+    suffix = require_format(file_format)
     tables = load_district(build_settings(district=district).district)
     cases = load_cases(tables)
-    write_network_folder(tables.network, folder)
-    write_pandapower_json(tables.network, cases[0].p_kw, cases[0].q_kvar, folder / "net.json")
+    with writing(folder):
+        write_network_folder(tables.network, folder)
+        write_pandapower_json(tables.network, cases[0].p_kw, cases[0].q_kvar, folder / "net.json")
     flow = PowerFlow(tables.network)
     for case in cases:
-        name = case.name.replace(" ", "_")
-        _write_results(folder / name, tables, case, flow.run(case.p_kw, case.q_kvar))
+        place = folder / case.name.replace(" ", "_")
+        found = result_tables(tables, case, flow.run(case.p_kw, case.q_kvar))
+        for name, columns in found.items():
+            write_table(place / f"{name}.{suffix}", columns)
     typer.echo(f"written to {folder}")
 
 
-def _write_results(folder: Path, tables: DistrictTables, case: LoadCase, flow: FlowResult) -> None:
-    """Voltages, loadings and injections of one case, a table each."""
+def result_tables(tables: DistrictTables, case: LoadCase, flow: FlowResult) -> dict[str, Columns]:
+    """Injections and voltages of the buses, loadings of lines and transformers, by table."""
     network = tables.network
-    folder.mkdir(parents=True, exist_ok=True)
-    angle_deg = np.rad2deg(flow.angle_rad)
-    columns = (case.p_kw, case.q_kvar, flow.v_pu, angle_deg)
-    _write_csv(
-        folder / "buses.csv",
-        ("id", "p_kw", "q_kvar", "v_pu", "angle_deg"),
-        network.buses.id,
-        columns,
-    )
-    loading = ("id", "loading_frac")
-    _write_csv(folder / "lines.csv", loading, network.lines.id, (flow.line_loading_frac,))
-    _write_csv(
-        folder / "transformers.csv",
-        loading,
-        network.transformers.id,
-        (flow.transformer_loading_frac,),
-    )
-
-
-def _write_csv(
-    path: Path, header: Sequence[str], ids: Sequence[str], columns: Sequence[np.ndarray[Any, Any]]
-) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        for row, name in enumerate(ids):
-            writer.writerow([name, *(repr(float(column[row])) for column in columns)])
+    return {
+        "buses": {
+            "id": network.buses.id,
+            "p_kw": case.p_kw,
+            "q_kvar": case.q_kvar,
+            "v_pu": flow.v_pu,
+            "angle_deg": np.rad2deg(flow.angle_rad),
+        },
+        "lines": {"id": network.lines.id, "loading_frac": flow.line_loading_frac},
+        "transformers": {
+            "id": network.transformers.id,
+            "loading_frac": flow.transformer_loading_frac,
+        },
+    }
 
 
 def _room(room: Room) -> Document:
@@ -256,10 +257,4 @@ def _print_json(document: object) -> None:
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns wide enough for all their cells."""
-    cells = [header, *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    for row in cells:
-        typer.echo(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    typer.echo("\n".join(text_table(header, rows)))
