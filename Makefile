@@ -1,6 +1,6 @@
 # Two commands: `make run` starts the district, `make test` proves it. Both do their own set-up.
 .DELETE_ON_ERROR:
-.PHONY: run test lint types tests bench wheel lock screenshot clean
+.PHONY: run test lint types tests soak bench wheel lock screenshot clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,10 @@ types: $(VENV)/dev.stamp
 
 tests: $(VENV)/dev.stamp
 	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+
+# The same faults many times over; some twenty minutes, and not part of `make test`.
+soak: $(VENV)/dev.stamp
+	$(BIN)/pytest -m soak $(ARGS)
 
 bench: $(VENV)/run.stamp
 	$(BIN)/microgrid bench $(ARGS)
