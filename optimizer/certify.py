@@ -52,6 +52,7 @@ def certified(
         structure=found.structure if found else "",
         inputs=digest(problem),
         broken=tuple(str(finding) for finding in broken),
+        expected_krw=found.expected_krw if found else float("nan"),
     )
     return replace(plan, certificate=certificate, reasons=reasons_of(problem, plan, shadow))
 

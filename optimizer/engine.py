@@ -3,7 +3,8 @@
 Merge alike stores; solve the relaxation (its cost is a bound); make the choices whole, hold them
 and solve again; deal the groups' energy out to their members; compare the plan's cost with the
 bound. Where the dealing leaves the gap open, finer groups follow; where the choices do, branch and
-cut decides them. The best plan and the best bound of all attempts count.
+cut decides them. The best plan and the best bound of all attempts count. With scenarios, what must
+be decided before they are known is decided for all of them instead, by the coarse problem.
 """
 
 from collections import OrderedDict
@@ -15,13 +16,15 @@ import numpy as np
 
 from optimizer.commitments import Leaning
 from optimizer.found import Found, Outcome, Shadow
+from optimizer.hedge import Hedging
 from optimizer.highs import LivingProgram, Solution
 from optimizer.merge import EACH, Fineness, merge
 from optimizer.messages import Effort
 from optimizer.nearness import SetPoints, fits, nearness, set_points_of
 from optimizer.plan import Plan
 from optimizer.problem import PlanProblem
-from optimizer.standard_form import compile_form, structure_of
+from optimizer.stacking import Stack, stack_form
+from optimizer.standard_form import StandardForm, compile_form, structure_of
 from optimizer.trial import Choices, Held, Trial
 
 LEVELS = (Fineness(12, 12), Fineness(12, EACH), Fineness(EACH, EACH))
@@ -40,6 +43,7 @@ class Engine:
     def __init__(self, effort: Effort) -> None:
         self.effort = effort
         self._programs: OrderedDict[str, LivingProgram] = OrderedDict()
+        self._stacks: dict[str, tuple[Stack, LivingProgram]] = {}
 
     def plan(
         self,
@@ -69,6 +73,14 @@ class Engine:
             self._programs.popitem(last=False)
         return self._programs[key]
 
+    def stacked(self, form: StandardForm, count: int) -> tuple[Stack, LivingProgram]:
+        """The living program of scenarios of a form; only the last structure's is kept."""
+        key = f"{form.fingerprint} x {count}"
+        if key not in self._stacks:
+            stack = stack_form(form, count)
+            self._stacks = {key: (stack, LivingProgram(stack.form, self.effort.threads))}
+        return self._stacks[key]
+
 
 class _Search:
     """One problem's search: what is known of it so far."""
@@ -85,7 +97,7 @@ class _Search:
         self._outcome = Outcome.FAILED
         self._plan: Plan | None = None
         self._shadow: Shadow | None = None
-        self._bound_krw, self._lost_krw = -np.inf, 0.0
+        self._bound_krw, self._lost_krw, self._expected_krw = -np.inf, 0.0, np.nan
         self._choices: Choices | None = None
         self._best: tuple[Trial, Held] | None = None
         self._way: list[str] = []
@@ -102,6 +114,7 @@ class _Search:
             way=", ".join(self._way),
             structure=self._structure,
             elastic=self._elastic,
+            expected_krw=self._expected_krw,
         )
 
     @property
@@ -111,6 +124,7 @@ class _Search:
     def run(self) -> None:
         """A plan of the coarse problem; then whatever keeps the gap open is refined."""
         trial, held = self._begin()
+        coarse = trial
         finer = iter(LEVELS[1:])
         while held is not None and not self._closed and not self._loses_little(trial, held):
             fineness = next(finer, None)
@@ -122,6 +136,9 @@ class _Search:
         for fineness in finer:
             if held is not None and not self._closed:
                 trial, held = self._round(fineness)
+        if self._problem.scenarios and self._best is not None and not self._elastic:
+            fine, held = self._best
+            self._hedge(coarse, fine, held.choices)
 
     def stay_near(self, last: SetPoints) -> None:
         """The plan as near to the last set-points as its allowance buys, the choices kept.
@@ -132,7 +149,7 @@ class _Search:
             return
         trial, held = self._best
         stake, effort = trial.stake_krw(held.solution), self._engine.effort
-        left = effort.gap_frac * stake - (self._plan.cost_krw.total - self._bound_krw)
+        left = effort.gap_frac * stake - (self.found().judged_krw - self._bound_krw)
         allowed = min(effort.stability_frac * stake, left if self._closed else np.inf)
         if self._elastic or allowed <= 0 or not fits(trial.merging, last):
             return
@@ -147,6 +164,42 @@ class _Search:
         if plan.cost_krw.total <= self._plan.cost_krw.total + allowed:
             self._plan = plan
             self._way.append("nearest to the last plan")
+
+    def _hedge(self, coarse: Trial, fine: Trial, choices: Choices) -> None:
+        """First slot, starts and stops best in the mean; the rest for the expected course.
+
+        The coarse problem decides, its dealing tells every store's first slot, the fine one plans
+        on from there. What that loses is taken to be the same in the mean and in the expected
+        course.
+        """
+        small, effort = coarse.merging.small, self._engine.effort
+        assert small.scenarios is not None, "only problems with scenarios are hedged"
+        form, count = coarse.program.form, len(small.scenarios.probability)
+        hedging = Hedging(small, form, self._engine.stacked(form, count))
+        held = coarse.hold(choices, self._until_s)
+        gap = DECIDING * effort.gap_frac * coarse.stake_krw(held.solution)
+        hedge = hedging.best(choices.unit_on, LEANINGS, gap, self._until_s)
+        if hedge is None:
+            # The bound so far is none of the mean cost.
+            self._outcome, self._bound_krw = Outcome.TIME, -np.inf
+            self._way.append("no time for scenarios")
+            return
+        held = coarse.hold_first(
+            Choices(hedge.unit_on, choices.importing, hedge.first), self._until_s
+        )
+        mean_krw = held.cost_krw
+        if fine is not coarse and held.solution.found:
+            first = fine.first_of(coarse.plan(held, self._until_s), hedge.first)
+            held = fine.hold_first(replace(held.choices, first=first), self._until_s)
+        self._outcome = held.solution.outcome
+        if not held.solution.found:
+            self._bound_krw = -np.inf
+            return
+        shadow, plan = fine.shadow(held), fine.plan(held, self._until_s)
+        lost_krw = max(plan.cost_krw.total - mean_krw, 0.0)
+        self._bound_krw, self._expected_krw = hedge.bound_krw, hedge.expected_krw + lost_krw
+        self._way.append(f"{count} scenarios")
+        self._keep(plan, shadow, (fine, held))
 
     def _begin(self) -> tuple[Trial, Held | None]:
         """The coarse problem with rounded choices; once more elastic where limits contradict."""
@@ -235,8 +288,11 @@ class _Search:
         shadow, plan = trial.shadow(held), trial.plan(held, self._until_s)
         self._lost_krw = plan.cost_krw.total - held.cost_krw
         if self._plan is None or plan.cost_krw.total < self._plan.cost_krw.total:
-            self._plan, self._shadow, self._best = plan, shadow, (trial, held)
-            self._structure = trial.program.form.fingerprint
-            if self._tell is not None:
-                self._tell(self.found())
+            self._keep(plan, shadow, (trial, held))
         return held
+
+    def _keep(self, plan: Plan, shadow: Shadow, best: tuple[Trial, Held]) -> None:
+        self._plan, self._shadow, self._best = plan, shadow, best
+        self._structure = best[0].program.form.fingerprint
+        if self._tell is not None:
+            self._tell(self.found())

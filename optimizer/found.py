@@ -40,7 +40,8 @@ class Shadow:
 class Found:
     """A plan and the prices behind it, a bound, the way there and how it ended.
 
-    `elastic` says that limits contradict and promises were let fall short.
+    `elastic` says that limits contradict and promises were let fall short. expected_krw: mean cost
+    over scenarios, NaN without any; the bound is then one of the mean.
     """
 
     outcome: Outcome
@@ -50,6 +51,14 @@ class Found:
     way: str
     structure: str
     elastic: bool
+    expected_krw: float = np.nan
+
+    @property
+    def judged_krw(self) -> float:
+        """What is compared with the bound: the mean cost over scenarios, else the plan's own."""
+        if np.isfinite(self.expected_krw):
+            return self.expected_krw
+        return self.plan.cost_krw.total if self.plan else np.inf
 
     @property
     def gap_frac(self) -> float:
@@ -57,7 +66,7 @@ class Found:
         if self.plan is None:
             return np.inf
         cost = self.plan.cost_krw
-        return gap_frac(cost.total, self.bound_krw, cost.total - cost.end_values)
+        return gap_frac(self.judged_krw, self.bound_krw, cost.total - cost.end_values)
 
 
 def gap_frac(cost_krw: float, bound_krw: float, stake_krw: float) -> float:

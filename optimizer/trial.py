@@ -4,7 +4,7 @@ Choices are the whole numbers: how many units run, and the connection's directio
 importing and exporting at once would pay.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,21 +13,26 @@ from optimizer.commitments import Leaning, whole_counts
 from optimizer.dealing import deal
 from optimizer.found import Outcome, Shadow
 from optimizer.highs import LivingProgram, Solution, both_ways
-from optimizer.merge import Merging
+from optimizer.merge import Merging, sums_by
 from optimizer.plan import Plan
 from optimizer.problem import FloatArray
 from optimizer.refresh import numbers_of
 from optimizer.shadow import shadow_of
+from optimizer.stacking import first_set_points
 
 MISSING_KW = 1e-3  # power from nowhere, in a relaxation, that shows a contradiction
 
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """Running units by merged group (H, F), and import (1) or export (0), (H,)."""
+    """Running units by merged group (H, F), and import (1) or export (0), (H,).
+
+    first: the first slot's set-points where they are decided already, by block of the program.
+    """
 
     unit_on: FloatArray
     importing: FloatArray
+    first: dict[str, FloatArray] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +77,37 @@ class Trial:
 
     def hold(self, choices: Choices, until_s: float) -> Held:
         """The solution around choices; the program is left held at them."""
-        self.program.write(self._numbers)
-        self.program.hold(self._columns["unit_on"], choices.unit_on)
+        self._begin(choices)
         pays = np.isin(self._columns["importing"], self._directed)
         self.program.hold(self._directed, choices.importing[pays])
         return Held(choices, self.program.run(until_s))
+
+    def hold_first(self, choices: Choices, until_s: float) -> Held:
+        """The solution around a first slot, in the direction that the flow then takes."""
+        self._begin(choices)
+        free = self.program.run(until_s)
+        if free.found:
+            choices = replace(choices, importing=self._direction(free))
+        return self.hold(choices, until_s)
+
+    def first_of(self, plan: Plan, told: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """A first slot as this problem's groups have it: stores from a plan, the rest as told."""
+        small, merging = self.merging.small, self.merging
+        batteries = (merging.battery_class, len(small.batteries.id))
+        fleets = (merging.fleet_class, len(small.fleets.id))
+        return told | {
+            "battery_charge": sums_by(plan.battery_charge_kw[0], *batteries),
+            "battery_discharge": sums_by(plan.battery_discharge_kw[0], *batteries),
+            "fleet_charge": sums_by(plan.fleet_charge_kw[0], *fleets),
+            "fleet_discharge": sums_by(plan.fleet_discharge_kw[0], *fleets),
+        }
+
+    def _begin(self, choices: Choices) -> None:
+        self.program.write(self._numbers)
+        self.program.hold(self._columns["unit_on"], choices.unit_on)
+        for name, places in first_set_points(self.program.form.layout).items():
+            if choices.first is not None:
+                self.program.hold(places[places >= 0], choices.first[name][places >= 0])
 
     def branch(self, start: Held, gap_krw: float, until_s: float) -> Solution:
         """The solution by branch and cut from a start, to a gap in won."""
@@ -90,9 +121,13 @@ class Trial:
             whole_counts(unit, wanted[:, row], leaning)
             for row, unit in enumerate(self.merging.small.units)
         ]
-        flow = [relaxed.values[self._columns[name]] for name in ("p_import", "p_export")]
         counts = np.stack(on, axis=1).astype(np.float64) if on else wanted
-        return Choices(counts, (flow[0] >= flow[1]).astype(np.float64))
+        return Choices(counts, self._direction(relaxed))
+
+    def _direction(self, solution: Solution) -> FloatArray:
+        """Import (1) or export (0) by the net flow, (H,)."""
+        inward, outward = (solution.values[self._columns[n]] for n in ("p_import", "p_export"))
+        return (inward >= outward).astype(np.float64)
 
     def read(self, solution: Solution) -> Choices:
         """The choices of a solution with whole numbers."""
