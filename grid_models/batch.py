@@ -106,8 +106,9 @@ class BatchFlow:
             raise GridError(
                 f"batch: injections have shapes {p_kw.shape} and {q_kvar.shape}, allowed is {shape}"
             )
-        usable = np.atleast_1d(np.isfinite(p_kw + q_kvar).all(axis=1))
-        given = np.where(usable[:, np.newaxis], p_kw + 1j * q_kvar, 0.0)
+        usable = np.atleast_1d((np.isfinite(p_kw) & np.isfinite(q_kvar)).all(axis=1))
+        kept = usable[:, np.newaxis]
+        given = np.where(kept, p_kw, 0.0) + 1j * np.where(kept, q_kvar, 0.0)
         found, usable = self._solve(given, usable)
         v: ComplexArray = found["node"]["u_pu"] * np.exp(1j * found["node"]["u_angle"])
         leaving_kva = np.array([self._balance.leaving_kva(row) for row in v])

@@ -82,8 +82,9 @@ class Island:
 def island(network: Network, case: IslandCase) -> Island:
     """The island of a case, at the voltage of the source that serves most.
 
-    Raises GridError where the voltage source stands nowhere.
+    Raises GridError where the voltage source stands nowhere or a number is missing.
     """
+    _require_numbers(network, case)
     best: Island | None = None
     for v_pu in case.v_forming_pu:
         search = _Search(islanded_part(network, case.forming_bus, v_pu), case)
@@ -95,6 +96,21 @@ def island(network: Network, case: IslandCase) -> Island:
     if best is None:
         raise GridError("island: no voltage of the source is given, allowed is at least one")
     return best
+
+
+def _require_numbers(network: Network, case: IslandCase) -> None:
+    """Refuse a case with a missing number: sums over the island would spread it everywhere."""
+    columns = {
+        "sources at least": case.p_source_kw_min,
+        "sources at most": case.p_source_kw_max,
+        "solar": case.p_solar_kw,
+        **{block.name: block.p_kw + 1j * block.q_kvar for block in case.blocks},
+    }
+    for name, column in columns.items():
+        bad = np.flatnonzero(~np.isfinite(column))
+        if len(bad):
+            bus = network.buses.id[bad[0]]
+            raise GridError(f"island: {name} at bus {bus} is {column[bad[0]]}, allowed is a number")
 
 
 def islanded_part(network: Network, forming_bus: int, v_forming_pu: float) -> Part:
