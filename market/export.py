@@ -128,10 +128,20 @@ def orders_line(orders: Iterable[Entry]) -> str:
 
 def readings_line(batch: ReadingBatch) -> str:
     """Readings with their signatures, one row each."""
+    return _line(line="rows", type="Reading", rows=_base64(pack_readings(batch)))
+
+
+def pack_readings(batch: ReadingBatch) -> bytes:
+    """The rows of readings, each with signer, signature and salt."""
     pack = struct.Struct(ROWS["Reading"]).pack
     columns = zip(batch.readings, batch.signers, batch.signatures, batch.salts, strict=True)
-    rows = [pack(*reading, *rest) for reading, *rest in columns]
-    return _line(line="rows", type="Reading", rows=_base64(b"".join(rows)))
+    return b"".join(pack(*reading, *rest) for reading, *rest in columns)
+
+
+def pack_transfers(transfers: Iterable[Transfer], salts: Iterable[bytes]) -> bytes:
+    """The rows of transfers, each with its salt."""
+    pairs = zip(transfers, salts, strict=True)
+    return b"".join(_row(transfer, salt) for transfer, salt in pairs)
 
 
 def transfers_line(
@@ -141,13 +151,13 @@ def transfers_line(
     originals: Iterable[Transfer] = (),
 ) -> str:
     """The transfers of a Settlement; the readings it used; the originals that it reverses."""
-    pairs = zip(batch.transfers, batch.salts, strict=True)
+    reversed_ = list(originals)
     return _line(
         line="transfers",
         settlement=_hex(settlement),
-        rows=_base64(b"".join(_row(transfer, salt) for transfer, salt in pairs)),
+        rows=_base64(pack_transfers(batch.transfers, batch.salts)),
         readings=_base64(b"".join(sorted(readings))),
-        originals=_base64(b"".join(_row(transfer, bytes(32)) for transfer in originals)),
+        originals=_base64(pack_transfers(reversed_, [bytes(32)] * len(reversed_))),
     )
 
 

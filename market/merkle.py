@@ -119,6 +119,10 @@ class Tree:
         """How many leaves there are."""
         return len(self._levels[0])
 
+    def leaf(self, index: int) -> bytes:
+        """The leaf hash at this place."""
+        return self._levels[0][index]
+
     def append(self, leaves: Iterable[bytes]) -> None:
         """Add leaf hashes at the end; only perfect subtrees are stored, so nothing changes."""
         self._levels[0].extend(leaves)

@@ -47,10 +47,14 @@ class MarketRules:
             )
 
     @property
+    def text(self) -> str:
+        """The rules as canonical JSON."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @property
     def content(self) -> bytes:
         """SHA-256 of the rules as canonical JSON, 32 bytes."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).digest()
+        return hashlib.sha256(self.text.encode()).digest()
 
 
 _BOUNDS = {

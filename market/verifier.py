@@ -1,6 +1,8 @@
-"""Offline check of a ledger export: one file that shares no code with the writer of the ledger.
+"""Offline check of the ledger: one file that shares no code with the writer of the ledger.
 
-    python verifier.py export.jsonl        exit 0 proven, 1 refuted, 2 unusable input
+    python verifier.py export.jsonl                 the whole book
+    python verifier.py trust.json my.proof.json     one proof, or a log of checkpoints
+                                                    exit 0 proven, 1 refuted, 2 unusable input
 
 Standard library only. `coincurve` (keys) and pycryptodome (Keccak) make it faster where they are
 installed and are tested against the code below before they are believed; the answers are the same.
@@ -49,9 +51,10 @@ import subprocess
 import sys
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -431,8 +434,10 @@ uint64 nonce)
 bytes32 lines_root,int64 total_krw,uint32 rounding_ukrw)
 12 Rules(uint8 kind,uint32 version,uint64 from_slot,bytes32 content)
 13 SealedSet(uint8 kind,uint64 tick,uint32 count,bytes32 root)
+14 Receipt(bytes32 entry,uint64 received,uint64 sealed_by)
 15 Checkpoint(bytes32 origin,uint64 tick,uint64 size,bytes32 root,bytes32 accounts_root,\
 bytes32 previous)
+16 Cosign(bytes32 checkpoint,uint64 time)
 17 Anchor(bytes32 checkpoint,uint64 chain_id,bytes32 transaction)
 20 KeyRegister(bytes32 account,address key,uint16 roles,uint64 from_slot,uint64 nonce)
 21 KeyRotate(bytes32 account,address old_key,address new_key,uint64 from_slot,uint64 nonce)
@@ -646,6 +651,55 @@ class _Key(NamedTuple):
     end_slot: int | None
 
 
+class KeyRing:
+    """The keys of all accounts, as the key entries taken so far have it."""
+
+    def __init__(self, registrar: bytes, operator: bytes) -> None:
+        self.registrar, self.operator = registrar, operator
+        self.keys: dict[bytes, list[_Key]] = defaultdict(list)
+
+    def holds(self, account: bytes, address: bytes, role: int, first: int, last: int) -> bool:
+        """Whether the key is valid for the account and role in some slot of first..last."""
+        return any(
+            key.address == address
+            and key.roles & role == role
+            and key.from_slot <= last
+            and (key.end_slot is None or first < key.end_slot)
+            for key in self.keys.get(account, ())
+        )
+
+    def may_change(
+        self, name: str, message: dict[str, Any], signers: list[bytes], tick: int, *, first: bool
+    ) -> bool:
+        """Whether the signers of a key entry may make it in this tick; the registrar is `first`."""
+        if message["from_slot"] < tick:
+            return False
+        account = message["account"]
+        if name == "KeyRegister":
+            by = first and message["key"] == self.registrar and account == self.operator
+            by = by and signers[1] == self.registrar and bool(message["roles"] & REGISTRAR)
+            by = by or self.holds(self.operator, signers[1], REGISTRAR, tick, tick)
+            return signers[0] == message["key"] and by
+        if name == "KeyRotate":
+            pair = [message["old_key"], message["new_key"]]
+            return signers == pair and self.holds(account, signers[0], 0, tick, tick)
+        own = self.holds(account, signers[0], 0, tick, tick)
+        return own or self.holds(self.operator, signers[0], REGISTRAR, tick, tick)
+
+    def take(self, name: str, message: dict[str, Any]) -> None:
+        """Let a key entry take effect."""
+        keys, slot = self.keys[message["account"]], message["from_slot"]
+        if name == "KeyRegister":
+            keys.append(_Key(message["key"], message["roles"], slot, None))
+            return
+        address = message["old_key"] if name == "KeyRotate" else message["key"]
+        for n, key in enumerate(list(keys)):
+            if key.address == address and key.end_slot is None:
+                keys[n] = key._replace(end_slot=slot)
+                if name == "KeyRotate":
+                    keys.append(_Key(message["new_key"], key.roles, slot, None))
+
+
 def _packed_words(name: str, rows: Sequence[tuple[Any, ...]]) -> list[bytes]:
     """Type hash and 32-byte words of each row, in one piece."""
     kind, head, found = ROW_TYPES[name], TYPES[name].hash, []
@@ -723,7 +777,7 @@ class _Book:
         self.peaks: list[tuple[int, bytes]] = []
         self.size = 0
         self.seen = _Seen()
-        self.keys: dict[bytes, list[_Key]] = defaultdict(list)
+        self.ring = KeyRing(self.registrar, self.operator)
         self.used_keys: set[bytes] = set()
         self.blinds: dict[bytes, bytes] = {}
         self.chains: dict[bytes, tuple[int, bytes, bytes]] = {}
@@ -779,7 +833,7 @@ class _Book:
         """One signed entry: its signatures, its uniqueness, its rules, its leaf."""
         _keys(found, ("line", "type", "message", "signatures", "salt"))
         name = found["type"]
-        if name not in TYPES or TYPES[name].code in (0, 8, 15):
+        if name not in TYPES or TYPES[name].code in (0, 8, 14, 15, 16):
             raise Unusable(f"type {name!r} is no entry of a set or of the log")
         message, hashed = typed(name, found["message"])
         digest, code = keccak256(self.prefix + hashed), TYPES[name].code
@@ -834,18 +888,13 @@ class _Book:
 
     def has_key(self, account: bytes, address: bytes, role: int, slot: int) -> bool:
         """Whether the log has made the key valid for the account, role and slot."""
-        return any(
-            key.address == address
-            and key.roles & role == role
-            and key.from_slot <= slot
-            and (key.end_slot is None or slot < key.end_slot)
-            for key in self.keys.get(account, ())
-        )
+        return self.ring.holds(account, address, role, slot, slot)
 
     def require_roles(self, name: str, message: dict[str, Any], signers: list[bytes]) -> None:
         """Refuse signers without a valid role; key entries have rules of their own."""
         if name.startswith("Key"):
-            self.require(self.may_change_keys(name, message, signers), "key role", f"{name}")
+            good = self.ring.may_change(name, message, signers, self.tick, first=self.size == 0)
+            self.require(good, "key role", f"{name}")
             return
         if name in OPERATOR_ROLES:
             slot = message["slot"] if name == "Clearing" else self.tick
@@ -877,40 +926,14 @@ class _Book:
             for one in (self.operator, account)
         )
 
-    def may_change_keys(self, name: str, message: dict[str, Any], signers: list[bytes]) -> bool:
-        if message["from_slot"] < self.tick:
-            return False
-        account, tick = message["account"], self.tick
-        if name == "KeyRegister":
-            genesis = self.size == 0 and message["key"] == self.registrar
-            by = genesis and signers[1] == self.registrar and message["roles"] & REGISTRAR
-            by = by or self.has_key(self.operator, signers[1], REGISTRAR, tick)
-            return bool(signers[0] == message["key"] and by)
-        if name == "KeyRotate":
-            pair = [message["old_key"], message["new_key"]]
-            return signers == pair and self.has_key(account, signers[0], 0, tick)
-        own = self.has_key(account, signers[0], 0, tick)
-        return own or self.has_key(self.operator, signers[0], REGISTRAR, tick)
-
     def take_keyregister(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
-        key = _Key(message["key"], message["roles"], message["from_slot"], None)
-        self.keys[message["account"]].append(key)
+        self.ring.take("KeyRegister", message)
 
     def take_keyrotate(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
-        ended = self.end_keys(message["account"], message["old_key"], message["from_slot"])
-        self.keys[message["account"]] += [
-            _Key(message["new_key"], key.roles, message["from_slot"], None) for key in ended
-        ]
+        self.ring.take("KeyRotate", message)
 
     def take_keyrevoke(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
-        self.end_keys(message["account"], message["key"], message["from_slot"])
-
-    def end_keys(self, account: bytes, address: bytes, slot: int) -> list[_Key]:
-        """Let the live keys of the address end at the slot; the keys that were ended."""
-        ends = [k for k in self.keys[account] if k.address == address and k.end_slot is None]
-        kept = [k for k in self.keys[account] if k not in ends]
-        self.keys[account] = kept + [k._replace(end_slot=slot) for k in ends]
-        return ends
+        self.ring.take("KeyRevoke", message)
 
     def take_order(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
         self.orders[message["slot"]].add(leaf)
@@ -1085,7 +1108,7 @@ class _Book:
         """One good signature of the operator's LOG key, and no bad one of a known key."""
         known = {
             key_id(self.origin, key.address): key.address
-            for key in self.keys[self.operator]
+            for key in self.ring.keys[self.operator]
             if self.has_key(self.operator, key.address, LOG, self.tick)
         }
         good = 0
@@ -1167,7 +1190,7 @@ _ROOM = 1024  # accounts for which room is made at a time
 class _Money:
     """Balances, pendings and reversals as they follow from the transfers alone."""
 
-    def __init__(self, book: _Book) -> None:
+    def __init__(self, book: "_Book | _Ledger") -> None:
         self.book = book
         self.balances: list[defaultdict[bytes, int]] = [defaultdict(int) for _ in range(4)]
         self.pendings: dict[bytes, tuple[Any, ...]] = {}
@@ -1179,6 +1202,7 @@ class _Money:
         self.moved_wh: dict[int, array[int]] = defaultdict(lambda: array("q"))
         self.numbers: dict[bytes, int] = {}
         self.pool_ukrw: Counter[int] = Counter()
+        self.reserved_ukrw: Counter[int] = Counter()  # by code, of all slots
         self.names: dict[bytes, bytes] = {}
         self.system = {n: _system(book.market, n) for n in ("POOL", "BALANCING", "GRID")}
         self.never_negative = [_system(book.market, n) for n in ("NETFEE", "RENT")]
@@ -1231,6 +1255,7 @@ class _Money:
         if not (1 <= ledger <= 3 and 1 <= kind <= 5 and amount >= 1 and debit != credit):
             raise Refuted("transfer well formed", f"0x{id_.hex()}: ledger, kind, amount, accounts")
         if kind == 2:
+            self.reserved_ukrw[row[2]] += amount
             self.pendings[id_] = row
             self.pending_count[slot] += 1
             return
@@ -1442,37 +1467,996 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+# --- Proof bundles ------------------------------------------------------------------------------
+
+WORD = 32
+_TRUST_KEYS = (
+    "trust", "market", "domain", "origin", "registrar", "operator", "witnesses", "quorum", "first",
+)  # fmt: skip
+_BUNDLE_KEYS = frozenset({"bundle", "claim", "market", "domain", "checkpoint", "cosignatures"})
+_CLAIM_KEYS = {
+    "inclusion": {"keys", "entry", "set", "log", "receipt", "display"},
+    "consistency": {"keys", "old", "proof"},
+    "account": {"keys", "account", "from", "history", "state"},
+    "slot": {"keys", "slot", "clearing", "settlements"},
+    "clearing": {"keys", "entry", "log", "rules", "rows"},
+    "fork": {"keys", "other", "leaves"},
+    "nonce": {"keys", "entry", "other"},
+    "broken_promise": {"keys", "receipt", "entry", "account", "from", "history", "state"},
+}
+_NO_STATE = (0, ZERO32, ZERO32, (0, 0, 0))
+_CLEARING_ROW = struct.Struct(">32sIBqQQ")  # tag, node, side, price, Wh, fill
+_BOOK_LEAF = struct.Struct(">B32sIBqQ")
+_FILL_LEAF = struct.Struct(">B32sQQ")
+
+
+def root_by_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """The root that an RFC 6962 path leads to; None where it is too short or too long."""
+    if not 0 <= index < size:
+        return None
+    root, at, last, rest = leaf, index, size - 1, list(path)
+    while last:
+        if at & 1 or at < last:
+            if not rest:
+                return None
+            beside = rest.pop(0)
+            pair = beside + root if at & 1 else root + beside
+            root = hashlib.sha256(b"\x01" + pair).digest()
+        at, last = at >> 1, last >> 1
+    return None if rest else root
+
+
+def is_consistent(old: tuple[int, bytes], new: tuple[int, bytes], proof: Sequence[bytes]) -> bool:
+    """Whether the proof shows that the old tree (size, root) is a prefix of the new one."""
+    (old_size, old_root), (size, root) = old, new
+    if not 0 < old_size <= size:
+        return False
+    if old_size == size:
+        return not proof and old_root == root
+    hashes = [*([old_root] if old_size & (old_size - 1) == 0 else []), *proof]
+    at, last = old_size - 1, size - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    if not hashes:
+        return False
+    before = after = hashes[0]
+    for beside in hashes[1:]:
+        if not last:
+            return False
+        if at & 1 or at == last:
+            before = hashlib.sha256(b"\x01" + beside + before).digest()
+            after = hashlib.sha256(b"\x01" + beside + after).digest()
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            after = hashlib.sha256(b"\x01" + after + beside).digest()
+        at, last = at >> 1, last >> 1
+    return not last and (before, after) == (old_root, root)
+
+
+class Trust:
+    """What is known from elsewhere: the market, its first key, its witnesses."""
+
+    def __init__(self, text: str | bytes) -> None:
+        found = _keys(_read_line(text), _TRUST_KEYS)
+        if found["trust"] != "microgrid-trust/1":
+            raise Unusable(f"trust {found['trust']!r}, allowed microgrid-trust/1")
+        if not all(type(found[name]) is str for name in ("market", "origin")):
+            raise Unusable("market and origin must be text")
+        if type(found["witnesses"]) is not list:
+            raise Unusable("witnesses must be a list")
+        self.market, self.domain, self.origin = found["market"], found["domain"], found["origin"]
+        self.prefix = b"\x19\x01" + _separator(self.market, self.domain)
+        self.registrar = _raw(found["registrar"], 20)
+        self.operator = _raw(found["operator"], 32)
+        self.witnesses = [_raw(one, 20) for one in found["witnesses"]]
+        self.quorum = _number(found["quorum"])
+        self.first, _ = read_note(found["first"])
+
+
+class _Signed(NamedTuple):
+    """An entry of a bundle, its signatures proven."""
+
+    name: str
+    message: dict[str, Any]
+    digest: bytes
+    signers: list[bytes]
+    leaf: bytes
+
+
+class _Proof:
+    """One bundle on its way through the checks of its claim."""
+
+    def __init__(self, trust: Trust, found: dict[str, Any]) -> None:
+        self.trust, self.found = trust, found
+        self.checks: Counter[str] = Counter()
+        self.ring = KeyRing(trust.registrar, trust.operator)
+        self.part = ""
+        self.key_entries: set[bytes] = set()
+        self.history: set[bytes] = set()
+        self.head: dict[str, Any] = {}
+        self.head_digest = b""
+
+    def require(self, fact: bool, check: str, message: str) -> None:
+        """Count a check that holds; raise Refuted for one that does not."""
+        if not fact:
+            raise Refuted(check, f"{self.part}: {message}")
+        self.checks[check] += 1
+
+    def run(self) -> None:
+        """All checks of the bundle's claim; raises Refuted or Unusable."""
+        found, claim = self.found, self.found.get("claim")
+        if type(claim) is not str or claim not in _CLAIM_KEYS:
+            raise Unusable(f"claim {claim!r}, allowed {', '.join(_CLAIM_KEYS)}")
+        _keys(found, _BUNDLE_KEYS | _CLAIM_KEYS[claim])
+        if found["bundle"] != "microgrid-proof/1":
+            raise Unusable(f"bundle {found['bundle']!r}, allowed microgrid-proof/1")
+        self.part = "domain"
+        same = (found["market"], found["domain"]) == (self.trust.market, self.trust.domain)
+        self.require(same, "domain", f"found {found['market']!r}, not the trusted market")
+        self.part = "keys"
+        states = self.take_keys(_list(found["keys"]))
+        self.part = "checkpoint"
+        self.head, self.head_digest = self.take_note(found["checkpoint"])
+        self.require_after_first()
+        self.part = "cosignatures"
+        self.require_witnesses(_list(found["cosignatures"]))
+        self.part = "keys"
+        for state in states:
+            self.require_state(*state)
+        getattr(self, f"prove_{claim}")()
+
+    # Parts that several claims share.
+
+    def take_entry(self, found: object, *names: str) -> _Signed:
+        """An entry of one of these types, every signature by its signer."""
+        entry = _keys(found, ("type", "message", "signatures", "salt"))
+        name = entry["type"]
+        if name not in names:
+            raise Unusable(f"{self.part}: type {name!r}, allowed {', '.join(names)}")
+        message, hashed = typed(name, entry["message"])
+        digest = keccak256(self.trust.prefix + hashed)
+        rows = _list(entry["signatures"])
+        if len(rows) != _SIGNATURES.get(name, 1):
+            raise Unusable(f"{self.part}: {len(rows)} signatures of a {name}")
+        signers, signatures = [], b""
+        for row in rows:
+            _keys(row, ("signer", "signature"))
+            signer, signature = _raw(row["signer"], 20), _raw(row["signature"], 65)
+            good = recover(digest, signature) == signer
+            self.require(good, "signature", f"{name}: not canonical or not by {row['signer']}")
+            signers.append(signer)
+            signatures += signature
+        code = bytes([TYPES[name].code])
+        leaf = leaf_hash(b"\x01" + code + _raw(entry["salt"], 32) + digest + signatures)
+        return _Signed(name, message, digest, signers, leaf)
+
+    def take_keys(self, rows: list[Any]) -> list[tuple[bytes, bytes, object]]:
+        """The key histories, the operator's first: account, head of its keys, place in the tree."""
+        states = []
+        for n, row in enumerate(rows):
+            _keys(row, ("account", "entries", "state"))
+            account, head = _raw(row["account"], 32), ZERO32
+            right = n > 0 or account == self.trust.operator
+            self.require(right, "key history", "the operator's keys do not come first")
+            entries = []
+            for number, found in enumerate(_list(row["entries"])):
+                self.part = f"keys[{n}].entries[{number}]"
+                unsalted = {**_keys(found, _UNSALTED), "salt": _ZERO_TEXT}
+                entry = self.take_entry(unsalted, "KeyRegister", "KeyRotate", "KeyRevoke")
+                self.require(entry.message["account"] == account, "key history", "of another")
+                entries.append(entry)
+                self.key_entries.add(entry.digest)
+                head = hashlib.sha256(b"\x02" + head + entry.digest).digest()
+            # The registrar's own comes first in the log, wherever its digest has put it here.
+            entries.sort(key=lambda one: one.message.get("key") != self.trust.registrar)
+            for number, entry in enumerate(entries):
+                first, tick = n == number == 0, entry.message["from_slot"]
+                good = self.ring.may_change(
+                    entry.name, entry.message, entry.signers, tick, first=first
+                )
+                self.require(good, "key role", f"{entry.name} 0x{entry.digest.hex()}")
+                self.ring.take(entry.name, entry.message)
+            states.append((account, head, row["state"]))
+        self.require(bool(states), "key history", "no keys of the operator")
+        return states
+
+    def require_state(self, account: bytes, keys_head: bytes, found: object) -> None:
+        """The key history is whole: its head stands in the accounts tree of the checkpoint."""
+        state = _keys(found, ("blind", "seq", "head", "balances", "path"))
+        leaf = _state_leaf(state, _raw(state["head"], 32), keys_head)
+        good = _climb(leaf, state["path"]) == self.head["accounts_root"]
+        self.require(good, "key history", f"0x{account.hex()}: not as in the accounts tree")
+
+    def take_note(self, text: object) -> tuple[dict[str, Any], bytes]:
+        """A checkpoint signed by a LOG key, and its digest."""
+        message, lines = read_note(text)
+        origin = keccak256(self.trust.origin.encode())
+        self.require(message["origin"] == origin, "checkpoint origin", "of another log")
+        words = (
+            message[name] if kind == "bytes32" else message[name].to_bytes(32, "big")
+            for name, kind in TYPES["Checkpoint"].fields
+        )
+        hashed = keccak256(TYPES["Checkpoint"].hash + b"".join(words))
+        digest, tick, known = keccak256(self.trust.prefix + hashed), message["tick"], 0
+        for name, raw in lines:
+            for key in self.ring.keys[self.trust.operator]:
+                if name == self.trust.origin and raw[:4] == key_id(name, key.address):
+                    good = recover(digest, raw[4:]) == key.address
+                    good = good and self.ring.holds(
+                        self.trust.operator, key.address, LOG, tick, tick
+                    )
+                    self.require(good, "checkpoint signature", "a bad line of a known key")
+                    known += 1
+        self.require(known > 0, "checkpoint signature", "not by a LOG key of the operator")
+        # A line that nobody knows could say anything without being missed.
+        self.require(known == len(lines), "checkpoint signature", "a line of an unknown key")
+        return message, digest
+
+    def require_after_first(self) -> None:
+        first, here = self.trust.first, self.head
+        good = here["size"] > first["size"] or here == first
+        self.require(good, "first checkpoint", "before or beside the one that is published")
+
+    def require_witnesses(self, rows: list[Any]) -> None:
+        """Enough different witnesses have signed for this checkpoint."""
+        seen = set()
+        for n, found in enumerate(rows):
+            self.part = f"cosignatures[{n}]"
+            entry = self.take_entry({**_keys(found, _UNSALTED), "salt": _ZERO_TEXT}, "Cosign")
+            good = entry.message["checkpoint"] == self.head_digest
+            self.require(good, "witness", "for another checkpoint")
+            known = entry.signers[0] in self.trust.witnesses
+            self.require(known and entry.signers[0] not in seen, "witness", "unknown or twice")
+            seen.add(entry.signers[0])
+        enough = len(seen) >= self.trust.quorum
+        self.require(enough, "witness quorum", f"{len(seen)} of {self.trust.quorum}")
+
+    def require_operator(self, entry: _Signed, first: int, last: int) -> None:
+        """A key of the operator with the role, valid at some tick of first..last."""
+        role = OPERATOR_ROLES[entry.name]
+        good = self.ring.holds(self.trust.operator, entry.signers[0], role, first, last)
+        self.require(good, "key role", f"{entry.name}: not by a key of the operator")
+
+    def require_logged(self, leaf: bytes, found: object) -> None:
+        """The leaf stands in the log of the checkpoint."""
+        place = _keys(found, ("index", "size", "path"))
+        size = _number(place["size"])
+        self.require(size == self.head["size"], "path in log", f"size {size}")
+        root = root_by_path(leaf, _number(place["index"]), size, _hashes(place["path"]))
+        self.require(root == self.head["root"], "path in log", "does not lead to the root")
+
+    def take_set(self, leaf: bytes, found: object, kind: int) -> dict[str, Any]:
+        """The SealedSet that holds the leaf, itself in the log."""
+        part = _keys(found, ("entry", "index", "size", "path"))
+        entry = self.take_entry(part["entry"], "SealedSet")
+        self.require(entry.message["kind"] == kind, "path in set", "a set of another kind")
+        tick = entry.message["tick"]
+        self.require_operator(entry, tick, tick)
+        size = _number(part["size"])
+        self.require(size == entry.message["count"], "path in set", f"size {size}")
+        root = root_by_path(leaf, _number(part["index"]), size, _hashes(part["path"]))
+        self.require(root == entry.message["root"], "path in set", "does not lead to the root")
+        self.part = "log"
+        self.require_logged(entry.leaf, self.found["log"])
+        return entry.message
+
+    # The claims.
+
+    def prove_inclusion(self) -> None:
+        """My entry: its digest, signatures and keys, its path to the checkpoint."""
+        self.part = "entry"
+        found = self.found["entry"]
+        if type(found) is dict and found.get("type") == "Transfer":
+            self.prove_transfer(_keys(found, ("type", "message", "signatures", "salt")))
+            return
+        names = (name for name, kind in TYPES.items() if kind.code and name not in _NOT_LOGGED)
+        entry = self.take_entry(found, *names)
+        kind, last = SET_OF.get(TYPES[entry.name].code), self.head["tick"]
+        self.part = "set"
+        if kind is None:
+            self.require(self.found["set"] is None, "path in set", "an entry of the log itself")
+            self.part = "log"
+            self.require_logged(entry.leaf, self.found["log"])
+            first = entry.message.get("slot", entry.message.get("tick", 0))
+        else:
+            sealed = self.take_set(entry.leaf, self.found["set"], kind)
+            first = last = sealed["tick"]
+        self.part = "entry"
+        self.require_signer(entry, first, last)
+        self.prove_receipt(entry)
+        self.prove_display(entry)
+
+    def prove_transfer(self, found: dict[str, Any]) -> None:
+        """A transfer, which its Settlement covers."""
+        message, hashed = typed("Transfer", found["message"])
+        self.require(found["signatures"] == [], "signature", "a transfer has none of its own")
+        digest = keccak256(self.trust.prefix + hashed)
+        leaf = leaf_hash(b"\x01\x08" + _raw(found["salt"], 32) + digest)
+        self.part = "set"
+        part = _keys(self.found["set"], ("entry", "index", "size", "path"))
+        entry = self.take_entry(part["entry"], "Settlement")
+        self.require_operator(entry, entry.message["slot"], self.head["tick"])
+        size = _number(part["size"])
+        self.require(size == entry.message["transfers"], "path in set", f"size {size}")
+        root = root_by_path(leaf, _number(part["index"]), size, _hashes(part["path"]))
+        same = root == entry.message["transfers_root"]
+        self.require(same, "path in set", "does not lead to the root")
+        fits = all(message[name] == entry.message[name] for name in ("slot", "version"))
+        self.require(fits, "path in set", "a transfer of another settlement")
+        self.part = "log"
+        self.require_logged(entry.leaf, self.found["log"])
+        self.part = "receipt"
+        self.require(self.found["receipt"] is None, "receipt", "a transfer has none")
+        self.prove_display(_Signed("Transfer", message, digest, [], leaf))
+
+    def require_signer(self, entry: _Signed, first: int, last: int) -> None:
+        """Whoever signed held the role, at the slot that the entry names where it names one."""
+        name, message, ring = entry.name, entry.message, self.ring
+        operator, signer = self.trust.operator, entry.signers[0]
+        if name in OPERATOR_ROLES:
+            self.require_operator(entry, first, last)
+            return
+        if name.startswith("Key"):
+            known = entry.digest in self.key_entries
+            self.require(known, "key history", f"{name}: not in the history of its account")
+            return
+        if name == "Contract":
+            pairs = zip((message["seller"], message["buyer"]), entry.signers, strict=True)
+            slot = message["first_slot"]
+            good = all(ring.holds(a, k, CONTRACT, slot, slot) for a, k in pairs)
+        elif name == "Reading" and message["quality"] == 2:
+            good = ring.holds(operator, signer, SETTLE, first, last)
+        elif name == "Reading":
+            slot = message["slot"]
+            owners = (operator, message["account"])
+            good = any(ring.holds(one, signer, METER, slot, slot) for one in owners)
+        elif name == "DrEvent":
+            good = ring.holds(message["program"], signer, TRADE, first, last)
+            good = good or ring.holds(operator, signer, MARKET, first, last)
+        else:
+            slot = message.get("slot", first)
+            good = ring.holds(message["account"], signer, TRADE, slot, slot)
+        self.require(good, "key role", f"{name}: 0x{signer.hex()} has no valid role")
+
+    def take_receipt(self, found: object) -> dict[str, Any]:
+        """The operator's promise, well signed."""
+        entry = self.take_entry({**_keys(found, _UNSALTED), "salt": _ZERO_TEXT}, "Receipt")
+        tick = entry.message["sealed_by"]
+        good = self.ring.holds(self.trust.operator, entry.signers[0], MARKET, 0, tick)
+        self.require(good, "key role", "Receipt: not by a MARKET key of the operator")
+        return entry.message
+
+    def prove_receipt(self, entry: _Signed) -> None:
+        """The receipt, where there is one, is of this entry and was kept."""
+        self.part = "receipt"
+        found = self.found["receipt"]
+        if found is None:
+            return
+        message = self.take_receipt(found)
+        self.require(message["entry"] == entry.digest, "receipt", "of another entry")
+        sealed = self.found["set"]
+        tick = _number(sealed["entry"]["message"]["tick"]) if sealed else message["sealed_by"]
+        self.require(tick <= message["sealed_by"], "receipt", "sealed later than promised")
+
+    def prove_display(self, entry: _Signed) -> None:
+        """What is repeated for people is what was signed."""
+        self.part = "display"
+        shown = _keys(self.found["display"], display_of(entry.name, entry.message))
+        self.require(
+            shown == display_of(entry.name, entry.message), "display", "other than the message"
+        )
+
+    def prove_consistency(self) -> None:
+        """The log of the checkpoint begins with that of the old one."""
+        self.part = "old"
+        old, _ = self.take_note(self.found["old"])
+        self.part = "proof"
+        proof = _hashes(self.found["proof"])
+        before, after = ((one["size"], one["root"]) for one in (old, self.head))
+        self.require(is_consistent(before, after, proof), "consistency", "is not shown")
+        risen = old["tick"] < self.head["tick"] or old == self.head
+        self.require(risen, "consistency", "ticks do not rise")
+
+    def prove_account(self) -> None:
+        """Everything that names the account, nothing left out, and its balances from it."""
+        found = self.found
+        self.part = "from"
+        account = _raw(found["account"], 32)
+        seq, head, keys_head, balances = self.take_from(found["from"])
+        sums = list(balances)
+        for n, row in enumerate(_list(found["history"])):
+            self.part = f"history[{n}]"
+            _keys(row, ("type", "words"))
+            name = row["type"]
+            if name not in TYPES or not TYPES[name].code or name == "Clearing":
+                raise Unusable(f"{self.part}: type {name!r} names no account")
+            width = WORD * len(TYPES[name].fields)
+            raw = _packed(row["words"], width)
+            words = [raw[at : at + width] for at in range(0, len(raw), width)]
+            self.require(bool(words), "account history", "no entries of this type")
+            for one in words:
+                self.require_named(name, one, account)
+            if name == "Transfer":
+                _move(sums, words, account)
+            for digest in keccak_many(
+                [
+                    self.trust.prefix + one
+                    for one in keccak_many([TYPES[name].hash + w for w in words])
+                ]
+            ):
+                self.history.add(digest)
+                head = hashlib.sha256(b"\x02" + head + digest).digest()
+                if TYPES[name].code >= TYPES["KeyRegister"].code:
+                    keys_head = hashlib.sha256(b"\x02" + keys_head + digest).digest()
+            seq += len(words)
+        self.part = "state"
+        state = _keys(found["state"], ("blind", "seq", "balances", "path"))
+        self.require(_number(state["seq"]) == seq, "account history", f"{seq} entries")
+        shown = _amounts(state["balances"])
+        self.require(shown == tuple(sums), "balances follow", f"transfers add up to {sums}")
+        leaf = _state_leaf(state, head, keys_head)
+        good = _climb(leaf, state["path"]) == self.head["accounts_root"]
+        self.require(good, "account history", "does not lead to the accounts tree")
+
+    def take_from(self, found: object) -> tuple[int, bytes, bytes, tuple[int, ...]]:
+        """The state from which the history goes on: that of an older checkpoint, or nought."""
+        if found is None:
+            return _NO_STATE
+        state = _keys(found, _STATE_KEYS)
+        old, _ = self.take_note(state["note"])
+        head, keys_head = _raw(state["head"], 32), _raw(state["keys_head"], 32)
+        good = _climb(_state_leaf(state, head, keys_head), state["path"]) == old["accounts_root"]
+        self.require(good, "account history", "the old state is not in its accounts tree")
+        self.require(old["tick"] < self.head["tick"], "account history", "from a later tick")
+        return _number(state["seq"]), head, keys_head, _amounts(state["balances"])
+
+    def require_named(self, name: str, words: bytes, account: bytes) -> None:
+        """The entry names the account."""
+        fields = TYPES[name].fields
+        named = [
+            words[WORD * n : WORD * n + WORD]
+            for n, (field_name, _) in enumerate(fields)
+            if field_name in _NAMES_ACCOUNT
+        ]
+        self.require(account in named, "account history", f"a {name} of another account")
+
+    def prove_slot(self) -> None:
+        """Every settlement of the slot: its transfers, and that they close."""
+        self.part = "slot"
+        slot, money = _number(self.found["slot"]), _Money(_Ledger(self))
+        clearing, previous, certificate = ZERO32, ZERO32, None
+        if self.found["clearing"] is not None:
+            self.part = "clearing"
+            part = _keys(self.found["clearing"], ("entry", "log"))
+            entry = self.take_entry(part["entry"], "Clearing")
+            self.require_operator(entry, slot, slot)
+            self.require(entry.message["slot"] == slot, "slot", "a clearing of another slot")
+            self.require_logged(entry.leaf, part["log"])
+            clearing, certificate = entry.digest, entry.message
+        rows = _list(self.found["settlements"])
+        self.require(bool(rows), "slot", "no settlement")
+        last = -1
+        for n, row in enumerate(rows):
+            self.part = f"settlements[{n}]"
+            part = _keys(row, ("entry", "log", "rows", "originals", "readings"))
+            entry = self.take_entry(part["entry"], "Settlement")
+            message = entry.message
+            self.require_operator(entry, slot, self.head["tick"])
+            good = (message["scope"], message["slot"], message["previous"]) == (1, slot, previous)
+            # Without a market nothing is reserved, so that version 1 comes first.
+            good = good and (
+                message["version"] == last + 1 or (last < 0 and message["version"] == 1)
+            )
+            self.require(good, "settlement version", f"version {message['version']} after {last}")
+            named = message["clearing"] in (ZERO32, clearing)
+            self.require(named, "settlement version", "another clearing")
+            self.require_logged(entry.leaf, part["log"])
+            money.post(message, _packed(part["rows"], ROW.size), part)
+            previous, last = entry.digest, message["version"]
+            metered = self.take_readings(message, part["readings"])
+            if last >= 1:
+                money.require_closed(slot)
+                money.require_metered(metered)
+        if certificate is not None:
+            self.require_fees(money, certificate)
+
+    def take_readings(
+        self, settlement: dict[str, Any], text: object
+    ) -> list[tuple[bytes, int, int]]:
+        """Account, slot and import less export of the readings that a settlement used."""
+        kind = ROW_TYPES["Reading"]
+        rows = list(kind.row.iter_unpack(_packed(text, kind.row.size)))
+        hashed = keccak_many(_packed_words("Reading", rows)) if rows else []
+        digests = keccak_many([self.trust.prefix + one for one in hashed]) if rows else []
+        leaves = sorted(
+            leaf_hash(b"\x01\x06" + row[-1] + digest + row[-2])
+            for row, digest in zip(rows, digests, strict=True)
+        )
+        same = set_root(leaves) == settlement["readings_root"]
+        self.require(same, "readings root", f"version {settlement['version']}")
+        found = recover_rows(b"".join(d + r[-2] for d, r in zip(digests, rows, strict=True)))
+        by = b"".join(row[-3] for row in rows)
+        self.require(found == by, "signature", "a reading not canonical or not by its signer")
+        return [(row[0], row[2], row[3] - row[4]) for row in rows]
+
+    def require_fees(self, money: "_Money", clearing: dict[str, Any]) -> None:
+        """Network fees and congestion rent are reserved as the certificate has them."""
+        self.part = "clearing"
+        price = {node["node"]: node["price_mkrw_per_kwh"] for node in clearing["nodes"]}
+        fee = rent = 0
+        for link in clearing["links"]:
+            spread = price[link["to_node"]] - price[link["from_node"]]
+            fee += link["flow_wh"] * link["fee_mkrw_per_kwh"]
+            rent += link["flow_wh"] * (spread - link["fee_mkrw_per_kwh"])
+        for code, cleared in ((11, fee), (12, rent)):
+            found = money.reserved_ukrw[code]
+            self.require(
+                found == cleared, "fees as cleared", f"code {code}: {found}, not {cleared}"
+            )
+
+    def prove_clearing(self) -> None:
+        """The auction of a slot, once more from its rows."""
+        self.part = "entry"
+        entry = self.take_entry(self.found["entry"], "Clearing")
+        slot = entry.message["slot"]
+        self.require_operator(entry, slot, slot)
+        self.part = "log"
+        self.require_logged(entry.leaf, self.found["log"])
+        self.part = "rules"
+        part = _keys(self.found["rules"], ("entry", "log", "content"))
+        rules = self.take_entry(part["entry"], "Rules")
+        self.require_operator(rules, 0, slot)
+        self.require_logged(rules.leaf, part["log"])
+        content = part["content"]
+        if type(content) is not str:
+            raise Unusable("rules: content must be the text that was hashed")
+        hashed = hashlib.sha256(content.encode()).digest()
+        facts = (hashed, 1, entry.message["rules_version"])
+        signed = tuple(rules.message[name] for name in ("content", "kind", "version"))
+        self.require(facts == signed, "rules", "not those that the clearing names")
+        self.part = "rows"
+        rows = list(_CLEARING_ROW.iter_unpack(_packed(self.found["rows"], _CLEARING_ROW.size)))
+        for rule, message in broken_rules(entry.message, _read_line(content), rows):
+            raise Refuted("certificate", f"rows: {rule}: {message}")
+        self.checks["certificate"] += 1
+
+    def prove_fork(self) -> None:
+        """Two signed heads that no one log can have."""
+        self.part = "other"
+        other, digest = self.take_note(self.found["other"])
+        if self.found["leaves"] is None:
+            same = other["size"] == self.head["size"] and digest != self.head_digest
+            self.require(same, "fork", "not two heads of one size")
+            return
+        self.part = "leaves"
+        pair = _list(self.found["leaves"])
+        self.require(len(pair) == 2, "fork", "not two leaves")
+        leaves, index = [], set()
+        for head, found in zip((self.head, other), pair, strict=True):
+            place = _keys(found, ("leaf", "index", "path"))
+            leaf, at = _raw(place["leaf"], 32), _number(place["index"])
+            root = root_by_path(leaf, at, head["size"], _hashes(place["path"]))
+            self.require(root == head["root"], "path in log", "does not lead to the root")
+            leaves.append(leaf)
+            index.add(at)
+        self.require(
+            len(index) == 1 and leaves[0] != leaves[1], "fork", "not two leaves of a place"
+        )
+
+    def prove_nonce(self) -> None:
+        """Two different messages of one account under one nonce, both well signed."""
+        pair = []
+        for part in ("entry", "other"):
+            self.part = part
+            found = {**_keys(self.found[part], _UNSALTED), "salt": _ZERO_TEXT}
+            pair.append(self.take_entry(found, *_WITH_NONCE))
+            self.require_signer(pair[-1], 0, self.head["tick"])
+        names = [UNIQUE[one.name][0] for one in pair]
+        keys = [
+            (one.message[name], one.message["nonce"]) for one, name in zip(pair, names, strict=True)
+        ]
+        self.require(keys[0] == keys[1], "nonce", "of two accounts, or two nonces")
+        self.require(pair[0].digest != pair[1].digest, "nonce", "one message twice")
+
+    def prove_broken_promise(self) -> None:
+        """A receipt whose entry is not in the whole history of its account.
+
+        The history does not hang on salts, which only the operator could vouch for.
+        """
+        self.part = "entry"
+        found = {**_keys(self.found["entry"], _UNSALTED), "salt": _ZERO_TEXT}
+        entry = self.take_entry(found, *_PROMISED)
+        self.part = "receipt"
+        promise = self.take_receipt(self.found["receipt"])
+        self.require(promise["entry"] == entry.digest, "receipt", "of another entry")
+        due = promise["sealed_by"] <= self.head["tick"]
+        self.require(due, "receipt", "the promised tick is still to come")
+        self.part = "from"
+        since = self.found["from"]
+        if since is not None:
+            old, _ = self.take_note(_keys(since, _STATE_KEYS)["note"])
+            early = old["tick"] < promise["received"] - 900
+            self.require(early, "receipt", "the history begins after the promise")
+        self.part = "account"
+        account = _raw(self.found["account"], 32)
+        named = [value for name, value in entry.message.items() if name in _NAMES_ACCOUNT]
+        self.require(account in named, "receipt", "the history of another account")
+        self.prove_account()
+        self.part = "history"
+        self.require(entry.digest not in self.history, "broken promise", "the entry is there")
+
+
+class _Ledger:
+    """What a batch of transfers needs of a book, where only one slot is looked at."""
+
+    def __init__(self, proof: _Proof) -> None:
+        self.market, self.prefix = proof.trust.market, proof.trust.prefix
+        self.require, self.checks = proof.require, proof.checks
+        self.seen = _Seen()
+
+
+_STATE_KEYS = ("note", "blind", "seq", "head", "keys_head", "balances", "path")
+_UNSALTED = ("type", "message", "signatures")
+_ZERO_TEXT = "0x" + "00" * 32
+_SIGNATURES = {"Contract": 2, "KeyRegister": 2, "KeyRotate": 2}
+_NOT_LOGGED = frozenset({"Transfer", "Checkpoint", "Receipt", "Cosign"})
+_WITH_NONCE = ("Order", "Cancel", "DrCommit", "Contract", "KeyRegister", "KeyRotate", "KeyRevoke")
+_PROMISED = ("Order", "Cancel", "Contract", "DrEvent", "DrCommit")
+_NAMES_ACCOUNT = frozenset({"account", "seller", "buyer", "program", "debit", "credit"})
+_MOVES = (1, 3, 5)
+
+
+def _list(found: object) -> list[Any]:
+    if type(found) is not list:
+        raise Unusable(f"{str(found)[:80]!r} is not a list")
+    return found
+
+
+def _hashes(found: object) -> list[bytes]:
+    return [_raw(one, 32) for one in _list(found)]
+
+
+def _climb(leaf: bytes, path: object) -> bytes:
+    """The root above a leaf, by hashes that stand to its left or right."""
+    root = leaf
+    for step in _list(path):
+        if type(step) is not list or len(step) != 2 or step[0] not in ("left", "right"):
+            raise Unusable("a step of a path is not a side and a hash")
+        beside = _raw(step[1], 32)
+        pair = beside + root if step[0] == "left" else root + beside
+        root = hashlib.sha256(b"\x01" + pair).digest()
+    return root
+
+
+def _amounts(found: object) -> tuple[int, ...]:
+    amounts = tuple(_number(one) for one in _list(found))
+    if len(amounts) != 3 or any(abs(one) >= 2**127 for one in amounts):
+        raise Unusable("balances are not three amounts")
+    return amounts
+
+
+def _state_leaf(state: dict[str, Any], head: bytes, keys_head: bytes) -> bytes:
+    """The leaf of an account in the accounts tree."""
+    money = (
+        part for amount in _amounts(state["balances"]) for part in (amount >> 64, amount & LOW)
+    )
+    seq = _number(state["seq"])
+    if not 0 <= seq < 2**64:
+        raise Unusable(f"seq {seq} does not fit")
+    return leaf_hash(_ACCOUNT.pack(1, _raw(state["blind"], 32), seq, head, keys_head, *money))
+
+
+def _move(sums: list[int], transfers: Sequence[bytes], account: bytes) -> None:
+    """Add what transfers, as words, have moved to and from the account."""
+    for words in transfers:
+        ledger, kind = words[31], words[63]
+        if kind not in _MOVES or not 1 <= ledger <= 3:
+            continue
+        amount = int.from_bytes(words[5 * WORD : 6 * WORD], "big")
+        sums[ledger - 1] += amount * (words[4 * WORD : 5 * WORD] == account)
+        sums[ledger - 1] -= amount * (words[3 * WORD : 4 * WORD] == account)
+
+
+def display_of(name: str, message: dict[str, Any]) -> dict[str, str]:
+    """The fields of a message that people read, in won and kWh."""
+    shown = {}
+    for field_name, value in message.items():
+        if type(value) is not int:
+            continue
+        if field_name.endswith("_mkrw_per_kwh"):
+            shown[field_name.replace("_mkrw_", "_krw_")] = _thousandths(value)
+        elif field_name.endswith("_wh"):
+            shown[field_name.removesuffix("_wh") + "_kwh"] = _thousandths(value)
+    if name == "Transfer":
+        unit, scale = {1: ("krw", 6), 2: ("kwh", 3), 3: ("points", 6)}[message["ledger"]]
+        shown[f"amount_{unit}"] = _decimal(message["amount"], scale)
+    return shown
+
+
+def _thousandths(value: int) -> str:
+    return _decimal(value, 3)
+
+
+def _decimal(value: int, digits: int) -> str:
+    """A whole number of small units as a decimal string without zeros to spare."""
+    whole, rest = divmod(abs(value), 10**digits)
+    tail = f".{rest:0{digits}d}".rstrip("0").rstrip(".")
+    return ("-" if value < 0 else "") + str(whole) + tail
+
+
+# --- The auction, once more ---------------------------------------------------------------------
+
+_ClearingRow = tuple[Any, ...]  # tag, node, side, price, Wh, fill
+
+
+def broken_rules(
+    message: dict[str, Any], rules: dict[str, Any], rows: Sequence[_ClearingRow]
+) -> Iterator[tuple[str, str]]:
+    """The rules of the auction that a Clearing breaks, as name and finding.
+
+    One price per node lies between all that was filled and all that was left open, which proves
+    that no other fills had more welfare; at the margin everybody has an equal share.
+    """
+    tags = [row[0] for row in rows]
+    if any(a >= b for a, b in pairwise(tags)):
+        yield "rows rise", "tags do not rise"
+    for tag, _, side, _, e_wh, fill_wh in rows:
+        if side not in (1, 2) or not 0 <= fill_wh <= e_wh or e_wh < 1:
+            yield "fill within quantity", f"0x{tag.hex()}: {fill_wh} of {e_wh} Wh, side {side}"
+            return
+    root = set_root(leaf_hash(_BOOK_LEAF.pack(1, *row[:5])) for row in rows)
+    fills = set_root(leaf_hash(_FILL_LEAF.pack(1, row[0], row[5], 0)) for row in rows)
+    by_node: dict[int, list[_ClearingRow]] = defaultdict(list)
+    for row in rows:
+        by_node[row[1]].append(row)
+    facts = {
+        "label": 0,
+        "orders": len(rows),
+        "book_root": root,
+        "fills_root": fills,
+        "links": [],
+        "volume_wh": sum(row[5] for row in rows if row[2] == 1),
+        "welfare_ukrw": sum(row[3] * row[5] * (1 if row[2] == 1 else -1) for row in rows),
+    }
+    for name, fact in facts.items():
+        if message[name] != fact:
+            yield name, f"found {message[name]!r}, allowed {fact!r}"
+    nodes = {node["node"]: node for node in message["nodes"]}
+    if list(nodes) != (sorted(by_node) or [0]) or len(nodes) != len(message["nodes"]):
+        yield "nodes", f"found {list(nodes)}, allowed {sorted(by_node) or [0]}"
+        return
+    for number, node in nodes.items():
+        yield from _broken_node(message["slot"], root, rules, node, by_node[number])
+
+
+def _broken_node(
+    slot: int,
+    book_root: bytes,
+    rules: dict[str, Any],
+    node: dict[str, int],
+    rows: Sequence[_ClearingRow],
+) -> Iterator[tuple[str, str]]:
+    bids, offers = ([row for row in rows if row[2] == side] for side in (1, 2))
+    bought, sold = (sum(row[5] for row in side) for side in (bids, offers))
+    if bought != sold:
+        yield "bought = sold", f"node {node['node']}: {bought} and {sold} Wh"
+        return
+    # A price suits all: at most what filled bids pay, at least what is asked for what was sold.
+    filled_bids, filled_offers = ([row[3] for row in side if row[5]] for side in (bids, offers))
+    open_bids, open_offers = ([r[3] for r in side if r[5] < r[4]] for side in (bids, offers))
+    if open_bids and open_offers and max(open_bids) >= min(open_offers):
+        yield "nothing left to trade", f"node {node['node']}: open orders could still meet"
+        return
+    low = max([*filled_offers, *open_bids], default=None)
+    high = min([*filled_bids, *open_offers], default=None)
+    if bought and (low is None or high is None or low > high):
+        yield "price suits all", f"node {node['node']}: no price between {low} and {high}"
+        return
+    expected = {"node": node["node"], "bought_wh": bought, "sold_wh": sold}
+    if bought and low is not None and high is not None:
+        expected |= _priced(rules, (low, high), (bids, offers), (open_bids, open_offers))
+    else:
+        expected |= dict.fromkeys(node.keys() - expected.keys(), 0)
+        expected["outcome"] = 0 if not bids or not offers else 1
+    for name, fact in expected.items():
+        if node[name] != fact:
+            yield name, f"node {node['node']}: found {node[name]}, allowed {fact}"
+    for side in (bids, offers):
+        worst = [row for row in side if row[5] < row[4]]
+        price = max((row[3] * _SIGN_OF[row[2]] for row in worst), default=None)
+        group = [row for row in side if price is not None and row[3] * _SIGN_OF[row[2]] == price]
+        yield from _broken_shares(slot, book_root, group)
+
+
+_SIGN_OF = {1: 1, 2: -1}
+
+
+def _priced(
+    rules: dict[str, Any],
+    between: tuple[int, int],
+    sides: tuple[Sequence[_ClearingRow], Sequence[_ClearingRow]],
+    left_open: tuple[list[int], list[int]],
+) -> dict[str, int]:
+    """What a node with trades shows: its price, the middle of all valid ones, and its margin."""
+    (low, high), (bids, offers), (open_bids, open_offers) = between, sides, left_open
+    floor, cap = rules["floor_mkrw_per_kwh"], rules["cap_mkrw_per_kwh"]
+    outcome, group, margin = 2, [], 0
+    for kind, side, prices, best in ((3, bids, open_bids, max), (4, offers, open_offers, min)):
+        shared = [row for row in side if prices and row[3] == best(prices)]
+        if any(row[5] for row in shared):
+            outcome, group, margin = kind, shared, best(prices)
+    scarce = not open_offers and bool(open_bids) and max(open_bids) == low
+    glut = not open_bids and bool(open_offers) and min(open_offers) == high
+    return {
+        "outcome": outcome,
+        "flags": scarce + 2 * glut,
+        "low_mkrw_per_kwh": low,
+        "high_mkrw_per_kwh": high,
+        "price_mkrw_per_kwh": max(floor, min((low + high) // 2, cap)),
+        "margin_mkrw_per_kwh": margin,
+        "margin_open_wh": sum(row[4] for row in group),
+        "margin_filled_wh": sum(row[5] for row in group),
+    }
+
+
+def _broken_shares(
+    slot: int, book_root: bytes, group: Sequence[_ClearingRow]
+) -> Iterator[tuple[str, str]]:
+    """Orders at the margin share in proportion; the Wh left over go by remainder, then by lot."""
+    open_wh, filled_wh = sum(row[4] for row in group), sum(row[5] for row in group)
+    if not filled_wh:
+        return
+    ranked = []
+    for tag, *_, e_wh, fill_wh in group:
+        share, rest = divmod(e_wh * filled_wh, open_wh)
+        lot = hashlib.sha256(b"tie/1" + struct.pack(">Q", slot) + book_root + tag).digest()
+        ranked.append((-rest, lot, fill_wh - share, tag))
+    ranked.sort()
+    extra = filled_wh - sum(row[4] * filled_wh // open_wh for row in group)
+    for place, (_, _, found, tag) in enumerate(ranked):
+        if found != (place < extra):
+            yield "equal share", f"0x{tag.hex()}: {found} Wh above its share"
+
+
+# --- A log of checkpoints -----------------------------------------------------------------------
+
+
+class _Log:
+    """The log alone: every checkpoint and the leaves that it has added, without what they say."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.trust = trust
+        self.proof = _Proof(trust, {})
+        self.peaks: list[tuple[int, bytes]] = []
+        self.size, self.tick, self.previous = 0, -1, ZERO32
+
+    def take(self, found: dict[str, Any]) -> None:
+        """One tick: its operator's key entries, its leaves, its note."""
+        _keys(found, ("keys", "leaves", "note"))
+        proof, raw = self.proof, _packed(found["leaves"], 32)
+        leaves = [raw[n : n + 32] for n in range(0, len(raw), 32)]
+        message, _ = read_note(found["note"])
+        for number, one in enumerate(_list(found["keys"])):
+            entry = proof.take_entry(one, "KeyRegister", "KeyRotate", "KeyRevoke")
+            tick, first = message["tick"], self.size == 0 and number == 0
+            mine = entry.message["account"] == self.trust.operator and entry.leaf in leaves
+            good = mine and proof.ring.may_change(
+                entry.name, entry.message, entry.signers, tick, first=first
+            )
+            proof.require(good, "key role", f"{entry.name} of tick {tick}")
+            proof.ring.take(entry.name, entry.message)
+        for leaf in leaves:
+            _grow(self.peaks, leaf)
+        self.size += len(leaves)
+        message, digest = proof.take_note(found["note"])
+        facts = {"size": self.size, "root": _peaks_root(self.peaks), "previous": self.previous}
+        for name, fact in facts.items():
+            proof.require(message[name] == fact, f"checkpoint {name}", f"tick {message['tick']}")
+        proof.require(message["tick"] > self.tick, "ticks rise", f"tick {message['tick']}")
+        if self.tick < 0:
+            first = message == self.trust.first
+            proof.require(first, "first checkpoint", "is not the published one")
+        self.tick, self.previous = message["tick"], digest
+
+
+def verify_log(trust: str | bytes, lines: Iterable[str | bytes]) -> Report:
+    """Check every checkpoint of a log: signatures, roots from the leaves, one after the other."""
+    number, log = 0, None
+    try:
+        log = _Log(Trust(trust))
+        for number, line in enumerate(lines, 1):
+            found = _read_line(line)
+            if number == 1:
+                if _keys(found, ("line", "log"))["log"] != "microgrid-log/1":
+                    raise Unusable("the first line is not that of a log")
+                continue
+            log.proof.part = f"line {number}"
+            log.take(found)
+        if log.tick < 0:
+            raise Unusable("no checkpoint")
+    except (Unusable, Refuted) as error:
+        return _failed(error, log.proof.checks if log else Counter(), number)
+    return Report(True, True, dict(log.proof.checks), None)
+
+
+def verify_bundle(trust: str | bytes, bundle: str | bytes) -> Report:
+    """Check one proof bundle against the trust root; the report names the first broken rule."""
+    proof = None
+    try:
+        known, found = Trust(trust), _read_line(bundle)
+        raw = bundle.encode() if isinstance(bundle, str) else bundle
+        if canonical(found) != raw:
+            raise Unusable("the bundle is not canonical: sorted keys, no spaces, nothing after it")
+        proof = _Proof(known, found)
+        proof.run()
+    except (Unusable, Refuted) as error:
+        return _failed(error, proof.checks if proof else Counter(), 1, proof.part if proof else "")
+    return Report(True, True, dict(proof.checks), None)
+
+
+def canonical(found: object) -> bytes:
+    """The one way to write a JSON value."""
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+def _failed(error: Unusable | Refuted, checks: Counter[str], line: int, part: str = "") -> Report:
+    if isinstance(error, Unusable):
+        words = str(error) if not part or str(error).startswith(part) else f"{part}: {error}"
+        return Report(False, False, dict(checks), Failure(line, "readable", words))
+    check, message, *_ = error.args
+    return Report(False, True, dict(checks), Failure(line, check, message))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check the export named on the command line and print each check; the exit code."""
-    parser = argparse.ArgumentParser(description="Check a ledger export offline.")
-    parser.add_argument("export", type=Path, nargs="?", help="the JSON lines of the export")
+    """Check the file named on the command line and print each check; the exit code."""
+    parser = argparse.ArgumentParser(description="Check a ledger export or a proof offline.")
+    parser.add_argument("files", type=Path, nargs="*", help="export, or trust root and proof")
     parser.add_argument("--registrar", help="address of the first key, as published (0x…)")
     parser.add_argument("--helpers", type=int, default=0, help="more processes for signatures")
     parser.add_argument("--recover", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.recover:
         return help_out()
-    if options.export is None:
-        parser.error("the file of the export is missing")
+    if len(options.files) not in (1, 2):
+        parser.error("one file (an export) or two (trust root and proof) are needed")
     try:
-        with options.export.open("rb") as lines:
+        if len(options.files) == 2:
+            return tell(verify_files(*options.files))
+        with options.files[0].open("rb") as lines:
             report = verify_export(lines, options.helpers)
             lines.seek(0)
             trusted = not report.usable or _trusts(lines.readline(), options.registrar)
     except OSError as error:
         sys.stdout.write(f"unusable: {error}\n")
         return 2
+    if report.ok and not trusted:
+        failure = Failure(1, "registrar", f"is not {options.registrar}")
+        report = Report(False, True, report.checks, failure)
+    return tell(report)
+
+
+def verify_files(trust: Path, proof: Path) -> Report:
+    """Check a bundle, or a log of checkpoints, that stands in a file."""
+    with proof.open("rb") as lines:
+        if lines.read(64).startswith(b'{"line":"log"'):
+            lines.seek(0)
+            return verify_log(trust.read_bytes(), lines)
+    return verify_bundle(trust.read_bytes(), proof.read_bytes())
+
+
+def tell(report: Report) -> int:
+    """Print every check and the verdict; the exit code."""
     for check, count in sorted(report.checks.items()):
         sys.stdout.write(f"ok  {count:>10}  {check}\n")
-    if report.ok and not trusted:
-        sys.stdout.write(f"refuted: line 1: registrar is not {options.registrar}\n")
-        return 1
-    if report.first_failure:
-        failure, word = report.first_failure, "refuted" if report.usable else "unusable"
-        sys.stdout.write(f"{word}: line {failure.line}: {failure.check}: {failure.message}\n")
-        return 1 if report.usable else 2
-    sys.stdout.write("proven\n")
-    return 0
+    failure = report.first_failure
+    if failure is None:
+        sys.stdout.write("proven\n")
+        return 0
+    word = "refuted" if report.usable else "unusable"
+    sys.stdout.write(f"{word}: line {failure.line}: {failure.check}: {failure.message}\n")
+    return 1 if report.usable else 2
 
 
 def _trusts(header: bytes, registrar: str | None) -> bool:

@@ -1,10 +1,11 @@
-"""`microgrid ledger`: prove the books, write them out, show their head.
+"""`microgrid ledger`: prove the books, write them out, hand out proofs, show their head.
 
 Nothing is written to the store; all commands also work beside a running loop.
 """
 
 import gzip
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any, BinaryIO, TypeVar
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from sqlalchemy import Connection
 
 from energy.cli.settings import AsJson, DatabaseUrl
 from energy.config import build_settings
@@ -25,15 +27,18 @@ from energy.steps.proving import (
     helpers_of_machine,
     lines_of_store,
 )
+from energy.steps.receipts import Prover, Witnesses
 from energy.store.books import CheckpointRow, last_checkpoint
 from energy.store.engine import Store, open_reader
 from energy.store.errors import StoreError
-from energy.timegrid import iso_of
-from energy.units import krw_text_from_ukrw
+from energy.timegrid import iso_of, parse_instant
+from energy.units import SLOT_S, krw_text_from_ukrw
 from market.transfers import LedgerId
-from market.verifier import Report, verify_export
+from market.verifier import Report, tell, verify_export, verify_files
 
-app = typer.Typer(help="The books: verify, audit, export, head.", no_args_is_help=True)
+app = typer.Typer(
+    help="The books: verify, audit, export, receipt, trust, head.", no_args_is_help=True
+)
 
 Line = TypeVar("Line", str, str | bytes)
 
@@ -48,12 +53,21 @@ Registrar = Annotated[
 
 @app.command()
 def verify(
-    file: Annotated[Path | None, typer.Argument(help="an export; default: the store")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="an export or a proof; default: the store")
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option(help="trust root, for proofs and logs of checkpoints")
+    ] = None,
     database_url: DatabaseUrl = None,
     registrar: Registrar = None,
     as_json: AsJson = False,
 ) -> int:
-    """Prove the books offline: exit code 0 proven, 1 refuted, 2 no usable export."""
+    """Prove books or a proof offline: exit code 0 proven, 1 refuted, 2 no usable input."""
+    if trust is not None:
+        if file is None:
+            raise StoreError("verify: found a trust root alone, allowed a proof beside it")
+        return _verify_proof(trust, file, as_json=as_json)
     if file is not None:
         report, first_key = _verify_file(file)
     else:
@@ -110,6 +124,78 @@ def export(
 
 
 @app.command()
+def receipt(
+    entry: Annotated[str | None, typer.Option(help="id of an entry: that it is in")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="account: everything that names it, its balances")
+    ] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(help="start of a slot: its balance; with --entry: of a reading or transfer"),
+    ] = None,
+    clearing: Annotated[
+        str | None, typer.Option(help="start of a slot: its auction with all rows")
+    ] = None,
+    conflict: Annotated[
+        str | None, typer.Option(help="id of a refused message: fraud, a nonce used twice")
+    ] = None,
+    since: Annotated[
+        int | None, typer.Option(help="older size of the log: that it is a beginning")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="file; - is the output")] = STANDARD_OUTPUT,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write one proof that anybody can verify alone, with the trust root."""
+    claims = (entry, account, clearing, conflict, since, None if entry else slot)
+    if sum(one is not None for one in claims) != 1:
+        raise typer.BadParameter(
+            "name one of --entry, --account, --slot, --clearing, --conflict, --since"
+        )
+
+    def prove(connection: Connection) -> bytes:
+        prover, start = Prover(connection), None if slot is None else _slot_of(slot)
+        if entry is not None:
+            return prover.entry(_hex32(entry, "--entry"), start)
+        if account is not None:
+            return prover.account(_hex32(account, "--account"))
+        if clearing is not None:
+            return prover.clearing(_slot_of(clearing))
+        if conflict is not None:
+            return prover.conflict(_hex32(conflict, "--conflict"))
+        if since is not None:
+            return prover.consistency(since)
+        assert start is not None
+        return prover.slot(start)
+
+    with _reader(database_url) as store:
+        _write(out, store.read(prove))
+
+
+@app.command()
+def entries(
+    account: Annotated[str, typer.Option(help="account, 0x…")],
+    slot: Annotated[str, typer.Option(help="start of the slot")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List an account's orders, readings and transfers of a slot with their ids."""
+    who, start = _hex32(account, "--account"), _slot_of(slot)
+    with _reader(database_url) as store:
+        found = store.read(lambda connection: Prover(connection).entries_of(who, start))
+    for name, id_ in found:
+        typer.echo(f"{name:<9} 0x{id_.hex()}")
+
+
+@app.command()
+def trust(
+    out: Annotated[Path, typer.Option(help="file; - is the output")] = STANDARD_OUTPUT,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write the trust root: what verifiers must know from elsewhere."""
+    with _reader(database_url) as store:
+        _write(out, store.read(lambda connection: Prover(connection).trust(Witnesses())))
+
+
+@app.command()
 def head(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """The newest signed head of the log."""
     with _reader(database_url) as store:
@@ -120,6 +206,40 @@ def head(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(_head_document(found), indent=1))
     else:
         typer.echo(found.note, nl=False)
+
+
+def _verify_proof(trust: Path, file: Path, *, as_json: bool) -> int:
+    try:
+        report = verify_files(trust, file)
+    except OSError as error:
+        raise StoreError(f"proof {file}: cannot be read: {error}") from error
+    if as_json:
+        typer.echo(json.dumps(_report_document(report, "", True), indent=1))
+        return 0 if report.ok else 1 if report.usable else UNUSABLE
+    return tell(report)
+
+
+def _write(out: Path, document: bytes) -> None:
+    if out == STANDARD_OUTPUT:
+        sys.stdout.buffer.write(document)
+        return
+    try:
+        out.write_bytes(document)
+    except OSError as error:
+        raise StoreError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+def _slot_of(text: str) -> int:
+    slot = parse_instant(text, "UTC")
+    if slot % SLOT_S:
+        raise StoreError(f"slot {text}: allowed the start of a quarter hour")
+    return slot
+
+
+def _hex32(text: str, name: str) -> bytes:
+    if not re.fullmatch(r"0x[0-9a-f]{64}", text):
+        raise typer.BadParameter(f"{name}: allowed 0x and 64 lower-case hex digits")
+    return bytes.fromhex(text[2:])
 
 
 def _reader(database_url: str | None) -> Store:

@@ -10,17 +10,21 @@ from sqlalchemy import Connection
 from energy.steps.books import Registry
 from energy.store.books import (
     EntryRow,
+    MessageRow,
     SettlementRow,
     TransferRow,
     find_settlement,
+    load_entries,
     load_settlements,
     load_signed_readings,
     load_transfers,
     load_transfers_at,
+    messages_to_seal,
 )
 from energy.store.errors import StoreError
-from energy.store.orders import OrderRow
+from energy.store.orders import OrderRow, orders_to_seal
 from market.books import Entry, SettledBatch
+from market.clearing import Clearing
 from market.messages import parse_message
 from market.orders import Order, order_message
 from market.readings import NO_READINGS, Reading, ReadingBatch, meter_id, reading_digests
@@ -47,6 +51,43 @@ def order_entry(row: OrderRow) -> Entry:
     order = Order(**{name: getattr(row, name) for name in ORDER_FIELDS})
     message = order_message(order)
     return Entry("Order", message, row.id, (row.signer,), (row.signature,), row.salt)
+
+
+def message_entry(row: MessageRow) -> Entry:
+    """The entry of a message that an account signed beside its orders."""
+    return Entry(
+        type=row.type,
+        message=parse_message(row.type, row.message),
+        digest=row.digest,
+        signers=_parts(row.signers, 20),
+        signatures=_parts(row.signatures, 65),
+        salt=row.salt,
+    )
+
+
+def committed_entries(connection: Connection, *, after: int, tick: int) -> list[Entry]:
+    """What the log and the sets of a tick are made from, transfers and readings aside, in the
+    order of commitment: orders and messages promised since the tick `after`, then the tick's own.
+    """
+    return [
+        *map(order_entry, orders_to_seal(connection, after=after, tick=tick)),
+        *map(message_entry, messages_to_seal(connection, after=after, tick=tick)),
+        *map(entry_of, load_entries(connection, tick)),
+    ]
+
+
+def clearing_columns(clearing: Clearing) -> dict[str, npt.NDArray[Any]]:
+    """The rows of an auction with their fills, in order of their tags."""
+    book = clearing.book
+    return {
+        "tag": book.tag,
+        "zone": book.zone,
+        "node": book.node,
+        "side": book.side,
+        "price_mkrw_per_kwh": book.price_mkrw_per_kwh,
+        "e_wh": book.e_wh,
+        "fill_wh": clearing.fill_wh,
+    }
 
 
 class BatchReader:
@@ -188,6 +229,14 @@ def load_reading_batch(connection: Connection, books: Registry, tick: int) -> Re
         signers=[signers[row] for row in columns["signer"].tolist()],
         signatures=_parts(signatures, 65),
         salts=books.book.salts(accounts, ids),
+    )
+
+
+def readings_of_slot(batch: ReadingBatch, slot: int) -> ReadingBatch:
+    """Of the readings of a tick those of one slot: a settlement in that tick has used them."""
+    mine = [n for n, one in enumerate(batch.readings) if one.slot == slot]
+    return ReadingBatch(
+        *([getattr(batch, name)[n] for n in mine] for name in ReadingBatch.__dataclass_fields__)
     )
 
 

@@ -14,7 +14,12 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, order_entry
+from energy.steps.book_rows import (
+    BatchReader,
+    committed_entries,
+    load_reading_batch,
+    readings_of_slot,
+)
 from energy.steps.books import (
     Books,
     Registry,
@@ -37,11 +42,10 @@ from energy.store.books import (
 )
 from energy.store.engine import Store
 from energy.store.errors import StoreError
-from energy.store.orders import load_book, orders_to_seal
+from energy.store.orders import load_book
 from energy.timegrid import iso_of
 from market.books import Entry, SetKind, SettledBatch, TickEntries, log_of
 from market.export import Used, header_line, tick_lines
-from market.readings import ReadingBatch
 from market.transfers import Code, LedgerId, TransferKind, system_account
 from market.verifier import Report, verify_export
 
@@ -247,15 +251,14 @@ class _Exporter:
         books, reader = self._books, BatchReader(connection, self._books, self._known)
         last = find_checkpoint(connection, tick)
         assert last is not None, "ticks come from the table of checkpoints"
-        entries = [entry_of(row) for row in load_entries(connection, tick)]
-        orders = []
-        if tick > self._genesis:
-            orders = orders_to_seal(connection, after=self._after, tick=tick)
-            self._after = tick
+        # Nobody could order before the books began: the first slot's tick takes all there is.
+        after = tick if tick == self._genesis else self._after
+        entries = committed_entries(connection, after=after, tick=tick)
+        self._after = self._after if tick == self._genesis else tick
         settlements = settlements_of_tick(connection, tick)
         committed = TickEntries(
             tick=tick,
-            entries=[*map(order_entry, orders), *entries],
+            entries=entries,
             batches={one.entry: reader.batch(one) for one in settlements},
             book_tags=_book_tags(connection, tick, entries),
             balances={},
@@ -285,11 +288,7 @@ def _book_tags(connection: Connection, tick: int, entries: Sequence[Entry]) -> l
 
 def _used(settlement: SettlementRow, committed: TickEntries, reader: BatchReader) -> Used:
     """Leaves of the readings that a settlement was made from, and the transfers it reverses."""
-    batch = committed.readings
-    mine = [n for n, one in enumerate(batch.readings) if one.slot == settlement.slot]
-    part = ReadingBatch(
-        *([getattr(batch, name)[n] for n in mine] for name in ReadingBatch.__dataclass_fields__)
-    )
+    part = readings_of_slot(committed.readings, settlement.slot)
     if settlement.version == 1:
         return part.leaves(), ()
     return part.leaves(), reader.named_by(settlement, TransferKind.REVERSE)

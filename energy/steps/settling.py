@@ -13,7 +13,12 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from energy.district import District
-from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, order_entry
+from energy.steps.book_rows import (
+    BatchReader,
+    clearing_columns,
+    committed_entries,
+    load_reading_batch,
+)
 from energy.steps.books import Books as Books
 from energy.steps.books import Head, collector_at_rest
 from energy.steps.books import open_books as open_books
@@ -32,15 +37,15 @@ from energy.steps.slot_settlement import (
 from energy.steps.tick_book import Before, TickBook, Version, save_tick, seal
 from energy.store.books import (
     find_checkpoint,
-    load_entries,
     load_transfers,
     next_settlement,
+    save_slot_book,
     save_trades,
     settlements_of_tick,
 )
 from energy.store.engine import Store
 from energy.store.errors import StoreError
-from energy.store.orders import BookRow, load_book, orders_to_seal
+from energy.store.orders import BookRow, load_book
 from energy.store.readings import (
     LateRow,
     late_readings_of_tick,
@@ -138,6 +143,7 @@ def post_clearing(connection: Connection, books: Books, cleared: ClearedSlot) ->
     if reserved:
         book.settle(Version(cleared.slot, 0, clearing=entry.digest), reserved)
     book.save_entries(connection)
+    save_slot_book(connection, cleared.slot, clearing_columns(clearing))
     save_trades(connection, cleared.slot, trade_columns(trades, books))
 
 
@@ -200,8 +206,7 @@ def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _F
     after = last_tick if last_tick > books.genesis else NO_TICK
     row = find_slot(connection, tick)
     before = Before(
-        orders=[order_entry(one) for one in orders_to_seal(connection, after=after, tick=tick)],
-        entries=[entry_of(one) for one in load_entries(connection, tick)],
+        entries=committed_entries(connection, after=after, tick=tick),
         batches={one.entry: reader.batch(one) for one in settlements},
         book_tags=None if row is None else [one.tag for one in load_book(connection, tick)],
     )

@@ -167,9 +167,8 @@ class TickBook:
 
 @dataclass(frozen=True, eq=False)
 class Before:
-    """What the store already had of a tick: entries, batches, orders, the locked book's tags."""
+    """What the store already had of a tick: entries, batches, the locked book's tags."""
 
-    orders: Sequence[Entry]
     entries: Sequence[Entry]
     batches: Mapping[bytes, SettledBatch]
     book_tags: Sequence[bytes] | None
@@ -181,7 +180,7 @@ def seal(book: TickBook, before: Before) -> SealedTick:
     made = {posted.entry.digest: posted.batch for posted in book.settlements}
     committed = TickEntries(
         tick=book.tick,
-        entries=[*before.orders, *before.entries, *book.entries],
+        entries=[*before.entries, *book.entries],
         batches={**before.batches, **made},
         book_tags=before.book_tags,
         balances=book.balances,

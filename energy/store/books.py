@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from energy.store.packing import Arrays, pack_arrays, unpack_arrays
 from energy.store.schema import METADATA, append_only
-from energy.store.types import Json, fixed_bytes
+from energy.store.types import Json, UInt64, fixed_bytes
 
 TRADE_ROLE = 1
 MANY = 500
@@ -138,6 +138,46 @@ slot_trades = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+# The rows of a slot's auction, participants' and operator's, with what each got: from them anybody
+# can do the clearing again.
+slot_book = Table(
+    "slot_book",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# What one account signs beside orders: cancellations, and changes of its keys. Like an order's, its
+# leaf is in the messages (or, of a key, in the log) of the tick that its receipt promises.
+account_message = Table(
+    "account_message",
+    METADATA,
+    Column("digest", fixed_bytes(32), primary_key=True),
+    Column("no", Integer, nullable=False, unique=True),  # order of arrival
+    Column("type", Text, nullable=False),
+    Column("account", fixed_bytes(32), nullable=False),
+    Column("nonce", UInt64, nullable=False),
+    Column("message", Json, nullable=False),
+    Column("signers", LargeBinary, nullable=False),
+    Column("signatures", LargeBinary, nullable=False),
+    Column("salt", fixed_bytes(32), nullable=False),
+    Column("received_utc", BigInteger, nullable=False),
+    Column("sealed_by", BigInteger, nullable=False),
+    Column("receipt_signature", fixed_bytes(65), nullable=False),
+    UniqueConstraint("account", "nonce", name="account_message_account_nonce"),
+    Index("account_message_sealed_by", "sealed_by"),
+)
+
+# Witnesses' signatures under checkpoints.
+cosignature = Table(
+    "cosignature",
+    METADATA,
+    Column("checkpoint", ForeignKey("checkpoint.digest"), primary_key=True),
+    Column("signer", fixed_bytes(20), primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("signature", fixed_bytes(65), nullable=False),
+)
+
 checkpoint = Table(
     "checkpoint",
     METADATA,
@@ -161,7 +201,17 @@ book_state = Table(
     CheckConstraint("id = 1", name="book_state_one_row"),
 )
 
-for _table in (entry, settlement, transfer, signed_readings, slot_trades, checkpoint):
+for _table in (
+    entry,
+    settlement,
+    transfer,
+    signed_readings,
+    slot_trades,
+    slot_book,
+    account_message,
+    cosignature,
+    checkpoint,
+):
     append_only(_table)
 
 
@@ -202,6 +252,34 @@ class EntryRow:
     signers: bytes
     signatures: bytes
     salt: bytes
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """A message of an account beside its orders, with the receipt that it got."""
+
+    digest: bytes
+    no: int
+    type: str
+    account: bytes
+    nonce: int
+    message: dict[str, Any]
+    signers: bytes
+    signatures: bytes
+    salt: bytes
+    received_utc: int
+    sealed_by: int
+    receipt_signature: bytes
+
+
+@dataclass(frozen=True)
+class CosignRow:
+    """A witness's signature under a checkpoint, and when it was given."""
+
+    checkpoint: bytes
+    signer: bytes
+    time: int
+    signature: bytes
 
 
 @dataclass(frozen=True)
@@ -290,6 +368,87 @@ def trade_keys(connection: Connection, accounts: Collection[bytes]) -> dict[byte
     for row in connection.execute(query.where(columns.account.in_(accounts), trading)):
         found.setdefault(row.account, []).append(TradeKey(row.address, row.from_slot, row.end_slot))
     return found
+
+
+def end_keys(connection: Connection, of: bytes, address: bytes, slot: int) -> list[KeyRow]:
+    """Let the key of an account be valid no longer from a slot on; the keys that ended."""
+    columns = account_key.c
+    live = (columns.account == of) & (columns.address == address) & columns.end_slot.is_(None)
+    found = [KeyRow(**row._mapping) for row in connection.execute(select(account_key).where(live))]
+    connection.execute(account_key.update().where(live).values(end_slot=slot))
+    return found
+
+
+def save_message(connection: Connection, row: MessageRow) -> None:
+    """Write a message of an account for ever."""
+    connection.execute(insert(account_message).values(**vars(row)))
+
+
+def next_message(connection: Connection) -> int:
+    """The number of the next message."""
+    last: int | None = connection.scalar(select(func.max(account_message.c.no)))
+    return 0 if last is None else last + 1
+
+
+def find_message(connection: Connection, digest: bytes) -> MessageRow | None:
+    """The message with this id, or None."""
+    row = connection.execute(
+        select(account_message).where(account_message.c.digest == digest)
+    ).first()
+    return None if row is None else MessageRow(**row._mapping)
+
+
+def messages_to_seal(connection: Connection, *, after: int, tick: int) -> list[MessageRow]:
+    """Messages whose receipts promise a tick above `after` up to `tick`, as they came."""
+    columns = account_message.c
+    promised = (columns.sealed_by > after) & (columns.sealed_by <= tick)
+    query = select(account_message).where(promised)
+    return [MessageRow(**row._mapping) for row in connection.execute(query.order_by(columns.no))]
+
+
+def messages_of(connection: Connection, of: bytes) -> list[MessageRow]:
+    """The messages of an account, oldest first."""
+    columns = account_message.c
+    query = select(account_message).where(columns.account == of)
+    rows = connection.execute(query.order_by(columns.no))
+    return [MessageRow(**row._mapping) for row in rows]
+
+
+def used_nonces(
+    connection: Connection, accounts: Collection[bytes], nonces: Collection[int]
+) -> set[tuple[bytes, int]]:
+    """Of these accounts and nonces, the pairs that messages beside orders have used."""
+    columns = account_message.c
+    query = select(columns.account, columns.nonce)
+    query = query.where(columns.account.in_(accounts), columns.nonce.in_(nonces))
+    return {(one, nonce) for one, nonce in connection.execute(query)}
+
+
+def save_cosignature(connection: Connection, row: CosignRow) -> None:
+    """Keep a witness's signature; one that is known already is left as it is."""
+    known = select(cosignature.c.signer).where(
+        cosignature.c.checkpoint == row.checkpoint, cosignature.c.signer == row.signer
+    )
+    if connection.scalar(known) is None:
+        connection.execute(insert(cosignature).values(**vars(row)))
+
+
+def load_cosignatures(connection: Connection, of: bytes) -> list[CosignRow]:
+    """Witnesses' signatures under a checkpoint, in order of their addresses."""
+    query = select(cosignature).where(cosignature.c.checkpoint == of)
+    rows = connection.execute(query.order_by(cosignature.c.signer))
+    return [CosignRow(**row._mapping) for row in rows]
+
+
+def save_slot_book(connection: Connection, slot: int, columns: Arrays) -> None:
+    """Write the rows of a slot's auction with their fills."""
+    connection.execute(insert(slot_book).values(slot=slot, body=pack_arrays(columns)))
+
+
+def load_slot_book(connection: Connection, slot: int) -> dict[str, Any] | None:
+    """The rows of a slot's auction, or None where it had none."""
+    body = connection.scalar(select(slot_book.c.body).where(slot_book.c.slot == slot))
+    return None if body is None else unpack_arrays(body)
 
 
 def save_entries(connection: Connection, rows: Sequence[EntryRow]) -> None:
@@ -496,6 +655,35 @@ def find_checkpoint(connection: Connection, tick: int) -> CheckpointRow | None:
     """The signed head of a tick, or None."""
     row = connection.execute(select(checkpoint).where(checkpoint.c.tick == tick)).first()
     return None if row is None else CheckpointRow(**row._mapping)
+
+
+def checkpoint_of_size(connection: Connection, size: int) -> CheckpointRow | None:
+    """The signed head of this size, or None."""
+    row = connection.execute(select(checkpoint).where(checkpoint.c.size == size)).first()
+    return None if row is None else CheckpointRow(**row._mapping)
+
+
+def load_checkpoints(connection: Connection) -> list[CheckpointRow]:
+    """All signed heads, oldest first."""
+    rows = connection.execute(select(checkpoint).order_by(checkpoint.c.tick))
+    return [CheckpointRow(**row._mapping) for row in rows]
+
+
+class LeafRow(NamedTuple):
+    """What the leaf of an entry is made from."""
+
+    tick: int
+    type: str
+    digest: bytes
+    salt: bytes
+    signatures: bytes
+
+
+def load_leaves(connection: Connection, *, after: int) -> list[LeafRow]:
+    """The leaves' parts of all entries in ticks above `after`, in order of their commitment."""
+    columns = [entry.c[name] for name in LeafRow._fields]
+    query = select(*columns).where(entry.c.tick > after).order_by(entry.c.tick, entry.c.position)
+    return [LeafRow(*row) for row in connection.execute(query)]
 
 
 def last_checkpoint(connection: Connection) -> CheckpointRow | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from energy.store.schema import clearing, fill, market_order
+from energy.store.schema import clearing, fill, market_order, order_conflict
 
 OPEN_STATUSES = ("ACCEPTED", "LOCKED")
 
@@ -157,6 +157,21 @@ def orders_to_seal(connection: Connection, *, after: int, tick: int) -> list[Ord
     promised = (market_order.c.sealed_by > after) & (market_order.c.sealed_by <= tick)
     rows = connection.execute(select(market_order).where(promised).order_by(market_order.c.id))
     return [OrderRow(**row._mapping) for row in rows]
+
+
+def orders_of(connection: Connection, account: bytes) -> list[OrderRow]:
+    """All orders of an account that were ever accepted, in order of their ids."""
+    query = select(market_order).where(market_order.c.account == account)
+    return [
+        OrderRow(**row._mapping) for row in connection.execute(query.order_by(market_order.c.id))
+    ]
+
+
+def find_conflict(connection: Connection, id_: bytes) -> bytes | None:
+    """The signed message, as it came, that was refused for a nonce used before, or None."""
+    query = select(order_conflict.c.envelope).where(order_conflict.c.id == id_)
+    found: bytes | None = connection.scalar(query)
+    return found
 
 
 def count_orders(connection: Connection, slot: int) -> int:
