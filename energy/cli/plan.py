@@ -45,12 +45,16 @@ USABLE = (Tier.OPTIMUM, Tier.FOUND, Tier.SHIFTED)
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """A problem and its plan; `title` says whose, `label` names a slot of the horizon."""
+    """A problem and its plan; `title` says whose, `label` names a slot of the horizon.
+
+    `wires` says in words what the power flow asked for; empty where there are no wires.
+    """
 
     title: str
     problem: PlanProblem
     plan: Plan
     label: Callable[[int], str]
+    wires: str = ""
 
     @property
     def is_usable(self) -> bool:
@@ -106,8 +110,9 @@ def plan_file(path: Path, settings: Settings) -> Planned:
 def plan_district(settings: Settings, at: str | None) -> Planned:
     """The plan that a district's own cycle comes to in its first quarter hour.
 
-    The plant is fresh and has a past; wires are checked as ever, and their limits stand in the
-    problem. A first slot without a valid power flow makes the plan one to hold still.
+    The plant is fresh and has a past; the wires are checked as ever. The problem is the one before
+    any limit of the wires was added. A first slot without a valid power flow makes the plan one to
+    hold still.
     """
     # A problem from a file needs none of the loop's machinery, which takes seconds to load.
     from energy.cycle import run_quarter_hour
@@ -133,6 +138,7 @@ def plan_district(settings: Settings, at: str | None) -> Planned:
         checked.problem,
         replace(checked.plan, certificate=certificate),
         lambda row: local_label(slot + row * SLOT_S, zone)[-5:],
+        f"limits added in {checked.rounds} rounds, {len(checked.violations)} exceeded",
     )
 
 
@@ -169,6 +175,7 @@ def _certificate(found: Planned) -> list[str]:
         "seconds": f"{certificate.seconds:.2f} of {certificate.seconds_allowed:g}",
         "way": certificate.way,
         "inputs": certificate.inputs,
+        **({"wires": found.wires} if found.wires else {}),
     }
     head = f"{found.title}: {problem.slots} slots of 15 min, areas: {problem.areas}"
     missed = [f"  limit not kept: {each}" for each in certificate.broken]

@@ -105,7 +105,10 @@ def plan_view(
     """What the slot's plan says of the horizon, how the wires take it, and what was traded."""
     return {
         "cycle": cycle_view(checked, measured.slot),
+        "start_utc": iso_of(measured.slot),
+        "step_s": SLOT_S,
         **_balance(district, checked),
+        "marginal_krw_per_kwh": _known(checked.plan.marginal_krw_per_kwh),
         "import": _import(checked, forecast),
         "forecast": forecast_view(forecast),
         "stores": _stores(district, measured, checked),
@@ -118,6 +121,8 @@ def plan_view(
                 "asset": each.asset,
                 "slot_utc": iso_of(measured.slot + each.slot_index * SLOT_S),
                 "action": each.action,
+                "now_krw_per_kwh": _finite(round(each.now_krw_per_kwh, 3)),
+                "against_krw_per_kwh": _finite(round(each.against_krw_per_kwh, 3)),
                 "text": each.text,
             }
             for each in checked.plan.reasons

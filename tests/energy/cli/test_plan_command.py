@@ -130,6 +130,7 @@ def test_the_text_of_a_district_names_local_times(
     assert run(["plan", *words]) == 0
     told = capsys.readouterr().out
     assert told.startswith("sejong-5-1@0.01, 2026-07-15 18:00 Asia/Seoul: 8 slots of 15 min")
+    assert re.search(r"wires +limits added in 0 rounds, 0 exceeded\n", told)
     assert re.search(r"\n  19:45 +\d", told) and "  18:00     connection: importing at" in told
 
 
