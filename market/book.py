@@ -38,7 +38,8 @@ class BookRow(NamedTuple):
 class Book:
     """The sealed book of a slot as columns, rows in strictly rising order of tag.
 
-    `tag` is uint8 (N, 32), all else int64 (N,).
+    `tag` is uint8 (N, 32), all other columns int64 (N,). `tie_prefix` sets the tie keys of one
+    kind of auction apart from those of another.
     """
 
     slot: int
@@ -48,6 +49,7 @@ class Book:
     side: IntArray
     price_mkrw_per_kwh: IntArray
     e_wh: IntArray
+    tie_prefix: bytes = b"tie/1"
 
     def __post_init__(self) -> None:
         count = len(self.tag)
@@ -75,6 +77,11 @@ class Book:
         raw = self.tag.tobytes()
         return [raw[n : n + 32] for n in range(0, len(raw), 32)]
 
+    def tie_key(self, tag: bytes) -> bytes:
+        """What decides between equal remainders: the lower key gets the Wh."""
+        place = self.slot.to_bytes(8, "big") + self.root + tag
+        return hashlib.sha256(self.tie_prefix + place).digest()
+
     @cached_property
     def root(self) -> bytes:
         """RFC 6962 root over the book rows (tag, node, side, price, e_wh), in order of tag."""
@@ -87,7 +94,7 @@ class Book:
         )
 
 
-def book_of(slot: int, rows: Iterable[BookRow]) -> Book:
+def book_of(slot: int, rows: Iterable[BookRow], tie_prefix: bytes = b"tie/1") -> Book:
     """The book of these rows, whatever their order; raises MarketError for a bad or double row."""
     ordered = sorted(rows)
     tags = b"".join(row.tag for row in ordered)
@@ -103,12 +110,8 @@ def book_of(slot: int, rows: Iterable[BookRow]) -> Book:
         side=side,
         price_mkrw_per_kwh=price,
         e_wh=e_wh,
+        tie_prefix=tie_prefix,
     )
-
-
-def tie_key(slot: int, book_root: bytes, tag: bytes) -> bytes:
-    """What decides between equal remainders: the lower key gets the Wh."""
-    return hashlib.sha256(b"tie/1" + slot.to_bytes(8, "big") + book_root + tag).digest()
 
 
 def _rising(tag: TagArray) -> npt.NDArray[np.bool_]:

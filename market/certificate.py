@@ -5,118 +5,170 @@ lies between what every filled and every open order asks for proves that no othe
 welfare: it is the dual solution. Nothing is posted before the list of findings is empty.
 """
 
-import hashlib
-import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from market.book import Book
-from market.clearing import Clearing
-from market.merkle import leaf_hash, root_of
+from market.certificate_rows import (
+    BETWEEN,
+    BID,
+    BID_MARGIN,
+    EMPTY,
+    FORCED,
+    GLUT,
+    NO_TRADE,
+    NODE_FIELDS,
+    OFFER,
+    OFFER_MARGIN,
+    SCARCE,
+    Row,
+    beyond,
+    book_root,
+    differing,
+    differs,
+    fills_root,
+    rows_of,
+    tie,
+)
+from market.certificate_rows import Finding as Finding
+from market.certificate_zones import Joined, check_joined
+from market.network import MarketLink, MarketNetwork
+from market.result import Clearing
 from market.rules import MarketRules
 
-BID, OFFER = 1, 2
-EMPTY, NO_TRADE, BETWEEN, BID_MARGIN, OFFER_MARGIN = range(5)
-SCARCE, GLUT = 1, 2
 
-
-@dataclass(frozen=True)
-class Finding:
-    """A rule that does not hold: at which row of the book (None: as a whole), found, allowed."""
-
-    rule: str
-    row: int | None
-    found: str
-    allowed: str
-
-
-class Row(NamedTuple):
-    """One order with its fill."""
-
-    place: int
-    tag: bytes
-    node: int
-    side: int
-    price: int
-    e_wh: int
-    fill_wh: int
-
-
-def check_clearing(book: Book, rules: MarketRules, clearing: Clearing) -> list[Finding]:
+def check_clearing(
+    book: Book, rules: MarketRules, clearing: Clearing, network: MarketNetwork | None = None
+) -> list[Finding]:
     """All rules that the clearing of this book breaks; an empty list is the proof.
 
-    Roots are not looked at: `check_message` compares those of the signed message.
+    `network` is that of the slot as `clear_slot` had it. Roots are not looked at: `check_message`
+    compares those of the signed message.
     """
     shown = {
         "rules_version": clearing.rules_version,
         "volume_wh": clearing.volume_wh,
         "welfare_ukrw": clearing.welfare_ukrw,
         "nodes": [
-            {name: int(getattr(node, name)) for name in _NODE_FIELDS} for node in clearing.nodes
+            {name: int(getattr(node, name)) for name in NODE_FIELDS} for node in clearing.nodes
         ],
-        "links": list(clearing.links),
+        "links": [{name: getattr(link, name) for name in _LINK_FIELDS} for link in clearing.links],
+        "network_version": clearing.network_version,
     }
     if len(clearing.fill_wh) != len(book):
         return [Finding("count", None, str(len(clearing.fill_wh)), str(len(book)))]
-    rows = _rows(book, [int(fill) for fill in clearing.fill_wh])
-    return list(_findings(book, rules, shown, rows))
+    rows = rows_of(book, [int(fill) for fill in clearing.fill_wh])
+    return list(_findings(book, rules, shown, rows, network))
 
 
 def check_message(
-    book: Book, rules: MarketRules, message: dict[str, Any], fill_wh: Sequence[int]
+    book: Book,
+    rules: MarketRules,
+    message: dict[str, Any],
+    fill_wh: Sequence[int],
+    network: MarketNetwork | None = None,
+    label: int = 0,
 ) -> list[Finding]:
     """All rules that a signed `Clearing` message breaks, with the fills published beside it."""
     if len(fill_wh) != len(book):
         return [Finding("count", None, str(len(fill_wh)), str(len(book)))]
-    rows = _rows(book, fill_wh)
-    beyond = [row for row in rows if not 0 <= row.fill_wh <= row.e_wh]
-    if beyond:
-        return [_beyond(row) for row in beyond]
+    rows = rows_of(book, fill_wh)
+    impossible = [row for row in rows if not 0 <= row.fill_wh <= row.e_wh]
+    if impossible:
+        return [beyond(row) for row in impossible]
     found = [
-        _differs("label", message["label"], 0),
-        _differs("slot", message["slot"], book.slot),
-        _differs("orders", message["orders"], len(rows)),
-        _differs("book_root", message["book_root"].hex(), _book_root(rows).hex()),
-        _differs("fills_root", message["fills_root"].hex(), _fills_root(rows).hex()),
+        differs("label", message["label"], label),
+        differs("slot", message["slot"], book.slot),
+        differs("orders", message["orders"], len(rows)),
+        differs("book_root", message["book_root"].hex(), book_root(rows).hex()),
+        differs("fills_root", message["fills_root"].hex(), fills_root(rows).hex()),
     ]
-    return [*filter(None, found), *_findings(book, rules, message, rows)]
+    return [*filter(None, found), *_findings(book, rules, message, rows, network)]
 
 
-_NODE_FIELDS = (
-    "node", "outcome", "flags", "low_mkrw_per_kwh", "high_mkrw_per_kwh", "price_mkrw_per_kwh",
-    "bought_wh", "sold_wh", "margin_mkrw_per_kwh", "margin_open_wh", "margin_filled_wh",
-)  # fmt: skip
-
-
-def _rows(book: Book, fill_wh: Sequence[int]) -> list[Row]:
-    columns = (book.node, book.side, book.price_mkrw_per_kwh, book.e_wh)
-    numbers = zip(book.tags(), *(column.tolist() for column in columns), fill_wh, strict=True)
-    return [Row(place, *row) for place, row in enumerate(numbers)]
+_LINK_FIELDS = ("from_node", "to_node", "flow_wh", "capacity_wh", "fee_mkrw_per_kwh")
 
 
 def _findings(
-    book: Book, rules: MarketRules, shown: dict[str, Any], rows: list[Row]
+    book: Book,
+    rules: MarketRules,
+    shown: dict[str, Any],
+    rows: list[Row],
+    network: MarketNetwork | None,
 ) -> Iterator[Finding]:
-    if shown["links"]:
-        yield Finding("links", None, str(len(shown["links"])), "none")
-    yield from _differing("rules_version", shown["rules_version"], rules.version)
-    for row in rows:
-        if not 0 <= row.fill_wh <= row.e_wh:
-            yield _beyond(row)
+    yield from differing("rules_version", shown["rules_version"], rules.version)
+    impossible = [row for row in rows if not 0 <= row.fill_wh <= row.e_wh]
+    if impossible:
+        yield from map(beyond, impossible)
+        return
     by_node: dict[int, list[Row]] = {}
     for row in rows:
         by_node.setdefault(row.node, []).append(row)
-    expected = sorted(by_node) or [0]
+    if network is None:
+        network, expected = MarketNetwork(version=shown["network_version"]), sorted(by_node) or [0]
+    else:
+        expected = sorted(network.nodes()) or [0]
+    yield from differing("network_version", shown["network_version"], network.version)
     named = [node["node"] for node in shown["nodes"]]
-    if named != expected:
-        yield Finding("nodes", None, str(named), str(expected))
+    known = [[*_ends(one), one.capacity_wh, one.fee_mkrw_per_kwh] for one in network.links]
+    linked = [[one[name] for name in _LINK_FIELDS if name != "flow_wh"] for one in shown["links"]]
+    foreign = sorted(by_node.keys() - set(expected))
+    if named != expected or linked != known or foreign:
+        yield from differing("nodes", named, expected)
+        yield from differing("links", linked, known)
+        yield from differing("nodes of the book", foreign, [])
         return
     bought = sum(row.fill_wh for row in rows if row.side == BID)
-    yield from _differing("volume", shown["volume_wh"], bought)
-    yield from _differing("welfare", shown["welfare_ukrw"], _welfare(rows))
+    fees = sum(one["fee_mkrw_per_kwh"] * one["flow_wh"] for one in shown["links"])
+    yield from differing("volume", shown["volume_wh"], bought)
+    yield from differing("welfare", shown["welfare_ukrw"], _welfare(rows) - fees)
+    joined = {
+        node for one in network.links for node in _ends(one) if not network.forced & {*_ends(one)}
+    }
     for node in shown["nodes"]:
-        yield from _check_node(book, rules, node, by_node.get(node["node"], []))
+        here = by_node.get(node["node"], [])
+        if node["node"] in network.forced:
+            yield from _check_forced(node, here)
+        elif node["node"] not in joined:
+            yield from _check_node(book, rules, node, here)
+    for one in shown["links"]:
+        if network.forced & {one["from_node"], one["to_node"]}:
+            yield from differing("flow of a forced node", one["flow_wh"], 0)
+    yield from check_joined(_joined(book, rules, network, shown, by_node, joined))
+
+
+def _ends(link: MarketLink) -> tuple[int, int]:
+    return link.from_node, link.to_node
+
+
+def _joined(
+    book: Book,
+    rules: MarketRules,
+    network: MarketNetwork,
+    shown: dict[str, Any],
+    by_node: dict[int, list[Row]],
+    joined: set[int],
+) -> Joined:
+    """What the check of nodes with links looks at."""
+    return Joined(
+        book=book,
+        rules=rules,
+        nodes={node["node"]: node for node in shown["nodes"] if node["node"] in joined},
+        links=[
+            one for one in shown["links"] if not network.forced & {one["from_node"], one["to_node"]}
+        ],
+        rows={node: by_node.get(node, []) for node in sorted(joined)},
+    )
+
+
+def _check_forced(node: dict[str, int], rows: list[Row]) -> Iterator[Finding]:
+    expected = dict.fromkeys(NODE_FIELDS, 0)
+    expected |= {"node": node["node"], "outcome": NO_TRADE, "flags": FORCED}
+    for name in NODE_FIELDS:
+        yield from differing(name, node[name], expected[name])
+    for row in rows:
+        if row.fill_wh:
+            yield Finding("fill at a forced node", row.place, str(row.fill_wh), "0")
 
 
 def _welfare(rows: list[Row]) -> int:
@@ -129,14 +181,14 @@ def _check_node(
     bids = [row for row in rows if row.side == BID]
     offers = [row for row in rows if row.side == OFFER]
     bought, sold = sum(row.fill_wh for row in bids), sum(row.fill_wh for row in offers)
-    yield from _differing("bought = sold", bought, sold)
-    yield from _differing("bought", node["bought_wh"], bought)
-    yield from _differing("sold", node["sold_wh"], sold)
+    yield from differing("bought = sold", bought, sold)
+    yield from differing("bought", node["bought_wh"], bought)
+    yield from differing("sold", node["sold_wh"], sold)
     edge = _edge(bids, offers)
     yield from _check_edge(edge)
     if bought == 0:
         empty = not bids or not offers
-        expected = dict.fromkeys(_NODE_FIELDS, 0) | {
+        expected = dict.fromkeys(NODE_FIELDS, 0) | {
             "node": node["node"],
             "outcome": EMPTY if empty else NO_TRADE,
             "bought_wh": node["bought_wh"],
@@ -152,8 +204,8 @@ def _check_node(
         yield from _check_merit("offer", offers, edge.worst_offer, 1)
         yield from _check_shares(book, [row for row in bids if row.price == edge.worst_bid])
         yield from _check_shares(book, [row for row in offers if row.price == edge.worst_offer])
-    for name in _NODE_FIELDS:
-        yield from _differing(name, node[name], expected[name])
+    for name in NODE_FIELDS:
+        yield from differing(name, node[name], expected[name])
 
 
 class _Edge(NamedTuple):
@@ -249,43 +301,8 @@ def _check_shares(book: Book, group: list[Row]) -> Iterator[Finding]:
         found, allowed = f"{worst} got a Wh more", f"{best}, which got none, goes first"
         yield Finding("largest remainder", None, found, allowed)
     elif worst == best:
-        root = _book_root(_rows(book, [0] * len(book)))
-        last = max(_tie(book.slot, root, row.tag) for rest, row in winners if rest == worst)
-        first = min(_tie(book.slot, root, row.tag) for rest, row in losers if rest == best)
+        place = (book.tie_prefix, book.slot, book_root(rows_of(book, [0] * len(book))))
+        last = max(tie(*place, row.tag) for rest, row in winners if rest == worst)
+        first = min(tie(*place, row.tag) for rest, row in losers if rest == best)
         if last > first:
             yield Finding("tie key", None, last.hex(), f"below {first.hex()}")
-
-
-def _tie(slot: int, book_root: bytes, tag: bytes) -> bytes:
-    return hashlib.sha256(b"tie/1" + struct.pack(">Q", slot) + book_root + tag).digest()
-
-
-def _book_root(rows: list[Row]) -> bytes:
-    """Root over `0x01, tag, node (4), side (1), price (8), e_wh (8)`, in order of tag."""
-    return root_of(
-        [
-            leaf_hash(b"\x01" + row.tag + struct.pack(">IBqQ", row.node, row.side, *row[4:6]))
-            for row in rows
-        ]
-    )
-
-
-def _fills_root(rows: list[Row]) -> bytes:
-    """Root over `0x01, tag, fill (8), label fill (8)`, in order of tag."""
-    return root_of(
-        [leaf_hash(b"\x01" + row.tag + struct.pack(">QQ", row.fill_wh, 0)) for row in rows]
-    )
-
-
-def _beyond(row: Row) -> Finding:
-    return Finding("fill within quantity", row.place, str(row.fill_wh), f"0..{row.e_wh}")
-
-
-def _differs(rule: str, found: object, allowed: object) -> Finding | None:
-    return None if found == allowed else Finding(rule, None, str(found), str(allowed))
-
-
-def _differing(rule: str, found: object, allowed: object) -> Iterator[Finding]:
-    finding = _differs(rule, found, allowed)
-    if finding is not None:
-        yield finding

@@ -2,15 +2,14 @@
 
 Welfare first, then volume, then equal shares in the price group at the margin, whole Wh by largest
 remainder. Everything is an integer and follows from the book alone: arrival is no input, and ties
-fall by a hash that nobody knows before the book is sealed. The result carries its certificate,
-which `market.certificate.check_clearing` proves without this code.
+fall by a hash that nobody knows before the book is sealed. Nodes that links join are cleared
+together by `market.zonal`. The result carries its certificate, which
+`market.certificate.check_clearing` proves without this code.
 """
 
 import hashlib
-import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from enum import IntEnum, IntFlag
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,127 +17,79 @@ import numpy.typing as npt
 
 from market.book import Book as Book
 from market.book import BookRow as BookRow
-from market.book import IntArray, tie_key
+from market.book import IntArray
 from market.book import book_of as book_of
 from market.errors import MarketError
-from market.merkle import leaf_hash, root_of
+from market.network import MarketNetwork
 from market.orders import Side
+from market.result import Clearing as Clearing
+from market.result import Flag as Flag
+from market.result import LinkResult as LinkResult
+from market.result import NodeResult as NodeResult
+from market.result import Outcome as Outcome
 from market.rules import MarketRules
+from market.zonal import clear_joined
 
 ENGINE = hashlib.sha256(b"microgrid call auction 1").digest()
 _EXACT_LIMIT = 2**62
-_FILL_ROW = struct.Struct(">B32sQQ")
 
 
-class Outcome(IntEnum):
-    """How the auction of a node ended."""
+def clear_slot(book: Book, rules: MarketRules, network: MarketNetwork | None = None) -> Clearing:
+    """The auction of a sealed book: one price per node.
 
-    EMPTY = 0  # at least one side has no order
-    NO_TRADE = 1  # both sides have orders, none of them meet
-    BETWEEN = 2  # traded, and no price group had to share
-    BID_MARGIN = 3  # traded, bids at the margin share what is left
-    OFFER_MARGIN = 4  # traded, offers at the margin share what is left
-
-
-class Flag(IntFlag):
-    """What else is to be known about a node's price."""
-
-    SCARCE = 1  # no offer is left and an unserved bid sets the low end
-    GLUT = 2  # no bid is left and an unsold offer sets the high end
-    FORCED = 4  # the grid check has forbidden the trade
-
-
-@dataclass(frozen=True)
-class NodeResult:
-    """Price and quantities of one node; fields as in the signed type of the same name.
-
-    Without a trade the prices are 0 and mean nothing. `margin_open_wh` stood at the margin's
-    price, `margin_filled_wh` of it were left to share; both 0 where no group shared.
+    Without a network the nodes of the book are cleared apart. With one, every node of the book
+    must be among its nodes, and all of them show a result.
     """
-
-    node: int
-    outcome: Outcome
-    flags: Flag
-    low_mkrw_per_kwh: int
-    high_mkrw_per_kwh: int
-    price_mkrw_per_kwh: int
-    bought_wh: int
-    sold_wh: int
-    margin_mkrw_per_kwh: int
-    margin_open_wh: int
-    margin_filled_wh: int
-
-
-@dataclass(frozen=True)
-class LinkResult:
-    """Flow over one link between nodes; fields as in the signed type of the same name."""
-
-    from_node: int
-    to_node: int
-    flow_wh: int
-    capacity_wh: int
-    fee_mkrw_per_kwh: int
-
-
-@dataclass(frozen=True, eq=False)
-class Clearing:
-    """The outcome of a slot's auction: `fill_wh` per row of the book, and what follows from it."""
-
-    book: Book
-    rules_version: int
-    fill_wh: IntArray
-    volume_wh: int
-    welfare_ukrw: int
-    nodes: tuple[NodeResult, ...]
-    links: tuple[LinkResult, ...] = ()
-
-    @property
-    def slot(self) -> int:
-        """Start of the slot that was cleared."""
-        return self.book.slot
-
-    @property
-    def price_mkrw_per_kwh(self) -> int | None:
-        """The price where one node stands for all; None without a trade."""
-        if len(self.nodes) != 1:
-            raise MarketError(f"clearing of slot {self.slot}: {len(self.nodes)} prices, allowed 1")
-        return self.nodes[0].price_mkrw_per_kwh if self.volume_wh else None
-
-    @cached_property
-    def fills_root(self) -> bytes:
-        """RFC 6962 root over the fill rows (tag, fill, label fill), in order of tag."""
-        rows = zip(self.book.tags(), self.fill_wh.tolist(), strict=True)
-        return root_of([leaf_hash(_FILL_ROW.pack(1, tag, fill, 0)) for tag, fill in rows])
-
-    def fill_by_tag(self) -> dict[bytes, int]:
-        """Wh cleared of each order, by tag; 0 for those not cleared."""
-        return dict(zip(self.book.tags(), self.fill_wh.tolist(), strict=True))
-
-
-def clear_slot(book: Book, rules: MarketRules) -> Clearing:
-    """The auction of a sealed book; nodes are cleared apart, one price each."""
     fill_wh = np.zeros(len(book), dtype=np.int64)
-    nodes = [_clear_node(book, node, rules, fill_wh) for node in _nodes(book)]
+    if network is None:
+        network, nodes = MarketNetwork(), _nodes(book)
+    else:
+        nodes = _known_nodes(book, network)
+    results: dict[int, NodeResult] = {}
+    flow_wh = [0] * len(network.links)
+    for part in _joined(nodes, network):
+        if part[0] in network.forced:
+            results[part[0]] = _forced(part[0])
+        elif len(part) == 1:
+            results[part[0]] = _clear_node(book, part[0], rules, fill_wh)
+        else:
+            joined = clear_joined(book, part, network, rules, fill_wh)
+            results |= {node.node: node for node in joined.nodes}
+            for number, flow in joined.flow_wh.items():
+                flow_wh[number] = flow
     bid = book.side == Side.BID
     paid = _exact_dot(book.price_mkrw_per_kwh[bid], fill_wh[bid])
     asked = _exact_dot(book.price_mkrw_per_kwh[~bid], fill_wh[~bid])
+    links = tuple(
+        LinkResult(one.from_node, one.to_node, flow, one.capacity_wh, one.fee_mkrw_per_kwh)
+        for one, flow in zip(network.links, flow_wh, strict=True)
+    )
+    fees = sum(link.fee_mkrw_per_kwh * link.flow_wh for link in links)
     return Clearing(
         book=book,
         rules_version=rules.version,
         fill_wh=fill_wh,
-        volume_wh=sum(node.bought_wh for node in nodes),
-        welfare_ukrw=paid - asked,
-        nodes=tuple(nodes),
+        volume_wh=sum(node.bought_wh for node in results.values()),
+        welfare_ukrw=paid - asked - fees,
+        nodes=tuple(results[node] for node in nodes),
+        links=links,
+        network_version=network.version,
     )
 
 
 def clearing_message(
-    clearing: Clearing, *, round: int, network_version: int, plan: bytes, engine: bytes = ENGINE
+    clearing: Clearing,
+    *,
+    round: int,
+    network_version: int,
+    plan: bytes,
+    engine: bytes = ENGINE,
+    label: int = 0,
 ) -> dict[str, Any]:
     """The typed `Clearing` message; `plan` is the digest of the plan that the SPC's rows follow."""
     return {
         "slot": clearing.slot,
-        "label": 0,
+        "label": label,
         "round": round,
         "rules_version": clearing.rules_version,
         "network_version": network_version,
@@ -216,6 +167,34 @@ def _nodes(book: Book) -> list[int]:
     if book.node[0] == book.node.min() == book.node.max():
         return [int(book.node[0])]
     return [int(node) for node in np.unique(book.node)]
+
+
+def _known_nodes(book: Book, network: MarketNetwork) -> list[int]:
+    """The nodes of the network in order; raises MarketError if the book has another."""
+    known = network.nodes() or {0}
+    foreign = sorted(set(np.unique(book.node).tolist()) - known)
+    if foreign:
+        raise MarketError(
+            f"book of slot {book.slot}: node {foreign[0]}, allowed the nodes of network version "
+            f"{network.version}: {', '.join(map(str, sorted(known)))}"
+        )
+    return sorted(known)
+
+
+def _joined(nodes: Iterable[int], network: MarketNetwork) -> list[list[int]]:
+    """The nodes in groups that links join, forced nodes alone; each group in order."""
+    group = {node: [node] for node in nodes}
+    for link in network.links:
+        one, other = group[link.from_node], group[link.to_node]
+        if one is other or {link.from_node, link.to_node} & network.forced:
+            continue
+        one += other
+        group |= dict.fromkeys(other, one)
+    return [sorted(found) for found in {id(found): found for found in group.values()}.values()]
+
+
+def _forced(node: int) -> NodeResult:
+    return NodeResult(node, Outcome.NO_TRADE, Flag.FORCED, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def _clear_node(book: Book, node: int, rules: MarketRules, fill_wh: IntArray) -> NodeResult:
@@ -296,7 +275,7 @@ def _shares(book: Book, rows: IntArray, filled_wh: int, open_wh: int) -> IntArra
         wins = missing - int((rest > least).sum())
         if wins < len(tied):
             tags = [book.tag[rows[n]].tobytes() for n in tied]
-            keys = [tie_key(book.slot, book.root, tag) for tag in tags]
+            keys = [book.tie_key(tag) for tag in tags]
             tied = tied[sorted(range(len(tied)), key=keys.__getitem__)[:wins]]
         share[tied] += 1
     return share.astype(np.int64)

@@ -2,16 +2,22 @@
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 from market.book import Book, BookRow, book_of
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 SLOT = 1_784_084_400
+
+# Properties that say nothing else try this many examples: thousands where all is tested anyway.
+settings.register_profile("market", max_examples=2_000 if os.environ.get("CI") else 250)
+settings.load_profile("market")
 
 
 def load_reference(name: str) -> ModuleType:
@@ -55,3 +61,8 @@ def book_table() -> Callable[[str], tuple[Book, dict[str, list[str]]]]:
 @pytest.fixture(scope="session")
 def tag() -> Callable[[str], bytes]:
     return tag_of
+
+
+@pytest.fixture(scope="session")
+def slow_zones() -> ModuleType:
+    return load_reference("slow_zones")
