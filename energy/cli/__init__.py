@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": "energy.cli.plan",
     "bill": "energy.cli.market",
     "bench": "energy.cli.bench",
+    "doctor": "energy.cli.doctor",
 }
 # Wrong use of a command, whichever copy of click typer carries.
 UsageError: Any = typer.BadParameter.__mro__[1]

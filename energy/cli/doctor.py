@@ -1,0 +1,206 @@
+"""`microgrid doctor`: is this installation fit to run, and what to do where it is not.
+
+It reads only: settings, machine, store and keys as they are; a running service is not disturbed.
+"""
+
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import orjson
+import psutil
+import typer
+
+from energy.cli.settings import AsJson, DatabaseUrl, District
+from energy.config import Settings, build_settings
+from energy.district import load_district
+from energy.steps.keystore import KEYSTORE_NAME
+from energy.store.alarms import open_alarms
+from energy.store.engine import Store, open_reader, parse_url, wal_is_safe
+from energy.store.leader import somebody_leads
+from energy.store.meta import find_fact
+from energy.store.slots import last_published, unsettled_slots
+from energy.timegrid import iso_of
+from energy.units import SLOT_S
+from grid_models import check_network
+from market.signing import require_native_backend
+
+MEMORY_GIB_MIN = 2.0
+DISK_GIB_MIN = 20.0
+BACKLOG_SLOTS_MAX = 8
+SIGNS = {"good": "●", "warning": "▲", "bad": "■"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `state` good, warning or bad; `todo` is empty where good."""
+
+    what: str
+    state: str
+    found: str
+    todo: str = ""
+
+
+def doctor(
+    district: District = None, database_url: DatabaseUrl = None, as_json: AsJson = False
+) -> int:
+    """Look an installation over; exit code 1 where something must be done before it can run."""
+    settings = build_settings(district=district, database_url=database_url)
+    findings = [finding for look in LOOKS for finding in look(settings)]
+    if as_json:
+        typer.echo(orjson.dumps([asdict(each) for each in findings]).decode())
+    else:
+        for each in findings:
+            typer.echo(f"{SIGNS[each.state]} {each.what}: {each.found}")
+            if each.todo:
+                typer.echo(f"    {each.todo}")
+    return 1 if any(each.state == "bad" for each in findings) else 0
+
+
+def _program(_settings: Settings) -> Iterator[Finding]:
+    yield Finding("Python", "good", sys.version.split()[0])
+    names = ("pandapower", "highspy", "pyomo", "sqlalchemy", "apscheduler", "eth-account")
+    yield Finding("packages", "good", ", ".join(f"{name} {version(name)}" for name in names))
+    try:
+        require_native_backend()
+    except Exception as error:
+        todo = "Install coincurve from the project's lock; the service does not start without it."
+        yield Finding("signatures", "bad", str(error), todo)
+    else:
+        yield Finding("signatures", "good", "fast and strict")
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    memory_gib = psutil.virtual_memory().total / 2**30
+    enough = memory_gib >= MEMORY_GIB_MIN
+    yield Finding(
+        "memory",
+        "good" if enough else "warning",
+        f"{memory_gib:.1f} GiB",
+        "" if enough else f"The full district takes up to {MEMORY_GIB_MIN:g} GiB.",
+    )
+    place = _existing(_store_folder(settings))
+    free_gib = shutil.disk_usage(place).free / 2**30
+    roomy = free_gib >= DISK_GIB_MIN
+    yield Finding(
+        "disk",
+        "good" if roomy else "warning",
+        f"{free_gib:,.0f} GiB free at {place}",
+        "" if roomy else "A day of the full district takes about 0.4 GiB; make room or move it.",
+    )
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    if settings.operator_passphrase:
+        path = settings.store_folder / KEYSTORE_NAME
+        found = "is there" if path.exists() else "is made at the first start"
+        yield Finding("keystore", "good", f"{path} {found}")
+    elif settings.clock == "real":
+        yield Finding(
+            "keystore",
+            "bad",
+            "no passphrase: the operator's keys follow from the market's name",
+            "Set MICROGRID_OPERATOR_PASSPHRASE before the first start.",
+        )
+    else:
+        yield Finding("keystore", "good", "keys of the demonstration, which anybody can derive")
+
+
+def _district(settings: Settings) -> Iterator[Finding]:
+    try:
+        found = load_district(settings.district)
+    except Exception as error:
+        yield Finding("district", "bad", str(error), "Correct MICROGRID_DISTRICT or its files.")
+        return
+    broken = check_network(found.network)
+    yield Finding(
+        "district",
+        "bad" if broken else "good",
+        f"{found.id}: {found.households:,} households, {len(found.network.buses.id):,} buses"
+        + "".join(f"; {each}" for each in broken[:3]),
+        "Correct the network's tables." if broken else "",
+    )
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    url = settings.database_url
+    if parse_url(url).get_backend_name() == "sqlite":
+        yield _sqlite_version()
+        if not Path(str(parse_url(url).database)).exists():
+            yield Finding("store", "good", f"{url}: is made at the first start")
+            return
+    try:
+        with open_reader(url) as store:
+            yield from _in_store(store, settings)
+    except Exception as error:
+        yield Finding("store", "bad", str(error), "The loop cannot run on this store.")
+
+
+def _sqlite_version() -> Finding:
+    if wal_is_safe(sqlite3.sqlite_version_info):
+        return Finding("SQLite", "good", f"{sqlite3.sqlite_version}, with a write-ahead log")
+    return Finding(
+        "SQLite",
+        "warning",
+        f"{sqlite3.sqlite_version} may corrupt a write-ahead log; a rollback journal is used",
+        "Readers wait a little longer for writers; 3.51.3 and later have the write-ahead log.",
+    )
+
+
+def _in_store(store: Store, settings: Settings) -> Iterator[Finding]:
+    begun = store.read(lambda connection: find_fact(connection, "district"))
+    last = store.read(last_published)
+    yield Finding(
+        "store",
+        "good",
+        f"district {begun}, last slot {'none' if last is None else iso_of(last)}",
+    )
+    if settings.clock == "real" and last is not None:
+        yield _age(time.time() - last, store.read(somebody_leads))
+    waiting = len(store.read(lambda connection: unsettled_slots(connection, before=2**62)))
+    behind = waiting > BACKLOG_SLOTS_MAX
+    yield Finding(
+        "settlement",
+        "warning" if behind else "good",
+        f"{waiting} slots wait",
+        "Slots settle two later; more than a few mean that readings or the loop are missing."
+        if behind
+        else "",
+    )
+    for each in store.read(open_alarms):
+        state = "bad" if each.alarm.severity == "alarm" else "warning"
+        yield Finding(f"alarm at {each.alarm.where}", state, each.alarm.what, each.alarm.todo)
+
+
+def _age(age_s: float, led: bool) -> Finding:
+    slots = age_s / SLOT_S
+    if slots <= 2:
+        return Finding("loop", "good", "the newest slot is of this quarter hour")
+    todo = "Look at the service's log." if led else "Start the service: microgrid up --clock real."
+    return Finding("loop", "bad", f"no slot for {slots:,.0f} quarter hours", todo)
+
+
+def _store_folder(settings: Settings) -> Path:
+    parsed = parse_url(settings.database_url)
+    is_file = parsed.get_backend_name() == "sqlite"
+    return Path(str(parsed.database)).parent if is_file else settings.store_folder
+
+
+def _existing(path: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    path = path.resolve()
+    return path if path.exists() else _existing(path.parent)
+
+
+LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    _program,
+    _machine,
+    _keys,
+    _district,
+    _store,
+)
