@@ -56,28 +56,17 @@ def without_v2g(problem: PlanProblem) -> PlanProblem:
     )
 
 
-def without_heat(problem: PlanProblem) -> PlanProblem:
-    """Heat of units is not used, and nobody asks for any."""
-    return replace(problem, heat=None)
-
-
 def heat_from_boilers(problem: PlanProblem) -> PlanProblem:
-    """Heat is made by boilers alone: no heat of units, no store, no heat pump."""
+    """Heat is made by boilers alone, the store stays: no heat of units, no heat pump."""
     heat = problem.heat
     assert heat is not None
     cold = tuple(
         replace(unit, heat=tuple((p_kw, 0.0) for p_kw, _ in unit.heat)) for unit in problem.units
     )
-    most_kw = float(heat.demand_kw.max())
-    apart = replace(
-        heat,
-        e_start_kwh=0.0,
-        e_kwh_max=0.0,
-        p_store_kw_max=0.0,
-        heat_pump_kw_max=0.0,
-        boiler_kw_max=max(heat.boiler_kw_max, most_kw),
+    boiler_kw = max(heat.boiler_kw_max, float(heat.demand_kw.max()))
+    return replace(
+        problem, units=cold, heat=replace(heat, heat_pump_kw_max=0.0, boiler_kw_max=boiler_kw)
     )
-    return replace(problem, units=cold, heat=apart)
 
 
 def planned(planner: Planner, problem: PlanProblem, last: Plan | None = None) -> Plan:
@@ -94,7 +83,6 @@ def worth(problem: PlanProblem) -> None:
         "everything": lambda found: found,
         "cars only charge": without_v2g,
         "heat by boilers alone": heat_from_boilers,
-        "no heat at all (another task: for the record)": without_heat,
     }
     with Planner(PlannerSettings(deadline_s=300.0)) as planner:
         costs = {name: planned(planner, way(problem)).cost_krw.total for name, way in ways.items()}
