@@ -66,3 +66,8 @@ def tag() -> Callable[[str], bytes]:
 @pytest.fixture(scope="session")
 def slow_zones() -> ModuleType:
     return load_reference("slow_zones")
+
+
+@pytest.fixture(scope="session")
+def slow_baseline() -> ModuleType:
+    return load_reference("slow_baseline")
