@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -154,8 +154,14 @@ def get_alarms(request: Request) -> Response:
     return json_answer(request, {"items": [alarm_block(one) for one in found]})
 
 
-def view_answer(request: Request, kind: str, slot: str | None, part: str | None = None) -> Response:
-    """A view's document, or a part of it: of the newest slot where none is named."""
+def view_answer(
+    request: Request,
+    kind: str,
+    slot: str | None,
+    part: str | None = None,
+    hidden: Collection[str] = (),
+) -> Response:
+    """A view's document, or a part of it, without `hidden`: of the newest slot if none is named."""
     named = None if slot is None else parse_slot(slot, "slot")
     context = context_of(request)
 
@@ -167,7 +173,8 @@ def view_answer(request: Request, kind: str, slot: str | None, part: str | None 
     if document is None or start is None:
         raise not_found("slot", slot or "none", f"a slot with a {kind} document")
     shown = document if part is None else document.get(part)
-    body = {"slot_utc": iso_of(start), **(shown or {})}
+    open_to_all = {name: each for name, each in (shown or {}).items() if name not in hidden}
+    body = {"slot_utc": iso_of(start), **open_to_all}
     return json_answer(request, body, etag_of(kind, str(start), orjson.dumps(body).decode()))
 
 

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+import orjson
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
@@ -22,6 +23,9 @@ from energy.timegrid import iso_of
 from grid_models import Contingency, Network, check_contingencies
 from grid_models.contingencies import feeder_heads
 
+# What every bus draws is kept for outages; readers get what the wires make of it.
+ONLY_FOR_OUTAGES = ("drawn",)
+
 router = APIRouter(tags=["grid"])
 
 
@@ -33,17 +37,18 @@ router = APIRouter(tags=["grid"])
 def get_network(request: Request) -> Response:
     """The tables of the network, a column each; ends of lines are positions among the buses."""
     network = context_of(request).district.network
-    etag = etag_of("network", network.name, str(len(network.buses.id)), str(len(network.lines.id)))
+    document, etag = request.app.state.cache.get(
+        "network", network.name, lambda: _tagged(network_document(network))
+    )
     if is_known(request, etag):
         return not_modified(etag)
-    document = request.app.state.cache.get("network", etag, lambda: network_document(network))
     return json_answer(request, document, etag)
 
 
 @router.get("/v1/grid", summary="The wires under the plan", responses=answers(404, 422))
 def get_grid(request: Request, slot: str | None = None) -> Response:
     """State of every element in the newest planned slot, or in `slot`, and in the tightest one."""
-    return view_answer(request, "grid", slot)
+    return view_answer(request, "grid", slot, hidden=ONLY_FOR_OUTAGES)
 
 
 @router.get(
@@ -94,6 +99,11 @@ def contingency_document(found: Contingency) -> dict[str, Any]:
     }
 
 
+def _tagged(document: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The document with an ETag of its whole content."""
+    return document, etag_of("network", orjson.dumps(document).decode())
+
+
 def _newest_wires(connection: Connection) -> tuple[int | None, dict[str, Any] | None]:
     slot = last_view_slot(connection, "grid")
     return slot, None if slot is None else find_view(connection, "grid", slot)
@@ -110,6 +120,7 @@ def network_document(network: Network) -> dict[str, Any]:
         "name": network.name,
         "buses": {
             "id": list(buses.id),
+            "vn_kv": buses.vn_kv.tolist(),
             "x_m": buses.x_m.round().astype(int).tolist(),
             "y_m": buses.y_m.round().astype(int).tolist(),
             "kind": list(buses.kind),
