@@ -28,6 +28,7 @@ class StorePaths:
 def deal_out(corridor: Corridor, group: IntArray, target_kwh: FloatArray) -> FloatArray:
     """Energies of members (H, N) whose sums follow their groups' target_kwh (H, K)."""
     slots, count = target_kwh.shape
+    alone = bool((np.bincount(group, minlength=count) <= 1).all())
     energy = np.zeros(corridor.lower_kwh.shape)
     now = corridor.start_kwh
     for at in range(slots):
@@ -39,7 +40,10 @@ def deal_out(corridor: Corridor, group: IntArray, target_kwh: FloatArray) -> Flo
         lower, upper = np.where(rising, still, lower), np.where(rising, upper, still)
         base = corridor.lower_kwh[at]
         span = np.maximum(corridor.upper_kwh[at] - base, 0.0)
-        now = _levelled(base, span, (lower, upper), (group, target_kwh[at]))
+        if alone:
+            now = np.clip(target_kwh[at][group], lower, upper)
+        else:
+            now = _levelled(base, span, (lower, upper), (group, target_kwh[at]))
         energy[at] = now
     return energy
 
