@@ -1,4 +1,4 @@
-"""The customer baseline, written again as one reads the rule: lists of days, fractions, no tricks."""
+"""The customer baseline written again as one reads the rule: lists of days and fractions."""
 
 from fractions import Fraction
 
