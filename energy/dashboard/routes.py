@@ -1,4 +1,4 @@
-"""The operators' screens at `/` and `/grid`, and their assets."""
+"""The operators' screens at `/`, `/plan` and `/grid`, and their assets."""
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
@@ -35,6 +35,11 @@ def create_dashboard_router() -> APIRouter:
         """The overview in the reader's language and theme."""
         return answer(request, pages[choose_edition(request, "overview")], headers.PAGE)
 
+    @router.api_route("/plan", methods=["GET", "HEAD"])
+    def plan_page(request: Request) -> Response:
+        """The plan in the reader's language and theme."""
+        return answer(request, pages[choose_edition(request, "plan")], headers.PAGE)
+
     @router.api_route("/grid", methods=["GET", "HEAD"])
     def grid_page(request: Request) -> Response:
         """The wires in the reader's language and theme."""
@@ -59,7 +64,7 @@ def create_dashboard_router() -> APIRouter:
 
 
 def install(app: FastAPI) -> None:
-    """Put the operators' screens at `/` and `/grid` of an application that serves `/v1`."""
+    """Put the operators' screens at `/`, `/plan` and `/grid` of an application that serves `/v1`."""
     app.include_router(create_dashboard_router())
 
 

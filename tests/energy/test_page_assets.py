@@ -95,20 +95,21 @@ def test_every_file_that_the_page_names_is_immutable_and_compressed(get: Get) ->
     assert total <= FIRST_VIEW_BYTES_MAX
 
 
-def test_another_screen_adds_little_to_the_first(get: Get) -> None:
+@pytest.mark.parametrize("screen", [one for one in SCREENS if one != "overview"])
+def test_another_screen_adds_little_to_the_first(get: Get, screen: str) -> None:
     named = {
         path: set(re.findall(r'(?:href|src)="(/assets/[^"]+)"', get(path).text))
-        for path in ("/", "/grid")
+        for path in ("/", f"/{screen}")
     }
-    own = named["/grid"] - named["/"]
-    assert any(path.endswith("css/grid.css") for path in own)
-    assert not any("wires" in path or "map.js" in path for path in named["/"])
+    own = named[f"/{screen}"] - named["/"]
+    assert any(path.endswith(f"css/{screen}.css") for path in own)
+    assert not any(part in path for path in named["/"] for part in ("wires", "plans", "map.js"))
     size = sum(len(get(path, accept_encoding="gzip").body) for path in own)
     assert size <= OTHER_VIEW_BYTES_MAX
 
 
 def test_each_screen_marks_itself_and_carries_the_policy(get: Get) -> None:
-    for path, screen in (("/", "overview"), ("/grid", "grid")):
+    for path, screen in (("/", "overview"), ("/plan", "plan"), ("/grid", "grid")):
         page = get(path)
         assert page.headers["content-security-policy"] == POLICY
         assert page.headers["cache-control"] == "no-cache"
