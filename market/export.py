@@ -1,9 +1,9 @@
 """The lines of a ledger export, which `market/verifier.py` reads; the format stands there.
 
 The caller writes, in this order: `header_line`; then for each tick `tick_line`, `account_line`s of
-accounts named for the first time or blinded anew, `entry_line`s of the sets, `rows_line` for orders
-and readings in great number, `book_line`, then the log in its order with each `transfers_line`
-after its Settlement, and `checkpoint_line`.
+accounts named for the first time or blinded anew, `entry_line`s of keys and of the sets,
+`rows_line` for orders and readings in great number, `book_line`, then the rest of the log in its
+order with each `transfers_line` after its Settlement, and `checkpoint_line`.
 """
 
 import base64
@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from market.books import SET_OF, Entry, SettledBatch, TickEntries
+from market.books import KEY_TYPES, SET_OF, Entry, SettledBatch, TickEntries
 from market.checkpoint import origin_of
 from market.entries import ENTRY_TYPES
 from market.messages import message_as_json
@@ -61,6 +61,8 @@ def tick_lines(
     yield tick_line(tick.tick)
     for account, blind in new_blinds.items():
         yield account_line(account, blind)
+    keys = [entry for entry in sealed.log if entry.type in KEY_TYPES]
+    yield from map(entry_line, keys)
     orders = [entry for entry in tick.entries if entry.type == "Order"]
     packed = len(orders) >= PACKED_FROM
     for entry in tick.entries:
@@ -72,7 +74,7 @@ def tick_lines(
         yield readings_line(tick.readings)
     if tick.book_tags is not None:
         yield book_line(tick.tick, tick.book_tags)
-    for entry in sealed.log:
+    for entry in sealed.log[len(keys) :]:
         yield entry_line(entry)
         if entry.type == "Settlement":
             batch = tick.batches[entry.digest]

@@ -21,13 +21,14 @@ class Side(IntEnum):
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands; every accepted order ends in exactly one of the last seven."""
+    """Where an order stands; every accepted order ends in exactly one of the last eight."""
 
     ACCEPTED = "ACCEPTED"
     LOCKED = "LOCKED"  # the gate has passed and the book is sealed
     CANCELLED = "CANCELLED"
     REPLACED = "REPLACED"
     EXPIRED = "EXPIRED"  # `expires` passed before the gate
+    KEY_REVOKED = "KEY_REVOKED"  # the key that signed it is no longer valid at its slot
     FILLED = "FILLED"
     PARTIAL = "PARTIAL"
     NOT_CLEARED = "NOT_CLEARED"
@@ -36,7 +37,13 @@ class OrderStatus(StrEnum):
 
 STATUS_AFTER: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.ACCEPTED: frozenset(
-        {OrderStatus.LOCKED, OrderStatus.CANCELLED, OrderStatus.REPLACED, OrderStatus.EXPIRED}
+        {
+            OrderStatus.LOCKED,
+            OrderStatus.CANCELLED,
+            OrderStatus.REPLACED,
+            OrderStatus.EXPIRED,
+            OrderStatus.KEY_REVOKED,
+        }
     ),
     OrderStatus.LOCKED: frozenset(
         {OrderStatus.FILLED, OrderStatus.PARTIAL, OrderStatus.NOT_CLEARED, OrderStatus.VOID}
@@ -45,7 +52,7 @@ STATUS_AFTER: Mapping[OrderStatus, frozenset[OrderStatus]] = {
 
 
 class RefusalCode(StrEnum):
-    """Why an order is refused; of several reasons the first in this order is the answer."""
+    """Why a message is refused; of several reasons the first in this order is the answer."""
 
     MALFORMED = "MALFORMED"
     BAD_SIGNATURE = "BAD_SIGNATURE"
@@ -62,6 +69,10 @@ class RefusalCode(StrEnum):
     SELF_CROSS = "SELF_CROSS"
     TOO_MANY = "TOO_MANY"
     UNKNOWN_REPLACED = "UNKNOWN_REPLACED"
+    UNKNOWN_ORDER = "UNKNOWN_ORDER"  # a Cancel of what is not live
+    BACK_DATED = "BACK_DATED"  # a change of keys before the tick that will seal it
+    KEY_IN_USE = "KEY_IN_USE"
+    KEY_CHANGE_WAITS = "KEY_CHANGE_WAITS"
 
 
 @dataclass(frozen=True)

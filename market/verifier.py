@@ -17,12 +17,12 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
     then for every tick, in this order
     tick         tick
     account      account, blind: the name of the account in the accounts tree from here on
-    entry        type, message, signatures [{signer, signature}], salt; first those of the sets:
-                 Order, Cancel, Contract, DrEvent, DrCommit (MESSAGES), Reading (READINGS),
-                 Bill (BILLS)
+    entry        type, message, signatures [{signer, signature}], salt; first the log's key entries,
+                 for they sign what follows; then those of the sets: Order, Cancel, Contract,
+                 DrEvent, DrCommit (MESSAGES), Reading (READINGS), Bill (BILLS)
     rows         type, rows B64: many Orders or Readings in one line, after those that stand alone
     book         slot, tags B64: leaf hashes of the locked orders, if a book was sealed
-    entry        the log in its order, SealedSets among them
+    entry        the rest of the log in its order, SealedSets among them
     transfers    after each Settlement: settlement (digest), rows B64, readings B64 (leaf hashes
                  of the readings used), originals B64 (rows named by REVERSE, salt zero)
     checkpoint   note: the signed text
@@ -781,7 +781,9 @@ class _Book:
         self.used_keys: set[bytes] = set()
         self.blinds: dict[bytes, bytes] = {}
         self.chains: dict[bytes, tuple[int, bytes, bytes]] = {}
-        self.orders: dict[int, set[bytes]] = defaultdict(set)
+        # By slot and leaf: account and signer.
+        self.orders: dict[int, dict[bytes, tuple[bytes, bytes]]] = defaultdict(dict)
+        self.signed_by: list[bytes] = []  # of the entry that is being taken
         self.readings = _Readings()
         self.helpers = helpers
         self.waiting: list[_Waiting] = []
@@ -838,6 +840,7 @@ class _Book:
         message, hashed = typed(name, found["message"])
         digest, code = keccak256(self.prefix + hashed), TYPES[name].code
         signers, signatures = self.signers(name, digest, found["signatures"])
+        self.signed_by = signers
         self.require_unique(name, message)
         self.require_roles(name, message, signers)
         leaf = leaf_hash(b"\x01" + bytes([code]) + _raw(found["salt"], 32) + digest + signatures)
@@ -909,9 +912,16 @@ class _Book:
             good = self.has_key(message["program"], signers[0], TRADE, message["first_slot"])
             good = good or self.has_key(self.operator, signers[0], MARKET, self.tick)
         else:
-            slot = message.get("slot", self.tick)
-            good = self.has_key(message["account"], signers[0], TRADE, slot)
+            good = self.may_trade(message["account"], signers[0], message.get("slot", self.tick))
         self.require(good, "key role", f"{name}: 0x{signers[0].hex()} has no valid role")
+
+    def may_trade(self, account: bytes, signer: bytes, slot: int) -> bool:
+        """Whether a message for the slot may come in now.
+
+        A key that is taken away afterwards for the slot leaves the message where it is, but no
+        order of it may stand in the book.
+        """
+        return self.ring.holds(account, signer, TRADE, min(self.tick, slot), slot)
 
     def may_read(
         self, account: bytes, slot: int, quality: int, revision: int, *, signer: bytes
@@ -936,7 +946,8 @@ class _Book:
         self.ring.take("KeyRevoke", message)
 
     def take_order(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
-        self.orders[message["slot"]].add(leaf)
+        account, signer = message["account"], self.signed_by[0]
+        self.orders[message["slot"]][leaf] = (account, signer)
 
     def take_reading(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
         net_wh = message["import_wh"] - message["export_wh"]
@@ -973,9 +984,10 @@ class _Book:
         for row, leaf in zip(rows, leaves, strict=True):
             message = dict(zip(names, row, strict=False))
             self.require_unique("Order", message)
-            good = self.has_key(message["account"], row[-3], TRADE, message["slot"])
+            good = self.may_trade(message["account"], row[-3], message["slot"])
             self.require(good, "key role", f"Order: 0x{row[-3].hex()} has no valid role")
-            self.orders[message["slot"]].add(leaf)
+            account = self.money.name(message["account"])
+            self.orders[message["slot"]][leaf] = (account, self.money.name(row[-3]))
 
     def take_reading_rows(self, rows: Sequence[tuple[Any, ...]], leaves: Sequence[bytes]) -> None:
         """Readings: each meter, slot and revision once, by the meter's key or the operator's."""
@@ -1032,8 +1044,10 @@ class _Book:
         slot, raw = _number(found["slot"]), _packed(found["tags"], 32)
         tags = [raw[n : n + 32] for n in range(0, len(raw), 32)]
         self.require(slot == self.tick, "book", f"book of slot {slot} in tick {self.tick}")
-        known = self.orders.pop(slot, set())
-        self.require(set(tags) <= known, "book", f"book of slot {slot}: an unknown order")
+        known = self.orders.pop(slot, {})
+        self.require(set(tags) <= known.keys(), "book", f"book of slot {slot}: an unknown order")
+        held = all(self.has_key(*known[tag], TRADE, slot) for tag in tags)
+        self.require(held, "book", f"book of slot {slot}: an order whose key was taken away")
         self.seen.sets[3] = tags
 
     def take_settlement(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
@@ -1815,8 +1829,9 @@ class _Proof:
             good = ring.holds(message["program"], signer, TRADE, first, last)
             good = good or ring.holds(operator, signer, MARKET, first, last)
         else:
+            # A key taken away after this tick leaves the message where it is.
             slot = message.get("slot", first)
-            good = ring.holds(message["account"], signer, TRADE, slot, slot)
+            good = ring.holds(message["account"], signer, TRADE, min(first, slot), slot)
         self.require(good, "key role", f"{name}: 0x{signer.hex()} has no valid role")
 
     def take_receipt(self, found: object) -> dict[str, Any]:

@@ -23,6 +23,8 @@ STATUS_OF = {
     RefusalCode.STALE_RULES: 409,
     RefusalCode.SELF_CROSS: 409,
     RefusalCode.TOO_MANY: 409,
+    RefusalCode.KEY_IN_USE: 409,
+    RefusalCode.KEY_CHANGE_WAITS: 409,
 }
 ID_DIGITS = 64
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from energy.district import District
 from energy.store.books import TradeKey as TradeKey
+from energy.store.books import used_nonces
 from energy.store.orders import OrderRow, set_status
 from energy.store.schema import market_order, order_conflict
 from energy.store.slots import last_claimed
@@ -199,7 +200,7 @@ class _Desk:
         self._replaced: list[bytes] = []
         self._conflicts: dict[bytes, dict[str, Any]] = {}
         self._known = _load_known(connection, batch)
-        self._nonces = set(used)
+        self._nonces = set(used) | _message_nonces(connection, batch)
         self._live = _load_live(connection, batch)
         accounts = {one.order.account for one in batch if one.order is not None}
         self._keys = admission.keys(connection, accounts)
@@ -336,6 +337,15 @@ def _load_nonces(connection: Connection, batch: Sequence[PreparedOrder]) -> set[
         if connection.scalar(select(column.id).where(same)) is not None:
             used.add((order.account, order.nonce))
     return used
+
+
+def _message_nonces(
+    connection: Connection, batch: Sequence[PreparedOrder]
+) -> set[tuple[bytes, int]]:
+    """Accounts and nonces of the batch that messages beside orders have used."""
+    orders = [one.order for one in batch if one.order is not None]
+    accounts = _padded({order.account for order in orders})
+    return used_nonces(connection, accounts, _padded({order.nonce for order in orders}))
 
 
 def _padded(values: Collection[Any]) -> list[Any]:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, exists, func, select
 
+from energy.store.books import TRADE_ROLE, account_key
 from energy.store.schema import clearing, fill, market_order, order_conflict
 
 OPEN_STATUSES = ("ACCEPTED", "LOCKED")
@@ -64,16 +65,31 @@ class OrderRow:
 def lock_book(connection: Connection, slot: int, gate_s: int) -> list[BookRow]:
     """Seal the participants' book of a slot and give its rows in order of their ids.
 
-    Orders that expired before the gate leave it now. Locking again gives the same book.
+    Orders that expired before the gate leave it now, and so do those whose key was taken away for
+    the slot. Locking again gives the same book.
     """
     live = select(market_order.c.id, market_order.c.expires).where(
         market_order.c.slot == slot, market_order.c.status == "ACCEPTED"
     )
     gone = [row.id for row in connection.execute(live) if row.expires < gate_s]
     set_status(connection, gone, "EXPIRED")
+    set_status(connection, _revoked(connection, slot), "KEY_REVOKED")
     rest = (market_order.c.slot == slot) & (market_order.c.status == "ACCEPTED")
     connection.execute(market_order.update().where(rest).values(status="LOCKED"))
     return load_book(connection, slot)
+
+
+def _revoked(connection: Connection, slot: int) -> list[bytes]:
+    """Live orders of a slot whose key has ended before it, and stands under no other entry."""
+    order, key = market_order.c, account_key.c
+    same = (key.account == order.account) & (key.address == order.signer)
+    ended = exists().where(same, key.end_slot <= slot)
+    trading = key.roles.bitwise_and(TRADE_ROLE) == TRADE_ROLE
+    until = key.end_slot.is_(None) | (key.end_slot > slot)
+    valid = exists().where(same, key.from_slot <= slot, until, trading)
+    live = (order.slot == slot) & (order.status == "ACCEPTED")
+    query = select(order.id).where(live, ended, ~valid)
+    return list(connection.scalars(query.order_by(order.id)))
 
 
 def load_book(connection: Connection, slot: int) -> list[BookRow]:
@@ -165,6 +181,13 @@ def orders_of(connection: Connection, account: bytes) -> list[OrderRow]:
     return [
         OrderRow(**row._mapping) for row in connection.execute(query.order_by(market_order.c.id))
     ]
+
+
+def keep_conflict(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Keep a message that was refused for its nonce as evidence, once."""
+    known = select(order_conflict.c.id).where(order_conflict.c.id == row["id"])
+    if connection.scalar(known) is None:
+        connection.execute(order_conflict.insert().values(**row))
 
 
 def find_conflict(connection: Connection, id_: bytes) -> bytes | None:

@@ -157,8 +157,8 @@ market_order = Table(
     CheckConstraint("e_wh BETWEEN 1 AND 100000000", name="market_order_e_wh"),
     CheckConstraint("slot % 900 = 0", name="market_order_slot"),
     CheckConstraint(
-        "status IN ('ACCEPTED', 'CANCELLED', 'REPLACED', 'EXPIRED', 'LOCKED', 'FILLED', 'PARTIAL',"
-        " 'NOT_CLEARED', 'VOID')",
+        "status IN ('ACCEPTED', 'CANCELLED', 'REPLACED', 'EXPIRED', 'KEY_REVOKED', 'LOCKED',"
+        " 'FILLED', 'PARTIAL', 'NOT_CLEARED', 'VOID')",
         name="market_order_status",
     ),
     Index("market_order_slot_account", "slot", "account"),

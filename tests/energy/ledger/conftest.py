@@ -52,6 +52,18 @@ class Rehearsal:
     edit: Callable[[Readings], Readings] = lambda readings: readings
     with_market: bool = True
 
+    @property
+    def admission(self) -> Admission:
+        """The rules at the door of these books."""
+        return Admission(
+            domain=self.books.domain,
+            rules=self.books.rules,
+            traders=traders_of(self.district),
+            keys=trade_keys,
+            salt=self.books.salt,
+            market_key=self.books.keys.trading,
+        )
+
     def run(self, slots: int, begin: int = 0) -> list[Settled]:
         """Publish and settle so many slots."""
         found = []
@@ -80,7 +92,7 @@ class Rehearsal:
 
     def place_orders(self, slot: int) -> None:
         """Two orders of each member, half of them accepted before the slot's own tick."""
-        admission = admission_of(self)
+        admission = self.admission
         rng = np.random.default_rng(slot)
         for ahead, side in ((1, 1), (0, 2)):
             orders = [
@@ -130,17 +142,6 @@ class Rehearsal:
 
 
 MISSED = SlotOutcome("missed", "T4", "the slot was over")
-
-
-def admission_of(rehearsal: Rehearsal) -> Admission:
-    return Admission(
-        domain=rehearsal.books.domain,
-        rules=rehearsal.books.rules,
-        traders=traders_of(rehearsal.district),
-        keys=trade_keys,
-        salt=rehearsal.books.salt,
-        market_key=rehearsal.books.keys.trading,
-    )
 
 
 @pytest.fixture(scope="session")

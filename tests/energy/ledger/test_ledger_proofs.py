@@ -18,13 +18,12 @@ from energy.cli import run
 from energy.crowd import sign_orders
 from energy.steps.book_rows import order_entry
 from energy.steps.receipts import Prover, Witnesses
-from energy.store.admission import Admission, admit_orders, traders_of
+from energy.store.admission import admit_orders
 from energy.store.books import (
     checkpoint_ticks,
     find_checkpoint,
     load_entries,
     load_settlements,
-    trade_keys,
 )
 from energy.store.orders import load_book, orders_of
 from energy.units import SLOT_S
@@ -38,17 +37,6 @@ from market.verifier import canonical, verify_bundle
 FIRST = 1_784_084_400
 TICKS = 4
 Begin = Callable[..., Any]
-
-
-def admission_of(here: Any) -> Admission:
-    return Admission(
-        domain=here.books.domain,
-        rules=here.books.rules,
-        traders=traders_of(here.district),
-        keys=trade_keys,
-        salt=here.books.salt,
-        market_key=here.books.keys.trading,
-    )
 
 
 @dataclass(frozen=True)
@@ -218,7 +206,7 @@ def test_an_entry_of_an_account_cannot_be_left_out_or_slipped_in(proofs: Proofs)
 def test_a_signed_message_twice_under_one_nonce_is_evidence(begin_books: Begin) -> None:
     here = begin_books()
     here.run(2)
-    admission, slot = admission_of(here), FIRST + 8 * SLOT_S
+    admission, slot = here.admission, FIRST + 8 * SLOT_S
     first, second = (here.order(0, slot, 1, price) for price in (100_000, 100_100))
     texts = sign_orders(here.crowd, here.books.domain, [first, second])
     now_s = FIRST + SLOT_S - 100

@@ -1,0 +1,302 @@
+"""What accounts sign beside orders: cancellations, and changes of their keys.
+
+A message is judged like an order: form, digest, every signature, nonce, then its own rule, all in
+one transaction with what it does. Its receipt promises the tick that will seal it. Keys change
+forwards only: `from_slot` lies in the promised tick or later, and an account changes its keys once
+a tick, so that the order of the log is the order in which they came.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, select
+
+from energy.store.admission import Admission, Answer, Receipt
+from energy.store.books import (
+    TRADE_ROLE,
+    KeyRow,
+    MessageRow,
+    end_keys,
+    find_message,
+    load_keys,
+    messages_of,
+    next_message,
+    save_keys,
+    save_message,
+    used_nonces,
+)
+from energy.store.orders import find_order, keep_conflict, set_status
+from energy.store.schema import market_order
+from energy.store.slots import last_claimed
+from market.entries import Message
+from market.messages import MessageError, message_as_json, parse_envelope
+from market.orders import OrderRefusal, OrderStatus, RefusalCode
+from market.signing import SignatureError, digest, recover, sign
+from market.transfers import system_account
+
+MESSAGE_TYPES = ("Cancel", "KeyRegister", "KeyRotate", "KeyRevoke")
+REGISTRAR_ROLE = 64
+ANY_ROLE = 0
+
+
+@dataclass(frozen=True)
+class PreparedMessage:
+    """A message after everything that needs no database; `refusal` is what spoke against it."""
+
+    text: bytes
+    received_us: int
+    type: str = ""
+    message: Message | None = None
+    id: bytes = b""
+    signers: tuple[bytes, ...] = ()
+    signatures: tuple[bytes, ...] = ()
+    refusal: OrderRefusal | None = None
+
+
+def prepare_message(
+    admission: Admission, text: bytes, received_us: int, allowed: tuple[str, ...] = MESSAGE_TYPES
+) -> PreparedMessage:
+    """The message of an envelope, its form checked and every signature recovered."""
+    try:
+        envelope = parse_envelope(text, allowed)
+    except MessageError as error:
+        malformed = OrderRefusal(RefusalCode.MALFORMED, error.field, error.found, error.allowed)
+        return PreparedMessage(text, received_us, refusal=malformed)
+    id_ = digest(admission.domain, envelope.type, envelope.message)
+    prepared = PreparedMessage(
+        text,
+        received_us,
+        envelope.type,
+        envelope.message,
+        id_,
+        envelope.signers,
+        envelope.signatures,
+    )
+    for n, (signer, signature) in enumerate(
+        zip(envelope.signers, envelope.signatures, strict=True)
+    ):
+        found = _recovered(id_, signature)
+        if found != signer:
+            shown = "no key" if found is None else f"0x{found.hex()}"
+            refusal = OrderRefusal(
+                RefusalCode.BAD_SIGNATURE,
+                f"signatures[{n}]",
+                f"one that {shown} would have made over this message",
+                f"one of the signer 0x{signer.hex()}",
+            )
+            return replace(prepared, refusal=refusal)
+    return prepared
+
+
+def admit_message(connection: Connection, admission: Admission, one: PreparedMessage) -> Answer:
+    """The answer to a prepared message; what is accepted has taken effect in this transaction."""
+    known = find_message(connection, one.id) if one.message is not None else None
+    if known is not None and (one.refusal is None or known.signatures == b"".join(one.signatures)):
+        return _answer(known)
+    if one.refusal is not None:
+        return Answer(refusal=one.refusal)
+    case = _Case(connection, admission, one)
+    refusal = case.refusal()
+    if refusal is not None:
+        return Answer(refusal=refusal)
+    row = case.row()
+    save_message(connection, row)
+    case.take_effect()
+    return replace(_answer(row), is_new=True)
+
+
+class _Case:
+    """One message, and what the store knows of its account."""
+
+    def __init__(self, connection: Connection, admission: Admission, one: PreparedMessage) -> None:
+        assert one.message is not None, "only messages that could be read come here"
+        self._connection, self._admission, self._one = connection, admission, one
+        self._message: Message = one.message
+        self._account: bytes = one.message["account"]
+        self._sealed_by = admission.first_open(one.received_us, last_claimed(connection))
+        self._keys = load_keys(connection, self._account)
+
+    def refusal(self) -> OrderRefusal | None:
+        """The first rule that the message breaks, or None."""
+        rules: dict[str, Callable[[], OrderRefusal | None]] = {
+            "Cancel": self._refuse_cancel,
+            "KeyRegister": self._refuse_register,
+            "KeyRotate": self._refuse_rotate,
+            "KeyRevoke": self._refuse_revoke,
+        }
+        if self._account not in self._admission.traders:
+            return _refusal(
+                RefusalCode.UNKNOWN_KEY, "account", self._account, "an account of the market"
+            )
+        signed_wrong = self._refuse_signers()
+        return signed_wrong or self._refuse_nonce() or rules[self._one.type]()
+
+    def row(self) -> MessageRow:
+        """The message as it is kept, with the operator's receipt."""
+        one, admission = self._one, self._admission
+        received = one.received_us // 1_000_000
+        promise = {"entry": one.id, "received": received, "sealed_by": self._sealed_by}
+        signed = sign(admission.market_key, digest(admission.domain, "Receipt", promise))
+        return MessageRow(
+            digest=one.id,
+            no=next_message(self._connection),
+            type=one.type,
+            account=self._account,
+            nonce=self._message["nonce"],
+            message=message_as_json(one.type, self._message),
+            signers=b"".join(one.signers),
+            signatures=b"".join(one.signatures),
+            salt=admission.salt(self._account, one.id),
+            received_utc=received,
+            sealed_by=self._sealed_by,
+            receipt_signature=signed,
+        )
+
+    def take_effect(self) -> None:
+        """Cancel the order, or change the keys."""
+        message, connection = self._message, self._connection
+        if self._one.type == "Cancel":
+            set_status(connection, [message["order_id"]], OrderStatus.CANCELLED)
+            return
+        slot = message["from_slot"]
+        if self._one.type == "KeyRegister":
+            self._add_key(message["key"], message["roles"])
+            return
+        address = message["old_key"] if self._one.type == "KeyRotate" else message["key"]
+        for ended in end_keys(connection, self._account, address, slot):
+            if self._one.type == "KeyRotate":
+                self._add_key(message["new_key"], ended.roles)
+
+    def _add_key(self, address: bytes, roles: int) -> None:
+        slot, entry = self._message["from_slot"], self._one.id
+        save_keys(self._connection, [KeyRow(self._account, address, slot, None, roles, entry)])
+
+    def _refuse_signers(self) -> OrderRefusal | None:
+        """Whoever signed may do so: judged at the slot of a Cancel, else at the promised tick."""
+        one, message, tick = self._one, self._message, self._sealed_by
+        first, last = one.signers[0], one.signers[-1]
+        if one.type == "Cancel":
+            good = _holds(self._keys, first, TRADE_ROLE, message["slot"])
+        elif one.type == "KeyRegister":
+            good = first == message["key"] and self._is_registrar(last)
+        elif one.type == "KeyRotate":
+            good = one.signers == (message["old_key"], message["new_key"])
+            good = good and _holds(self._keys, first, ANY_ROLE, tick)
+        else:
+            good = _holds(self._keys, first, ANY_ROLE, tick) or self._is_registrar(first)
+        if good:
+            return None
+        allowed = "keys that may do this for the account, valid at that time"
+        return _refusal(RefusalCode.UNKNOWN_KEY, "signatures", b"".join(one.signers), allowed)
+
+    def _is_registrar(self, address: bytes) -> bool:
+        operator = system_account(self._admission.domain.market_id, "SPC")
+        keys = load_keys(self._connection, operator)
+        return _holds(keys, address, REGISTRAR_ROLE, self._sealed_by)
+
+    def _refuse_nonce(self) -> OrderRefusal | None:
+        nonce = self._message["nonce"]
+        column = market_order.c
+        same = (column.account == self._account) & (column.nonce == nonce)
+        used = self._connection.scalar(select(column.id).where(same)) is not None
+        if not used and not used_nonces(self._connection, [self._account], [nonce]):
+            return None
+        one = self._one
+        keep_conflict(
+            self._connection,
+            {
+                "id": one.id,
+                "account": self._account,
+                "nonce": nonce,
+                "envelope": one.text,
+                "received_utc": one.received_us // 1_000_000,
+            },
+        )
+        return OrderRefusal(
+            RefusalCode.NONCE_CONFLICT,
+            "nonce",
+            f"{nonce}, used by another message",
+            "a nonce that the account has not used",
+        )
+
+    def _refuse_cancel(self) -> OrderRefusal | None:
+        message = self._message
+        if message["slot"] < self._sealed_by:
+            return OrderRefusal(
+                RefusalCode.GATE_CLOSED,
+                "slot",
+                str(message["slot"]),
+                f"{self._sealed_by} or later, whose gate is still to come",
+            )
+        order = find_order(self._connection, message["order_id"])
+        if (
+            order is None
+            or (order.account, order.slot) != (self._account, message["slot"])
+            or order.status != OrderStatus.ACCEPTED
+        ):
+            allowed = "a live order of the account for the slot"
+            return _refusal(RefusalCode.UNKNOWN_ORDER, "order_id", message["order_id"], allowed)
+        return None
+
+    def _refuse_register(self) -> OrderRefusal | None:
+        return self._refuse_time() or self._refuse_live(self._message["key"])
+
+    def _refuse_rotate(self) -> OrderRefusal | None:
+        return self._refuse_time() or self._refuse_live(self._message["new_key"])
+
+    def _refuse_revoke(self) -> OrderRefusal | None:
+        address = self._message["key"]
+        if any(key.address == address and key.end_slot is None for key in self._keys):
+            return self._refuse_time()
+        return _refusal(RefusalCode.UNKNOWN_KEY, "key", address, "a live key of the account")
+
+    def _refuse_live(self, address: bytes) -> OrderRefusal | None:
+        if all(key.address != address or key.end_slot is not None for key in self._keys):
+            return None
+        return _refusal(RefusalCode.KEY_IN_USE, "key", address, "a key that is not live already")
+
+    def _refuse_time(self) -> OrderRefusal | None:
+        """Nothing becomes valid or invalid backwards, and once a tick is enough."""
+        slot = self._message["from_slot"]
+        if slot < self._sealed_by:
+            return OrderRefusal(
+                RefusalCode.BACK_DATED, "from_slot", str(slot), f"{self._sealed_by} or later"
+            )
+        waiting = (
+            one.type != "Cancel" and one.sealed_by == self._sealed_by
+            for one in messages_of(self._connection, self._account)
+        )
+        if any(waiting):
+            return OrderRefusal(
+                RefusalCode.KEY_CHANGE_WAITS,
+                "account",
+                f"a change of its keys that waits for tick {self._sealed_by}",
+                "one a tick",
+            )
+        return None
+
+
+def _holds(keys: list[KeyRow], address: bytes, role: int, slot: int) -> bool:
+    return any(
+        key.address == address
+        and key.roles & role == role
+        and key.from_slot <= slot
+        and (key.end_slot is None or slot < key.end_slot)
+        for key in keys
+    )
+
+
+def _recovered(id_: bytes, signature: bytes) -> bytes | None:
+    try:
+        return recover(id_, signature)
+    except SignatureError:
+        return None
+
+
+def _answer(row: MessageRow) -> Answer:
+    receipt = Receipt(row.digest, row.received_utc, row.sealed_by, row.receipt_signature)
+    return Answer(row.digest, "ACCEPTED", receipt)
+
+
+def _refusal(code: RefusalCode, field: str, found: bytes, allowed: str) -> OrderRefusal:
+    return OrderRefusal(code, field, f"0x{found.hex()}", allowed)
