@@ -16,6 +16,7 @@ import data
 from energy.timegrid import local_calendar
 from energy.units import MKRW_PER_KRW
 from market.errors import MarketError
+from market.feed_in import FeedIn, build_feed_in
 from market.tariff import SlotCalendar, Tariff, TariffDay, demand_counts, price_mkrw_per_kwh
 from market.tariff_data import build_tariff
 
@@ -36,6 +37,11 @@ def load_tariff(name: str, on: date, *, or_first: bool = False) -> Tariff:
     """
     files = _files()
     return build_tariff(name, files["rows"], files["terms"], on, or_first=or_first)
+
+
+def load_feed_in(plant: str, capacity_kw: int, on: date) -> FeedIn:
+    """What the grid pays for energy of a kind of plant on a local day: SMP and certificates."""
+    return build_feed_in(_files()["terms"], on, plant, capacity_kw)
 
 
 def slot_calendar(slot: int, time_zone: str) -> SlotCalendar:

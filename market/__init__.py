@@ -29,6 +29,12 @@ from market.clearing import Clearing as Clearing
 from market.clearing import Outcome as Outcome
 from market.clearing import clear_slot as clear_slot
 from market.clearing import clearing_message as clearing_message
+from market.contracts import SupplyContract as SupplyContract
+from market.contracts import split_readings as split_readings
+from market.dr import DrEvent as DrEvent
+from market.dr import History as History
+from market.dr import build_baseline as build_baseline
+from market.dr import verify_event as verify_event
 from market.errors import MarketError as MarketError
 from market.ledger import Code as Code
 from market.ledger import LedgerId as LedgerId
@@ -37,6 +43,7 @@ from market.ledger import TransferKind as TransferKind
 from market.ledger import system_account as system_account
 from market.maker import MakerQuote as MakerQuote
 from market.maker import maker_rows as maker_rows
+from market.neighbours import settle_neighbours as settle_neighbours
 from market.network import LinkLimit as LinkLimit
 from market.network import MarketLink as MarketLink
 from market.network import MarketNetwork as MarketNetwork
@@ -56,4 +63,7 @@ from market.settlement import reserve_slot as reserve_slot
 from market.settlement import resettle_slot as resettle_slot
 from market.settlement import resume_readings as resume_readings
 from market.settlement import settle_slot as settle_slot
+from market.statement import AccountMonth as AccountMonth
+from market.statement import Statement as Statement
+from market.statement import build_statement as build_statement
 from market.tariff import Tariff as Tariff

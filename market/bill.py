@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from market.errors import MarketError
-from market.tariff import Band, ProgressiveTable, SeasonalTable, Tariff, TierSet
+from market.tariff import (
+    Band,
+    ProgressiveTable,
+    SeasonalTable,
+    Tariff,
+    TierSet,
+    reduced_mkrw_per_kwh,
+)
 
 UKRW_PER_KRW = 1_000_000
 MKRW_PER_KRW = 1_000
@@ -18,12 +25,17 @@ PPM = 1_000_000
 
 @dataclass(frozen=True)
 class PartUse:
-    """kWh by band in the part of a billing month that lies in one calendar month."""
+    """kWh by band in the part of a billing month that lies in one calendar month.
+
+    The reduced ones are those of their band in hours of the tariff's weekend reduction.
+    """
 
     month: int
     off_kwh: int
     mid_kwh: int = 0
     on_kwh: int = 0
+    reduced_off_kwh: int = 0
+    reduced_mid_kwh: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,8 +165,14 @@ def _seasonal_lines(use: MonthUse, tariff: Tariff, table: SeasonalTable) -> Iter
             kwh = part.off_kwh + part.mid_kwh + part.on_kwh
             yield _line("energy", name, kwh, prices[0])
             continue
+        reduced = {Band.OFF: part.reduced_off_kwh, Band.MID: part.reduced_mid_kwh}
         for band, kwh in zip(Band, (part.off_kwh, part.mid_kwh, part.on_kwh), strict=True):
-            yield _line("energy", f"{name}, {band.name.lower()}", kwh, prices[band])
+            less = reduced.get(band, 0)
+            text = f"{name}, {band.name.lower()}"
+            yield _line("energy", text, kwh - less, prices[band])
+            if less:
+                price = reduced_mkrw_per_kwh(table, prices[band])
+                yield _line("energy", f"{text}, weekend reduction", less, price)
 
 
 def _parts(use: MonthUse, tariff: Tariff, table: SeasonalTable) -> tuple[PartUse, ...]:
@@ -166,6 +184,14 @@ def _parts(use: MonthUse, tariff: Tariff, table: SeasonalTable) -> tuple[PartUse
             f"bill: tariff {tariff.name} needs the kWh by band (off, mid, on), "
             f"found {total} of {use.kwh} kWh"
         )
+    for part in use.parts:
+        known = table.reduction is not None and table.season(part.month) in table.reduction.seasons
+        most = (part.off_kwh, part.mid_kwh) if known else (0, 0)
+        if not (0 <= part.reduced_off_kwh <= most[0] and 0 <= part.reduced_mid_kwh <= most[1]):
+            raise MarketError(
+                f"bill: tariff {tariff.name}: {part.reduced_off_kwh} and {part.reduced_mid_kwh} "
+                f"kWh at the weekend reduction, allowed up to {most[0]} and {most[1]}"
+            )
     return use.parts
 
 

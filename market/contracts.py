@@ -314,7 +314,8 @@ def contract_transfers(
         add(energy, Code.REMAINDER, one.seller, accounts.grid, done.e_wh - done.taken_wh)
         add(money, Code.PPA, one.buyer, one.seller, done.e_wh * one.price_mkrw_per_kwh)
         surplus = done.surplus_wh * terms.surplus_mkrw_per_kwh
-        add(money, Code.REMAINDER, accounts.spc, one.buyer, surplus)
+        # Not among the rest of a reading: no meter of the buyer has seen these Wh.
+        add(money, Code.PPA, accounts.spc, one.buyer, surplus)
         charge = done.taken_wh * one.charge_mkrw_per_kwh
         add(money, Code.PPA_CHARGE, one.buyer, accounts.kepco, charge)
     return sort_and_merge(found)

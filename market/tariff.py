@@ -72,6 +72,16 @@ class DemandRule:
 
 
 @dataclass(frozen=True)
+class WeekendReduction:
+    """Hours of Saturdays and holidays in which the energy price is lowered by `ppm` of it."""
+
+    seasons: frozenset[int]
+    first_hour: int
+    end_hour: int
+    ppm: int
+
+
+@dataclass(frozen=True)
 class SeasonalTable:
     """Prices by season and band, and a basic charge per kW.
 
@@ -84,6 +94,7 @@ class SeasonalTable:
     price_mkrw_per_kwh: tuple[tuple[int, ...], ...]
     band_of_hour: tuple[tuple[Band, ...], ...]
     demand: DemandRule
+    reduction: WeekendReduction | None = None
 
     @property
     def basic_krw_per_kw(self) -> int:
@@ -138,6 +149,22 @@ def band_of(table: SeasonalTable, calendar: SlotCalendar) -> Band:
     return Band.MID if band == Band.ON and calendar.day == TariffDay.SATURDAY else band
 
 
+def is_reduced(table: SeasonalTable, calendar: SlotCalendar) -> bool:
+    """Whether the energy price of the slot is lowered by the table's weekend reduction."""
+    rule = table.reduction
+    return (
+        rule is not None
+        and calendar.day != TariffDay.WEEKDAY
+        and table.season(calendar.month) in rule.seasons
+        and rule.first_hour <= calendar.hour < rule.end_hour
+    )
+
+
+def reduced_mkrw_per_kwh(table: SeasonalTable, price: int) -> int:
+    """The price in hours of the weekend reduction, rounded down."""
+    return price - price * (table.reduction.ppm if table.reduction else 0) // 1_000_000
+
+
 def price_mkrw_per_kwh(tariff: Tariff, calendar: SlotCalendar, month_wh: int = 0) -> int:
     """What the next Wh costs, climate and fuel included, taxes not.
 
@@ -147,6 +174,8 @@ def price_mkrw_per_kwh(tariff: Tariff, calendar: SlotCalendar, month_wh: int = 0
     if isinstance(table, SeasonalTable):
         band = band_of(table, calendar)
         price = table.price_mkrw_per_kwh[table.season(calendar.month)][band]
+        if is_reduced(table, calendar):
+            price = reduced_mkrw_per_kwh(table, price)
     else:
         tiers = table.tiers[calendar.month - 1]
         price = tiers.price_mkrw_per_kwh[sum(month_wh >= limit for limit in tiers.limit_wh)]

@@ -7,7 +7,8 @@
             power_factor: list of {from, ...}; demand: {months, floor_ppm}
     row     title, and a list `table` of {from, ...} with either limits_kwh, energy_mkrw_per_kwh,
             basic_krw (progressive) or one price per season or three (off, mid, on),
-            basic_krw_per_kw, basis ("contract" or "metered"), hours
+            basic_krw_per_kw, basis ("contract" or "metered"), hours, and weekend: {seasons,
+            hours, ppm, until} if the price is lower in some hours of Saturdays and holidays
 
 Of every dated list the last entry that is not after the day counts.
 """
@@ -26,6 +27,7 @@ from market.tariff import (
     SeasonalTable,
     Tariff,
     TierSet,
+    WeekendReduction,
 )
 
 _PROGRESSIVE = {"from", "limits_kwh", "energy_mkrw_per_kwh", "basic_krw"}
@@ -143,6 +145,11 @@ def build_tariff(
     )
 
 
+def dated_row(name: str, found: object, key: str, on: date) -> _Data:
+    """The entry of a dated list that holds on a day; before the first, the first."""
+    return _Data(name, found).dated(key, on, or_first=True)
+
+
 _LEVIES = ("climate", "fuel", "vat", "fund", "power_factor")
 
 
@@ -170,7 +177,7 @@ def _progressive(table: _Data) -> ProgressiveTable:
 def _seasonal(table: _Data, terms: _Data, on: date) -> SeasonalTable:
     seasons = _Data("terms: seasons", terms.found.get("seasons"))
     names = tuple(seasons.found)
-    table.require_keys(_SEASONAL | set(names), {"floor_ppm"})
+    table.require_keys(_SEASONAL | set(names), {"floor_ppm", "weekend"})
     season_of_month = [
         [at for at, name in enumerate(names) if month in seasons.months(name)]
         for month in range(1, 13)
@@ -195,7 +202,27 @@ def _seasonal(table: _Data, terms: _Data, on: date) -> SeasonalTable:
             months=demand.months("months"),
             floor_ppm=floor.integer("floor_ppm"),
         ),
+        reduction=_reduction(table, names, on) if "weekend" in table.found else None,
     )
+
+
+def _reduction(table: _Data, names: tuple[str, ...], on: date) -> WeekendReduction | None:
+    """The weekend reduction of a table; None after its last day."""
+    row = _Data(f"{table.name}: weekend", table.found["weekend"])
+    row.require_keys({"seasons", "hours", "ppm", "until"}, set())
+    seasons, hours = row.found["seasons"], row.integers("hours", (2,))
+    if not isinstance(seasons, list) or not seasons or not set(seasons) <= set(names):
+        raise row.fail("seasons", f"some of {', '.join(names)}")
+    if not 0 <= hours[0] < hours[1] <= 24:
+        raise row.fail("hours", "[first, end) of 0 to 24")
+    if row.integer("ppm") > 1_000_000:
+        raise row.fail("ppm", "0 to 1000000")
+    if type(row.found["until"]) is not date:
+        raise row.fail("until", "a date such as 2030-12-31")
+    if on > row.found["until"]:
+        return None
+    places = frozenset(names.index(name) for name in seasons)
+    return WeekendReduction(places, hours[0], hours[1], row.integer("ppm"))
 
 
 def _prices(table: _Data, season: str) -> tuple[int, ...]:

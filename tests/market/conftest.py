@@ -71,3 +71,8 @@ def slow_zones() -> ModuleType:
 @pytest.fixture(scope="session")
 def slow_baseline() -> ModuleType:
     return load_reference("slow_baseline")
+
+
+@pytest.fixture(scope="session")
+def slow_statement() -> ModuleType:
+    return load_reference("slow_statement")

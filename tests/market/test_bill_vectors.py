@@ -148,3 +148,29 @@ def test_lines_add_up_and_more_never_costs_less(kwh: int, month: int, name: str)
     assert 0 <= sum(line.amount_ukrw for line in energy) - bill.energy_krw * 10**6 < 10**6
     exact = bill.subtotal_krw * 110 // 100 + bill.subtotal_krw * 27 // 1000
     assert exact - 20 < bill.total_krw <= exact + 1
+
+
+def test_industry_pays_half_for_energy_at_weekend_noons_of_spring() -> None:
+    """1,000 kWh off (200 of them reduced), 500 mid (100 reduced), 300 on; 10 kW."""
+    tariff = load_tariff("industrial-b-hv-a-2", date(2026, 5, 1))
+    part = PartUse(5, 1_000, 500, 300, reduced_off_kwh=200, reduced_mid_kwh=100)
+    bill = build_bill(MonthUse(5, 1_800, parts=(part,), power_kw=10), tariff)
+    full = 1_000 * 116.0 + 500 * 133.4 + 300 * 150.9
+    assert bill.energy_krw == full - 200 * 58.0 - 100 * 66.7 == 209_700
+    july = load_tariff("industrial-b-hv-a-2", date(2026, 7, 1))
+    with pytest.raises(MarketError, match="at the weekend reduction, allowed up to 0 and 0"):
+        build_bill(MonthUse(7, 1_800, parts=(PartUse(7, 1_000, 500, 300, 200),), power_kw=10), july)
+    after = load_tariff("industrial-b-hv-a-2", date(2031, 5, 1))
+    with pytest.raises(MarketError, match="at the weekend reduction, allowed up to 0 and 0"):
+        build_bill(MonthUse(5, 1_800, parts=(part,), power_kw=10), after)
+
+
+def test_a_home_on_jeju_pays_by_the_hour() -> None:
+    """3 kW of contract; 120 kWh off, 80 mid, 50 on in October."""
+    tariff = load_tariff("residential-jeju-tou", date(2026, 10, 1))
+    bill = build_bill(MonthUse(10, 250, parts=(PartUse(10, 120, 80, 50),), power_kw=3), tariff)
+    assert bill.basic_krw == 12_930
+    assert bill.energy_krw == 120 * 125.8 + 80 * 153.8 + 50 * 172.4 == 36_020
+    # 12,930 + 36,020 + 2,250 + 1,250 = 52,450; VAT 5,245; fund 1,410.
+    assert (bill.subtotal_krw, bill.vat_krw, bill.fund_krw) == (52_450, 5_245, 1_410)
+    assert bill.total_krw == 59_100

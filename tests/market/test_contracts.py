@@ -62,8 +62,7 @@ def test_as_produced_the_buyer_pays_its_share_and_its_surplus_is_sold_for_it() -
     assert (plant.contract_export_wh, plant.rest_export_wh) == (500, 500)
     assert (shop.contract_import_wh, shop.rest_import_wh) == (300, 0)
     transfers = contract_transfers(found.deliveries, TERMS, ACCOUNTS, 900, 1)
-    assert money(transfers, Code.PPA) == {(b"S", b"P"): 75_000_000}
-    assert money(transfers, Code.REMAINDER) == {(b"C", b"S"): 20_000_000}
+    assert money(transfers, Code.PPA) == {(b"S", b"P"): 75_000_000, (b"C", b"S"): 20_000_000}
     assert money(transfers, Code.PPA_CHARGE) == {(b"S", b"K"): 12_000_000}
     assert {t.cause for t in transfers} == {one.id}
 

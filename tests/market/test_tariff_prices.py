@@ -38,7 +38,7 @@ OCTOBER = SlotCalendar(10, 12, TariffDay.WEEKDAY)
 
 def test_every_tariff_of_the_data_can_be_built() -> None:
     for name in tariff_names():
-        assert load_tariff(name, DAY).adders_mkrw_per_kwh == 14_000
+        assert load_tariff(name, DAY, or_first=True).adders_mkrw_per_kwh == 14_000
 
 
 @pytest.mark.parametrize(
@@ -213,3 +213,34 @@ def test_damaged_data_get_one_sentence(path: str, value: object, sentence: str) 
 def test_an_unknown_tariff_is_answered_with_the_known_ones() -> None:
     with pytest.raises(MarketError, match="'nope' is unknown, allowed: education-a-hv-a-1, "):
         load_tariff("nope", DAY)
+
+
+def test_the_weekend_reduction_halves_the_energy_price_of_industry_and_nothing_else() -> None:
+    tariff = load_tariff("industrial-b-hv-a-2", date(2026, 5, 1))
+    prices = {
+        (day, hour): price_mkrw_per_kwh(tariff, SlotCalendar(5, hour, TariffDay(day)))
+        for day in ("weekday", "saturday", "holiday")
+        for hour in (10, 11, 13, 14)
+    }
+    # Saturday bills mid, holidays off; climate and fuel (14 won) stay whole.
+    assert [prices["weekday", h] for h in (10, 11, 13, 14)] == [147_400] * 4
+    assert [prices["saturday", h] for h in (10, 11, 13, 14)] == [147_400, 80_700, 80_700, 147_400]
+    assert [prices["holiday", h] for h in (10, 11, 13, 14)] == [130_000, 72_000, 72_000, 130_000]
+    summer = SlotCalendar(7, 12, TariffDay.HOLIDAY)
+    assert price_mkrw_per_kwh(tariff, summer) == 130_000
+
+
+def test_a_bad_weekend_reduction_gets_one_sentence() -> None:
+    rows = tomllib.loads((data.path("tariffs") / "seasonal.toml").read_text())
+    terms = tomllib.loads((data.path("tariffs") / "terms.toml").read_text())
+    for key, value, sentence in (
+        ("seasons", ["autumn"], "weekend: seasons: found ['autumn'], allowed some of summer"),
+        ("hours", [14, 11], "weekend: hours: found [14, 11], allowed [first, end) of 0 to 24"),
+        ("ppm", 1_000_001, "weekend: ppm: found 1000001, allowed 0 to 1000000"),
+        ("until", "2030", "weekend: until: found '2030', allowed a date such as"),
+    ):
+        bad = copy.deepcopy(rows)
+        bad["industrial-b-hv-a-1"]["table"][0]["weekend"][key] = value
+        with pytest.raises(MarketError) as error:
+            build_tariff("industrial-b-hv-a-1", bad, terms, DAY)
+        assert sentence in str(error.value)
