@@ -22,7 +22,9 @@ def reserve_short_kw(problem: PlanProblem, plan: Plan) -> FloatArray:
     if reserve is None:
         return np.zeros(problem.slots)
     room = problem.connection.p_import_kw_max - plan.p_import_kw + plan.p_export_kw
-    at_hand = room + _from_batteries(problem, plan, reserve) + _from_units(problem, plan)
+    held_back = (problem.pv_kw - plan.pv_used_kw).sum(axis=1)
+    stores, units = _from_batteries(problem, plan, reserve), _from_units(problem, plan)
+    at_hand = room + held_back + stores + units
     return np.maximum(reserve.wanted_kw - at_hand, 0.0)
 
 

@@ -212,10 +212,10 @@ class DrEvent:
 class Reserve:
     """Power that must be at hand in every slot, wanted_kw (H,), beyond what the plan uses.
 
-    It may come from running units up to their full load or ramp, from batteries, and from the room
-    that the connection leaves; an island has none. A battery counts with the power that it could
-    keep up for sustain_h from its energy at the slot's end, above its own reserve. What is missing
-    costs price_krw_per_kwh and is reported.
+    It may come from running units up to their full load or ramp, from batteries, from sun that is
+    held back, and from the room that the connection leaves; an island has none. A battery counts
+    with the power that it could keep up for sustain_h from its energy at the slot's end, above its
+    own reserve. What is missing costs price_krw_per_kwh and is reported.
     """
 
     wanted_kw: FloatArray
