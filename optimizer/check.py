@@ -307,6 +307,7 @@ def _check_reserve(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
         assert reserve is not None
         flow = plan.p_import_kw[slot] - plan.p_export_kw[slot]
         at_hand = problem.connection.p_import_kw_max[slot] - flow
+        at_hand += float((problem.pv_kw[slot] - plan.pv_used_kw[slot]).sum())
         for b in range(len(table.id)):
             stored = plan.e_battery_kwh[slot, b] - min(table.e_kwh_min[b], table.e_start_kwh[b])
             given = plan.battery_discharge_kw[slot, b] - plan.battery_charge_kw[slot, b]

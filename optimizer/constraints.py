@@ -284,7 +284,11 @@ def _net_consumption(m: pyo.ConcreteModel, t: int) -> pyo.Expression:
 
 
 def hold_reserve(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
-    """Units, batteries and the connection could at once give what is wanted, less a shortfall."""
+    """Units, batteries, held-back sun and the connection could at once give what is wanted.
+
+    Were sun that is held back not counted, a battery that burns it by charging and discharging at
+    once would seem to hold more.
+    """
     reserve = problem.reserve
     if reserve is None:
         return
@@ -294,6 +298,7 @@ def hold_reserve(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
         return (
             sum(m.battery_reserve[t, b] for b in m.B)
             + sum(m.unit_reserve[t, f] for f in m.F)
+            + sum(m.curtail[t, a] for a in m.A)
             - _net_consumption(m, t)
             + m.reserve_short[t]
         ) >= reserve.wanted_kw[t] - limit[t]

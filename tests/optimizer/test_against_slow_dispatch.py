@@ -7,10 +7,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optimizer import Planner, PlanProblem
+from optimizer import DrEvent, Planner, PlanProblem, Reserve, ShedRank
 
 # Both gaps are 1e-9 of some ten thousand won; feasibility tolerances add a little.
 WON = 0.05
+
+
+def with_pledges(problem: PlanProblem) -> PlanProblem:
+    """A narrow connection with an event, two ranks and a reserve, all of which bind."""
+    slots, areas = problem.slots, problem.areas
+    return replace(
+        problem,
+        connection=replace(problem.connection, p_import_kw_max=np.full(slots, 80.0)),
+        dr_events=(DrEvent("event", np.arange(slots) % 2 == 0, np.full(slots, 50.0), 40, 300, 99),),
+        shed_ranks=(
+            ShedRank("low", 350.0, np.linspace(0.1, 0.4, areas)),
+            ShedRank("high", 900.0, np.full((slots, areas), 0.5)),
+        ),
+        reserve=Reserve(np.linspace(150, 450, slots), 0.5, 200.0),
+    )
 
 
 def variants(problem: PlanProblem) -> dict[str, PlanProblem]:
@@ -32,6 +47,13 @@ def variants(problem: PlanProblem) -> dict[str, PlanProblem]:
             ),
         ),
         "curtailment paid for": replace(problem, curtail_krw_per_kwh=30.0),
+        "pledges": with_pledges(problem),
+        "pledges without export": with_pledges(
+            replace(
+                problem,
+                connection=replace(connection, p_export_kw_max=connection.p_export_kw_max * 0),
+            )
+        ),
     }
 
 

@@ -222,6 +222,20 @@ def test_battery_holds_back_what_the_reserve_needs_of_it(toys: Any, solved: Any)
     assert (battery.now_krw_per_kwh, battery.against_krw_per_kwh) == pytest.approx((125, 125))
 
 
+def test_sun_that_is_held_back_is_at_hand(toys: Any, solved: Any) -> None:
+    # An island at noon: 30 of 50 kW are used, so that 20 of the 35 wanted stand by for nothing.
+    plan = solved(
+        toys.problem(
+            1,
+            load_kw=30.0,
+            pv_kw=50.0,
+            connection=toys.connection(1, p_import_kw_max=0.0, p_export_kw_max=0.0),
+            reserve=Reserve(np.array([35.0]), sustain_h=0.25, price_krw_per_kwh=100.0),
+        )
+    )
+    assert plan.reserve_short_kw == pytest.approx([15.0], abs=KW)
+
+
 def everything(toys: Any, seed: int) -> Any:
     """A random problem with commitments, ranks and a reserve, in part out of reach."""
     rng = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
 """The cost of the cheapest plan, as one mixed-integer program written unit by unit, slot by slot.
 
-Nothing is merged, tightened or rounded here, and every unit has its own on and off. It knows no
-cuts, ramps and stored fuel.
+Nothing is merged, tightened or rounded here, and every unit has its own on and off. It knows
+commitments to draw less, ranks of load and a reserve, but no cuts, ramps and stored fuel.
 """
 
 from collections.abc import Iterable
@@ -56,11 +56,13 @@ def cheapest_cost(problem: Any) -> float:
     program, slots = Program(), range(problem.slots)
     balance: list[list[tuple[int, float]]] = [[] for _ in slots]  # what covers demand, by slot
     heat: list[list[tuple[int, float]]] = [[] for _ in slots]
-    _connect(program, problem, balance)
-    _batteries(program, problem.batteries, balance)
+    spare: list[list[tuple[int, float]]] = [[] for _ in slots]  # what more could be given at once
+    _connect(program, problem, balance, spare)
+    _batteries(program, problem, balance, spare)
     _cars(program, problem.fleets, balance)
     for group in problem.units:
-        _units(program, group, balance, heat)
+        _units(program, group, balance, (heat, spare))
+    _reserve(program, problem, spare)
     if problem.heat:
         _heat(program, problem.heat, balance, heat)
     for t in slots:
@@ -69,7 +71,7 @@ def cheapest_cost(problem: Any) -> float:
     return program.solve()
 
 
-def _connect(program: Program, problem: Any, balance: list) -> None:
+def _connect(program: Program, problem: Any, balance: list, spare: list) -> None:
     c = problem.connection
     peak = program.var(c.p_peak_incurred_kw, np.inf, c.demand_charge_krw_per_kw)
     program.constant -= c.demand_charge_krw_per_kw * c.p_peak_incurred_kw
@@ -83,11 +85,36 @@ def _connect(program: Program, problem: Any, balance: list) -> None:
             program.row([(peak, 1), (bought, -1)], c.peak_margin_kw[t], np.inf)
         sun = program.var(0, problem.pv_kw[t].sum(), -DT_H * problem.curtail_krw_per_kwh)
         program.constant += DT_H * problem.curtail_krw_per_kwh * problem.pv_kw[t].sum()
-        shed = program.var(0, problem.load_kw[t].sum(), DT_H * problem.shed_krw_per_kwh)
-        terms += [(bought, 1), (sold, -1), (sun, 1), (shed, 1)]
+        terms += [(bought, 1), (sold, -1), (sun, 1)]
+        terms += [(shed, 1) for shed in _shed(program, problem, t)]
+        spare[t] += [(bought, -1), (sold, 1), (sun, -1)]
+        for event in problem.dr_events:
+            if event.active[t]:
+                missing = program.var(0, np.inf, DT_H * event.penalty_krw_per_kwh)
+                kept = program.var(-np.inf, event.committed_kw, -DT_H * event.reward_krw_per_kwh)
+                program.row([(kept, 1), (missing, 1)], event.committed_kw, event.committed_kw)
+                program.row([(kept, 1), (bought, 1), (sold, -1)], -np.inf, event.baseline_kw[t])
 
 
-def _batteries(program: Program, table: Any, balance: list) -> None:
+def _shed(program: Program, problem: Any, t: int) -> list[int]:
+    """What is shed of each area and rank; without ranks of each area."""
+    load = problem.load_kw[t]
+    ranks = [
+        (load * (rank.share[t] if rank.share.ndim > 1 else rank.share), rank.price_krw_per_kwh)
+        for rank in problem.shed_ranks
+    ] or [(load, problem.shed_krw_per_kwh)]
+    return [program.var(0, kw, DT_H * price) for part, price in ranks for kw in part]
+
+
+def _reserve(program: Program, problem: Any, spare: list) -> None:
+    for t, terms in enumerate(spare if problem.reserve else ()):
+        missing = program.var(0, np.inf, DT_H * problem.reserve.price_krw_per_kwh)
+        room = problem.connection.p_import_kw_max[t] + problem.pv_kw[t].sum()
+        program.row([*terms, (missing, 1)], problem.reserve.wanted_kw[t] - room, np.inf)
+
+
+def _batteries(program: Program, problem: Any, balance: list, spare: list) -> None:
+    table = problem.batteries
     for b in range(len(table.id)):
         before = program.var(table.e_start_kwh[b], table.e_start_kwh[b])
         low = min(table.e_kwh_min[b], table.e_start_kwh[b])
@@ -100,6 +127,13 @@ def _batteries(program: Program, table: Any, balance: list) -> None:
             flow = [(charge, -DT_H * table.eta_charge[b]), (give, DT_H / table.eta_discharge[b])]
             program.row([(stored, 1), (before, -1), *flow], 0, 0)
             terms += [(give, 1), (charge, -1)]
+            if problem.reserve:
+                more = program.var(0, np.inf)
+                used = [(give, 1), (charge, -1)]
+                program.row([(more, 1), *used], -np.inf, table.p_discharge_kw_max[b])
+                lasting = problem.reserve.sustain_h / table.eta_discharge[b]
+                program.row([(stored, 1), (more, -lasting)], low, np.inf)
+                spare[t].append((more, 1))
             before = stored
 
 
@@ -118,8 +152,9 @@ def _cars(program: Program, table: Any, balance: list) -> None:
             before = taken
 
 
-def _units(program: Program, group: Any, balance: list, heat: list) -> None:
+def _units(program: Program, group: Any, balance: list, others: tuple[list, list]) -> None:
     """Every unit by itself; those that run now are the first, the youngest of them the last."""
+    heat, spare = others
     started = [ago for ago, n in enumerate(group.recent_starts) for _ in range(n)][: group.on_now]
     for unit in range(group.size):
         running = unit < group.on_now
@@ -129,11 +164,11 @@ def _units(program: Program, group: Any, balance: list, heat: list) -> None:
         for t in range(len(balance)):
             if running and age + t < group.min_up_slots:
                 program.row([(on[t], 1)], 1, 1)
-            _one_slot(program, group, (on, t, running), (balance[t], heat[t]))
+            _one_slot(program, group, (on, t, running), (balance[t], heat[t], spare[t]))
 
 
 def _one_slot(program: Program, group: Any, state: Any, covers: Any) -> None:
-    (on, t, running), (balance, heat) = state, covers
+    (on, t, running), (balance, heat, spare) = state, covers
     start, stop = program.var(0, 1, group.start_cost_krw), program.var(0, 1)
     before = [(on[t - 1], -1)] if t else []
     was = float(running) if t == 0 else 0.0
@@ -150,6 +185,7 @@ def _one_slot(program: Program, group: Any, state: Any, covers: Any) -> None:
         fuel, warm = (float(np.interp(load, *np.array(c).T)) for c in (group.fuel, group.heat))
         program.cost[weight] += DT_H * group.fuel_krw_per_kwh * fuel
         balance.append((weight, load))
+        spare.append((weight, group.p_kw_max - load))
         heat.append((weight, warm))
 
 
