@@ -295,4 +295,10 @@ class _Search:
         self._plan, self._shadow, self._best = plan, shadow, best
         self._structure = best[0].program.form.fingerprint
         if self._tell is not None:
-            self._tell(self.found())
+            self._tell(self._said())
+
+    def _said(self) -> Found:
+        """What is told of the search so far: before scenarios are decided, nothing is proven."""
+        found = self.found()
+        unproven = self._problem.scenarios is not None and np.isnan(self._expected_krw)
+        return replace(found, bound_krw=-np.inf) if unproven else found

@@ -155,9 +155,13 @@ def test_without_time_for_scenarios_the_expected_course_is_planned_without_proof
 ) -> None:
     monkeypatch.setattr(Hedging, "best", lambda *terms: None)
     problem = random_scenarios(toys.random(2), 2)
-    found = Engine(Effort()).plan(problem, monotonic() + 60)
+    told: list[float] = []
+    found = Engine(Effort()).plan(
+        problem, monotonic() + 60, tell=lambda so_far: told.append(so_far.gap_frac)
+    )
     assert found.plan is not None and check_plan(problem, found.plan) == []
     assert (found.outcome, found.gap_frac) == ("time", np.inf)
+    assert told and set(told) == {np.inf}
 
 
 @pytest.mark.parametrize(
