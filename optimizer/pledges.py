@@ -25,7 +25,8 @@ def reserve_short_kw(problem: PlanProblem, plan: Plan) -> FloatArray:
     held_back = (problem.pv_kw - plan.pv_used_kw).sum(axis=1)
     stores, units = _from_batteries(problem, plan, reserve), _from_units(problem, plan)
     at_hand = room + held_back + stores + units
-    return np.maximum(reserve.wanted_kw - at_hand, 0.0)
+    short: FloatArray = np.maximum(reserve.wanted_kw - at_hand, 0.0)
+    return short
 
 
 def _from_batteries(problem: PlanProblem, plan: Plan, reserve: Reserve) -> FloatArray:
