@@ -2,7 +2,8 @@
 
 Orders come as CSV with the columns order, participant, side, e_wh, price_mkrw_per_kwh, zone, and
 optionally digest (0x and 64 hex digits: the tag that decides ties). Zones without links between
-them are cleared apart; `--joined` lets all of them trade at one price.
+them are cleared apart; `--joined` lets all of them trade at one price, `--network` names a file of
+zones and links with fees and capacities.
 """
 
 import csv
@@ -32,6 +33,7 @@ from market.clearing import (
     indicative_mkrw_per_kwh,
 )
 from market.errors import MarketError
+from market.network import UNLIMITED_WH, MarketNetwork, build_network
 from market.orders import Side, status_after_clearing
 from market.rules import MarketRules, build_rules
 from market.transfers import ZERO32
@@ -50,6 +52,7 @@ Orders = Annotated[Path, typer.Argument(help="CSV: " + ",".join(COLUMNS) + "[,di
 Rules = Annotated[Path | None, typer.Option(help="TOML with floor, cap and tick")]
 Slot = Annotated[int, typer.Option(help="start of the slot, seconds since 1970 UTC")]
 Joined = Annotated[bool, typer.Option("--joined", help="all zones trade at one price")]
+Network = Annotated[Path | None, typer.Option(help="TOML with zones and links between them")]
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,15 @@ class FileOrder:
 def clear(
     orders: Orders,
     rules: Rules = None,
+    network: Network = None,
     slot: Slot = 0,
     joined: Joined = False,
     as_json: AsJson = False,
 ) -> None:
     """Clear a book of orders: one price per zone, and what each order got."""
-    file_rules = read_rules(rules)
-    found = read_orders(orders, file_rules, joined=joined)
-    clearing = clear_slot(book_of(slot, [one.row for one in found]), file_rules)
+    file_rules, links = read_rules(rules), read_network(network, joined=joined)
+    found = read_orders(orders, file_rules, joined=joined, network=links)
+    clearing = clear_slot(book_of(slot, [one.row for one in found]), file_rules, links)
     document = clearing_document(found, clearing)
     if as_json:
         typer.echo(json.dumps(document, indent=1, ensure_ascii=False))
@@ -87,14 +91,15 @@ def verify(
     orders: Orders,
     result: Annotated[Path, typer.Argument(help="JSON that `market clear --json` wrote")],
     rules: Rules = None,
+    network: Network = None,
     joined: Joined = False,
 ) -> int:
     """Prove a clearing from the orders alone, without the code that made it."""
-    file_rules = read_rules(rules)
-    found = read_orders(orders, file_rules, joined=joined)
+    file_rules, links = read_rules(rules), read_network(network, joined=joined)
+    found = read_orders(orders, file_rules, joined=joined, network=links)
     document = _read_json(result)
     try:
-        message = {**document["certificate"], "links": []}
+        message = dict(document["certificate"])
         message["book_root"] = bytes.fromhex(message["book_root"])
         message["fills_root"] = bytes.fromhex(message["fills_root"])
         accepted = {row["order"]: int(row["accepted_wh"]) for row in document["orders"]}
@@ -109,7 +114,8 @@ def verify(
         )
     book = book_of(slot, [one.row for one in found])
     by_tag = {one.row.tag: accepted[one.order] for one in found}
-    findings = check_message(book, file_rules, message, [by_tag[tag] for tag in book.tags()])
+    fills = [by_tag[tag] for tag in book.tags()]
+    findings = check_message(book, file_rules, message, fills, links)
     names = {one.row.tag: one.order for one in found}
     tags = book.tags()
     for finding in findings:
@@ -150,7 +156,23 @@ def read_rules(path: Path | None) -> MarketRules:
         raise MarketError(f"{path}: {error}") from error
 
 
-def read_orders(path: Path, rules: MarketRules, *, joined: bool) -> list[FileOrder]:
+def read_network(path: Path | None, *, joined: bool) -> MarketNetwork | None:
+    """The network of a TOML file, None without one."""
+    if path is None:
+        return None
+    if joined:
+        raise MarketError("--joined and --network both given, allowed one")
+    try:
+        return build_network(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise MarketError(f"{path}: cannot be read as TOML: {error}") from error
+    except MarketError as error:
+        raise MarketError(f"{path}: {error}") from error
+
+
+def read_orders(
+    path: Path, rules: MarketRules, *, joined: bool, network: MarketNetwork | None = None
+) -> list[FileOrder]:
     """The orders of a CSV file; raises MarketError with line, column, found and allowed."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -164,11 +186,19 @@ def read_orders(path: Path, rules: MarketRules, *, joined: bool) -> list[FileOrd
     _require_unique(path, "order", [(one.line, one.order) for one in found])
     _require_unique(path, "digest", [(one.line, one.row.tag.hex()) for one in found])
     number = _zone_numbers(sorted({one.zone for one in found}))
-    rows = (
-        one.row._replace(zone=number[one.zone], node=0 if joined else number[one.zone])
+
+    def node_of(one: FileOrder) -> int:
+        if network is None:
+            return 0 if joined else number[one.zone]
+        try:
+            return network.node_of(number[one.zone], one.row.side)
+        except MarketError as error:
+            raise MarketError(f"{path}: line {one.line}: {error}") from error
+
+    return [
+        replace(one, row=one.row._replace(zone=number[one.zone], node=node_of(one)))
         for one in found
-    )
-    return [replace(one, row=row) for one, row in zip(found, rows, strict=True)]
+    ]
 
 
 def clearing_document(found: Sequence[FileOrder], clearing: Clearing) -> dict[str, Any]:
@@ -179,15 +209,21 @@ def clearing_document(found: Sequence[FileOrder], clearing: Clearing) -> dict[st
     for one in found:
         key = (one.zone, one.row.side)
         traded[key] = traded.get(key, 0) + fills[one.row.tag]
-        node_of[one.zone] = node[one.row.node]
-    message = clearing_message(clearing, round=1, network_version=1, plan=ZERO32)
+        # A zone with a local fee buys at one node and sells at another: its price is the buyers'.
+        if one.row.side == Side.BID or one.zone not in node_of:
+            node_of[one.zone] = node[one.row.node]
+    version = clearing.network_version
+    message = clearing_message(clearing, round=1, network_version=version, plan=ZERO32)
     certificate = {
         name: value.hex() if isinstance(value, bytes) else value for name, value in message.items()
     }
+    fees_ukrw, rent_ukrw = clearing.carriage_ukrw()
     return {
         "slot": clearing.slot,
         "volume_wh": clearing.volume_wh,
         "welfare_ukrw": clearing.welfare_ukrw,
+        "network_fee_ukrw": fees_ukrw,
+        "congestion_rent_ukrw": rent_ukrw,
         "indicative_mkrw_per_kwh": indicative_mkrw_per_kwh(clearing.book),
         "zones": [
             _zone(name, node_of[name], traded.get((name, 1), 0), traded.get((name, 2), 0))
@@ -201,12 +237,22 @@ def clearing_document(found: Sequence[FileOrder], clearing: Clearing) -> dict[st
             }
             for one in found
         ],
+        "links": [
+            {
+                "from": link.from_node,
+                "to": link.to_node,
+                "flow_wh": link.flow_wh,
+                "capacity_wh": None if link.capacity_wh == UNLIMITED_WH else link.capacity_wh,
+                "fee_mkrw_per_kwh": link.fee_mkrw_per_kwh,
+            }
+            for link in clearing.links
+        ],
         "certificate": certificate,
     }
 
 
 def _zone(name: str, node: NodeResult, bought_wh: int, sold_wh: int) -> dict[str, Any]:
-    priced = node.bought_wh > 0
+    priced = node.bought_wh + node.sold_wh > 0
     return {
         "zone": int(name) if name.isascii() and name.isdigit() else name,
         "outcome": node.outcome.name,
@@ -343,6 +389,9 @@ def _print_clearing(document: Mapping[str, Any]) -> None:
         prices = [zone[name] for name in ("price_mkrw_per_kwh", "price_low", "price_high")]
         shown = "".join(f"{_price(price):>10}" for price in prices)
         typer.echo(f"{zone['zone']:<12}{zone['outcome']:<14}{shown}{zone['traded_wh']:>14,}")
+    for link in document["links"]:
+        most = "no limit" if link["capacity_wh"] is None else f"of {link['capacity_wh']:,} Wh"
+        typer.echo(f"{link['from']} -> {link['to']}: {link['flow_wh']:,} Wh {most}")
     typer.echo(f"\n{'order':<24}{'accepted Wh':>14}  status")
     for order in document["orders"]:
         typer.echo(f"{order['order']:<24}{order['accepted_wh']:>14,}  {order['status']}")

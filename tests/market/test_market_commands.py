@@ -239,3 +239,63 @@ def test_a_bill_that_cannot_be_gets_one_sentence(
     assert run(["bill", "--tariff", "residential-lv", *flags]) == 2
     said = capsys.readouterr().err
     assert sentence in said and said.count("\n") == 1
+
+
+TWO_ZONES = f"""{HEADER}
+a,kim,offer,2000,60000,1
+b,lee,bid,500,130000,1
+c,park,offer,800,140000,2
+d,choi,bid,1500,180000,2
+"""
+LINKS = """version = 4
+zones = [{ zone = 1, node = 1 }, { zone = 2, node = 2 }]
+links = [{ from = 1, to = 2, both_ways = true, fee_mkrw_per_kwh = 8000, capacity_wh = 900 }]
+"""
+
+
+def test_zones_clear_over_links_with_fees_and_limits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = write(tmp_path, TWO_ZONES)
+    links = str(write(tmp_path, LINKS, "network.toml"))
+    document = clear(orders, capsys, "--network", links)
+    prices = {zone["zone"]: zone["price_mkrw_per_kwh"] for zone in document["zones"]}
+    assert prices == {1: 60_000, 2: 140_000}
+    assert [(zone["bought_wh"], zone["sold_wh"]) for zone in document["zones"]] == [
+        (500, 1_400),
+        (1_500, 600),
+    ]
+    assert [link["flow_wh"] for link in document["links"]] == [900, 0]
+    assert document["network_fee_ukrw"] == 7_200_000
+    assert document["congestion_rent_ukrw"] == 64_800_000
+    assert document["certificate"]["network_version"] == 4
+    result = write(tmp_path, json.dumps(document), "result.json")
+    assert run(["market", "verify", str(orders), str(result), "--network", links]) == 0
+    assert "proven: 4 orders" in capsys.readouterr().out
+    assert run(["market", "verify", str(orders), str(result)]) == 1
+    wider = str(write(tmp_path, LINKS.replace("900", "901"), "wider.toml"))
+    assert run(["market", "verify", str(orders), str(result), "--network", wider]) == 1
+    assert "links" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("links", "flags", "sentence"),
+    [
+        ("zones = 3", [], "network: zones is 3, allowed a list of tables"),
+        ("zones = [", [], "cannot be read as TOML"),
+        (LINKS, ["--joined"], "--joined and --network both given, allowed one"),
+        ("zones = [{ zone = 1, node = 1 }]", [], "line 4: network: zone 2 is unknown, allowed: 1"),
+    ],
+)
+def test_a_bad_network_file_gets_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    links: str,
+    flags: list[str],
+    sentence: str,
+) -> None:
+    orders = write(tmp_path, TWO_ZONES)
+    path = str(write(tmp_path, links, "network.toml"))
+    assert run(["market", "clear", str(orders), "--network", path, *flags]) != 0
+    errors = capsys.readouterr().err
+    assert sentence in errors and errors.count("\n") == 1
