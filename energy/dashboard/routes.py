@@ -64,7 +64,7 @@ def create_dashboard_router() -> APIRouter:
 
 
 def install(app: FastAPI) -> None:
-    """Put the operators' screens at `/`, `/plan` and `/grid` of an application that serves `/v1`."""
+    """Put the operators' screens, at `/`, `/plan` and `/grid`, on an application with `/v1`."""
     app.include_router(create_dashboard_router())
 
 
