@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     operator_passphrase: str = Field(
         "", description="passphrase of the operator's keystore; empty: demo key of the market"
     )
+    witnesses: str = Field(
+        "", description="witnesses of the log: URL=0xADDRESS, separated by commas; empty: none"
+    )
     lease_s: float = Field(30.0, ge=1, description="silence after which another process leads")
     bots: bool = Field(True, description="start the simulated crowd beside the demo clock")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")

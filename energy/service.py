@@ -25,6 +25,7 @@ from energy.steps.context import (
     demo_beginning,
     open_installation,
 )
+from energy.steps.witnessing import WitnessPoster
 from energy.units import SLOT_S
 
 GRACE_S = 3
@@ -80,7 +81,8 @@ def run_service(settings: Settings) -> None:
             )
         )
         address = f"http://{settings.host}:{settings.port}"
-        with background_work(daemon), crowd_program(settings, address):
+        posts = WitnessPoster(installation.store, settings, clock.now_s)
+        with background_work(daemon), posts, crowd_program(settings, address):
             announce(settings, address)
             server.run()
 

@@ -240,6 +240,26 @@ def fork_bundle(frame: Frame, other: str, leaves: Sequence[Json] | None = None) 
     return frame.bundle("fork", other=other, leaves=leaves)
 
 
+def fork_of_notes(domain: Domain, first: str, second: str) -> bytes:
+    """Fraud: two heads of one size, by the key that signed the published first checkpoint.
+
+    For whoever has nothing but the two notes, as a witness.
+    """
+    return canonical(
+        {
+            "bundle": BUNDLE_FORMAT,
+            "claim": "fork",
+            "market": domain.market_id,
+            "domain": domain.as_json(),
+            "checkpoint": first,
+            "cosignatures": [],
+            "keys": [],
+            "other": second,
+            "leaves": None,
+        }
+    )
+
+
 def leaf_part(tree: Tree, index: int, size: int) -> Json:
     """A leaf and its way up, for `fork_bundle`."""
     leaf, path = tree.leaf(index), tree.inclusion(index, size)

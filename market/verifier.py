@@ -1111,12 +1111,7 @@ class _Book:
         self.open = False
 
     def checkpoint_digest(self, message: dict[str, Any]) -> bytes:
-        type_ = TYPES["Checkpoint"]
-        words = (
-            message[name] if kind == "bytes32" else message[name].to_bytes(32, "big")
-            for name, kind in type_.fields
-        )
-        return keccak256(self.prefix + keccak256(type_.hash + b"".join(words)))
+        return keccak256(self.prefix + _checkpoint_hash(message))
 
     def require_log_signature(self, lines: list[tuple[str, bytes]]) -> None:
         """One good signature of the operator's LOG key, and no bad one of a known key."""
@@ -1422,6 +1417,18 @@ def read_note(text: object) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
     return message, [(name, _packed(signed, 1)) for _, name, signed in lines]
 
 
+def _checkpoint_hash(message: dict[str, Any]) -> bytes:
+    """`hashStruct` of the fields of a note; raises Unusable for numbers that do not fit."""
+    type_ = TYPES["Checkpoint"]
+    if not all(message[name] < 2**64 for name in ("tick", "size")):
+        raise Unusable("note: tick and size must fit 64 bits")
+    words = (
+        message[name] if kind == "bytes32" else message[name].to_bytes(32, "big")
+        for name, kind in type_.fields
+    )
+    return keccak256(type_.hash + b"".join(words))
+
+
 def key_id(name: str, address: bytes) -> bytes:
     """The 4 bytes by which a note names the key of an address."""
     text = name.encode() + b"\x0a\xff" + b"eip712-checkpoint-v1" + address
@@ -1565,7 +1572,8 @@ class Trust:
         self.operator = _raw(found["operator"], 32)
         self.witnesses = [_raw(one, 20) for one in found["witnesses"]]
         self.quorum = _number(found["quorum"])
-        self.first, _ = read_note(found["first"])
+        self.first_note = found["first"]
+        self.first, _ = read_note(self.first_note)
 
 
 class _Signed(NamedTuple):
@@ -1609,6 +1617,8 @@ class _Proof:
         same = (found["market"], found["domain"]) == (self.trust.market, self.trust.domain)
         self.require(same, "domain", f"found {found['market']!r}, not the trusted market")
         self.part = "keys"
+        if claim == "fork" and found["keys"] == []:
+            self.trust_first_key()
         states = self.take_keys(_list(found["keys"]))
         self.part = "checkpoint"
         self.head, self.head_digest = self.take_note(found["checkpoint"])
@@ -1672,8 +1682,19 @@ class _Proof:
                 self.require(good, "key role", f"{entry.name} 0x{entry.digest.hex()}")
                 self.ring.take(entry.name, entry.message)
             states.append((account, head, row["state"]))
-        self.require(bool(states), "key history", "no keys of the operator")
+        known = bool(states) or bool(self.ring.keys)
+        self.require(known, "key history", "no keys of the operator")
         return states
+
+    def trust_first_key(self) -> None:
+        """Take the LOG key from the published checkpoint: whoever shows a fork has no more."""
+        message, lines = read_note(self.trust.first_note)
+        digest = self.note_digest(message)
+        for _, raw in lines:
+            signer = recover(digest, raw[4:])
+            if signer is not None:
+                key = _Key(signer, LOG, message["tick"], None)
+                self.ring.keys[self.trust.operator].append(key)
 
     def require_state(self, account: bytes, keys_head: bytes, found: object) -> None:
         """The key history is whole: its head stands in the accounts tree of the checkpoint."""
@@ -1687,12 +1708,7 @@ class _Proof:
         message, lines = read_note(text)
         origin = keccak256(self.trust.origin.encode())
         self.require(message["origin"] == origin, "checkpoint origin", "of another log")
-        words = (
-            message[name] if kind == "bytes32" else message[name].to_bytes(32, "big")
-            for name, kind in TYPES["Checkpoint"].fields
-        )
-        hashed = keccak256(TYPES["Checkpoint"].hash + b"".join(words))
-        digest, tick, known = keccak256(self.trust.prefix + hashed), message["tick"], 0
+        digest, tick, known = self.note_digest(message), message["tick"], 0
         for name, raw in lines:
             for key in self.ring.keys[self.trust.operator]:
                 if name == self.trust.origin and raw[:4] == key_id(name, key.address):
@@ -1706,6 +1722,10 @@ class _Proof:
         # A line that nobody knows could say anything without being missed.
         self.require(known == len(lines), "checkpoint signature", "a line of an unknown key")
         return message, digest
+
+    def note_digest(self, message: dict[str, Any]) -> bytes:
+        """The digest of the Checkpoint that a note renders."""
+        return keccak256(self.trust.prefix + _checkpoint_hash(message))
 
     def require_after_first(self) -> None:
         first, here = self.trust.first, self.head
@@ -1723,7 +1743,8 @@ class _Proof:
             known = entry.signers[0] in self.trust.witnesses
             self.require(known and entry.signers[0] not in seen, "witness", "unknown or twice")
             seen.add(entry.signers[0])
-        enough = len(seen) >= self.trust.quorum
+        # What speaks against the operator needs nobody to vouch for the operator.
+        enough = len(seen) >= self.trust.quorum or self.found["claim"] in _EVIDENCE
         self.require(enough, "witness quorum", f"{len(seen)} of {self.trust.quorum}")
 
     def require_operator(self, entry: _Signed, first: int, last: int) -> None:
@@ -2111,6 +2132,7 @@ class _Ledger:
         self.seen = _Seen()
 
 
+_EVIDENCE = frozenset({"fork", "nonce", "broken_promise"})
 _STATE_KEYS = ("note", "blind", "seq", "head", "keys_head", "balances", "path")
 _UNSALTED = ("type", "message", "signatures")
 _ZERO_TEXT = "0x" + "00" * 32

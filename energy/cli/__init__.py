@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": "energy.cli.plan",
     "bill": "energy.cli.market",
     "bench": "energy.cli.bench",
+    "witness": "energy.cli.witness",
     "doctor": "energy.cli.doctor",
 }
 # Wrong use of a command, whichever copy of click typer carries.

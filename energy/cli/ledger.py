@@ -27,7 +27,8 @@ from energy.steps.proving import (
     helpers_of_machine,
     lines_of_store,
 )
-from energy.steps.receipts import Prover, Witnesses
+from energy.steps.receipts import Prover
+from energy.steps.witnessing import HeadStatus, status_of, trusted_witnesses
 from energy.store.books import CheckpointRow, last_checkpoint
 from energy.store.engine import Store, open_reader
 from energy.store.errors import StoreError
@@ -192,18 +193,26 @@ def trust(
 ) -> None:
     """Write the trust root: what verifiers must know from elsewhere."""
     with _reader(database_url) as store:
-        _write(out, store.read(lambda connection: Prover(connection).trust(Witnesses())))
+        who = trusted_witnesses(build_settings())
+        _write(out, store.read(lambda connection: Prover(connection).trust(who)))
 
 
 @app.command()
 def head(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """The newest signed head of the log."""
+    who = trusted_witnesses(build_settings())
+
+    def find(connection: Connection) -> tuple[CheckpointRow, HeadStatus]:
+        found = last_checkpoint(connection)
+        if found is None:
+            raise StoreError("books: found no checkpoint, allowed a store that the loop has begun")
+        return found, status_of(connection, found, who)
+
     with _reader(database_url) as store:
-        found = store.read(last_checkpoint)
-    if found is None:
-        raise StoreError("books: found no checkpoint, allowed a store that the loop has begun")
+        found, status = store.read(find)
     if as_json:
-        typer.echo(json.dumps(_head_document(found), indent=1))
+        document = {**_head_document(found), "status": status.value}
+        typer.echo(json.dumps(document, indent=1))
     else:
         typer.echo(found.note, nl=False)
 

@@ -175,6 +175,7 @@ def build_admission(installation: Installation) -> Admission:
         market_key=books.keys.trading,
         gate_lead_s=settings.gate_lead_s,
         horizon_slots=settings.horizon_slots,
+        first_slot=installation.first_slot,
     )
 
 

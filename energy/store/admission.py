@@ -63,7 +63,7 @@ class Admission:
     """Rules of admission, the same for all orders of an installation.
 
     `keys` finds the trading keys of accounts, `salt` the salt of an entry by account and digest,
-    `market_key` signs receipts.
+    `market_key` signs receipts. Nothing is open before `first_slot`, with which the books began.
     """
 
     domain: Domain
@@ -74,11 +74,12 @@ class Admission:
     market_key: bytes = field(repr=False)
     gate_lead_s: int = 300
     horizon_slots: int = 96
+    first_slot: int = 0
 
     def first_open(self, now_us: int, claimed: int | None) -> int:
         """The first slot whose gate is still to come and whose book nobody has sealed."""
         gate_us = now_us + self.gate_lead_s * 1_000_000
-        by_clock = (gate_us // 1_000_000 // SLOT_S + 1) * SLOT_S
+        by_clock = max((gate_us // 1_000_000 // SLOT_S + 1) * SLOT_S, self.first_slot)
         return by_clock if claimed is None else max(by_clock, claimed + SLOT_S)
 
 

@@ -440,6 +440,16 @@ def load_cosignatures(connection: Connection, of: bytes) -> list[CosignRow]:
     return [CosignRow(**row._mapping) for row in rows]
 
 
+def last_cosigned(connection: Connection, witnesses: Collection[bytes], quorum: int) -> int | None:
+    """The newest tick whose checkpoint has so many of these signatures, or None."""
+    columns = cosignature.c
+    query = select(checkpoint.c.tick).join(cosignature, columns.checkpoint == checkpoint.c.digest)
+    query = query.where(columns.signer.in_(witnesses)).group_by(checkpoint.c.tick)
+    query = query.having(func.count() >= quorum).order_by(checkpoint.c.tick.desc()).limit(1)
+    found: int | None = connection.scalar(query)
+    return found
+
+
 def save_slot_book(connection: Connection, slot: int, columns: Arrays) -> None:
     """Write the rows of a slot's auction with their fills."""
     connection.execute(insert(slot_book).values(slot=slot, body=pack_arrays(columns)))

@@ -62,6 +62,7 @@ class Rehearsal:
             keys=trade_keys,
             salt=self.books.salt,
             market_key=self.books.keys.trading,
+            first_slot=FIRST,
         )
 
     def run(self, slots: int, begin: int = 0) -> list[Settled]:
