@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -96,9 +97,19 @@ def day_type(day: date, country: str = "KR") -> DayType:
     return DayType.SATURDAY if day.weekday() == 5 else DayType.WEEKDAY
 
 
+@cache
+def zone_places() -> dict[str, tuple[str, str]]:
+    """Country code and coordinates (ISO 6709 text) of every zone's city, from the zone data."""
+    text = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    return {row[2]: (row[0], row[1]) for row in rows}
+
+
+@cache
 def country_of(time_zone: str) -> str:
-    """Country whose holidays hold in a time zone; the district's data say the zone only."""
-    return {"Asia/Seoul": "KR", "Europe/Berlin": "DE", "UTC": "KR"}.get(time_zone, "KR")
+    """Country whose holidays hold in a time zone; Korea where the zone belongs to none."""
+    country = zone_places().get(time_zone, ("KR", ""))[0]
+    return country if country in holidays.list_supported_countries() else "KR"
 
 
 def local_calendar(slots: npt.NDArray[np.int64], time_zone: str) -> LocalCalendar:

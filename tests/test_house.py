@@ -13,7 +13,7 @@ LIBRARIES = ("grid_models", "market", "optimizer")
 # fmt: off
 CORRIDOR = (
     "__init__", "units", "timegrid", "config", "tariffs", "district", "forecast", "crowd", "plant",
-    "store", "steps", "cycle", "report", "outcome", "simulate", "api", "dashboard", "daemon",
+    "store", "steps", "cycle", "report", "outcome", "simulate", "backtest", "api", "dashboard", "daemon",
     "service", "bench", "cli", "__main__",
 )
 # fmt: on

@@ -20,6 +20,7 @@ COMMANDS = {
     "bill": "energy.cli.market",
     "bench": "energy.cli.bench",
     "witness": "energy.cli.witness",
+    "backtest": "energy.cli.backtest",
     "doctor": "energy.cli.doctor",
 }
 # Wrong use of a command, whichever copy of click typer carries.
