@@ -93,6 +93,42 @@ def carry_fleet_energy(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     model.fleet_energy = pyo.Constraint(model.T, model.G, rule=carry)
 
 
+def keep_one_way_in_stores(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """A store charges or discharges; its losses are no way to burn power.
+
+    Needed only where burning pays: at negative prices, or where power is forced upon the district.
+    """
+    if not problem.one_way:
+        return
+    batteries, fleets = problem.batteries, problem.fleets
+    most_in, most_out = batteries.p_charge_kw_max, batteries.p_discharge_kw_max
+    model.battery_in = pyo.Constraint(
+        model.T,
+        model.B,
+        rule=lambda m, t, b: m.battery_charge[t, b] - most_in[b] * m.battery_way[t, b] <= 0,
+    )
+    model.battery_out = pyo.Constraint(
+        model.T,
+        model.B,
+        rule=lambda m, t, b: (
+            m.battery_discharge[t, b] + most_out[b] * m.battery_way[t, b] <= most_out[b]
+        ),
+    )
+    cars_in, cars_out = fleets.p_charge_kw_max, fleets.p_discharge_kw_max
+    model.fleet_in = pyo.Constraint(
+        model.T,
+        model.G,
+        rule=lambda m, t, g: m.fleet_charge[t, g] - cars_in[g, t] * m.fleet_way[t, g] <= 0,
+    )
+    model.fleet_out = pyo.Constraint(
+        model.T,
+        model.G,
+        rule=lambda m, t, g: (
+            m.fleet_discharge[t, g] + cars_out[g, t] * m.fleet_way[t, g] <= cars_out[g, t]
+        ),
+    )
+
+
 def load_running_units(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     """Each segment of load is as wide as the units that run."""
     width = [unit_curve(unit).width_kw for unit in problem.units]

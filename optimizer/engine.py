@@ -102,7 +102,7 @@ class _Search:
         self._best: tuple[Trial, Held] | None = None
         self._way: list[str] = []
         self._structure = ""
-        self._elastic = False
+        self._elastic = self._burns = False
 
     def found(self) -> Found:
         """What the search has."""
@@ -136,6 +136,8 @@ class _Search:
         for fineness in finer:
             if held is not None and not self._closed:
                 trial, held = self._round(fineness)
+        if held is not None and not self._closed and self._burns and not self._elastic:
+            self._decide_ways(held)
         if self._problem.scenarios and self._best is not None and not self._elastic:
             fine, held = self._best
             self._hedge(coarse, fine, held.choices)
@@ -227,6 +229,7 @@ class _Search:
         if not relaxed.found:
             return trial, None
         self._bound_krw = max(self._bound_krw, relaxed.cost_krw)
+        self._burns = trial.burns_power(relaxed)
         held = self._best_of(trial, self._candidates(trial, relaxed))
         self._way.append(f"{trial.label}: rounding" if trial.has_choices else trial.label)
         if not held.solution.found:
@@ -270,6 +273,22 @@ class _Search:
         self._way.append("branch and cut")
         self._bound_krw = max(self._bound_krw, whole.bound_krw)
         if whole.found and whole.cost_krw < held.cost_krw:
+            self._take(trial, trial.hold(trial.read(whole), self._until_s))
+
+    def _decide_ways(self, held: Held) -> None:
+        """Every store's direction by branch and cut, where a relaxation burns power in stores."""
+        merging = merge(replace(self._problem, one_way=True), LEVELS[-1])
+        trial = Trial(merging, self._engine.program(merging.small, elastic=False))
+        relaxed = trial.relax(self._until_s)
+        if not relaxed.found:
+            return
+        now, effort = monotonic(), self._engine.effort
+        left = min(effort.branch_s_max, BRANCH_TIME * max(self._until_s - now, 0.0))
+        gap = EXACT * effort.gap_frac * trial.stake_krw(relaxed)
+        whole = trial.branch(Held(held.choices, relaxed), gap, now + left)
+        self._way.append("directions of stores by branch and cut")
+        self._bound_krw = max(self._bound_krw, whole.bound_krw)
+        if whole.found:
             self._take(trial, trial.hold(trial.read(whole), self._until_s))
 
     def _open(self, trial: Trial, held: Held) -> bool:

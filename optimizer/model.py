@@ -24,6 +24,7 @@ def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteM
     _declare_units(model, problem, elastic=elastic)
     _declare_heat(model, problem)
     _declare_pledges(model, problem)
+    _declare_ways(model, problem)
     _declare_nearness(model, problem)
 
     law.balance_power_in_district(model, problem)
@@ -31,6 +32,7 @@ def build_model(problem: PlanProblem, *, elastic: bool = False) -> pyo.ConcreteM
     law.reach_peak(model, problem)
     law.carry_battery_energy(model, problem)
     law.carry_fleet_energy(model, problem)
+    law.keep_one_way_in_stores(model, problem)
     law.load_running_units(model, problem)
     law.count_starts_and_stops(model, problem)
     law.stay_up_and_down(model, problem)
@@ -151,6 +153,13 @@ def _declare_pledges(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     model.battery_reserve = pyo.Var(model.T, model.B, bounds=(0, None))
     model.unit_reserve = pyo.Var(model.T, model.F, bounds=(0, None))
     model.reserve_short = pyo.Var(model.T, bounds=(0, None))
+
+
+def _declare_ways(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
+    """Whether a store charges (1) or discharges (0), where that must be a whole number."""
+    if problem.one_way:
+        model.battery_way = pyo.Var(model.T, model.B, domain=pyo.Binary)
+        model.fleet_way = pyo.Var(model.T, model.G, domain=pyo.Binary)
 
 
 def _declare_nearness(model: pyo.ConcreteModel, problem: PlanProblem) -> None:

@@ -256,8 +256,8 @@ class PlanProblem:
 
     load_kw (H, A) is the buildings' draw, pv_kw (H, A) the solar power there is, loss_kw (H,) what
     the wires lose. Load may be shed by `shed_ranks`, the cheapest first, and what is in no rank not
-    at all; without ranks all of it at shed_krw_per_kwh. `near` is for the planner's own second
-    stage.
+    at all; without ranks all of it at shed_krw_per_kwh. `near`, for a second stage, and `one_way`,
+    which makes the direction of every store a whole number, are for the planner's own use.
     """
 
     first_slot: int
@@ -279,6 +279,7 @@ class PlanProblem:
     dr_events: tuple[DrEvent, ...] = ()
     reserve: Reserve | None = None
     scenarios: Scenarios | None = None
+    one_way: bool = False
 
     @property
     def ranks(self) -> tuple[ShedRank, ...]:

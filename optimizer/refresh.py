@@ -69,6 +69,7 @@ def numbers_of(problem: PlanProblem, form: StandardForm) -> Numbers:
     _write_units(sheet, problem)
     _write_heat(sheet, problem)
     _write_pledges(sheet, problem)
+    _write_ways(sheet, problem)
     _write_last_resort(sheet, problem, elastic=form.elastic)
     _write_nearness(sheet, problem)
     connection = problem.connection
@@ -255,6 +256,19 @@ def _write_pledges(sheet: _Sheet, problem: PlanProblem) -> None:
     sheet.at_most("battery_reserve_energy", -np.minimum(table.e_kwh_min, table.e_start_kwh))
     for law in ("unit_reserve_room", "unit_reserve_ramp"):
         sheet.at_most(law, 0.0)
+
+
+def _write_ways(sheet: _Sheet, problem: PlanProblem) -> None:
+    if not problem.one_way:
+        return
+    most_out = {
+        "battery": problem.batteries.p_discharge_kw_max,
+        "fleet": problem.fleets.p_discharge_kw_max.T,
+    }
+    for store, out_kw in most_out.items():
+        sheet.bound(f"{store}_way", 0.0, 1.0)
+        sheet.at_most(f"{store}_in", 0.0)
+        sheet.at_most(f"{store}_out", out_kw)
 
 
 def _write_last_resort(sheet: _Sheet, problem: PlanProblem, *, elastic: bool) -> None:

@@ -100,8 +100,15 @@ def structure_of(problem: PlanProblem, *, elastic: bool = False) -> str:
         problem.near is not None,
         (len(problem.ranks), len(problem.dr_events)),
         problem.reserve and problem.reserve.sustain_h,
+        problem.one_way and _way_structure(problem),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _way_structure(problem: PlanProblem) -> tuple[Any, ...]:
+    """Powers of stores, which stand in the matrix where their direction is a whole number."""
+    tables = (problem.batteries, problem.fleets)
+    return tuple((t.p_charge_kw_max.tolist(), t.p_discharge_kw_max.tolist()) for t in tables)
 
 
 def _unit_structure(unit: UnitGroup) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ Choices are the whole numbers: how many units run, and the connection's directio
 importing and exporting at once would pay.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from optimizer.refresh import numbers_of
 from optimizer.shadow import shadow_of
 from optimizer.stacking import first_set_points
 
+WAYS = ("battery_way", "fleet_way")
+IN_AND_OUT = ("charge", "discharge")
 MISSING_KW = 1e-3  # power from nowhere, in a relaxation, that shows a contradiction
 
 
@@ -28,11 +30,13 @@ class Choices:
     """Running units by merged group (H, F), and import (1) or export (0), (H,).
 
     first: the first slot's set-points where they are decided already, by block of the program.
+    ways: directions of stores, (H, N) by block, where they are whole numbers.
     """
 
     unit_on: FloatArray
     importing: FloatArray
     first: dict[str, FloatArray] | None = None
+    ways: dict[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +109,8 @@ class Trial:
     def _begin(self, choices: Choices) -> None:
         self.program.write(self._numbers)
         self.program.hold(self._columns["unit_on"], choices.unit_on)
+        for name, way in choices.ways.items():
+            self.program.hold(self._columns[name], way)
         for name, places in first_set_points(self.program.form.layout).items():
             if choices.first is not None:
                 self.program.hold(places[places >= 0], choices.first[name][places >= 0])
@@ -132,7 +138,16 @@ class Trial:
     def read(self, solution: Solution) -> Choices:
         """The choices of a solution with whole numbers."""
         on, importing = (solution.values[self._columns[n]] for n in ("unit_on", "importing"))
-        return Choices(np.rint(on), np.rint(importing))
+        ways = {n: np.rint(solution.values[self._columns[n]]) for n in WAYS if n in self._columns}
+        return Choices(np.rint(on), np.rint(importing), ways=ways)
+
+    def burns_power(self, solution: Solution) -> bool:
+        """Whether any group of stores charges and discharges at once."""
+        both = [
+            np.minimum(*(solution.values[self._columns[f"{s}_{way}"]] for way in IN_AND_OUT))
+            for s in ("battery", "fleet")
+        ]
+        return any(float(each.max(initial=0.0)) > MISSING_KW for each in both)
 
     def contradicts(self, relaxed: Solution) -> bool:
         """Whether even the relaxation needs power from nowhere, or has no point at all."""

@@ -47,6 +47,14 @@ def variants(problem: PlanProblem) -> dict[str, PlanProblem]:
             ),
         ),
         "curtailment paid for": replace(problem, curtail_krw_per_kwh=30.0),
+        "paid for drawing power": replace(
+            problem,
+            connection=replace(
+                connection,
+                price_buy_krw_per_kwh=connection.price_buy_krw_per_kwh - 180.0,
+                price_sell_krw_per_kwh=connection.price_buy_krw_per_kwh - 200.0,
+            ),
+        ),
         "pledges": with_pledges(problem),
         "pledges without export": with_pledges(
             replace(

@@ -246,6 +246,23 @@ def test_import_and_export_never_at_once_though_selling_is_dearer(toys: Any, sol
     assert plan.p_export_kw == pytest.approx([20.0, 0.0], abs=KW)
 
 
+def test_battery_does_not_burn_power_though_drawing_it_is_paid(toys: Any, solved: Any) -> None:
+    # 5 kWh of room take 5 / 0.9 kWh of the paid power; charging and discharging at once would take
+    # more of it.
+    plan = solved(
+        toys.problem(
+            1,
+            load_kw=10.0,
+            batteries=toys.batteries(eta_charge=0.9, eta_discharge=0.9, e_start_kwh=5.0),
+            connection=toys.connection(
+                1, price_buy_krw_per_kwh=-100.0, price_sell_krw_per_kwh=-120.0
+            ),
+        )
+    )
+    assert plan.cost_krw.total == pytest.approx(-100 * (2.5 + 5 / 0.9), abs=WON)
+    assert "directions of stores" in plan.certificate.way
+
+
 def test_island_sheds_what_its_battery_cannot_serve(toys: Any, solved: Any) -> None:
     plan = solved(
         toys.problem(

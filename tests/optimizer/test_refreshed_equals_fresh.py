@@ -88,6 +88,17 @@ def test_pledges_are_numbers_and_their_count_is_structure(toys: Any, elastic: bo
         assert_same(compile_form(changed, elastic=elastic), changed, elastic=elastic)
 
 
+def test_directions_of_stores_are_refreshed_too(toys: Any) -> None:
+    first = replace(toys.random(2), one_way=True)
+    form = compile_form(first)
+    problem = replace(first, load_kw=first.load_kw * 1.1, pv_kw=first.pv_kw * 0.5)
+    assert structure_of(problem) == form.fingerprint != structure_of(toys.random(2))
+    assert_same(form, problem, elastic=False)
+    faster = replace(first, fleets=replace(first.fleets, p_charge_kw_max=np.full((2, 8), 9.0)))
+    assert structure_of(faster) != form.fingerprint
+    assert_same(compile_form(faster), faster, elastic=False)
+
+
 CUT_AT = 2  # whose load stays, for the share of it that shedding relieves stands in the matrix
 
 

@@ -122,6 +122,9 @@ def _batteries(program: Program, problem: Any, balance: list, spare: list) -> No
         for t, terms in enumerate(balance):
             charge = program.var(0, table.p_charge_kw_max[b])
             give = program.var(0, table.p_discharge_kw_max[b], DT_H * table.wear_krw_per_kwh[b])
+            _one_way(
+                program, (charge, table.p_charge_kw_max[b]), (give, table.p_discharge_kw_max[b])
+            )
             last = t == len(balance) - 1
             stored = program.var(low, high, -table.end_value_krw_per_kwh[b] if last else 0)
             flow = [(charge, -DT_H * table.eta_charge[b]), (give, DT_H / table.eta_discharge[b])]
@@ -137,12 +140,21 @@ def _batteries(program: Program, problem: Any, balance: list, spare: list) -> No
             before = stored
 
 
+def _one_way(program: Program, taken: tuple[int, float], given: tuple[int, float]) -> None:
+    """A store takes or gives."""
+    way = program.var(0, 1, whole=True)
+    program.row([(taken[0], 1), (way, -taken[1])], -np.inf, 0)
+    program.row([(given[0], 1), (way, given[1])], -np.inf, given[1])
+
+
 def _cars(program: Program, table: Any, balance: list) -> None:
     for g in range(len(table.id)):
         before = program.var(0, 0)
         for t, terms in enumerate(balance):
-            charge = program.var(0, table.p_charge_kw_max[g, t])
-            give = program.var(0, table.p_discharge_kw_max[g, t], DT_H * table.wear_krw_per_kwh)
+            most_in, most_out = table.p_charge_kw_max[g, t], table.p_discharge_kw_max[g, t]
+            charge = program.var(0, most_in)
+            give = program.var(0, most_out, DT_H * table.wear_krw_per_kwh)
+            _one_way(program, (charge, most_in), (give, most_out))
             last = t == len(balance) - 1
             worth = -table.end_value_krw_per_kwh if last else 0
             taken = program.var(table.e_min_kwh[g, t], table.e_max_kwh[g, t], worth)
