@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     gate_lead_s: int = Field(300, ge=0, description="orders close this long before their slot")
     plan_deadline_s: float = Field(60.0, gt=0, description="longest time for one plan")
     plan_gap_frac: float = Field(1e-3, gt=0, description="proven gap at which a plan is optimal")
-    grid_rounds_max: int = Field(3, ge=0, description="re-plans after a failed grid check")
+    grid_rounds_max: int = Field(5, ge=0, description="re-plans after a failed grid check")
     history_days: int = Field(28, ge=7, le=366, description="days that forecasts look back")
     operator_passphrase: str = Field(
         "", description="passphrase of the operator's keystore; empty: demo key of the market"

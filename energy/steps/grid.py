@@ -24,6 +24,7 @@ FloatArray = npt.NDArray[np.float64]
 
 UNSERVED = "unserved"
 SHED_KW_MIN = 0.01  # what a meter would not resolve is not shed
+FAILED_MAX = 8  # slots without a flow before the rest counts as such: each costs a whole Newton run
 
 
 @dataclass(frozen=True)
@@ -154,10 +155,7 @@ def check_on_grid(
 ) -> CheckedPlan:
     """AC power flows of all slots of the plan."""
     network = microgrid.district.network
-    carried = tuple(
-        carry(microgrid.power_flow, planned_injections(microgrid.district, problem, plan, row))
-        for row in range(plan.slots)
-    )
+    carried = _carried(microgrid, problem, plan)
     broken = [
         SlotViolation(row, each)
         for row, slot in enumerate(carried)
@@ -176,6 +174,23 @@ def check_on_grid(
         rounds=rounds,
         tier=plan.tier if carried[0].flow.converged else Tier.HOLD,
     )
+
+
+def _carried(microgrid: Microgrid, problem: PlanProblem, plan: Plan) -> tuple[Carried, ...]:
+    """The draws and flows of all slots; after many without a solution the rest is not tried."""
+    carried: list[Carried] = []
+    failed: list[FlowResult] = []
+    for row in range(plan.slots):
+        drawn = planned_injections(microgrid.district, problem, plan, row)
+        if len(failed) < FAILED_MAX:
+            slot = carry(microgrid.power_flow, drawn)
+        else:
+            reason = f"not tried after {FAILED_MAX} slots without a flow, the last: "
+            slot = Carried(drawn, replace(failed[-1], reason=reason + failed[-1].reason))
+        if not slot.flow.converged and len(failed) < FAILED_MAX:
+            failed.append(slot.flow)
+        carried.append(slot)
+    return tuple(carried)
 
 
 def with_room(microgrid: Microgrid, checked: CheckedPlan) -> CheckedPlan:
