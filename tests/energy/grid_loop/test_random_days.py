@@ -1,0 +1,37 @@
+"""A few of the benchmark's random days: what is published broken is labelled, whoever looks."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+DAYS = range(2)
+
+
+@pytest.fixture(scope="module")
+def days() -> ModuleType:
+    path = ROOT / "benchmarks" / "grid_limits.py"
+    spec = importlib.util.spec_from_file_location("grid_limits", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["grid_limits"] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_random_days_near_the_limits_publish_nothing_unlabelled(days: ModuleType) -> None:
+    with days.seasons_of(days.DISTRICT) as seasons:
+        found = [days.run_day(seasons, number) for number in DAYS]
+    assert sum(day.unlabelled for day in found) == 0
+    broke = [day for day in found if day.free_broken]
+    assert broke and all(day.rounds >= 1 for day in broke)
+    assert all(day.labelled < day.free_broken for day in broke)
+    assert f"days                                       {len(DAYS)}" in days.report(found)
+
+
+def test_a_day_is_always_drawn_the_same_and_no_two_alike(days: ModuleType) -> None:
+    assert days.drawn_day(7) == days.drawn_day(7) != days.drawn_day(8)
