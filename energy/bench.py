@@ -151,7 +151,7 @@ def measure_grid_year(district: str) -> Iterator[Figure]:
     found = batch.envelope(chunks())
     name = f"{found.scenarios:,} quarter hours in one batch"
     yield Figure(name, sum(spent), "s", 180.0)
-    yield Figure("of them without a flow", float(len(found.failed)), "", 0.0)
+    yield Figure("of them without a flow", float(len(found.failed)), "", None)
     yield Figure("highest line loading", 100 * float(found.line_loading_frac.max()), "%", None)
     highest = 100 * float(found.transformer_loading_frac.max())
     yield Figure("highest transformer loading", highest, "%", None)
