@@ -251,6 +251,7 @@ def _check_shares(joined: Joined, potential: dict[int, int]) -> Iterator[Finding
         if potential[tail] + cost == potential[head]:
             links.append(_Pipe(tail, head, 0, link["flow_wh"], link["capacity_wh"]))
     shares = _fair_shares(groups, links)
+    unit = lcm(*(share.denominator for share in shares))
     winners: list[_Claim] = []
     losers: list[_Claim] = []
     for number, (group, share) in enumerate(zip(groups, shares, strict=True)):
@@ -261,7 +262,7 @@ def _check_shares(joined: Joined, potential: dict[int, int]) -> Iterator[Finding
                 yield Finding("fair share", row.place, str(row.fill_wh), f"{floor} or {most}")
             if rest:
                 side = winners if row.fill_wh == most else losers
-                side.append((number, Fraction(rest, share.denominator), row))
+                side.append((number, rest * (unit // share.denominator), row))
     yield from _check_queue(joined, groups, links, winners, losers)
 
 
@@ -401,7 +402,7 @@ def _can_grow(pipes: Sequence[_Pipe], number: int) -> bool:
     return pipe.flow < pipe.high and _path(pipes, pipe.head, pipe.tail, number)[0] is not None
 
 
-_Claim = tuple[int, Fraction, Row]  # group, remainder, order
+_Claim = tuple[int, int, Row]  # group, remainder in parts of a Wh that all claims share, order
 
 
 class _Queue:

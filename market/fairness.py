@@ -6,9 +6,10 @@ the bounds of the arcs allow, then the next, and so on, which has one answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
+from typing import NamedTuple
 
 from market.errors import MarketError
 from market.flow import Arc, MaxFlow, circulate
@@ -104,12 +105,14 @@ def _push(count: int, arcs: Sequence[Arc], flow: list[int], group: int, most: in
     return pushed
 
 
-@dataclass(frozen=True)
-class Claim:
-    """An order's claim to one more Wh: its group's place, its remainder and its tie key."""
+class Claim(NamedTuple):
+    """An order's claim to one more Wh: its group's place, its remainder and its tie key.
+
+    Remainders of all claims are counted in the same part of a Wh, so that they are whole numbers.
+    """
 
     group: int
-    remainder: Fraction
+    remainder: int
     tie: bytes
     row: int
 
@@ -175,9 +178,9 @@ def _near(
         raise MarketError("shares: no whole flow between floor and ceiling of all shares")
     aim = list(low)
     for tails_outside in (True, False):
-        side = [
+        side = {
             n for n, group in enumerate(groups) if (arcs[group].tail == count - 1) == tails_outside
-        ]
+        }
         spare = sum(flow[groups[n]] - low[n] for n in side)
         first = [claim for claim in queue if claim.group in side][:spare]
         for claim in first:

@@ -8,6 +8,7 @@ and links are decided but those that they leave indifferent, which makes a graph
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
@@ -176,6 +177,7 @@ def _fill_groups(
             fill_wh[group.rows] = book.e_wh[group.rows]
     names = [group.arc for group in free]
     shares = fair_fractions(count, arcs, names)
+    unit = lcm(*(share.denominator for share in shares))
     floors, claims = [], []
     for place, (group, share) in enumerate(zip(free, shares, strict=True)):
         floor_wh = [e_wh * share.numerator // share.denominator
@@ -183,20 +185,20 @@ def _fill_groups(
         fill_wh[group.rows] = floor_wh
         floors.append(sum(floor_wh))
         if share.denominator > 1:
-            claims += _claims(book, group, place, share)
+            claims += _claims(book, group, place, share, unit)
     _, winners = whole_shares(count, arcs, names, floors, claims)
     for row in winners:
         fill_wh[row] += 1
 
 
-def _claims(book: Book, group: _Group, place: int, share: Fraction) -> list[Claim]:
-    """The orders of a group whose share is not whole."""
-    found = []
+def _claims(book: Book, group: _Group, place: int, share: Fraction, unit: int) -> list[Claim]:
+    """The orders of a group whose share is not whole; remainders are counted in 1 / `unit` Wh."""
+    found, scale = [], unit // share.denominator
     for row, e_wh in zip(group.rows.tolist(), book.e_wh[group.rows].tolist(), strict=True):
         rest = e_wh * share.numerator % share.denominator
         if rest:
             key = book.tie_key(book.tag[row].tobytes())
-            found.append(Claim(place, Fraction(rest, share.denominator), key, row))
+            found.append(Claim(place, rest * scale, key, row))
     return found
 
 
