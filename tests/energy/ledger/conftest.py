@@ -51,6 +51,7 @@ class Rehearsal:
     late: list[LateRow] = field(default_factory=list)
     edit: Callable[[Readings], Readings] = lambda readings: readings
     with_market: bool = True
+    draw: int = 0  # which prices are drawn
 
     @property
     def admission(self) -> Admission:
@@ -94,7 +95,7 @@ class Rehearsal:
     def place_orders(self, slot: int) -> None:
         """Two orders of each member, half of them accepted before the slot's own tick."""
         admission = self.admission
-        rng = np.random.default_rng(slot)
+        rng = np.random.default_rng(slot + self.draw)
         for ahead, side in ((1, 1), (0, 2)):
             orders = [
                 self.order(member, slot, side, int(rng.integers(900, 2000)) * 100)
