@@ -35,10 +35,25 @@ class SystemAccounts:
     grid: bytes
     loss: bytes
     kepco: bytes
+    netfee: bytes
+    rent: bytes
+
+
+class Carriage(NamedTuple):
+    """What buyers of a slot pay above what sellers get: network fees and congestion rent."""
+
+    fee_ukrw: int
+    rent_ukrw: int
+
+
+NO_CARRIAGE = Carriage(0, 0)
 
 
 class Trade(NamedTuple):
-    """What an account bought and sold in a slot's auction, at the price of its node."""
+    """What an account bought and sold in a slot's auction, at the price of a node.
+
+    Whoever trades at nodes of different prices, as the SPC may, has a trade for each price.
+    """
 
     account: bytes
     bought_wh: int
@@ -109,6 +124,7 @@ class SettlementInput:
     boundary: BoundaryReading | None
     terms: SettlementTerms
     cause: bytes = ZERO32
+    carriage: Carriage = NO_CARRIAGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,43 +144,49 @@ class SlotSettlement:
 
 def system_accounts(market_id: str) -> SystemAccounts:
     """The system accounts of a market."""
-    names = ("POOL", "BALANCING", "SPC", "GRID", "LOSS", "KEPCO")
+    names = ("POOL", "BALANCING", "SPC", "GRID", "LOSS", "KEPCO", "NETFEE", "RENT")
     return SystemAccounts(*(system_account(market_id, name) for name in names))
 
 
 def trades_of(clearing: Clearing, account_of_tag: Mapping[bytes, bytes]) -> tuple[Trade, ...]:
-    """What each account bought and sold, in order of account.
+    """What each account bought and sold, in order of account and price.
 
     `account_of_tag` names the account of every row with a fill; those of `maker_rows` are the
     SPC's.
     """
     book, price_at = clearing.book, {node.node: node.price_mkrw_per_kwh for node in clearing.nodes}
-    found: dict[bytes, Trade] = {}
+    found: dict[tuple[bytes, int], Trade] = {}
     for row in np.flatnonzero(clearing.fill_wh).tolist():
         tag, fill_wh = book.tag[row].tobytes(), int(clearing.fill_wh[row])
         account = account_of_tag.get(tag)
         if account is None:
             raise MarketError(f"slot {book.slot}: order {tag.hex()} was filled, found no account")
         price = price_at[int(book.node[row])]
-        trade = found.get(account, Trade(account, 0, 0, price))
+        trade = found.get((account, price), Trade(account, 0, 0, price))
         if book.side[row] == Side.BID:
-            found[account] = trade._replace(bought_wh=trade.bought_wh + fill_wh)
+            found[account, price] = trade._replace(bought_wh=trade.bought_wh + fill_wh)
         else:
-            found[account] = trade._replace(sold_wh=trade.sold_wh + fill_wh)
-    return tuple(found[account] for account in sorted(found))
+            found[account, price] = trade._replace(sold_wh=trade.sold_wh + fill_wh)
+    return tuple(found[key] for key in sorted(found))
 
 
 def reserve_slot(
-    slot: int, trades: Sequence[Trade], system: SystemAccounts, cause: bytes = ZERO32
+    slot: int,
+    trades: Sequence[Trade],
+    system: SystemAccounts,
+    cause: bytes = ZERO32,
+    carriage: Carriage = NO_CARRIAGE,
 ) -> list[Transfer]:
     """Version 0: a PENDING per account for what it owes or is owed, buyer -> POOL -> seller.
 
-    At a negative price sellers pay buyers; at a price of 0 there is nothing to reserve.
+    Network fees and congestion rent are reserved from POOL too. At a negative price sellers pay
+    buyers; at a price of 0 there is nothing to reserve.
     """
     lines = _Lines()
     for account, bought_wh, sold_wh, price in trades:
         lines.add(_KRW_TRADE, account, system.pool, bought_wh * price)
         lines.add(_KRW_TRADE, system.pool, account, sold_wh * price)
+    _carry(lines, carriage, system)
     pending = int(TransferKind.PENDING)
     return sorted(
         Transfer(ledger, pending, code, debit, credit, amount, slot, 0, ZERO32, cause)
@@ -199,7 +221,7 @@ def settle_slot(inputs: SettlementInput) -> SlotSettlement:
     transfers = []
     for (ledger, code, debit, credit), amount in lines.amount.items():
         kind, pending, cause = _PLAIN, ZERO32, inputs.cause if code in _OF_CLEARING else ZERO32
-        if (ledger, code) == _KRW_TRADE:
+        if (ledger, code) in _RESERVED:
             found = open_by_pair.pop((debit, credit), None)
             if found is None or inputs.pendings[found].amount < amount:
                 raise MarketError(
@@ -304,7 +326,12 @@ _WH_TRADE = (int(LedgerId.ENERGY), int(Code.TRADE))
 _WH_REPLACEMENT = (int(LedgerId.ENERGY), int(Code.REPLACEMENT))
 _WH_REST = (int(LedgerId.ENERGY), int(Code.REMAINDER))
 _WH_LOSS = (int(LedgerId.ENERGY), int(Code.LOSS))
-_OF_CLEARING = (Code.TRADE, Code.REPLACEMENT, Code.DEVIATION)
+_KRW_FEE = (int(LedgerId.KRW), int(Code.NETWORK_FEE))
+_KRW_RENT = (int(LedgerId.KRW), int(Code.CONGESTION_RENT))
+_RESERVED = (_KRW_TRADE, _KRW_FEE, _KRW_RENT)
+_OF_CLEARING = (
+    Code.TRADE, Code.REPLACEMENT, Code.DEVIATION, Code.NETWORK_FEE, Code.CONGESTION_RENT
+)  # fmt: skip
 
 
 class _Lines:
@@ -348,12 +375,19 @@ def _lines(inputs: SettlementInput) -> tuple[_Lines, SlotSettlement]:
         _deliver(lines, trade, _Delivered(drawn, given), inputs)
         rest_import[row] -= drawn
         rest_export[row] -= given
+    _carry(lines, inputs.carriage, inputs.system)
     charge, feed_in = _price_rest(inputs, rest_import, rest_export)
     settled = SlotSettlement([], rest_import, rest_export, charge, feed_in)
     _settle_rest(lines, settled, inputs)
     if inputs.boundary is not None:
         _settle_boundary(lines, inputs.boundary, inputs)
     return lines, settled
+
+
+def _carry(lines: _Lines, carriage: Carriage, system: SystemAccounts) -> None:
+    """Fees and rent as cleared: BALANCING stands in for whoever deviates, so they stay."""
+    lines.add(_KRW_FEE, system.pool, system.netfee, carriage.fee_ukrw)
+    lines.add(_KRW_RENT, system.pool, system.rent, carriage.rent_ukrw)
 
 
 class _Delivered(NamedTuple):

@@ -15,10 +15,12 @@ from market.book import BookRow, book_of
 from market.clearing import clear_slot
 from market.errors import MarketError
 from market.ledger import BatchResult, Posted, post_batch
+from market.network import MarketLink, MarketNetwork
 from market.rules import MarketRules
 from market.settlement import (
     NO_TARIFF,
     BoundaryReading,
+    Carriage,
     MeterReadings,
     SettlementInput,
     SettlementTerms,
@@ -417,3 +419,52 @@ def test_a_late_reading_touches_its_account_and_the_balancing_alone() -> None:
     own = {SYSTEM.pool, SYSTEM.balancing, SYSTEM.grid, SYSTEM.loss, account(0)}
     assert all({t.debit, t.credit} <= own for t in again.transfers)
     assert all(t.version == 2 for t in again.transfers)
+
+
+def test_fees_and_rent_of_a_congested_slot_stay_as_cleared_whoever_deviates() -> None:
+    """Two zones: 900 Wh over a full link; one seller delivers nothing, the pool still closes."""
+    rows = [
+        BookRow(account(0), 0, 2, 60_000, 2_000, 0),
+        BookRow(account(1), 0, 1, 130_000, 500, 0),
+        BookRow(account(2), 1, 2, 140_000, 800, 1),
+        BookRow(account(3), 1, 1, 180_000, 1_500, 1),
+    ]
+    book = book_of(SLOT, rows)
+    links = (MarketLink(0, 1, 900, 8_000), MarketLink(1, 0, 900, 8_000))
+    clearing = clear_slot(book, MarketRules(), MarketNetwork(links))
+    carriage = Carriage(*clearing.carriage_ukrw())
+    assert carriage == (7_200_000, 64_800_000)
+    trades = trades_of(clearing, {tag: tag for tag in book.tags()})
+    ledger = Ledger()
+    ledger.post(reserve_slot(SLOT, trades, SYSTEM, carriage=carriage))
+    inputs = SettlementInput(
+        slot=SLOT, version=1, system=SYSTEM, trades=trades, pendings=ledger.pendings,
+        readings=MeterReadings(
+            account=tuple(account(n) for n in range(4)), tariff=ints(0, 0, 0, 0),
+            import_wh=ints(0, 500, 0, 1_200), export_wh=ints(0, 0, 600, 0),
+            quality=ints(1, 1, 1, 1), month_import_wh=ints(0, 0, 0, 0),
+        ),
+        boundary=None, terms=TERMS, carriage=carriage,
+    )  # fmt: skip
+    ledger.post(settle_slot(inputs).transfers)
+    assert ledger.balance(KRW, SYSTEM.pool) == ledger.balance(ENERGY, SYSTEM.pool) == 0
+    assert ledger.balance(KRW, SYSTEM.netfee) == 7_200_000
+    assert ledger.balance(KRW, SYSTEM.rent) == 64_800_000
+    assert not ledger.pendings
+
+
+def test_who_trades_at_two_prices_has_a_trade_for_each() -> None:
+    rows = [
+        BookRow(account(0), 0, 2, 60_000, 100, 0),
+        BookRow(account(1), 0, 1, 130_000, 100, 0),
+        BookRow(account(2), 1, 2, 140_000, 100, 1),
+        BookRow(account(3), 1, 1, 180_000, 100, 1),
+    ]
+    book = book_of(SLOT, rows)
+    clearing = clear_slot(book, MarketRules())
+    owner = {tag: account(9) if tag in (account(0), account(2)) else tag for tag in book.tags()}
+    trades = [trade for trade in trades_of(clearing, owner) if trade.account == account(9)]
+    assert [(trade.sold_wh, trade.price_mkrw_per_kwh) for trade in trades] == [
+        (100, 95_000),
+        (100, 160_000),
+    ]
