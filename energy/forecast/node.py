@@ -32,7 +32,7 @@ SILENT_SLOTS_MAX = 2 * SLOTS_PER_DAY
 FROZEN_SLOTS = 6 * SLOTS_PER_HOUR
 FROZEN_STEPS = 12
 SPIKE_MULTIPLE = 6.0
-LIT_FRAC_MIN = 0.02
+LIT_FRAC_MIN = 0.05
 """Slots under this share of the clear sky's highest power teach nothing about the index."""
 K_MAX = 1.5
 WEATHER = (
@@ -254,7 +254,11 @@ def _regression(
     columns = _columns(spec, known, names, joined)[ahead:]
     z = forecast_series(fitted, past, slots, columns)[:, :, 0]
     if spec.kind == "pv":
-        return np.clip(z, 0.0, K_MAX) * _clear_kw(spec, model, slots)
+        # At dawn and dusk the index is noise over noise: there the last weeks say more.
+        clear_kw = _clear_kw(spec, model, slots)
+        dim = clear_kw <= LIT_FRAC_MIN * model.peak_kw
+        bright = np.clip(z, 0.0, K_MAX) * clear_kw
+        return np.where(dim, _history_only(spec, known, slots), bright)
     return z
 
 

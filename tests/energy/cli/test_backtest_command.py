@@ -1,0 +1,57 @@
+"""`microgrid backtest`: figures as JSON, the page, and the refusals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from energy.cli import run
+from energy.timegrid import iso_of, parse_instant, slots_from
+
+
+def test_a_series_gives_figures_and_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slot = slots_from(parse_instant("2026-01-01", "UTC"), 50 * 96)[::4]
+    hour = np.arange(len(slot)) % 24
+    load = (
+        50 + 20 * np.sin(hour / 24 * 2 * np.pi) + np.random.default_rng(1).normal(0, 3, len(slot))
+    )
+    path = tmp_path / "load.csv"
+    rows = [f"{iso_of(at)},{value:.3f}" for at, value in zip(slot.tolist(), load, strict=True)]
+    path.write_text("time,load_kw\n" + "\n".join(rows) + "\n")
+    page = tmp_path / "page.html"
+    words = ["backtest", "--series", str(path), "--kind", "load", "--tz", "Asia/Seoul",
+             "--every", "24", "--json", "--html", str(page)]  # fmt: skip
+    assert run(words) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    overall = found["scores"][-1]
+    assert found["tiers"] == {"F0": found["issues"]} and overall["leads_h"] == "0-48"
+    # White noise of 3 about a mean of 50: an absolute error of 2.4 at best.
+    assert overall["nmae"] == pytest.approx(2.4 / 50, rel=0.25)
+    assert overall["skill_persistence"] > 0.3
+    assert page.read_text().count("<svg") == 3
+
+
+def test_the_districts_own_record_is_replayed(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["backtest", "--district", "sejong-5-1@0.01", "--days", "2", "--every", "12", "--json"]
+    assert run(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["name"].split()[0] for each in found] == ["load", "pv", "heat"]
+    assert all(each["issues"] == 4 and each["scores"] for each in found)
+    assert all("simulated" in each["name"] for each in found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--series", "a.csv", "--district", "b"],
+        ["--series", "a.csv", "--kind", "wind", "--tz", "UTC"],
+        ["--series", "a.csv"],
+        ["--series", "no-such-file.csv", "--tz", "Asia/Seoul"],
+    ],
+)
+def test_wrong_use_has_exit_code_two(words: list[str]) -> None:
+    assert run(["backtest", *words]) == 2
