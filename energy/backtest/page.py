@@ -75,7 +75,7 @@ def fan_chart(replay: Replay, row: int) -> str:
     known = truth[np.isfinite(truth)]
     low = min(float(bands.min()), float(known.min()) if len(known) else 0.0, 0.0)
     high = max(float(bands.max()), float(known.max()) if len(known) else 0.0, low + 1e-9)
-    x = _across(np.arange(len(truth)), 0, len(truth) - 1)
+    x = _across(np.arange(len(truth), dtype=np.float64), 0, len(truth) - 1)
     areas = "".join(
         f'<path d="{_band(x, _up(bands[a], low, high), _up(bands[b], low, high))}" '
         f'fill="{BLUE}" opacity="0.22"/>'
@@ -97,7 +97,7 @@ def reliability_chart(replay: Replay) -> str:
         for q in range(len(QUANTILES))
     ]
     x, y = _across(QUANTILES, 0, 1), _up(np.array(under), 0, 1)
-    ends = _across(np.array([0, 1]), 0, 1), _up(np.array([0.0, 1.0]), 0, 1)
+    ends = _across(np.array([0.0, 1.0]), 0, 1), _up(np.array([0.0, 1.0]), 0, 1)
     dots = "".join(
         f'<circle cx="{a:.1f}" cy="{b:.1f}" r="4" fill="{BLUE}"/>'
         f'<text x="{a + 7:.1f}" y="{b + 14:.1f}">{100 * found:.1f}</text>'
@@ -124,7 +124,7 @@ def skill_chart(scores: Sequence[Score]) -> str:
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>'
             )
     ticks = [(place + 0.5, f"{score.leads_h} h") for place, score in enumerate(rows)]
-    zero = _line(_across(np.array([0, 1]), 0, 1), _up(np.zeros(2), low, high), GREY, 1)
+    zero = _line(_across(np.array([0.0, 1.0]), 0, 1), _up(np.zeros(2), low, high), GREY, 1)
     key = (
         f'<text x="{LEFT + 8}" y="{TOP + 10}" style="fill:{RED}">against 24 h persistence</text>'
         f'<text x="{LEFT + 180}" y="{TOP + 10}" style="fill:{BLUE}">against climatology</text>'

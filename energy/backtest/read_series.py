@@ -61,7 +61,7 @@ def read_series(
     stamps, findings = read_stamps(table[time], time_zone)
     factor, is_energy, said = _unit(name, unit)
     series, more = _ordered(pd.Series(values.to_numpy(dtype=float), index=stamps))
-    step_s = _step_s(series.index, path.name)
+    step_s = _step_s(pd.DatetimeIndex(series.index), path.name)
     if is_energy:
         factor *= 3600 / step_s
     slot, p_kw, gaps = _on_quarters(series * factor, step_s)
@@ -92,7 +92,7 @@ def read_weather(
         if len(known) < 2:
             continue
         values, how = _weather_unit(name, known.to_numpy())
-        found[name] = _at_slots(_seconds(known.index), values, slot)
+        found[name] = _at_slots(_seconds(pd.DatetimeIndex(known.index)), values, slot)
         said.append(f"{name} from {column!r}{how}")
     if not found:
         raise SeriesError(f"{path.name}: no weather column, allowed: {', '.join(WEATHER_WORDS)}")
@@ -128,12 +128,12 @@ def read_stamps(texts: pd.Series, time_zone: str) -> tuple[pd.DatetimeIndex, lis
         walls = pd.DatetimeIndex(pd.to_datetime(texts, errors="coerce", format="ISO8601"))
         second = pd.Series(walls).duplicated(keep="first").to_numpy()
         stamps = walls.tz_localize(time_zone, ambiguous=~second, nonexistent="NaT")
-        skipped = int((stamps.isna() & ~walls.isna()).sum())
+        skipped = int((np.asarray(stamps.isna()) & ~np.asarray(walls.isna())).sum())
         stamps = stamps.tz_convert("UTC")
         findings.append(f"stamps are wall time of {time_zone}")
         if skipped:
             findings.append(f"{skipped} stamps that the clock skips in spring were set aside")
-    unreadable = int(texts.notna().sum() - stamps.notna().sum())
+    unreadable = int(texts.notna().sum() - np.asarray(stamps.notna()).sum())
     if unreadable == len(texts):
         raise SeriesError(f"time {sample!r}: not readable, allowed: 2026-07-15T06:15+09:00")
     return stamps, findings
@@ -185,7 +185,7 @@ def _unit(name: str, unit: str | None) -> tuple[float, bool, str]:
 def _ordered(series: pd.Series) -> tuple[pd.Series, list[str]]:
     """Rising stamps, each once (the last known value stays), without unreadable ones."""
     findings = []
-    lost = int(series.index.isna().sum())
+    lost = int(np.asarray(series.index.isna()).sum())
     series = series[series.index.notna()]
     if lost:
         findings.append(f"{lost} rows without a readable instant")

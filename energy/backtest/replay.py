@@ -11,7 +11,7 @@ import numpy as np
 
 from energy.backtest.read_series import SeriesError
 from energy.forecast.axis import Axis, build_axis
-from energy.forecast.inputs import FloatArray, IntArray
+from energy.forecast.inputs import BoolArray, FloatArray, IntArray
 from energy.forecast.lookback import slot_quantiles
 from energy.forecast.node import (
     NodeModel,
@@ -30,10 +30,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """When is forecast: after `warm_up_days` of record, every `every_h`, refitted so often."""
+    """When is forecast: after `warm_up_days` of record, every `every_h`, refitted so often.
+
+    Seven hours let the issues pass through all hours of the day.
+    """
 
     warm_up_days: int = 42
-    every_h: int = 6
+    every_h: int = 7
     refit_days: int = 7
 
 
@@ -148,7 +151,7 @@ def _by_step(values: FloatArray, step_slots: int) -> FloatArray:
     return np.asarray(values.reshape(shape).mean(axis=-1))
 
 
-def _named(*flags: FloatArray) -> tuple[str, ...]:
+def _named(*flags: BoolArray) -> tuple[str, ...]:
     words = ("impossible", "spikes", "standing still for hours")
     return tuple(
         f"{int(flag.sum())} quarter hours set aside as {word}"

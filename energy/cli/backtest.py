@@ -52,7 +52,7 @@ def backtest(
     latitude: Annotated[float | None, typer.Option(help="degrees; else the zone's city")] = None,
     longitude: Annotated[float | None, typer.Option(help="degrees; else the zone's city")] = None,
     warm_up: Annotated[int, typer.Option(help="days of record before the first issue")] = 42,
-    every: Annotated[int, typer.Option(min=1, max=24, help="hours between issues")] = 6,
+    every: Annotated[int, typer.Option(min=1, max=24, help="hours between issues")] = 7,
     refit: Annotated[int, typer.Option(min=1, help="days between fits")] = 7,
     district: District = None,
     days: Annotated[int, typer.Option(min=1, help="days of the district to forecast")] = 28,

@@ -35,6 +35,9 @@ SPIKE_MULTIPLE = 6.0
 LIT_FRAC_MIN = 0.05
 """Slots under this share of the clear sky's highest power teach nothing about the index."""
 K_MAX = 1.5
+LIVE_SLOTS = 4 * SLOTS_PER_HOUR
+HISTORY_SHARE = 0.4
+"""Without any weather, solar beyond four hours is foreseen best by both models averaged."""
 WEATHER = (
     "temperature_c", "radiation_w_per_m2", "cloud_frac", "wind_m_per_s", "humidity_frac",
 )  # fmt: skip
@@ -258,7 +261,12 @@ def _regression(
         clear_kw = _clear_kw(spec, model, slots)
         dim = clear_kw <= LIT_FRAC_MIN * model.peak_kw
         bright = np.clip(z, 0.0, K_MAX) * clear_kw
-        return np.where(dim, _history_only(spec, known, slots), bright)
+        usual = _history_only(spec, known, slots)
+        if not names:
+            late = np.arange(len(slots)) >= LIVE_SLOTS
+            share = np.where(late, HISTORY_SHARE, 0.0)
+            bright = (1 - share) * bright + share * usual
+        return np.where(dim, usual, bright)
     return z
 
 

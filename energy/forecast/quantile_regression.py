@@ -63,6 +63,6 @@ def _fit_one(
     for _ in range(steps):
         weight = w / (SMOOTH + np.abs(y - x @ coefficients))
         weighted = x.T * weight
-        # Dividing by the mean weight keeps the penalty's meaning from step to step.
-        coefficients = np.linalg.solve(weighted @ x + penalty, weighted @ y + slope * tilt)
+        found = np.linalg.solve(weighted @ x + penalty, weighted @ y + slope * tilt)
+        coefficients = np.asarray(found)
     return coefficients

@@ -93,7 +93,7 @@ def forecast_stays(model: StayModel, connected: Stays, now_s: int) -> tuple[Floa
 def energy_so_far(stays: Stays, moment_s: IntArray, p_kw: float) -> FloatArray:
     """Delivered by a moment, kWh, if a car charges at once at `p_kw` until it has its energy."""
     elapsed_h = np.maximum(moment_s - stays.arrival_s, 0) / HOUR_S
-    return np.minimum(p_kw * elapsed_h, stays.e_kwh)
+    return np.asarray(np.minimum(p_kw * elapsed_h, stays.e_kwh))
 
 
 def _of_hours(stays: Stays, moment_s: IntArray, model: StayModel) -> FloatArray:
