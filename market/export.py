@@ -103,14 +103,17 @@ def book_line(slot: int, tags: Iterable[bytes]) -> str:
 
 def entry_line(entry: Entry) -> str:
     """One signed entry."""
+    return _line(line="entry", **_entry(entry))
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
     pairs = zip(entry.signers, entry.signatures, strict=True)
-    return _line(
-        line="entry",
-        type=entry.type,
-        message=message_as_json(entry.type, entry.message),
-        signatures=[{"signer": _hex(who), "signature": _hex(what)} for who, what in pairs],
-        salt=_hex(entry.salt),
-    )
+    return {
+        "type": entry.type,
+        "message": message_as_json(entry.type, entry.message),
+        "signatures": [{"signer": _hex(who), "signature": _hex(what)} for who, what in pairs],
+        "salt": _hex(entry.salt),
+    }
 
 
 def orders_line(orders: Iterable[Entry]) -> str:
@@ -166,6 +169,16 @@ def transfers_line(
 def checkpoint_line(note: str) -> str:
     """The end of a tick: its signed note."""
     return _line(line="checkpoint", note=note)
+
+
+def log_header_line() -> str:
+    """The beginning of a log of checkpoints, which needs the trust root beside it."""
+    return _line(line="log", log="microgrid-log/1")
+
+
+def log_line(keys: Iterable[Entry], leaves: Iterable[bytes], note: str) -> str:
+    """One tick of a log of checkpoints: the operator's key entries, the log's leaves, the note."""
+    return _line(keys=[_entry(one) for one in keys], leaves=_base64(b"".join(leaves)), note=note)
 
 
 def _row(transfer: Transfer, salt: bytes) -> bytes:

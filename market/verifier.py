@@ -816,6 +816,8 @@ class _Book:
             raise Unusable(f"line {kind!r} is unknown here")
         elif not self.open:
             raise Unusable(f"{kind} line outside a tick")
+        elif self.seen.awaiting and kind not in ("transfers", "checkpoint"):
+            raise Refuted("settlement covers", f"{kind} before the transfers of a Settlement")
         else:
             takers[kind](found)
 

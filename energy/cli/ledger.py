@@ -7,7 +7,8 @@ import gzip
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeVar
 
@@ -19,6 +20,13 @@ from sqlalchemy import Connection
 from energy.cli.settings import AsJson, DatabaseUrl
 from energy.config import build_settings
 from energy.steps.books import collector_at_rest
+from energy.steps.ledger_files import (
+    beancount_lines,
+    checkpoint_lines,
+    csv_lines,
+    json_lines,
+    write_parquet,
+)
 from energy.steps.proving import (
     Totals,
     add_up,
@@ -102,25 +110,66 @@ def audit(database_url: DatabaseUrl = None, as_json: AsJson = False) -> int:
     return 0 if totals.ok else 1
 
 
+class ExportFormat(StrEnum):
+    """What is written: the whole book, the log alone, tables of transfers, a journal."""
+
+    VERIFIER = "verifier"
+    CHECKPOINTS = "checkpoints"
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+    BEANCOUNT = "beancount"
+
+
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="JSON lines; .gz is compressed; - is the output")],
+    file: Annotated[Path, typer.Argument(help="file; .gz is compressed; - is the output")],
+    format_: Annotated[
+        ExportFormat, typer.Option("--format", help="verifier: everything, to be proven")
+    ] = ExportFormat.VERIFIER,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Write the books out, for the offline verifier and for whoever wants to keep them."""
     with _reader(database_url) as store, collector_at_rest():
-        if file == STANDARD_OUTPUT:
-            sys.stdout.buffer.writelines(line.encode() + b"\n" for line in export_lines(store))
+        if format_ == ExportFormat.PARQUET:
+            _whole(file, lambda scratch: write_parquet(store, scratch))
             return
-        lines = _shown(export_lines(store), store.read(count_ticks))
-        scratch = file.with_name(file.name + ".part")
-        try:
+        lines = _lines(store, format_)
+        if file == STANDARD_OUTPUT:
+            sys.stdout.buffer.writelines(line.encode() + b"\n" for line in lines)
+            return
+        shown = _shown(lines, store.read(count_ticks))
+
+        def write(scratch: Path) -> None:
             with _sink(scratch, compressed=file.suffix == ".gz") as sink:
-                for line in lines:
+                for line in shown:
                     sink.write(line.encode() + b"\n")
-            scratch.replace(file)
-        except OSError as error:
-            raise StoreError(f"export {file}: cannot be written: {error.strerror}") from error
+
+        _whole(file, write)
+
+
+def _lines(store: Store, format_: ExportFormat) -> Iterator[str]:
+    """The lines of a format."""
+    makers = {
+        ExportFormat.VERIFIER: export_lines,
+        ExportFormat.CHECKPOINTS: checkpoint_lines,
+        ExportFormat.JSONL: json_lines,
+        ExportFormat.CSV: csv_lines,
+        ExportFormat.BEANCOUNT: beancount_lines,
+    }
+    return makers[format_](store)
+
+
+def _whole(file: Path, write: Callable[[Path], None]) -> None:
+    """All of the file or nothing of it."""
+    if file == STANDARD_OUTPUT:
+        raise StoreError("export: this format needs a file")
+    scratch = file.with_name(file.name + ".part")
+    try:
+        write(scratch)
+        scratch.replace(file)
+    except OSError as error:
+        raise StoreError(f"export {file}: cannot be written: {error.strerror}") from error
     typer.echo(f"{file}: {file.stat().st_size} bytes")
 
 
