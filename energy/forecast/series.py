@@ -34,6 +34,8 @@ WARM_UP_SLOTS = 8 * SLOTS_PER_DAY
 FIT_HALF_LIFE_DAYS = 60.0
 SHIFT_HALF_LIFE_DAYS = 30.0
 ROWS_MAX = 6_000
+PAIRS_MAX = 200_000
+"""Rows times series for which features are made; of more, an even part of the rows is taken."""
 RIDGE_DAYS = 0.2
 """The penalty falls with the days of record: 0.002 at a hundred days."""
 FOLDS, FOLD_DAYS, FOLD_STEPS = 3, 3, 4
@@ -159,11 +161,13 @@ def _fit_bucket(past: Past, frame: Frame, bucket: int) -> tuple[FloatArray, Floa
 
 
 def _pairs(past: Past, bucket: int) -> tuple[IntArray, IntArray]:
-    """Positions (issue, target) that teach a bucket: every slot once, with a lead of the bucket."""
+    """Positions (issue, target) that teach a bucket: slots once each, with a lead of the bucket."""
     low = int(BUCKET_END[bucket - 1]) if bucket else 0
     target = np.arange(min(WARM_UP_SLOTS, len(past.slot)), len(past.slot))
     target = target[past.weight[target] > 0]
     mixed = past.slot[target] // SLOT_S * MIX % 2**32 >> 12
+    every = max(len(target) * past.z.shape[1] // PAIRS_MAX, 1)
+    target, mixed = target[mixed % 7919 % every == 0], mixed[mixed % 7919 % every == 0]
     issue = target - low - mixed % (int(BUCKET_END[bucket]) - low)
     return issue[issue > 0], target[issue > 0]
 
