@@ -8,6 +8,8 @@ from optimizer.merge import Merging
 from optimizer.problem import DT_H, FloatArray, PlanProblem
 from optimizer.standard_form import Layout
 
+AT_LIMIT_KW = 1e-3
+
 
 def shadow_of(merging: Merging, layout: Layout, found: Solution) -> Shadow:
     """Shadow prices of a solution of the merged problem; members have their group's."""
@@ -18,9 +20,11 @@ def shadow_of(merging: Merging, layout: Layout, found: Solution) -> Shadow:
     def dual(law: str) -> FloatArray:
         return found.row_duals[rows[law]] if law in rows else np.zeros((slots, 0))
 
-    def saving(block: str, law: str) -> FloatArray:
-        # A limit is a bound and the size of a direction at once; either may carry its price.
-        return np.maximum(-found.reduced_costs[columns[block]] - dual(law), 0.0) / DT_H
+    def saving(block: str, law: str, limit_kw: FloatArray) -> FloatArray:
+        # A limit is a bound and the size of a direction at once; either may carry its price. What
+        # is far from it is held by the other direction, and more of this one would be of no use.
+        price = np.maximum(-found.reduced_costs[columns[block]] - dual(law), 0.0) / DT_H
+        return np.where(found.values[columns[block]] >= limit_kw - AT_LIMIT_KW, price, 0.0)
 
     def stored(law: str, ends: FloatArray) -> FloatArray:
         # Energy at a slot's end is worth what the next slot's balance would pay for it.
@@ -42,8 +46,12 @@ def shadow_of(merging: Merging, layout: Layout, found: Solution) -> Shadow:
             np.full(len(problem.fleets.id), problem.fleets.end_value_krw_per_kwh),
         )[:, merging.fleet_class],
         limits_krw_per_kwh={
-            "import limit": saving("p_import", "import_while_importing"),
-            "export limit": saving("p_export", "export_while_not"),
+            "import limit": saving(
+                "p_import", "import_while_importing", problem.connection.p_import_kw_max
+            ),
+            "export limit": saving(
+                "p_export", "export_while_not", problem.connection.p_export_kw_max
+            ),
             "peak": np.maximum(dual("peak"), 0.0) / DT_H,
             **({"reserve": np.maximum(dual("reserve"), 0.0) / DT_H} if problem.reserve else {}),
             **{

@@ -70,3 +70,18 @@ def test_any_number_changes_the_digest(toys: Any) -> None:
     assert digest(first) == digest(second)
     second.load_kw[0, 0] = np.nextafter(second.load_kw[0, 0], np.inf)
     assert digest(first) != digest(second)
+
+
+def test_an_export_limit_far_away_is_not_said_to_bind_while_power_is_bought(
+    toys: Any, solved: Any
+) -> None:
+    problem = toys.problem(
+        2,
+        load_kw=[10.0, 10.0],
+        connection=toys.connection(
+            2, price_buy_krw_per_kwh=[100.0, 100.0], price_sell_krw_per_kwh=[120.0, 120.0]
+        ),
+    )
+    plan = solved(problem)
+    assert plan.p_import_kw == pytest.approx([10.0, 10.0])
+    assert "export limit" not in {limit.limit for limit in plan.certificate.binding}
