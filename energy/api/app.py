@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from energy.api import documents, grid, health, live, messages, orders
+from energy.api import documents, grid, health, live, messages, orders, proofs
 from energy.api.context import ApiContext
 from energy.api.desk import OrderDesk
 from energy.api.documents import LastAnswer
@@ -18,6 +18,7 @@ from energy.api.examples import ORDER_SCHEMA
 from energy.api.guard import Guard
 from energy.api.live import EventHub
 from energy.api.problems import ProblemModel, install_problems
+from energy.api.proofs import LogCache
 from market.signing import require_native_backend
 
 TITLE = "Sejong Microgrid"
@@ -43,11 +44,12 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.begun = time.monotonic()
     app.state.counts = Counter[str]()
     app.state.cache = LastAnswer()
+    app.state.log_cache = LogCache()
     app.state.desk = OrderDesk(context.store, context.admission)
     app.state.hub = EventHub(context.store)
     install_problems(app)
     # Orders come most often, and routes are tried in this order.
-    for room in (orders, messages, documents, grid, live, health):
+    for room in (orders, messages, proofs, documents, grid, live, health):
         app.include_router(room.router)
     app.add_middleware(Guard, host=context.settings.host)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]

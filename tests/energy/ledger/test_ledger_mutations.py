@@ -55,7 +55,7 @@ class Ledger:
             for number, line in enumerate(lines[begin:], begin + 1):
                 book.line = number
                 book.take(_read_line(line))
-            book.require(not book.open, "tick sealed", "no checkpoint")
+            book.require(not book.open and book.tick >= 0, "tick sealed", "no checkpoint")
             book.require_waiting(book.tick + 1)
         except Unusable as error:
             return Failure(number, "readable", str(error))

@@ -1,0 +1,90 @@
+"""Proofs over HTTP: an order's receipt as a bundle, the trust root, the newest signed head.
+
+Whoever knows an order's id may have its proof, as with the order itself; what needs to know whose
+an account is (its whole history) is handed out by the operator's command.
+"""
+
+import threading
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+
+from energy.api.context import context_of
+from energy.api.orders import parse_order_id
+from energy.api.problems import ProblemError, answers
+from energy.steps.receipts import LogTree, Prover
+from energy.steps.witnessing import trusted_witnesses
+from energy.store.books import last_checkpoint
+from energy.store.errors import StoreError
+from energy.store.orders import find_order
+
+PROOF_TYPE = "application/json"
+
+router = APIRouter(tags=["ledger"])
+
+
+class LogCache:
+    """The log's tree, grown by one proof at a time."""
+
+    def __init__(self) -> None:
+        self._turn, self._log = threading.Lock(), LogTree()
+
+    def order(self, connection: Connection, id_: bytes) -> bytes:
+        """The bundle of an order; raises StoreError where it is not sealed yet."""
+        with self._turn:
+            return Prover(connection, self._log).entry(id_)
+
+
+@router.get(
+    "/v1/orders/{order_id}/proof",
+    summary="That an order is in the books",
+    responses={
+        200: {"description": "a proof bundle, for the offline verifier and the trust root"},
+        **answers(404, 409, 422),
+    },
+)
+def order_proof(request: Request, order_id: str) -> Response:
+    """The signed order, its path to a signed checkpoint, its receipt, the keys that signed."""
+    context, id_ = context_of(request), parse_order_id(order_id)
+    cache: LogCache = request.app.state.log_cache
+    row = context.store.read(lambda connection: find_order(connection, id_))
+    if row is None:
+        detail = f"order: found none with id {order_id}"
+        raise ProblemError(404, "NOT_FOUND", detail, "order_id", order_id)
+    try:
+        bundle = context.store.read(lambda connection: cache.order(connection, id_))
+    except StoreError as error:
+        raise ProblemError(409, "NOT_SEALED", str(error), "order_id", order_id) from error
+    return Response(bundle, 200, {"Cache-Control": "no-store"}, PROOF_TYPE)
+
+
+@router.get(
+    "/v1/ledger/trust",
+    summary="The trust root",
+    responses={200: {"description": "first key, first checkpoint, witnesses"}, **answers(404)},
+)
+def trust_root(request: Request) -> Response:
+    """What verifiers need beside a proof; compare it with what is published elsewhere."""
+    context = context_of(request)
+    who = trusted_witnesses(context.settings)
+    try:
+        found = context.store.read(lambda connection: Prover(connection).trust(who))
+    except StoreError as error:
+        raise ProblemError(404, "NOT_FOUND", str(error)) from error
+    return Response(found, 200, {"Cache-Control": "no-store"}, PROOF_TYPE)
+
+
+@router.get(
+    "/v1/ledger/checkpoint",
+    summary="The newest signed head of the log",
+    responses={
+        200: {"content": {"text/plain": {}}, "description": "a signed note"},
+        **answers(404),
+    },
+)
+def checkpoint(request: Request) -> Response:
+    """The note that witnesses sign for."""
+    found = context_of(request).store.read(last_checkpoint)
+    if found is None:
+        raise ProblemError(404, "NOT_FOUND", "checkpoint: found none yet")
+    return Response(found.note, 200, {"Cache-Control": "no-store"}, "text/plain; charset=utf-8")
