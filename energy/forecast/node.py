@@ -273,14 +273,15 @@ def _regression(
 def _past(spec: NodeSpec, model: NodeModel, known: NodeRecord, names: tuple[str, ...]) -> Past:
     """The record in the words of the series engine: kW for loads, the clear-sky index for solar."""
     columns = _columns(spec, known, names, known.slot)
-    zone = spec.site.time_zone
+    zone, step = spec.site.time_zone, spec.step_slots
     if spec.kind == "load":
-        return Past(known.slot, known.p_kw[:, None], np.ones(len(known.slot)), columns, zone)
+        weight = np.ones(len(known.slot))
+        return Past(known.slot, known.p_kw[:, None], weight, columns, zone, step_slots=step)
     clear_kw = _clear_kw(spec, model, known.slot)
     lit = clear_kw > LIT_FRAC_MIN * model.peak_kw
     k = np.where(lit, known.p_kw / np.where(lit, clear_kw, 1.0), np.nan)
     weight = np.where(lit, clear_kw / max(model.peak_kw, 1e-9), 0.0)
-    return Past(known.slot, np.clip(k, 0.0, K_MAX)[:, None], weight, columns, zone, plain=True)
+    return Past(known.slot, np.clip(k, 0.0, K_MAX)[:, None], weight, columns, zone, True, step)
 
 
 def _clear_kw(spec: NodeSpec, model: NodeModel, slots: IntArray) -> FloatArray:

@@ -14,8 +14,9 @@ from energy.forecast.quantile_regression import fit_quantiles
 HOUR_S = 3600
 PAST_DAYS = 120
 STAYS_MIN = 50
-MOMENTS = (0.02, 0.2, 0.4, 0.6, 0.8)
-"""Moments of a past stay that teach, as shares of its length."""
+MOMENTS = (0.05, 0.25, 0.45, 0.65, 0.9)
+"""Moments of a past stay that teach, as shares of its time of charging."""
+STEPS = 30
 STAY_H_MAX = 48.0
 RIDGE = 1e-3
 
@@ -59,22 +60,17 @@ def fit_stays(stays: Stays, now_s: int, p_kw: float, utc_offset_s: int) -> StayM
     past = stays.take(ended)
     if len(past) < STAYS_MIN:
         return None
-    length = past.departure_s - past.arrival_s
-    moment = np.concatenate([past.arrival_s + share * length for share in MOMENTS]).astype(np.int64)
+    # Moments while the car charges, each counting as long as charging lasted: so are cars met.
+    charge_s = np.minimum(past.e_kwh / p_kw * HOUR_S, past.departure_s - past.arrival_s)
+    moment = np.concatenate([past.arrival_s + share * charge_s for share in MOMENTS])
+    moment = moment.astype(np.int64)
     rows = past.take(np.tile(np.arange(len(past)), len(MOMENTS)))
+    weight = np.tile(charge_s, len(MOMENTS))
     bare = StayModel(np.zeros((0, 0)), np.zeros((0, 0)), p_kw, utc_offset_s)
     left_h = np.minimum((rows.departure_s - moment) / HOUR_S, STAY_H_MAX)
-    weight = np.ones(len(rows))
-    hours = fit_quantiles(_of_hours(rows, moment, bare), left_h, weight, RIDGE)
-    taken = energy_so_far(rows, moment, p_kw)
-    charging = rows.e_kwh > taken
-    kept = rows.take(charging)
-    energy = fit_quantiles(
-        _of_energy(kept, moment[charging], bare),
-        (rows.e_kwh - taken)[charging],
-        weight[charging],
-        RIDGE,
-    )
+    left_kwh = rows.e_kwh - energy_so_far(rows, moment, p_kw)
+    hours = fit_quantiles(_of_hours(rows, moment, bare), left_h, weight, RIDGE, steps=STEPS)
+    energy = fit_quantiles(_of_energy(rows, moment, bare), left_kwh, weight, RIDGE, steps=STEPS)
     return replace(bare, hours=hours, energy=energy)
 
 
