@@ -15,9 +15,8 @@ from market.book import Book, BookRow, book_of
 REFERENCE = Path(__file__).parents[1] / "reference"
 SLOT = 1_784_084_400
 
-# Properties that say nothing else try this many examples: thousands where all is tested anyway.
+# How many examples the market's properties try: thousands where everything is tested anyway.
 settings.register_profile("market", max_examples=2_000 if os.environ.get("CI") else 250)
-settings.load_profile("market")
 
 
 def load_reference(name: str) -> ModuleType:

@@ -43,7 +43,7 @@ def fills(clearing: Clearing, count: int, salt: int = 0) -> list[int]:
 
 
 @given(orders)
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_it_is_what_the_definition_says(slow_auction: ModuleType, rows: Rows) -> None:
     book = book_from(rows)
     clearing, slow = clear_slot(book, RULES), slow_auction.clear(book, -15, 15)
@@ -59,7 +59,7 @@ def test_it_is_what_the_definition_says(slow_auction: ModuleType, rows: Rows) ->
 
 
 @given(orders)
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_energy_is_conserved_and_nobody_trades_against_a_limit(rows: Rows) -> None:
     book = book_from(rows)
     clearing = clear_slot(book, RULES)
@@ -76,7 +76,7 @@ def test_energy_is_conserved_and_nobody_trades_against_a_limit(rows: Rows) -> No
 
 
 @given(orders.filter(lambda rows: len(rows) > 1))
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_welfare_and_price_are_those_of_a_linear_program(rows: Rows) -> None:
     book = book_from(rows)
     clearing = clear_slot(book, RULES)
@@ -97,7 +97,7 @@ def test_welfare_and_price_are_those_of_a_linear_program(rows: Rows) -> None:
 
 
 @given(orders, st.randoms(use_true_random=False))
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_order_of_arrival_is_no_input(rows: Rows, random: Random) -> None:
     entries = [BookRow(tag(0, n), 0, s, p, e) for n, (s, p, e) in enumerate(rows)]
     shuffled = list(entries)
@@ -112,7 +112,7 @@ def test_the_order_of_arrival_is_no_input(rows: Rows, random: Random) -> None:
 
 
 @given(orders.filter(bool), st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_cutting_an_order_in_two_gains_at_most_one_wh(rows: Rows, data: st.DataObject) -> None:
     big = [n for n, (_, _, e_wh) in enumerate(rows) if e_wh > 1]
     if not big:
@@ -133,7 +133,7 @@ def test_cutting_an_order_in_two_gains_at_most_one_wh(rows: Rows, data: st.DataO
 
 
 @given(orders.filter(bool), st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_a_better_limit_never_lowers_ones_own_fill(rows: Rows, data: st.DataObject) -> None:
     chosen = data.draw(st.integers(0, len(rows) - 1))
     side, price, e_wh = rows[chosen]
@@ -147,7 +147,7 @@ def test_a_better_limit_never_lowers_ones_own_fill(rows: Rows, data: st.DataObje
 
 
 @given(orders, st.integers(-5, 5))
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_a_shift_of_all_limits_shifts_the_price(rows: Rows, shift: int) -> None:
     moved = [(side, price + shift, e_wh) for side, price, e_wh in rows]
     one, other = clear_slot(book_from(rows), RULES), clear_slot(book_from(moved), RULES)
@@ -157,7 +157,7 @@ def test_a_shift_of_all_limits_shifts_the_price(rows: Rows, shift: int) -> None:
 
 
 @given(orders)
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_band_never_clips_what_was_admitted(rows: Rows) -> None:
     book = book_from(rows)
     low = int(book.price_mkrw_per_kwh.min()) if len(book) else 0

@@ -34,7 +34,7 @@ def message_of(clearing: Clearing) -> dict:
 
 
 @given(orders)
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_every_true_clearing_is_proven(rows: Rows) -> None:
     clearing = cleared(rows)
     assert check_clearing(clearing.book, RULES, clearing) == []
@@ -43,7 +43,7 @@ def test_every_true_clearing_is_proven(rows: Rows) -> None:
 
 
 @given(orders, st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_a_changed_fill_is_refuted(rows: Rows, data: st.DataObject) -> None:
     clearing = cleared(rows)
     row = data.draw(st.integers(0, len(rows) - 1))
@@ -53,7 +53,7 @@ def test_a_changed_fill_is_refuted(rows: Rows, data: st.DataObject) -> None:
 
 
 @given(orders, st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_wh_moved_between_two_orders_are_refuted(rows: Rows, data: st.DataObject) -> None:
     """Sums stay whole, so only merit order, equal shares, remainders or tie keys can tell."""
     clearing = cleared(rows)
@@ -84,7 +84,7 @@ def test_wh_moved_between_two_orders_are_refuted(rows: Rows, data: st.DataObject
 
 
 @given(orders, st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_any_changed_figure_of_the_result_is_refuted(rows: Rows, data: st.DataObject) -> None:
     clearing = cleared(rows)
     by = data.draw(st.integers(-3, 3).filter(bool))
@@ -98,7 +98,7 @@ def test_any_changed_figure_of_the_result_is_refuted(rows: Rows, data: st.DataOb
 
 
 @given(orders, st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_any_changed_field_of_the_message_is_refuted(rows: Rows, data: st.DataObject) -> None:
     clearing = cleared(rows)
     message, fill_wh = message_of(clearing), clearing.fill_wh.tolist()
@@ -113,7 +113,7 @@ def test_any_changed_field_of_the_message_is_refuted(rows: Rows, data: st.DataOb
 
 
 @given(orders, st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_a_changed_book_is_refuted(rows: Rows, data: st.DataObject) -> None:
     """An order lost, added or altered: the roots no longer fit."""
     clearing = cleared(rows)

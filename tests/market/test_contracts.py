@@ -141,7 +141,7 @@ kinds = st.sampled_from(ContractKind)
     st.lists(st.tuples(wh, wh), min_size=3, max_size=3),
     st.one_of(st.none(), st.integers(0, 1_000_000)),
 )
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_steps_add_up_to_the_reading_and_all_ledgers_close(
     readings: list[tuple[int, int]],
     drawn: list[tuple[ContractKind, list[int], int, int, int]],

@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.dr import (
@@ -96,6 +96,7 @@ def test_an_exporting_account_has_a_baseline_below_zero() -> None:
     st.sampled_from(BaselineMethod),
     st.booleans(),
 )  # fmt: skip
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_baseline_is_that_of_the_slow_reference(
     slow_baseline: ModuleType,
     drawn: list[tuple[int, int, bool]],

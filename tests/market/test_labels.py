@@ -103,7 +103,7 @@ orders = st.lists(
 
 
 @given(orders, st.sampled_from([Label.GREEN, Label.LOCAL]))
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_tier_leaves_energy_alone_and_nobody_pays_above_limit_and_premium(
     drawn: list[tuple[Side, int, int, int, int, int]], label: Label
 ) -> None:

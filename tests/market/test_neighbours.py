@@ -75,7 +75,7 @@ def test_ranks_first_then_shares_in_whole_kwh() -> None:
     st.integers(0, 700), st.integers(0, 300), st.integers(0, 700), st.integers(50_000, 310_000),
     st.booleans(),
 )  # fmt: skip
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_an_applied_month_leaves_neither_worse_off(
     received: int, surplus: int, use: int, price: int, net_metering: bool
 ) -> None:

@@ -98,7 +98,7 @@ orders = st.lists(
 
 
 @given(orders, st.integers(0, 30), st.integers(100_000, 2_000_000))
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_rounds_end_within_three_hold_the_limit_and_never_gain(
     rows: list[tuple[int, int, int, int]], room_wh: int, sensitivity_ppm: int
 ) -> None:

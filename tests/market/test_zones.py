@@ -148,7 +148,7 @@ def test_a_forced_node_trades_nothing_and_carries_nothing() -> None:
 
 
 @given(rows_of_zones, networks())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_every_clearing_is_proven_and_its_books_close(rows: Rows, network: MarketNetwork) -> None:
     book = book_from(rows)
     clearing = clear_slot(book, RULES, network)
@@ -179,7 +179,7 @@ def _priced(clearing: Clearing, node: int) -> bool:
 
 
 @given(rows_of_zones, networks())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_welfare_is_that_of_a_linear_program(rows: Rows, network: MarketNetwork) -> None:
     book = book_from(rows)
     clearing = clear_slot(book, RULES, network)
@@ -222,7 +222,7 @@ def test_the_clearing_is_that_of_the_slow_reference(
 
 
 @given(rows_of_zones)
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_zones_with_free_unlimited_links_clear_like_one_zone(rows: Rows) -> None:
     many = book_from(rows)
     pairs = [(0, 3), (3, 0), (1, 3), (3, 1), (1, 2), (2, 1)]
@@ -242,7 +242,7 @@ def test_zones_with_free_unlimited_links_clear_like_one_zone(rows: Rows) -> None
 
 
 @given(rows_of_zones, networks(), st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_tighter_limits_never_raise_welfare(
     rows: Rows, network: MarketNetwork, data: st.DataObject
 ) -> None:
@@ -257,7 +257,7 @@ def test_tighter_limits_never_raise_welfare(
 
 
 @given(rows_of_zones.filter(bool), networks(), st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_a_better_limit_never_lowers_ones_own_fill(
     rows: Rows, network: MarketNetwork, data: st.DataObject
 ) -> None:
@@ -276,7 +276,7 @@ def _fill_of(clearing: Clearing, salt: int, row: int) -> int:
 
 
 @given(rows_of_zones.filter(bool), networks(), st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_whatever_is_changed_in_the_result_is_refuted(
     rows: Rows, network: MarketNetwork, data: st.DataObject
 ) -> None:
@@ -315,7 +315,7 @@ def test_whatever_is_changed_in_the_result_is_refuted(
 
 
 @given(rows_of_zones.filter(lambda rows: len(rows) > 2), networks(), st.data())
-@settings(deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_a_wh_moved_between_two_orders_of_one_node_and_side_is_refuted(
     rows: Rows, network: MarketNetwork, data: st.DataObject
 ) -> None:
