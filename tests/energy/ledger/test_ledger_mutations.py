@@ -46,11 +46,11 @@ class Ledger:
 
     def verify(self, lines: list[str], at: int) -> Failure | None:
         """What is found in lines that are the ledger's own before `at`; None if nothing is."""
-        tick, number = self.tick_of(at), 0
+        tick = self.tick_of(at)
         if at < self.begins[0]:
             return verify_export(lines).first_failure
         book = _resumed(self.states[tick])
-        begin = self.begins[tick]
+        number = begin = self.begins[tick]
         try:
             for number, line in enumerate(lines[begin:], begin + 1):
                 book.line = number
