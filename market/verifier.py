@@ -2254,6 +2254,8 @@ def broken_rules(
         if side not in (1, 2) or not 0 <= fill_wh <= e_wh or e_wh < 1:
             yield "fill within quantity", f"0x{tag.hex()}: {fill_wh} of {e_wh} Wh, side {side}"
             return
+    links = message["links"]
+    fees = sum(link["flow_wh"] * link["fee_mkrw_per_kwh"] for link in links)
     root = set_root(leaf_hash(_BOOK_LEAF.pack(1, *row[:5])) for row in rows)
     fills = set_root(leaf_hash(_FILL_LEAF.pack(1, row[0], row[5], 0)) for row in rows)
     by_node: dict[int, list[_ClearingRow]] = defaultdict(list)
@@ -2264,19 +2266,74 @@ def broken_rules(
         "orders": len(rows),
         "book_root": root,
         "fills_root": fills,
-        "links": [],
         "volume_wh": sum(row[5] for row in rows if row[2] == 1),
-        "welfare_ukrw": sum(row[3] * row[5] * (1 if row[2] == 1 else -1) for row in rows),
+        "welfare_ukrw": sum(row[3] * row[5] * _SIGN_OF[row[2]] for row in rows) - fees,
     }
     for name, fact in facts.items():
         if message[name] != fact:
             yield name, f"found {message[name]!r}, allowed {fact!r}"
     nodes = {node["node"]: node for node in message["nodes"]}
-    if list(nodes) != (sorted(by_node) or [0]) or len(nodes) != len(message["nodes"]):
-        yield "nodes", f"found {list(nodes)}, allowed {sorted(by_node) or [0]}"
+    joined = {link[end] for link in links for end in ("from_node", "to_node")}
+    known = sorted(joined | by_node.keys()) or [0]
+    good = list(nodes) == sorted(nodes) and len(nodes) == len(message["nodes"])
+    if not good or not set(known) <= nodes.keys():
+        yield "nodes", f"found {list(nodes)}, allowed {known}"
         return
+    forced = {number for number, node in nodes.items() if node["flags"] & 4}
+    yield from _broken_links(links, nodes, by_node, forced)
     for number, node in nodes.items():
-        yield from _broken_node(message["slot"], root, rules, node, by_node[number])
+        if number in forced:
+            yield from _broken_forced(node, by_node[number])
+        elif number not in joined:
+            yield from _broken_node(message["slot"], root, rules, node, by_node[number])
+
+
+def _broken_forced(node: dict[str, int], rows: Sequence[_ClearingRow]) -> Iterator[tuple[str, str]]:
+    """The grid check has taken a node out of the auction: nothing is filled there."""
+    shown = dict.fromkeys(node, 0) | {"node": node["node"], "outcome": 1, "flags": 4}
+    if node != shown or any(row[5] for row in rows):
+        yield "forced node", f"node {node['node']}: something was traded or shown"
+
+
+def _broken_links(
+    links: Sequence[dict[str, int]],
+    nodes: dict[int, dict[str, int]],
+    by_node: dict[int, list[_ClearingRow]],
+    forced: set[int],
+) -> Iterator[tuple[str, str]]:
+    """Joined nodes: what flows balances each, and prices say that no other flow would be better.
+
+    That is the dual solution of the welfare problem: a price at each node that suits all its
+    orders, and a fee between two of them wherever something flows and room is left.
+    """
+    inflow: Counter[int] = Counter()
+    joined = set()
+    for link in links:
+        ends = (link["from_node"], link["to_node"])
+        flow, room = link["flow_wh"], link["capacity_wh"]
+        text = f"link {ends[0]} to {ends[1]}: {flow} of {room} Wh"
+        if flow > room or (forced & {*ends} and flow):
+            yield "link within capacity", text
+        inflow[ends[0]] -= flow
+        inflow[ends[1]] += flow
+        if forced & {*ends}:
+            continue
+        joined |= {*ends}
+        prices = [nodes[end]["price_mkrw_per_kwh"] for end in ends]
+        gain = prices[1] - prices[0] - link["fee_mkrw_per_kwh"]
+        if (flow and gain < 0) or (flow < room and gain > 0):
+            yield "prices differ by the fee", f"{text}, gain {gain}"
+    for number in sorted(joined):
+        price, rows = nodes[number]["price_mkrw_per_kwh"], by_node[number]
+        bought, sold = (sum(row[5] for row in rows if row[2] == side) for side in (1, 2))
+        if bought - sold != inflow[number]:
+            yield "bought = sold", f"node {number}: {bought} less {sold}, inflow {inflow[number]}"
+        for _, _, side, limit, e_wh, fill_wh in rows:
+            edge = (limit - price) * _SIGN_OF[side]
+            if (fill_wh and edge < 0) or (fill_wh < e_wh and edge > 0):
+                yield "price suits all", f"node {number}: limit {limit} at price {price}"
+        if (nodes[number]["bought_wh"], nodes[number]["sold_wh"]) != (bought, sold):
+            yield "bought_wh", f"node {number}: not what its orders got"
 
 
 def _broken_node(
