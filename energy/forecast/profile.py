@@ -6,8 +6,9 @@ with the profile itself as scale (loads) or its mean (heat).
 
 The profile is a recency-weighted mean of the last 28 days. `b` answers to how much colder or hotter
 than usual for that cell it is. The state carries the errors of the last hour and of the last day
-onwards, each as far as the record shows that it lasts. The band is that of the record's residuals
-in the same part of the day, left-one-out, narrowed where the state knows something.
+onwards, each as far as the record shows that it lasts. The band is that of the last two weeks'
+residuals in the same part of the day, each two days foreseen from the days before them, narrowed
+where the state knows something.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ RATIO_MAX = 3.0
 PARTS_OF_DAY = 8
 LEAD_SLOTS = np.array([1, 2, 4, 8, 16, 32, 64, 96, 192])
 WIDTH_FLOOR = 0.3
+AHEAD_BLOCKS, AHEAD_BLOCK_DAYS, AHEAD_DAYS_MIN = 7, 2, 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,18 +84,51 @@ def profile_quantiles(values: FloatArray, drivers: Drivers, additive: bool = Fal
     Series without a single known value come out as 0; the caller knows better or worse.
     """
     profile, leverage = _profile(values, drivers.cell)
-    usual, coming = profile[drivers.cell], profile[drivers.coming_cell]
-    mean = profile.mean(axis=0)
-    scale, coming_scale = (mean, mean) if additive else (usual, coming)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(scale > 1e-9, (values - usual) / scale, np.nan)
-    ratio = np.clip(ratio, -RATIO_MAX if additive else -1.0, RATIO_MAX)
+    ratio = _ratio(values, profile, drivers.cell, additive)
     effect, coming_effect = _degree_effect(ratio, drivers)
     left_out = (ratio - effect) / np.maximum(1.0 - leverage, 0.25)
     pull, width = _state(left_out, drivers.lead)
-    band = _band(left_out, drivers)
+    seen = left_out if additive else _ahead(values, drivers, left_out)
+    band = _band(seen, drivers)
     change = coming_effect + pull + band * width
-    return np.sort(np.maximum(coming + change * coming_scale, 0.0), axis=0)
+    coming = profile[drivers.coming_cell]
+    scale = profile.mean(axis=0) if additive else coming
+    return np.sort(np.maximum(coming + change * scale, 0.0), axis=0)
+
+
+def _ratio(values: FloatArray, profile: FloatArray, cell: IntArray, additive: bool) -> FloatArray:
+    """Distance of values (T, A) from their profile, in shares of it or of its mean."""
+    usual = profile[cell]
+    scale = np.broadcast_to(profile.mean(axis=0), usual.shape) if additive else usual
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(scale > 1e-9, (values - usual) / scale, np.nan)
+    return np.clip(ratio, -RATIO_MAX if additive else -1.0, RATIO_MAX)
+
+
+def _ahead(values: FloatArray, drivers: Drivers, left_out: FloatArray) -> FloatArray:
+    """Residuals (T, A) of the newest days, each block foreseen from the days before it alone.
+
+    A profile made of days on both sides knows a season's drift, a forecast does not: the band must
+    be that of looking ahead. NaN before the blocks; `left_out` where the record is too short.
+    """
+    rows, block = len(values), AHEAD_BLOCK_DAYS * SLOTS_PER_DAY
+    if rows < (AHEAD_BLOCKS * AHEAD_BLOCK_DAYS + AHEAD_DAYS_MIN) * SLOTS_PER_DAY:
+        return left_out
+    found = np.full(values.shape, np.nan)
+    for first in range(rows - AHEAD_BLOCKS * block, rows, block):
+        old, new = slice(0, first), slice(first, first + block)
+        then = Drivers(
+            drivers.cell[old],
+            drivers.cell[new],
+            drivers.degrees[old],
+            drivers.degrees[new],
+            drivers.lead,
+        )
+        profile, _ = _profile(values[old], then.cell)
+        _, effect = _degree_effect(_ratio(values[old], profile, then.cell, False), then)
+        found[new] = _ratio(values[new], profile, then.coming_cell, False) - effect
+    known = np.isfinite(found).sum(axis=0) >= block
+    return np.where(known, found, left_out)
 
 
 def _profile(values: FloatArray, cell: IntArray) -> tuple[FloatArray, FloatArray]:
