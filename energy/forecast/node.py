@@ -3,10 +3,10 @@
 What a back-test replays is this, and nothing else: `fit_node` on the record up to a night,
 `forecast_node` on the record up to an issue. Rows of the issue and later are never read.
 
-Tiers: F0 regression with weather (or, for a series given without any weather, of its own past);
-F3 slot quantiles of the last 28 days, also where weather was fitted and is missing now (then the
-regression without weather is used and the reason says so); F4 the series' own spread or the
-capacity, under seven days of record.
+Tiers: F0 regression with weather, or of its own past alone for a series that never had weather. F3
+history only: the regression without weather where weather was fitted and is missing now, slot
+quantiles of the last 28 days where there is no fit or the meter is silent for two days. F4 the
+series' own spread or the capacity, under a week of readings.
 """
 
 from dataclasses import dataclass, replace
