@@ -135,6 +135,19 @@ def test_the_nearer_energy_wins_at_equal_cost() -> None:
     assert clearing.carriage_ukrw() == (0, 0)
 
 
+def test_energy_takes_the_way_of_fewest_links_at_equal_fees() -> None:
+    book, _ = table("offer s 0 100 70\nbid b 2 100 150")
+    links = (MarketLink(0, 1), MarketLink(1, 2), MarketLink(0, 2, 60))
+    network = MarketNetwork(links)
+    clearing = clear_slot(book, WON, network)
+    assert [link.flow_wh for link in clearing.links] == [40, 40, 60]
+    detour = [
+        replace(link, flow_wh=wh) for link, wh in zip(clearing.links, (50, 50, 50), strict=True)
+    ]
+    rules = check_clearing(book, WON, replace(clearing, links=tuple(detour)), network)
+    assert [finding.rule for finding in rules] == ["least flow"]
+
+
 def test_a_forced_node_trades_nothing_and_carries_nothing() -> None:
     book, _ = table(TWO_ZONES)
     links = (MarketLink(0, 1, 900, 8_000), MarketLink(1, 0, 900, 8_000))
