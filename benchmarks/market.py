@@ -4,10 +4,10 @@
 
 Prints the median and the worst of the runs with the machine's name, so that the ratio to the sort
 survives another machine. Times are those of the processor (of one core: nothing here has threads),
-so that other work on the machine does not count. Books are as the auction gets them: the root of the sealed book is known
-(it is made when the book is sealed, and its time is shown apart). pymarket brings other versions
-of numpy and pandas, so it is taken from an environment of its own if one is named by PYMARKET,
-the path of that environment's python.
+so that other work on the machine does not count. Books are as the auction gets them: the root of
+the sealed book is known (it is made when the book is sealed, and its time is shown apart). pymarket
+brings other versions of numpy and pandas, so it is taken from an environment of its own if one is
+named by PYMARKET, the path of that environment's python.
 """
 
 # ruff: noqa: E402
