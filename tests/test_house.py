@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 LIBRARIES = ("grid_models", "market", "optimizer")
 # fmt: off
 CORRIDOR = (
-    "__init__", "units", "timegrid", "config", "tariffs", "district", "forecast", "crowd", "plant",
-    "store", "steps", "cycle", "report", "outcome", "simulate", "backtest", "api", "dashboard", "daemon",
-    "service", "bench", "cli", "__main__",
+    "__init__", "units", "timegrid", "config", "tariffs", "district", "forecast", "crowd",
+    "plant", "store", "steps", "cycle", "report", "outcome", "simulate", "backtest", "api",
+    "dashboard", "daemon", "service", "bench", "cli", "__main__",
 )
 # fmt: on
 ROOM_OF = {
