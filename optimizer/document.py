@@ -9,6 +9,7 @@ a new one is carried as it comes.
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
@@ -30,6 +31,8 @@ PARTS = ("batteries", "fleets", "units", "heat")
 
 UNBOUNDED = {"inf": np.inf, "-inf": -np.inf}
 WHOLE_MAX = 2**63 - 1
+DEPTH_MAX = 32
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 SHOWN_MAX = 40  # characters of a wrong value that are shown
 
 Document = dict[str, Any]
@@ -156,9 +159,11 @@ def _begin(text: str | bytes, wanted: str) -> Document:
             seen.add(name)
         return dict(items)
 
+    if (depth := _depth(text)) > DEPTH_MAX:
+        raise DocumentError([_finding("the text", f"nested {depth} deep, allowed: {DEPTH_MAX}")])
     try:
         document = json.loads(text, object_pairs_hook=pairs)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DocumentError([_finding("the text", f"not JSON: {error}")]) from error
     if twice:
         raise DocumentError(twice)
@@ -168,6 +173,15 @@ def _begin(text: str | bytes, wanted: str) -> Document:
         raise DocumentError([_wrong("format", document.get("format"), json.dumps(wanted))])
     del document["format"]
     return document
+
+
+def _depth(text: str | bytes) -> int:
+    """How deep lists and objects are nested; a reader that recurses could not bear any depth."""
+    raw = text.encode(errors="replace") if isinstance(text, str) else text
+    signs = np.frombuffer(STRING.sub(b"", raw), dtype=np.uint8)
+    opened = np.isin(signs, list(b"[{")).astype(np.int64)
+    closed = np.isin(signs, list(b"]}")).astype(np.int64)
+    return int(np.cumsum(opened - closed).max(initial=0))
 
 
 def _finding(where: str, text: str) -> Finding:

@@ -311,7 +311,7 @@ def test_a_failing_plan_is_named_and_comes_back(chromium_page: Page, stage: Stag
     expect(page.locator("#answer")).to_contain_text("The plan cannot be had")
     expect(page.locator("#certificate .note")).to_contain_text("The store is busy")
     stage.plan = plan()
-    stage.events.append(("plan", {}))
+    stage.events.append(("cycle", {}))
     expect(page.locator("#answer")).to_contain_text("The plan is proven")
 
 
@@ -324,7 +324,7 @@ def test_figures_are_renewed_and_the_read_cell_keeps_the_focus(
     assert stage.plan is not None
     for one in stage.plan["reasons"]:
         one["now_krw_per_kwh"] = 175.0
-    stage.events.append(("plan", {}))
+    stage.events.append(("cycle", {}))
     expect(page.locator("#why-values")).to_contain_text("worth ₩175/kWh")
     expect(page.locator(".reasons :focus")).to_have_attribute("data-column", "1")
 

@@ -155,7 +155,8 @@ def test_true_is_not_a_number_and_a_word_is_not_a_list(toys: Any) -> None:
     [
         ("", "not JSON"),
         ("{", "not JSON"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested 100000 deep, allowed: 32"),
+        ('{"format": "' + "[" * 99 + '"}', 'allowed: "microgrid-problem/1"'),
         ("[]", "allowed: an object"),
         ("{}", 'format: null, allowed: "microgrid-problem/1"'),
         ('{"format": "microgrid-plan/1"}', 'allowed: "microgrid-problem/1"'),
