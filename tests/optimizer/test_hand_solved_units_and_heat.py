@@ -160,13 +160,14 @@ def test_heat_beyond_demand_and_store_is_dumped(toys: Any, solved: Any) -> None:
 
 
 def test_heat_makes_a_unit_worth_running(toys: Any, solved: Any) -> None:
-    # Its power costs 100 won to make and saves 80; its heat saves 100 of the boiler's.
+    # Its power costs 100 won to make and saves 80; its heat saves 100 of the boiler's. The load is
+    # more than the unit gives: at its very edge a kWh would be worth anything from 0 to 80.
     heat = toys.heat(1, demand_kw=120.0)
     connection = toys.connection(1, price_buy_krw_per_kwh=80.0)
-    problem = toys.problem(1, load_kw=100.0, units=(toys.unit(1),), connection=connection)
+    problem = toys.problem(1, load_kw=150.0, units=(toys.unit(1),), connection=connection)
     assert solved(problem).unit_on.tolist() == [[0]]
     with_heat = toys.problem(
-        1, load_kw=100.0, units=(toys.unit(1),), connection=connection, heat=heat
+        1, load_kw=150.0, units=(toys.unit(1),), connection=connection, heat=heat
     )
     plan = solved(with_heat)
     assert plan.unit_p_kw == pytest.approx(np.array([[100.0]]), abs=KW)
