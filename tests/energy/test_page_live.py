@@ -290,6 +290,21 @@ def grid_expected(wires: dict[str, Any], network: dict[str, Any]) -> dict[str, A
     }
 
 
+def same_wires(here: dict[str, Any], there: dict[str, Any]) -> bool:
+    """Equal but for the last digit shown, where a half may be rounded either way."""
+    if here.keys() != there.keys() or len(here["strip"]) != len(there["strip"]):
+        return False
+    others = all(here[key] == there[key] for key in here if key != "strip")
+    return others and all(
+        ours[1] == theirs[1]
+        and abs(float(ours[0]) - float(theirs[0])) < 0.11
+        and all(
+            abs(float(a) - float(b)) < 1.1e-4 for a, b in zip(ours[2:], theirs[2:], strict=True)
+        )
+        for ours, theirs in zip(here["strip"], there["strip"], strict=True)
+    )
+
+
 def test_the_grid_screen_of_a_running_district_shows_what_its_api_says(
     page: Page, address: str
 ) -> None:
@@ -301,7 +316,7 @@ def test_the_grid_screen_of_a_running_district_shows_what_its_api_says(
     here: dict[str, Any] = {}
     there: dict[str, Any] = {"never": "compared"}
     deadline = time.monotonic() + WAIT_S
-    while here != there and time.monotonic() < deadline:
+    while not same_wires(here, there) and time.monotonic() < deadline:
         wires, etag = ask(address, "/v1/grid")
         time.sleep(0.3)
         read = page.evaluate(GRID_VISIBLE)
@@ -309,7 +324,7 @@ def test_the_grid_screen_of_a_running_district_shows_what_its_api_says(
             there = grid_expected(wires, network)
             here = {**read, "now": there["now"] if there["now"] in read["now"] else read["now"]}
             here.pop("slot")
-    assert here == there
+    assert same_wires(here, there), (here, there)
     page.get_by_role("button", name="Work it out").click()
     expect(page.locator("#outage .verdict .badge")).to_contain_text("F1")
     seen = page.locator("#main").get_attribute("data-slot")
