@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection
 
 from energy.steps.receipts import LogTree, Prover, Witnesses
-from energy.store.books import checkpoint_ticks
+from energy.store.checkpoints import checkpoint_ticks
 from energy.store.engine import open_reader
 from energy.store.orders import load_book
 from market import verifier

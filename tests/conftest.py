@@ -140,6 +140,18 @@ def stage_app() -> Callable[[Callable[[str], Response], Callable[[], Events]], F
     return build
 
 
+@pytest.fixture(scope="module")
+def served(
+    request: pytest.FixtureRequest,
+    serve_app: Callable[[FastAPI], str],
+    stage_app: Callable[[Any, Any], FastAPI],
+) -> Any:
+    """The module's own `Stage`, served: it has `answer`, `events` and an `address`."""
+    stage = request.module.Stage()
+    stage.address = serve_app(stage_app(stage.answer, lambda: stage.events))
+    return stage
+
+
 @pytest.fixture
 def complaints(chromium_page: Page, stage: Any) -> Iterator[list[str]]:
     """Console errors, thrown errors and requests to other hosts than the module's `stage`.

@@ -22,7 +22,7 @@ from energy.api.overview import (
 from energy.api.problems import ProblemError, answers
 from energy.steps.public import DistrictTime, prices_document
 from energy.store.alarms import open_alarms
-from energy.store.books import find_checkpoint
+from energy.store.checkpoints import find_checkpoint
 from energy.store.orders import load_clearing
 from energy.store.slots import SlotRow, last_claimed, list_slots
 from energy.store.views import Document, find_view, last_view_slot

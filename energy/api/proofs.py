@@ -14,7 +14,7 @@ from energy.api.orders import parse_order_id
 from energy.api.problems import ProblemError, answers
 from energy.steps.receipts import LogTree, Prover
 from energy.steps.witnessing import trusted_witnesses
-from energy.store.books import last_checkpoint
+from energy.store.checkpoints import last_checkpoint
 from energy.store.errors import StoreError
 from energy.store.orders import find_order
 

@@ -18,16 +18,18 @@ import typer
 
 from energy.cli.settings import AsJson, DatabaseUrl, District
 from energy.config import Settings, build_settings
-from energy.district import load_district
+from energy.district import DistrictError, load_district
 from energy.steps.keystore import KEYSTORE_NAME
 from energy.store.alarms import open_alarms
 from energy.store.engine import Store, open_reader, parse_url, wal_is_safe
+from energy.store.errors import StoreError
 from energy.store.leader import somebody_leads
 from energy.store.meta import find_fact
 from energy.store.slots import last_published, unsettled_slots
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
-from grid_models import check_network
+from grid_models import GridError, check_network
+from market.errors import MarketError
 from market.signing import require_native_backend
 
 MEMORY_GIB_MIN = 2.0
@@ -68,7 +70,7 @@ def _program(_settings: Settings) -> Iterator[Finding]:
     yield Finding("packages", "good", ", ".join(f"{name} {version(name)}" for name in names))
     try:
         require_native_backend()
-    except Exception as error:
+    except MarketError as error:
         todo = "Install coincurve from the project's lock; the service does not start without it."
         yield Finding("signatures", "bad", str(error), todo)
     else:
@@ -114,7 +116,7 @@ def _keys(settings: Settings) -> Iterator[Finding]:
 def _district(settings: Settings) -> Iterator[Finding]:
     try:
         found = load_district(settings.district)
-    except Exception as error:
+    except (DistrictError, GridError) as error:
         yield Finding("district", "bad", str(error), "Correct MICROGRID_DISTRICT or its files.")
         return
     broken = check_network(found.network)
@@ -137,7 +139,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     try:
         with open_reader(url) as store:
             yield from _in_store(store, settings)
-    except Exception as error:
+    except StoreError as error:
         yield Finding("store", "bad", str(error), "The loop cannot run on this store.")
 
 

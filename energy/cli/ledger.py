@@ -37,7 +37,7 @@ from energy.steps.proving import (
 )
 from energy.steps.receipts import Prover
 from energy.steps.witnessing import HeadStatus, status_of, trusted_witnesses
-from energy.store.books import CheckpointRow, last_checkpoint
+from energy.store.checkpoints import CheckpointRow, last_checkpoint
 from energy.store.engine import Store, open_reader
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of, parse_instant

@@ -8,9 +8,9 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from energy.steps.books import Registry
+from energy.store.accounts import MessageRow, messages_to_seal
 from energy.store.books import (
     EntryRow,
-    MessageRow,
     SettlementRow,
     TransferRow,
     find_settlement,
@@ -19,7 +19,6 @@ from energy.store.books import (
     load_signed_readings,
     load_transfers,
     load_transfers_at,
-    messages_to_seal,
 )
 from energy.store.errors import StoreError
 from energy.store.orders import OrderRow, orders_to_seal

@@ -25,19 +25,14 @@ from energy.district import District
 from energy.plant.metering import asset_ids
 from energy.steps.keystore import OPERATOR_ROLES, OperatorKeys, operator_keys
 from energy.steps.metering import Months, Registers, no_registers
-from energy.store.books import (
-    Account,
+from energy.store.accounts import Account, KeyRow, load_accounts, save_accounts, save_keys
+from energy.store.books import EntryRow, save_entries
+from energy.store.checkpoints import (
     CheckpointRow,
-    EntryRow,
-    KeyRow,
     last_checkpoint,
-    load_accounts,
     load_book_state,
-    save_accounts,
     save_book_state,
     save_checkpoint,
-    save_entries,
-    save_keys,
 )
 from energy.store.engine import Store
 from energy.store.errors import StoreError

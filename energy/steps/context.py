@@ -25,8 +25,8 @@ from energy.steps.books import Books, open_books
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
 from energy.steps.record import Record
+from energy.store.accounts import trade_keys
 from energy.store.admission import Admission, traders_of
-from energy.store.books import trade_keys
 from energy.store.engine import Store, open_store
 from energy.store.measured import last_measured, load_measured, load_summaries
 from energy.store.meta import require_fact, settle_fact

@@ -22,7 +22,8 @@ from sqlalchemy import Connection
 
 from energy.steps.book_rows import BatchReader, committed_entries
 from energy.steps.books import SYSTEM_NAMES, Registry, load_registry
-from energy.store.books import checkpoint_ticks, find_checkpoint, settlements_of_tick
+from energy.store.books import settlements_of_tick
+from energy.store.checkpoints import checkpoint_ticks, find_checkpoint
 from energy.store.engine import Store
 from energy.timegrid import iso_of
 from market.books import KEY_TYPES, SettledBatch, log_of

@@ -29,9 +29,7 @@ from energy.steps.books import (
 )
 from energy.store.books import (
     SettlementRow,
-    checkpoint_ticks,
     count_transfers,
-    find_checkpoint,
     given_sums,
     load_entries,
     load_settlements,
@@ -40,6 +38,7 @@ from energy.store.books import (
     settlements_of_tick,
     turnover,
 )
+from energy.store.checkpoints import checkpoint_ticks, find_checkpoint
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.orders import load_book

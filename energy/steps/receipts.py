@@ -21,26 +21,25 @@ from energy.steps.book_rows import (
     readings_of_slot,
 )
 from energy.steps.books import Registry, load_head, load_registry
+from energy.store.accounts import find_message, load_keys, messages_of, messages_to_seal
 from energy.store.books import (
-    CheckpointRow,
-    LeafRow,
     SettlementRow,
-    checkpoint_of_size,
-    checkpoint_ticks,
-    find_checkpoint,
     find_entry,
-    find_message,
-    load_cosignatures,
     load_entries,
-    load_keys,
-    load_leaves,
     load_settlements,
     load_signed_readings,
     load_slot_book,
     load_transfers_of,
-    messages_of,
-    messages_to_seal,
     settlements_of_tick,
+)
+from energy.store.checkpoints import (
+    CheckpointRow,
+    LeafRow,
+    checkpoint_of_size,
+    checkpoint_ticks,
+    find_checkpoint,
+    load_cosignatures,
+    load_leaves,
 )
 from energy.store.errors import StoreError
 from energy.store.orders import find_conflict, find_order, orders_of

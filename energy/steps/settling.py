@@ -36,13 +36,13 @@ from energy.steps.slot_settlement import (
 )
 from energy.steps.tick_book import Before, TickBook, Version, save_tick, seal
 from energy.store.books import (
-    find_checkpoint,
     load_transfers,
     next_settlement,
     save_slot_book,
     save_trades,
     settlements_of_tick,
 )
+from energy.store.checkpoints import find_checkpoint
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.orders import BookRow, load_book

@@ -16,12 +16,12 @@ from energy.store.books import (
     SettlementRow,
     TransferRow,
     count_entries,
-    last_checkpoint,
     next_settlement,
     save_entries,
     save_settlement,
     save_signed_readings,
 )
+from energy.store.checkpoints import last_checkpoint
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of
 from market.books import (

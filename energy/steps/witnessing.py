@@ -20,7 +20,7 @@ from energy.config import Settings
 from energy.steps.books import load_registry
 from energy.steps.receipts import LogTree, Witnesses
 from energy.store.alarms import Alarm, end_alarm, raise_alarm
-from energy.store.books import (
+from energy.store.checkpoints import (
     CheckpointRow,
     CosignRow,
     last_checkpoint,

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from energy.district import District
-from energy.store.books import TradeKey as TradeKey
-from energy.store.books import used_nonces
+from energy.store.accounts import TradeKey as TradeKey
+from energy.store.accounts import used_nonces
 from energy.store.orders import OrderRow, set_status
 from energy.store.schema import market_order, order_conflict
 from energy.store.slots import last_claimed

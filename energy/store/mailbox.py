@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
-from energy.store.admission import Admission, Answer, Receipt
-from energy.store.books import (
+from energy.store.accounts import (
     TRADE_ROLE,
     KeyRow,
     MessageRow,
@@ -25,6 +24,7 @@ from energy.store.books import (
     save_message,
     used_nonces,
 )
+from energy.store.admission import Admission, Answer, Receipt
 from energy.store.orders import find_order, keep_conflict, set_status
 from energy.store.schema import market_order
 from energy.store.slots import last_claimed

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, exists, func, select
 
-from energy.store.books import TRADE_ROLE, account_key
+from energy.store.accounts import TRADE_ROLE
+from energy.store.book_tables import account_key
 from energy.store.schema import clearing, fill, market_order, order_conflict
 
 OPEN_STATUSES = ("ACCEPTED", "LOCKED")

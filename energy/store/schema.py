@@ -1,7 +1,7 @@
 """The tables of an installation, for SQLite and PostgreSQL alike.
 
 Times ending in `_utc` are whole seconds since 1970 UTC of the district's clock; a slot is named by
-its start. The tables of the ledger stand in `books.py`, on the same METADATA.
+its start. The tables of the ledger stand in `book_tables.py`, on the same METADATA.
 """
 
 from sqlalchemy import (

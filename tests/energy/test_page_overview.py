@@ -5,13 +5,12 @@ import csv
 import json
 import re
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import Response
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -53,13 +52,6 @@ class Stage:
         if self.problem:
             return Response(json.dumps(self.problem), 503, media_type="application/problem+json")
         return Response(json.dumps(self.overview), media_type="application/json")
-
-
-@pytest.fixture(scope="module")
-def served(serve_app: Callable[[FastAPI], str], stage_app: Callable[[Any, Any], FastAPI]) -> Stage:
-    stage = Stage()
-    stage.address = serve_app(stage_app(stage.answer, lambda: stage.events))
-    return stage
 
 
 @pytest.fixture

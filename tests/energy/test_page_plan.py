@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import Response
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -122,13 +121,6 @@ class Stage:
             return Response('{"title":"There is nothing here","status":404}', 404)
         kind = "application/problem+json" if found is PROBLEM else "application/json"
         return Response(json.dumps(found), 503 if found is PROBLEM else 200, media_type=kind)
-
-
-@pytest.fixture(scope="module")
-def served(serve_app: Callable[[FastAPI], str], stage_app: Callable[[Any, Any], FastAPI]) -> Stage:
-    stage = Stage()
-    stage.address = serve_app(stage_app(stage.answer, lambda: stage.events))
-    return stage
 
 
 @pytest.fixture

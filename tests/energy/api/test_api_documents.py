@@ -10,7 +10,7 @@ import pytest
 
 from energy.store import alarms, slots, views
 from energy.store.alarms import Alarm
-from energy.store.books import CheckpointRow, save_checkpoint
+from energy.store.checkpoints import CheckpointRow, save_checkpoint
 from energy.store.engine import Store
 from energy.store.orders import save_clearing
 from energy.store.schema import view

@@ -14,8 +14,8 @@ from energy.crowd import Crowd, build_crowd, sign_orders
 from energy.district import District
 from energy.plant import Plant, Readings
 from energy.steps.settling import Books, Settled, open_books, post_clearing, settle_tick
+from energy.store.accounts import trade_keys
 from energy.store.admission import Admission, admit_orders, traders_of
-from energy.store.books import trade_keys
 from energy.store.engine import Store, open_store
 from energy.store.orders import BookRow as StoredRow
 from energy.store.orders import lock_book

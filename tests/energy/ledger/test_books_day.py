@@ -11,15 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from energy.steps.proving import add_up, audit_books, export_lines, find_oversold, verify_store
-from energy.store.books import (
-    checkpoint_ticks,
-    find_checkpoint,
-    last_checkpoint,
-    load_entries,
-    load_settlements,
-    load_transfers,
-    trade_keys,
-)
+from energy.store.accounts import trade_keys
+from energy.store.books import load_entries, load_settlements, load_transfers
+from energy.store.checkpoints import checkpoint_ticks, find_checkpoint, last_checkpoint
 from energy.store.engine import open_reader, open_store
 from energy.store.errors import StoreError
 from energy.store.slots import find_slot

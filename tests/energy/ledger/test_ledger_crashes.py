@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from energy.steps.proving import export_lines
-from energy.store.books import last_checkpoint
+from energy.store.checkpoints import last_checkpoint
 from energy.store.engine import open_reader
 from energy.store.slots import find_slot
 from energy.units import SLOT_S

@@ -12,8 +12,8 @@ import pytest
 from energy.crowd import sign_orders
 from energy.steps.proving import verify_store
 from energy.steps.receipts import Prover, Witnesses
+from energy.store.accounts import load_keys
 from energy.store.admission import Answer, admit_orders
-from energy.store.books import load_keys
 from energy.store.mailbox import admit_message, prepare_message
 from energy.store.orders import find_order
 from energy.units import SLOT_S

@@ -19,12 +19,8 @@ from energy.crowd import sign_orders
 from energy.steps.book_rows import order_entry
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.admission import admit_orders
-from energy.store.books import (
-    checkpoint_ticks,
-    find_checkpoint,
-    load_entries,
-    load_settlements,
-)
+from energy.store.books import load_entries, load_settlements
+from energy.store.checkpoints import checkpoint_ticks, find_checkpoint
 from energy.store.orders import load_book, orders_of
 from energy.units import SLOT_S
 from market import verifier

@@ -24,7 +24,7 @@ from energy.steps.witnessing import (
     witnesses_of,
 )
 from energy.store.alarms import open_alarms
-from energy.store.books import last_checkpoint, load_checkpoints
+from energy.store.checkpoints import last_checkpoint, load_checkpoints
 from energy.store.errors import StoreError
 from market.books import make_entry
 from market.checkpoint import checkpoint_note, parse_note
