@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from energy.store.types import Json, UInt64, fixed_bytes
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 METADATA = MetaData()
 
