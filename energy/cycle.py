@@ -19,19 +19,26 @@ from energy.steps.grid import CheckedPlan, plan_within_grid
 from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
-from energy.steps.publish import publish, publish_missed
+from energy.steps.publish import publish, publish_without_plan
 from energy.steps.settling import Settled, settle_tick
 from energy.store.events import add_event
 from energy.store.orders import BookRow, lock_book
-from energy.store.slots import Claim, claim_slot, record_seconds, unsealed_ticks
+from energy.store.slots import Claim, SlotOutcome, claim_slot, record_seconds, unsealed_ticks
 from energy.units import SLOT_S
+from optimizer import OptimizerError, Tier
 
 log = logging.getLogger(__name__)
+
+MISSED = SlotOutcome(
+    "missed",
+    Tier.HOLD,
+    "the slot was over before it could be planned; devices kept to their defaults",
+)
 
 
 @dataclass(frozen=True)
 class CycleResult:
-    """What one quarter hour did; `plan` is None for a slot that was missed.
+    """What one quarter hour did; `plan` is None for a slot without one.
 
     `seconds` by step, `total` included.
     """
@@ -78,15 +85,23 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
     microgrid.memory.record.append(measured.telemetry, measured.known)
     watch.lap("measure")
     if now_s() >= slot + SLOT_S:
-        cleared = no_market(slot, orders, "the slot was over before it could be cleared")
-        publish_missed(microgrid, claim, measured, cleared, now_s)
+        cleared = no_market(slot, orders, MISSED.reason)
+        publish_without_plan(microgrid, claim, measured, cleared, MISSED, now_s)
         watch.lap("publish")
         return _settle(microgrid, CycleParts(slot, measured, None, cleared), watch)
     forecast = forecast_slot(microgrid, measured)
     watch.lap("forecast")
     problem = build_problem(microgrid, measured, forecast)
     watch.lap("prepare")
-    checked = plan_within_grid(microgrid, problem, watch.lap)
+    try:
+        checked = plan_within_grid(microgrid, problem, watch.lap)
+    except OptimizerError as error:
+        # A problem that cannot be read has no plan of any tier; the slot still gets its row.
+        how = SlotOutcome("fallback", Tier.HOLD, f"the plan cannot be asked for: {error}")
+        cleared = no_market(slot, orders, how.reason)
+        publish_without_plan(microgrid, claim, measured, cleared, how, now_s)
+        watch.lap("publish")
+        return _settle(microgrid, CycleParts(slot, measured, None, cleared), watch)
     cleared = clear_market(microgrid, slot, orders, checked)
     watch.lap("clear")
     publish(microgrid, claim, measured, forecast, checked, cleared, now_s)
@@ -131,7 +146,7 @@ def _settle(microgrid: Microgrid, parts: CycleParts, watch: Stopwatch) -> CycleR
     settled = settle_tick(microgrid, parts.slot)
     watch.lap("settle")
     microgrid.store.write(lambda connection: _tell_sealed(connection, settled, watch.seconds))
-    tier = parts.plan.tier if parts.plan else "missed"
+    tier = parts.plan.tier if parts.plan else Tier.HOLD
     log.info("slot %s tier %s in %.1f s", parts.slot, tier, watch.seconds["total"])
     return CycleResult(
         slot=parts.slot,

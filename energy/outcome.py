@@ -1,5 +1,6 @@
 """What a simulated run came to: figures for programs and series for charts."""
 
+import math
 import resource
 from collections import Counter
 from dataclasses import dataclass, field
@@ -63,17 +64,18 @@ class Collected:
     stocks: list[Stock] = field(default_factory=list)
 
     def decided(self, result: CycleResult, order_seconds: float) -> None:
-        """One more slot that was planned, cleared and published."""
+        """One more slot that was published, with a plan or without one."""
         checked, cleared = result.plan, result.cleared
-        assert checked is not None, "a simulated slot is never over before it is planned"
         clearing, price = cleared.clearing, cleared.price_mkrw_per_kwh
         self.seconds.append(result.seconds | {"orders": order_seconds})
         self.results.append(
             {
                 "slot": result.slot,
-                "violations": [str(one.violation) for one in checked.violations if one.row == 0],
-                "rounds": checked.rounds,
-                "gap_frac": checked.plan.certificate.gap_frac,
+                "violations": [str(one.violation) for one in checked.violations if one.row == 0]
+                if checked
+                else [],
+                "rounds": checked.rounds if checked else 0,
+                "gap_frac": checked.plan.certificate.gap_frac if checked else math.nan,
                 "orders": len(cleared.orders),
                 "traded_kwh": clearing.volume_wh / 1000 if clearing else 0.0,
                 "welfare_krw": clearing.welfare_ukrw / 1e6 if clearing else 0.0,
@@ -232,7 +234,9 @@ def _market(collected: Collected) -> dict[str, Any]:
         "slots_with_trade": sum(row["price_krw_per_kwh"] is not None for row in rows),
         "welfare_krw": round(sum(row["welfare_krw"] for row in rows), 2),
         "grid_rounds": sum(row["rounds"] for row in rows),
-        "gap_frac_worst": max((row["gap_frac"] for row in rows), default=None),
+        "gap_frac_worst": max(
+            filter(math.isfinite, (row["gap_frac"] for row in rows)), default=None
+        ),
     }
 
 

@@ -56,7 +56,7 @@ def run_slots(microgrid: Microgrid, run: Run, progress: Progress) -> Collected:
         result = run_quarter_hour(microgrid, slot, _standing_at(gate_s))
         collected.decided(result, order_seconds)
         collected.seen(microgrid, result.measured, run)
-        tier = result.plan.tier if result.plan else "missed"
+        tier = result.plan.tier if result.plan else "without a plan"
         label = local_label(slot, microgrid.district.time_zone)
         progress(done, f"{label} {tier} {result.seconds['total']:.1f} s")
     return collected

@@ -23,6 +23,7 @@ from energy.forecast.inputs import (
 from energy.forecast.load import forecast_load
 from energy.forecast.pv import clear_sky_kw, forecast_pv
 from energy.forecast.results import DistrictForecast, EvForecast, Quantiles, Tier
+from energy.forecast.sanity import sane_forecast
 from energy.forecast.scenarios import joint_paths, scenarios
 from energy.forecast.solar import clear_sky_kw_per_kwp, cloudless_frac, sky_at
 from energy.forecast.units import forecast_unit_availability
@@ -63,6 +64,7 @@ __all__ = [
     "forecast_unit_availability",
     "joint_paths",
     "no_cars",
+    "sane_forecast",
     "scenarios",
     "sky_at",
     "split",

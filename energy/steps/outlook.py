@@ -1,6 +1,6 @@
 """The forecast step: what is known by now goes to the forecasters, quantiles come back."""
 
-from energy.forecast import DistrictForecast, Observed, UnitRecord, forecast_district
+from energy.forecast import DistrictForecast, Observed, UnitRecord, sane_forecast
 from energy.steps.context import Microgrid
 from energy.steps.measure import Measured
 from energy.units import SLOT_S
@@ -27,6 +27,6 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
         ),
         arrivals=microgrid.arrivals,
     )
-    return forecast_district(
+    return sane_forecast(
         microgrid.basis, observed, measured.slot, microgrid.settings.horizon_slots
     )

@@ -96,26 +96,39 @@ def publish(
     microgrid.memory.previous = checked.plan
 
 
-def publish_missed(
+def publish_without_plan(
     microgrid: Microgrid,
     claim: Claim,
     measured: Measured,
     cleared: Cleared,
+    how: SlotOutcome,
     now_s: Callable[[], float],
 ) -> None:
-    """The final row of a slot that is already over: no plan, no set-points, no market."""
+    """The final row of a slot that has no plan: no set-points, no market, and why."""
     sums = day_sums(microgrid, measured)
-    reason = "the slot was over before it could be planned; devices kept to their defaults"
+    found = [] if how.outcome == "missed" else [_no_plan(how.reason)]
 
     def write(connection: Connection) -> None:
         keep_measured(connection, microgrid, measured, sums)
         _keep_clearing(connection, microgrid, cleared)
-        publish_slot(connection, claim, SlotOutcome("missed", Tier.HOLD, reason), int(now_s()))
-        add_event(connection, "cycle", claim.slot, {"tier": Tier.HOLD, "outcome": "missed"})
+        for alarm in found:
+            raise_alarm(connection, alarm, int(now_s()))
+        publish_slot(connection, claim, how, int(now_s()))
+        add_event(connection, "cycle", claim.slot, {"tier": how.tier, "outcome": how.outcome})
 
     microgrid.store.write(write)
     remember(microgrid, measured, sums)
     microgrid.memory.previous = None
+
+
+def _no_plan(reason: str) -> Alarm:
+    return Alarm(
+        cause="slot/tier",
+        severity="alarm",
+        what=f"The slot has no plan: {reason}",
+        where="plan",
+        todo="Devices keep to their defaults; correct the numbers that are named.",
+    )
 
 
 def day_sums(microgrid: Microgrid, measured: Measured) -> DaySums:
