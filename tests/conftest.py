@@ -1,12 +1,16 @@
 """Shared by all tests: the system's Chromium, found once, and applications on a free port."""
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +52,51 @@ def chromium_command() -> list[str]:
             pytest.fail(sentence)
         pytest.skip(sentence)
     return [found, *CHROMIUM_ARGS]
+
+
+NODE_LISTS = Path(__file__).parent / "node"
+NODE_CACHE = Path(__file__).parents[1] / "build" / "node"
+
+
+@pytest.fixture(scope="session")
+def node_command() -> str:
+    """The system's Node.js; without it tests are skipped, but where CI is set that is a failure."""
+    found = shutil.which("node")
+    if found is None or shutil.which("npm") is None:
+        sentence = "Node.js and npm are not installed"
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    return found
+
+
+@pytest.fixture(scope="session")
+def node_modules(node_command: str) -> Path:
+    """The packages of `tests/node`, installed once for each lock into `build/node`.
+
+    The lock has versions and hashes and no addresses; no script of a package is run.
+    """
+    lists = [NODE_LISTS / name for name in ("package.json", "package-lock.json")]
+    name = hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()[:16]
+    home = NODE_CACHE / name
+    if not home.exists():
+        NODE_CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=NODE_CACHE) as fresh:
+            for path in lists:
+                shutil.copy(path, fresh)
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+            told = subprocess.run(command, cwd=fresh, capture_output=True, text=True, check=False)
+            assert told.returncode == 0, f"npm ci in {fresh}: {told.stdout}{told.stderr}"
+            made = Path(fresh) / "made"
+            made.mkdir()
+            (Path(fresh) / "node_modules").rename(made / "node_modules")
+            # Of several test processes the first one that is ready wins.
+            if not home.exists():
+                try:
+                    made.rename(home)
+                except OSError:
+                    assert home.exists()
+    return home / "node_modules"
 
 
 @pytest.fixture(scope="module")

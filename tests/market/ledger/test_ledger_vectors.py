@@ -1,7 +1,8 @@
 """Published vectors, and our own ones as other libraries see them."""
 
 import json
-import shutil
+import os
+import random
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-from market.entries import keccak256
+from market.entries import ENTRY_TYPES, EntryType, Field, keccak256
 from market.messages import message_as_json
-from market.signing import Domain, address_of, digest, recover, sign
+from market.signing import Domain, address_of, derive_key, digest, recover, sign
 from market.verifier import keccak_plain, recover_plain, typed
 
 CASE = Path(__file__).parents[2] / "cases" / "typed_data"
@@ -94,16 +95,73 @@ def test_plain_eth_account_names_the_signer(row: dict[str, Any]) -> None:
     assert Account.recover_message(signable, signature=row["signature"]).lower() == row["signer"]
 
 
-def test_a_javascript_library_names_the_signers() -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no Node.js is installed")
-    there = subprocess.run(
-        [node, "-e", "require.resolve('ethers')"], capture_output=True, check=False
+def told_by_ethers(node: str, modules: Path, path: Path) -> tuple[int, str]:
+    """Exit code and words of the witness in JavaScript about the vectors of a file."""
+    told = subprocess.run(
+        [node, str(CASE / "verify.cjs"), str(path)],
+        env={**os.environ, "NODE_PATH": str(modules)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    if there.returncode:
-        pytest.skip("the npm package ethers cannot be found; set NODE_PATH to its folder")
-    command = [node, str(CASE / "verify.cjs"), str(CASE / "vectors.json")]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    return told.returncode, told.stdout + told.stderr
+
+
+def test_a_javascript_library_finds_the_published_mail(
+    node_command: str, node_modules: Path
+) -> None:
+    found = told_by_ethers(node_command, node_modules, CASE / "mail.json")
+    assert found == (0, "1 of 1 agree\n")
+
+
+def test_a_javascript_library_names_the_signers(node_command: str, node_modules: Path) -> None:
     count = len(VECTORS["vectors"])
-    assert (told.returncode, told.stdout) == (0, f"{count} of {count} agree\n")
+    found = told_by_ethers(node_command, node_modules, CASE / "vectors.json")
+    assert found == (0, f"{count} of {count} agree\n")
+
+
+def random_value(rng: random.Random, field: Field) -> Any:
+    """Any value of the field: near its ends, near nought or anywhere."""
+    if field.is_array:
+        child = ENTRY_TYPES[field.type.removesuffix("[]")]
+        return [random_message(rng, child) for _ in range(rng.randrange(4))]
+    if not field.is_integer:
+        return rng.randbytes(20 if field.type == "address" else 32)
+    low, high = field.bounds()
+    near = (low, low + 1, high - 1, high, max(low, -1), 0, 1)
+    return rng.choice((*near, rng.randint(low, high), rng.randint(low, high)))
+
+
+def random_message(rng: random.Random, kind: EntryType) -> dict[str, Any]:
+    return {field.name: random_value(rng, field) for field in kind.fields}
+
+
+def test_a_javascript_library_signs_random_messages_of_every_type_to_our_bytes(
+    node_command: str, node_modules: Path, tmp_path: Path
+) -> None:
+    rng, rows = random.Random(712), []
+    for name, kind in ENTRY_TYPES.items():
+        for number in range(0 if name in ("NodeResult", "LinkResult") else 12):
+            message, key = random_message(rng, kind), derive_key(f"{name} {number}")
+            id_ = digest(DOMAIN, name, message)
+            row = {"digest": id_, "signer": address_of(key), "signature": sign(key, id_)}
+            texts = {field: "0x" + value.hex() for field, value in {**row, "key": key}.items()}
+            rows.append({"type": name, "message": message_as_json(name, message), **texts})
+    path = tmp_path / "random.json"
+    path.write_text(json.dumps({**VECTORS, "vectors": rows}))
+    assert len(rows) == 12 * (len(ENTRY_TYPES) - 2) >= 240
+    found = told_by_ethers(node_command, node_modules, path)
+    assert found == (0, f"{len(rows)} of {len(rows)} agree\n")
+    # The witness is not one that agrees with everything.
+    rows[0]["signature"] = rows[1]["signature"]
+    path.write_text(json.dumps({**VECTORS, "vectors": rows}))
+    code, words = told_by_ethers(node_command, node_modules, path)
+    assert code == 1 and f"{len(rows) - 1} of {len(rows)} agree" in words
+
+
+def test_the_lock_of_the_witnesses_has_hashes_and_no_addresses() -> None:
+    lock = json.loads((CASE.parents[1] / "node" / "package-lock.json").read_text())
+    packages = [one for name, one in lock["packages"].items() if name]
+    assert len(packages) >= 9
+    for one in packages:
+        assert one["integrity"].startswith("sha512-") and "resolved" not in one
