@@ -216,7 +216,7 @@ def test_welfare_is_that_of_a_linear_program(rows: Rows, network: MarketNetwork)
 
 
 @given(rows_of_zones.filter(bool), networks())
-@settings(max_examples=100, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_clearing_is_that_of_the_slow_reference(
     slow_zones: ModuleType, rows: Rows, network: MarketNetwork
 ) -> None:

@@ -1,61 +1,63 @@
 """The zonal auction written from its definition: one linear program for each sentence of it.
 
 Flows on a network are whole wherever all that binds them is, so a linear program that asks whether
-an answer is left also says whether a whole one is.
+an answer is left also says whether a whole one is. One program is kept by the solver and only its
+aim, its bounds and its further rows change: started anew for each question, the same answers take
+ten times as long.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
+import highspy
 import numpy as np
-from scipy.optimize import linprog
 
 from market.book import Book
 from market.network import MarketNetwork
 
 BID = 1
+NEAR = 1e-7
 
 
-@dataclass
 class Program:
-    """Variables: the fill of each order, then the flow of each link."""
+    """max aim · x where rows · x = values and low ≤ x ≤ high; infeasible gives None."""
 
-    book: Book
-    network: MarketNetwork
-    low: list[float] = field(default_factory=list)
-    high: list[float] = field(default_factory=list)
-    rows: list[np.ndarray] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        most = float(self.book.e_wh.sum())
-        self.high = [float(e) for e in self.book.e_wh]
-        self.high += [min(float(link.capacity_wh), most) for link in self.network.links]
-        self.low = [0.0] * len(self.high)
-        for node in sorted(self.network.nodes()):
-            row = np.zeros(len(self.high))
-            for n in range(len(self.book)):
-                if self.book.node[n] == node:
-                    row[n] = -1 if self.book.side[n] == BID else 1
-            for n, link in enumerate(self.network.links, start=len(self.book)):
-                row[n] = (link.to_node == node) - (link.from_node == node)
-            self.fix(row, 0)
+    def __init__(self, low: Sequence[float], high: Sequence[float]) -> None:
+        self.low, self.high = [float(one) for one in low], [float(one) for one in high]
+        self._solver = highspy.Highs()
+        self._solver.silent()
+        self._solver.setOptionValue("threads", 1)
+        self._solver.changeObjectiveSense(highspy.ObjSense.kMaximize)
+        empty = np.zeros(0)
+        for one, other in zip(self.low, self.high, strict=True):
+            self._solver.addCol(0.0, one, other, 0, np.zeros(0, dtype=np.int32), empty)
 
     def fix(self, row: np.ndarray, value: float) -> None:
-        self.rows.append(row)
-        self.values.append(value)
+        """Demand row · x = value from now on."""
+        self.bound(row, value, value)
 
-    def maximise(self, row: np.ndarray) -> float | None:
+    def bound(self, row: np.ndarray, low: float, high: float) -> None:
+        """Demand low ≤ row · x ≤ high from now on."""
+        used = np.flatnonzero(row).astype(np.int32)
+        self._solver.addRow(low, high, len(used), used, row[used].astype(np.float64))
+
+    def maximise(self, aim: np.ndarray) -> float | None:
         """The greatest value, None where no answer is left."""
-        solved = linprog(
-            -row,
-            A_eq=np.array(self.rows),
-            b_eq=self.values,
-            bounds=list(zip(self.low, self.high, strict=True)),
-            method="highs",
-        )
-        return None if solved.status == 2 else -float(solved.fun)
+        columns = np.arange(len(aim), dtype=np.int32)
+        self._solver.changeColsCost(len(aim), columns, aim.astype(np.float64))
+        self._solver.changeColsBounds(len(aim), columns, np.array(self.low), np.array(self.high))
+        self._solver.run()
+        status = self._solver.getModelStatus()
+        if status == highspy.HighsModelStatus.kInfeasible:
+            return None
+        assert status == highspy.HighsModelStatus.kOptimal, status
+        return float(self._solver.getInfo().objective_function_value)
+
+    def answer(self) -> list[float]:
+        """The x of the last question."""
+        return list(self._solver.getSolution().col_value)
 
 
 @dataclass
@@ -72,88 +74,102 @@ class SlowZones:
 
 def clear(book: Book, network: MarketNetwork, floor: int, cap: int) -> SlowZones:
     """Welfare, volume, fees, fair shares, whole Wh, least flow: one after the other."""
-    program, orders = Program(book, network), len(book)
-    size = len(program.high)
-    bid = np.zeros(size)
+    orders, links = len(book), len(network.links)
+    size = orders + links
+    bid, fee, worth, length = (np.zeros(size) for _ in range(4))
     bid[:orders] = book.side == BID
-    fee = np.zeros(size)
     fee[orders:] = [link.fee_mkrw_per_kwh for link in network.links]
-    worth = np.zeros(size)
     worth[:orders] = np.where(book.side == BID, 1, -1) * book.price_mkrw_per_kwh
-    best = []
-    for aim in (worth - fee, bid, -fee):
-        value = round(program.maximise(aim) or 0.0)
-        program.fix(aim, value)
-        best.append(value)
-    shares = _fair(program, orders)
-    fills = _whole(program, book, shares)
-    length = np.zeros(size)
     length[orders:] = 1
-    flow = -round(program.maximise(-length) or 0.0)
-    program.fix(length, flow)
-    return SlowZones(
-        best[0], best[1], -best[2], fills, flow, _prices(program, book, network, floor, cap)
-    )
+    program = balanced(book, network)
+    best = [reach(program, aim) for aim in (worth - fee, bid, -fee)]
+    shares = fair_shares(book, network, list(zip((worth - fee, bid, -fee), best, strict=True)))
+    fills = whole_fills(program, book, shares)
+    flow = -reach(program, -length)
+    flows = [round(one) for one in program.answer()[orders:]]
+    prices = price_ranges(book, network, (fills, flows), (floor, cap))
+    return SlowZones(best[0], best[1], -best[2], fills, flow, prices)
 
 
-def _fair(program: Program, orders: int) -> list[Fraction]:
+def balanced(book: Book, network: MarketNetwork) -> Program:
+    """Variables: the fill of each order, then the flow of each link; at each node in = out."""
+    most = float(book.e_wh.sum())
+    high = [float(e) for e in book.e_wh]
+    high += [min(float(link.capacity_wh), most) for link in network.links]
+    program = Program([0.0] * len(high), high)
+    for row in node_rows(book, network):
+        program.fix(row, 0)
+    return program
+
+
+def node_rows(book: Book, network: MarketNetwork) -> list[np.ndarray]:
+    """What comes into each node less what goes out of it."""
+    rows = []
+    for node in sorted(network.nodes()):
+        row = np.zeros(len(book) + len(network.links))
+        for n in range(len(book)):
+            if book.node[n] == node:
+                row[n] = -1 if book.side[n] == BID else 1
+        for n, link in enumerate(network.links, start=len(book)):
+            row[n] = (link.to_node == node) - (link.from_node == node)
+        rows.append(row)
+    return rows
+
+
+def reach(program: Program, aim: np.ndarray) -> int:
+    """The greatest value of an aim, which is held from now on."""
+    value = program.maximise(aim)
+    assert value is not None
+    program.fix(aim, round(value))
+    return round(value)
+
+
+def fair_shares(
+    book: Book, network: MarketNetwork, held: list[tuple[np.ndarray, int]]
+) -> list[Fraction]:
     """Raise the smallest fraction as far as it goes, then the next, order by order."""
+    orders, size = len(book), len(book) + len(network.links)
+    most = float(book.e_wh.sum())
+    # Beside fills and flows: the common fraction, and by how much each fill is above it.
+    high = [float(e) for e in book.e_wh]
+    high += [min(float(link.capacity_wh), most) for link in network.links]
+    program = Program([0.0] * (size + 1 + orders), [*high, 1.0, *map(float, book.e_wh)])
+    wide = np.zeros(size + 1 + orders)
+    for row, value in [*((row, 0) for row in node_rows(book, network)), *held]:
+        wide[:size] = row
+        program.fix(wide, value)
+    for n in range(orders):  # fill - fraction * quantity = what is above
+        row = np.zeros_like(wide)
+        row[n], row[size], row[size + 1 + n] = 1, -float(book.e_wh[n]), -1
+        program.fix(row, 0)
     found: dict[int, Fraction] = {}
     while len(found) < orders:
-        free = [n for n in range(orders) if n not in found]
-        level = _level(program, found, free)
-        for n in free:
-            row = np.zeros(len(program.high))
-            row[n] = 1
-            others = [m for m in free if m != n]
-            most = _bounded(program, found, others, level).maximise(row)
-            assert most is not None
-            if most < float(level) * program.high[n] + 1e-7:
+        for n in range(orders):
+            e_wh = float(book.e_wh[n])
+            if n in found:  # a rounding error of the solver's own size must not empty the set
+                exact = float(found[n]) * e_wh
+                program.low[n], program.high[n] = max(exact - 1e-9, 0.0), exact + 1e-9
+                program.low[size + 1 + n] = -e_wh
+            else:
+                program.low[n], program.low[size + 1 + n] = 0.0, 0.0
+        program.low[size], program.high[size] = 0.0, 1.0
+        aim = np.zeros_like(wide)
+        aim[size] = 1
+        highest = program.maximise(aim)
+        assert highest is not None
+        level = Fraction(highest).limit_denominator(2_000)
+        program.low[size] = program.high[size] = max(float(level) - 1e-10, 0.0)
+        for n in [one for one in range(orders) if one not in found]:
+            aim = np.zeros_like(wide)
+            aim[n] = 1
+            reached = program.maximise(aim)
+            assert reached is not None
+            if reached < float(level) * float(book.e_wh[n]) + NEAR:
                 found[n] = level
     return [found[n] for n in range(orders)]
 
 
-def _level(program: Program, found: dict[int, Fraction], free: list[int]) -> Fraction:
-    """The greatest fraction that all of `free` can have at once."""
-    one = _bounded(program, found, [], Fraction(0))
-    size = len(one.high)
-    one.high.append(1.0)
-    one.low.append(0.0)
-    one.rows = [np.append(row, 0.0) for row in one.rows]
-    for n in free:  # fill = level * quantity + slack
-        one.high.append(one.high[n])
-        one.low.append(0.0)
-        one.rows = [np.append(row, 0.0) for row in one.rows]
-        row = np.zeros(len(one.high))
-        row[n], row[size], row[-1] = 1, -one.high[n], -1
-        one.rows.append(row)
-        one.values.append(0.0)
-    for at, row in enumerate(one.rows):
-        one.rows[at] = np.append(row, np.zeros(len(one.high) - len(row)))
-    aim = np.zeros(len(one.high))
-    aim[size] = 1
-    level = one.maximise(aim)
-    assert level is not None
-    return Fraction(level).limit_denominator(2_000)
-
-
-def _bounded(
-    program: Program, found: dict[int, Fraction], at_least: list[int], level: Fraction
-) -> Program:
-    copy = Program(program.book, program.network)
-    copy.rows, copy.values = list(program.rows), list(program.values)
-    copy.low, copy.high = list(program.low), list(program.high)
-    for n, share in found.items():
-        copy.low[n] = copy.high[n] = float(share) * program.high[n]
-        # A rounding error of the solver's own size must not empty the set.
-        copy.low[n] = max(copy.low[n] - 1e-9, 0.0)
-        copy.high[n] += 1e-9
-    for n in at_least:
-        copy.low[n] = max(float(level) * program.high[n] - 1e-9, 0.0)
-    return copy
-
-
-def _whole(program: Program, book: Book, shares: list[Fraction]) -> list[int]:
+def whole_fills(program: Program, book: Book, shares: list[Fraction]) -> list[int]:
     """By largest remainder and tie key, one Wh more whenever a whole answer is left."""
     exact = [share * int(e) for share, e in zip(shares, book.e_wh, strict=True)]
     floors = [one.numerator // one.denominator for one in exact]
@@ -175,43 +191,35 @@ def _tie(book: Book, row: int) -> bytes:
     return hashlib.sha256(b"tie/1" + slot + book.root + bytes(book.tag[row])).digest()
 
 
-def _prices(
-    program: Program, book: Book, network: MarketNetwork, floor: int, cap: int
+def price_ranges(
+    book: Book,
+    network: MarketNetwork,
+    outcome: tuple[list[int], list[int]],
+    band: tuple[int, int],
 ) -> dict[int, tuple[int, int]]:
     """Least and greatest price of each node at which nobody would rather trade otherwise."""
-    nodes = sorted(network.nodes())
-    least, bounds = np.zeros((0, len(nodes))), [(float(floor), float(cap))] * len(nodes)
-    values: list[float] = []
-    solved = linprog(
-        np.zeros(len(program.high)),
-        A_eq=np.array(program.rows),
-        b_eq=program.values,
-        bounds=list(zip(program.low, program.high, strict=True)),
-        method="highs",
-    )
-    flows = [round(one) for one in solved.x[len(book) :]]
-    for n in range(len(book)):
+    (fills, flows), nodes = outcome, sorted(network.nodes())
+    program = Program([band[0]] * len(nodes), [band[1]] * len(nodes))
+    for n, fill in enumerate(fills):
         row = np.zeros(len(nodes))
-        row[nodes.index(int(book.node[n]))] = 1
-        limit, sign = float(book.price_mkrw_per_kwh[n]), 1 if book.side[n] == BID else -1
-        if program.low[n] > 0:  # a bid's price is at most its limit, an offer's at least
-            least, values = np.vstack([least, sign * row]), [*values, sign * limit]
-        if program.low[n] < book.e_wh[n]:
-            least, values = np.vstack([least, -sign * row]), [*values, -sign * limit]
+        row[nodes.index(int(book.node[n]))] = sign = 1 if book.side[n] == BID else -1
+        limit = sign * float(book.price_mkrw_per_kwh[n])
+        if fill > 0:  # a bid's price is at most its limit, an offer's at least
+            program.bound(row, -np.inf, limit)
+        if fill < book.e_wh[n]:
+            program.bound(row, limit, np.inf)
     for link, flow in zip(network.links, flows, strict=True):
         row = np.zeros(len(nodes))
         row[nodes.index(link.to_node)], row[nodes.index(link.from_node)] = 1, -1
         if flow < link.capacity_wh:
-            least, values = np.vstack([least, row]), [*values, link.fee_mkrw_per_kwh]
+            program.bound(row, -np.inf, link.fee_mkrw_per_kwh)
         if flow > 0:
-            least, values = np.vstack([least, -row]), [*values, -link.fee_mkrw_per_kwh]
+            program.bound(row, link.fee_mkrw_per_kwh, np.inf)
     found = {}
     for n, node in enumerate(nodes):
         aim = np.zeros(len(nodes))
         aim[n] = 1
-        ends = [
-            linprog(sign * aim, A_ub=least, b_ub=values, bounds=bounds, method="highs").fun
-            for sign in (1, -1)
-        ]
-        found[node] = (round(ends[0]), round(-ends[1]))
+        least, greatest = program.maximise(-aim), program.maximise(aim)
+        assert least is not None and greatest is not None
+        found[node] = (-round(least), round(greatest))
     return found
