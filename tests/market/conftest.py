@@ -75,3 +75,8 @@ def slow_baseline() -> ModuleType:
 @pytest.fixture(scope="session")
 def slow_statement() -> ModuleType:
     return load_reference("slow_statement")
+
+
+@pytest.fixture(scope="session")
+def replayed_clearings() -> ModuleType:
+    return load_reference("replayed_clearings")

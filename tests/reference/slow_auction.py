@@ -74,3 +74,32 @@ def _suits(book: Book, fill: list[int], price: int) -> bool:
         if (fill[n] > 0 and gain < 0) or (fill[n] < book.e_wh[n] and gain > 0):
             return False
     return True
+
+
+def clear_by_prices(book: Book, floor: int, cap: int) -> SlowResult:
+    """The same from the curves, for any quantities: V = max over p of min(D(p), S(p)).
+
+    The prices of the result are every valid one between the ends, as before.
+    """
+    rows = [
+        (int(book.side[n]), int(book.price_mkrw_per_kwh[n]), int(book.e_wh[n]))
+        for n in range(len(book))
+    ]
+    prices = sorted({price for _, price, _ in rows})
+    volume = 0
+    for price in prices:
+        demand = sum(e_wh for side, limit, e_wh in rows if side == BID and limit >= price)
+        supply = sum(e_wh for side, limit, e_wh in rows if side == OFFER and limit <= price)
+        volume = max(volume, min(demand, supply))
+    fill = [0] * len(book)
+    for side in (BID, OFFER):
+        here = [n for n in range(len(book)) if rows[n][0] == side]
+        for n, wh in _shares(book, here, side, volume).items():
+            fill[n] = wh
+    welfare = sum(
+        (limit if side == BID else -limit) * wh
+        for (side, limit, _), wh in zip(rows, fill, strict=True)
+    )
+    # Whom a price suits changes at limits only: the ends of the band and limits are all to try.
+    valid = [p for p in sorted({floor, cap, *prices}) if volume and _suits(book, fill, p)]
+    return SlowResult(volume, welfare, fill, range(valid[0], valid[-1] + 1) if valid else range(0))
