@@ -1,7 +1,6 @@
 """Keys and cancellations at the door: what is accepted, from when it holds, what is refused."""
 
 import itertools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from energy.store.mailbox import admit_message, prepare_message
 from energy.store.orders import find_order
 from energy.units import SLOT_S
 from market.messages import message_as_json
-from market.signing import Domain, address_of, derive_key, digest, high_s_twin, sign
+from market.signing import Domain, address_of, derive_key, digest, sign
 from market.verifier import verify_bundle
 
 FIRST = 1_784_084_400
@@ -230,106 +229,3 @@ def test_the_same_message_again_gets_the_first_answer(door: Door) -> None:
     assert first.is_new and not again.is_new and again.receipt == first.receipt
     keys = door.here.store.read(lambda c: load_keys(c, door.here.crowd.account[0]))
     assert [key.end_slot for key in keys] == [door.sealed_by + SLOT_S]
-
-
-def twins_of(door: Door) -> dict[str, tuple[bytes, float]]:
-    """Other forms of one accepted order, and when each comes to the door."""
-    domain, here, slot = door.here.books.domain, door.here, door.sealed_by
-    message = {**here.order(0, slot, 1, 100_000), "nonce": 9}
-    good = json.loads(envelope(domain, "Order", message, door.old))
-    signature = bytes.fromhex(good["signatures"][0]["signature"][2:])
-
-    def signed(form: bytes | str) -> bytes:
-        text = form if isinstance(form, str) else "0x" + form.hex()
-        row = {**good["signatures"][0], "signature": text}
-        return orjson.dumps({**good, "signatures": [row]})
-
-    v = signature[64] - 27
-    compact = bytearray(signature[:64])
-    compact[32] |= v << 7  # EIP-2098: the parity in the top bit of s
-    forms: dict[str, bytes | str] = {
-        "high s": high_s_twin(signature),
-        "high s, same v": high_s_twin(signature)[:64] + signature[64:],
-        "compact": bytes(compact),
-        "compact, padded": bytes(compact) + b"\0",
-        "66 bytes": signature + b"\0",
-        "upper case": "0x" + signature.hex().upper(),
-        "no 0x": signature.hex(),
-        "zero r": bytes(32) + signature[32:],
-        "zero s": signature[:32] + bytes(32) + signature[64:],
-        **{f"v {n}": signature[:64] + bytes([n]) for n in range(256) if n not in (27, 28)},
-        "other v": signature[:64] + bytes([55 - signature[64]]),
-    }
-    twins = {name: (signed(form), door.now_s) for name, form in forms.items()}
-    others = {
-        "simulation": Domain(domain.market_id + "/sim/2"),
-        "market": Domain("sejong-6-1"),
-        "chain": Domain(domain.market_id, chain_id=2),
-    }
-    for name, other in others.items():
-        foreign = json.loads(envelope(other, "Order", message, door.old))
-        twins[f"other {name}"] = (
-            orjson.dumps({**good, "signatures": foreign["signatures"]}), door.now_s,
-        )  # fmt: skip
-    for name, change in {
-        "other slot": {"slot": slot + SLOT_S},
-        "other account": {"account": here.crowd.account[1]},
-        "more": {"e_wh": 41},
-        "later": {"expires": slot},
-    }.items():
-        wire = message_as_json("Order", {**message, **change})
-        twins[name] = (orjson.dumps({**good, "message": wire}), door.now_s)
-    return twins
-
-
-def test_no_twin_of_a_signature_is_accepted_as_new(door: Door) -> None:
-    domain, here = door.here.books.domain, door.here
-    good = envelope(
-        domain, "Order", {**here.order(0, door.sealed_by, 1, 100_000), "nonce": 9}, door.old
-    )
-    admission, twins = here.admission, twins_of(door)
-    for before in (True, False):
-        for name, (text, now_s) in twins.items():
-            (answer,) = here.store.write(
-                lambda c, text=text, now_s=now_s: admit_orders(c, admission, [text], now_s)
-            )
-            assert answer.refusal is not None, (name, before)
-            wanted = ("MALFORMED", "BAD_SIGNATURE", "UNKNOWN_KEY")
-            assert answer.refusal.code.value in wanted, (name, answer.refusal)
-        (answer,) = here.store.write(lambda c: admit_orders(c, admission, [good], door.now_s))
-        assert answer.is_new is before
-    assert len(twins) > 265
-
-
-TIMES = """
-when                          answer
-long before its slot          SLOT_NOT_OPEN
-when it has expired           EXPIRED
-after its gate                GATE_CLOSED
-with a key of later           UNKNOWN_KEY
-with a rotated key            UNKNOWN_KEY
-with a revoked key            UNKNOWN_KEY
-"""
-
-
-@pytest.mark.parametrize("line", TIMES.strip().splitlines()[1:], ids=lambda line: line[:28].strip())
-def test_a_good_signature_at_the_wrong_time_is_refused(door: Door, line: str) -> None:
-    when, answer = line[:30].strip(), line[30:].strip()
-    soon, registrar = door.sealed_by, door.here.books.keys.registrar
-    if when == "long before its slot":
-        found = door.order(soon + 200 * SLOT_S)
-    elif when == "when it has expired":
-        found = door.order(soon + SLOT_S, expires=int(door.now_s) - 1)
-    elif when == "after its gate":
-        found = door.order(FIRST, expires=soon)
-    elif when == "with a key of later":
-        fresh = {"key": address_of(NEW), "roles": 1, "from_slot": soon + 2 * SLOT_S}
-        assert code_of(door.tell("KeyRegister", NEW, registrar, **fresh)) == "OK"
-        found = door.order(soon + SLOT_S, NEW)
-    elif when == "with a rotated key":
-        assert code_of(door.rotate(soon + SLOT_S)) == "OK"
-        found = door.order(soon + SLOT_S)
-    else:
-        assert code_of(door.revoke(soon + SLOT_S)) == "OK"
-        found = door.order(soon + 2 * SLOT_S)
-    assert code_of(found) == answer
