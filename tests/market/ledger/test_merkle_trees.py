@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from market import verifier
 from market.merkle import (
     EMPTY_ROOT,
     Frontier,
@@ -59,22 +60,52 @@ def test_published_roots_come_out() -> None:
         assert Tree(hashes).root(size).hex() == root
 
 
-PUBLIC_PATH_OF_0 = [
+# The proofs of the same tests: place and size, or old and new size; hashes by their first digits.
+PUBLIC_HASHES = [
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
     "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
     "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
-    "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
-]
-PUBLIC_PROOF_OF_6 = [
     "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+    "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+    "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
     "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
     "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
 ]
+PUBLIC_PATHS = """
+0 of 1
+0 of 8  96a296d2 5f083f0a 6b47aaf2
+5 of 8  bc1a0643 ca854ea1 d37ee418
+2 of 3  fac54203
+1 of 5  6e340b9c 5f083f0a bc1a0643
+"""
+PUBLIC_GROWTH = """
+1 to 1
+1 to 8  96a296d2 5f083f0a 6b47aaf2
+6 to 8  0ebc5d34 ca854ea1 d37ee418
+2 to 5  5f083f0a bc1a0643
+"""
 
 
-def test_published_proofs_come_out() -> None:
-    tree = Tree(leaf_hash(data) for data in PUBLIC_LEAVES)
-    assert [one.hex() for one in tree.inclusion(0)] == PUBLIC_PATH_OF_0
-    assert [one.hex() for one in tree.consistency(6)] == PUBLIC_PROOF_OF_6
+def published(text: str) -> list[tuple[int, int, tuple[bytes, ...]]]:
+    by_digits = {one[:8]: bytes.fromhex(one) for one in PUBLIC_HASHES}
+    rows = [line.split() for line in text.strip().splitlines()]
+    return [(int(a), int(b), tuple(map(by_digits.__getitem__, rest))) for a, _, b, *rest in rows]
+
+
+def test_published_proofs_come_out_and_hold_for_writer_and_verifier() -> None:
+    leaves = [leaf_hash(data) for data in PUBLIC_LEAVES]
+    tree, roots = Tree(leaves), [bytes.fromhex(root) for root in PUBLIC_ROOTS]
+    for index, size, path in published(PUBLIC_PATHS):
+        assert tree.inclusion(index, size) == path
+        root = roots[size - 1]
+        require_inclusion(leaves[index], index=index, size=size, path=path, root=root)
+        assert verifier.root_by_path(leaves[index], index, size, path) == root
+    for old, size, proof in published(PUBLIC_GROWTH):
+        assert tree.consistency(old, size) == proof
+        before, after = (old, roots[old - 1]), (size, roots[size - 1])
+        require_consistency(old_size=old, old_root=before[1], size=size, root=after[1], proof=proof)
+        assert verifier.is_consistent(before, after, proof)
 
 
 def test_every_proof_equals_the_slow_reference_and_holds(slow_merkle: ModuleType) -> None:
