@@ -70,7 +70,8 @@ class DrProgramme:
     """The terms of a programme, as data: hours of the day, length, number and least size.
 
     `hours` are half-open local hours; `least_wh_per_hour` is asked of an aggregated resource;
-    `pay_cap_ppm` of the commitment is rewarded at most.
+    `pay_cap_ppm` of the commitment is rewarded at most; `controllable_ppm` of its lowest baseline
+    is what an account is taken to be able to give up.
     """
 
     name: str
@@ -81,6 +82,7 @@ class DrProgramme:
     least_wh_per_hour: int = 100_000
     pay_cap_ppm: int = PPM
     ban_months: int = 6
+    controllable_ppm: int = PPM
 
 
 @dataclass(frozen=True)
@@ -338,7 +340,7 @@ def verify_event(
 def dr_transfers(
     account: bytes, program: bytes, hours: Sequence[DrHour], version: int, cause: bytes
 ) -> list[Transfer]:
-    """Reward from the programme and penalty to it, hour by hour; `cause` is the commitment."""
+    """Reward from the programme and penalty to it, hour by hour; `cause` is the event's id."""
     plain, krw = int(TransferKind.PLAIN), int(LedgerId.KRW)
     found = []
     for hour in hours:

@@ -73,6 +73,13 @@ class RefusalCode(StrEnum):
     BACK_DATED = "BACK_DATED"  # a change of keys before the tick that will seal it
     KEY_IN_USE = "KEY_IN_USE"
     KEY_CHANGE_WAITS = "KEY_CHANGE_WAITS"
+    EVENT_RULES = "EVENT_RULES"  # a DR event that its programme does not allow
+    EVENT_OVERLAP = "EVENT_OVERLAP"
+    UNKNOWN_EVENT = "UNKNOWN_EVENT"
+    ANSWERS_CLOSED = "ANSWERS_CLOSED"
+    ALREADY_ANSWERED = "ALREADY_ANSWERED"
+    NO_BASELINE = "NO_BASELINE"
+    COMMITMENT = "COMMITMENT"  # more or less than the account may commit
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Stream(IntEnum):
     BEGIN = 15
     HAZE = 16
     METER_DELAYS = 17
+    PROMISE_DAY = 18
+    PROMISE_SLOT = 19
 
 
 def draw(seed: int, stream: Stream, number: int) -> np.random.Generator:

@@ -13,7 +13,7 @@ from energy.district import District
 from energy.forecast import CarSessions, History, WeatherForecast
 from energy.plant.batteries import run_batteries
 from energy.plant.charging import Plugged, change_over, run_cars
-from energy.plant.draws import IntArray
+from energy.plant.draws import FloatArray, IntArray
 from energy.plant.faults import area_faults, meter_faults
 from energy.plant.generators import Generators, UnitStates
 from energy.plant.heat import HeatSituation, run_heat
@@ -29,13 +29,14 @@ from energy.plant.metering import (
     true_wh,
 )
 from energy.plant.orders import Heard, hear
+from energy.plant.promises import given_up_kw
 from energy.plant.ran import Happened, Ran, drawn, injected
 from energy.plant.shown import telemetry
 from energy.plant.stays import StayBook
 from energy.plant.truth import SimulatedTruth, Truth
 from energy.plant.wires import AtBuses, Wires
 from energy.timegrid import require_slot, slots_from
-from energy.units import SLOT_S, SLOTS_PER_DAY
+from energy.units import DT_H, SLOT_S, SLOTS_PER_DAY, kwh_from_kw, wh_from_kwh
 
 
 class Plant:
@@ -104,9 +105,16 @@ class Plant:
         """Stays that began in the `days` days before `first_slot`, as `fit_arrivals` wants them."""
         return self._book.between(first_slot - days * SLOTS_PER_DAY * SLOT_S, first_slot)
 
-    def step(self, state: PlantState, slot: int, setpoints: SetPoints | None) -> PlantStep:
+    def step(
+        self,
+        state: PlantState,
+        slot: int,
+        setpoints: SetPoints | None,
+        promised_kw: FloatArray | None = None,
+    ) -> PlantStep:
         """One slot; `state` stands at its start.
 
+        `promised_kw` (M,) is what customers have committed to draw less; they know it themselves.
         Set-points count from their own slot until they expire; expired, missing or of a lower fence
         than the last seen they leave each device to its default: batteries idle, cars charge at
         once, units hold what they do, boilers give the heat.
@@ -114,7 +122,7 @@ class Plant:
         if slot != state.slot:
             raise PlantError(f"plant step: slot {slot}, allowed: {state.slot}, where its state is")
         heard = hear(self.district, state.fence, slot, setpoints)
-        parts = self._happened(state, heard)
+        parts = self._happened(state, heard, promised_kw)
         ran = Ran(parts, self._wires.exchange(injected(parts)))
         wh = true_wh(drawn(self.district, ran))
         fault = self.meter_faults(slot)
@@ -146,6 +154,41 @@ class Plant:
             yield self._wires.at_buses(injected(parts))
             state = _devices_after(state, parts)
 
+    def customers_wh(self, slot: int) -> IntArray | None:
+        """Import less export of every customer's meter in a slot before the books, (M,) Wh.
+
+        As the utility's own readings have it; None where there are none of that slot.
+        """
+        if not self._truth.knows(slot):
+            return None
+        outside = self._truth.at(slot)
+        return wh_from_kwh(kwh_from_kw(outside.load_kw - outside.solar.own_kw))
+
+    def assets_by_default_wh(self, slots: IntArray) -> IntArray:
+        """Import less export of the operator's meters while nobody plans, (T, N) Wh, solar 0.
+
+        Batteries and heat pump rest, cars charge at once, units run as long running leaves them.
+        """
+        district = self.district
+        first, end = int(slots.min()) - 2 * SLOTS_PER_DAY * SLOT_S, int(slots.max()) + SLOT_S
+        stays, eta = self._book.between(first, end), district.chargers.eta
+        batteries, groups = len(district.batteries.id), len(district.chargers.id)
+        net_kw = np.zeros((len(slots), len(self.asset_ids)))
+        full_kwh = stays.e_due_kwh - stays.e_now_kwh
+        for row, slot in enumerate(slots.tolist()):
+            # A car that has come charges from the next slot on.
+            since = (slot - stays.arrival_slot) // SLOT_S - 1
+            here = (since >= 0) & (stays.departure_slot > slot)
+            step_kwh = stays.p_kw_max * eta * DT_H
+            into_kwh = np.clip(full_kwh - since * step_kwh, 0.0, step_kwh)
+            drawn_kw = np.bincount(stays.group[here], into_kwh[here] / eta / DT_H, groups)
+            net_kw[row, batteries : batteries + groups] = drawn_kw
+            units = self._generators.begin(slot)
+            own_kw = np.bincount(self._generators.group, units.p_kw, len(district.units))
+            place = batteries + groups
+            net_kw[row, place : place + len(district.units)] = -own_kw
+        return wh_from_kwh(kwh_from_kw(net_kw))
+
     def weather_forecast(self, now_slot: int) -> WeatherForecast:
         """The newest weather issue that is out at the start of `now_slot`; one comes every 3 h."""
         return self._truth.weather_forecast(now_slot)
@@ -154,10 +197,15 @@ class Plant:
         """The Fault of each customer's reading of a slot, (M,); for tests, no loop may ask."""
         return meter_faults(self.seed, slot, len(self.district.meters.use))
 
-    def _happened(self, state: PlantState, heard: Heard) -> Happened:
+    def _happened(
+        self, state: PlantState, heard: Heard, promised_kw: FloatArray | None = None
+    ) -> Happened:
         """Everything that physically happens in the slot of a state, but for the wires."""
         district, told, slot = self.district, heard.setpoints, state.slot
         outside = self._truth.at(slot)
+        if promised_kw is not None and promised_kw.any():
+            less_kw = given_up_kw(self.seed, slot, promised_kw, outside.load_kw)
+            outside = replace(outside, load_kw=outside.load_kw - less_kw)
         units = self._generators.run(
             UnitStates(
                 up=state.unit_up,

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy import Connection
 
 from energy.district import District
 from energy.forecast import CarSessions, WeatherForecast
 from energy.plant import Plant, PlantState, Readings, SetPoints, Telemetry
+from energy.store.demand_response import pledge_arrays, pledges
 from energy.store.engine import Store
 from energy.store.measured import load_plant_state
 from energy.store.setpoints import load_setpoints
-from energy.units import DT_H, SLOT_S
+from energy.units import DT_H, SLOT_S, kw_from_kwh, kwh_from_wh
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -79,7 +81,9 @@ def measure(
     told, told_now = store.read(
         lambda connection: tuple(load_setpoints(connection, each) for each in (past, past + SLOT_S))
     )
-    step = plant.step(state, past, SetPoints.from_bytes(told.body) if told else None)
+    promised_kw = store.read(lambda connection: promised_at(connection, plant.district, past))
+    told_past = SetPoints.from_bytes(told.body) if told else None
+    step = plant.step(state, past, told_past, promised_kw)
     telemetry, known, named = believable(plant.district, step.telemetry, last_good)
     now = SetPoints.from_bytes(told_now.body) if told_now else None
     return Measured(
@@ -93,6 +97,15 @@ def measure(
         weather=plant.weather_forecast(past + SLOT_S),
         named=named,
     )
+
+
+def promised_at(connection: Connection, district: District, slot: int) -> FloatArray | None:
+    """What customers have committed to draw less in a slot, (M,) kW; None without a DR event."""
+    found = pledges(connection, [slot], slot)
+    if not found:
+        return None
+    wh = pledge_arrays(found, [slot], district.meters.account)[0]
+    return np.asarray(kw_from_kwh(kwh_from_wh(wh)))
 
 
 def load_state(store: Store, plant: Plant, slot: int, first_slot: int) -> PlantState:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from energy.district import District
 from energy.store.accounts import TradeKey as TradeKey
 from energy.store.accounts import used_nonces
+from energy.store.demand_response import Pledge, pledges
 from energy.store.orders import OrderRow, set_status
 from energy.store.schema import market_order, order_conflict
 from energy.store.slots import last_claimed
@@ -41,6 +42,7 @@ Live = dict[tuple[bytes, int], dict[bytes, tuple[LiveOrder, int]]]
 
 BATCH_MAX = 500
 UNBOUNDED_WH = 2**63
+NO_PLEDGE = Pledge(0, UNBOUNDED_WH)
 # A home's connection; larger users get what their yearly use needs at this many times its mean.
 IMPORT_KW_MIN = 5.0
 IMPORT_PEAK_TO_MEAN = 10.0
@@ -205,6 +207,7 @@ class _Desk:
         self._live = _load_live(connection, batch)
         accounts = {one.order.account for one in batch if one.order is not None}
         self._keys = admission.keys(connection, accounts)
+        self._pledged = _load_pledges(connection, batch)
 
     def serve(self) -> list[Answer]:
         """The answers to the batch, and what it adds written."""
@@ -254,6 +257,7 @@ class _Desk:
             if not has_expired(expires, now_s=now_s, gate_s=gate_s)
         )
         first = self._admission.first_open(one.received_us, self._claimed)
+        pledge = self._pledged.get((order.slot, order.account), NO_PLEDGE)
         return AdmissionContext(
             now_us=one.received_us,
             first_slot=first,
@@ -261,8 +265,8 @@ class _Desk:
             gate_lead_s=self._admission.gate_lead_s,
             zone=trader.zone,
             rules=self._admission.rules,
-            import_wh_max=trader.import_wh_max,
-            export_wh_max=trader.export_wh_max,
+            import_wh_max=min(trader.import_wh_max, pledge.bid_wh_max),
+            export_wh_max=max(trader.export_wh_max - pledge.e_wh, 0),
             live=live,
         )
 
@@ -328,6 +332,16 @@ def _load_live(connection: Connection, batch: Sequence[PreparedOrder]) -> Live:
     for slot, account, id_, *terms, expires in connection.execute(query):
         live.setdefault((account, slot), {})[id_] = (LiveOrder(id_, *terms), expires)
     return live
+
+
+def _load_pledges(
+    connection: Connection, batch: Sequence[PreparedOrder]
+) -> Mapping[tuple[int, bytes], Pledge]:
+    """What the batch's accounts have committed to a DR event in the batch's slots."""
+    orders = [one.order for one in batch if one.order is not None]
+    now_s = max((one.received_us for one in batch), default=0) / 1_000_000
+    accounts = {order.account for order in orders}
+    return pledges(connection, {order.slot for order in orders}, now_s, accounts)
 
 
 def _load_nonces(connection: Connection, batch: Sequence[PreparedOrder]) -> set[tuple[bytes, int]]:

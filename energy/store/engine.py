@@ -20,7 +20,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-import energy.store.book_tables  # noqa: F401 - its tables stand on METADATA
+import energy.store.book_tables
+import energy.store.dr_tables  # noqa: F401 - these tables stand on METADATA
 from energy.store.errors import (
     StoreBusyError,
     StoreError,

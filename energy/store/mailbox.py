@@ -92,7 +92,7 @@ def admit_message(connection: Connection, admission: Admission, one: PreparedMes
     """The answer to a prepared message; what is accepted has taken effect in this transaction."""
     known = find_message(connection, one.id) if one.message is not None else None
     if known is not None and (one.refusal is None or known.signatures == b"".join(one.signatures)):
-        return _answer(known)
+        return message_answer(known)
     if one.refusal is not None:
         return Answer(refusal=one.refusal)
     case = _Case(connection, admission, one)
@@ -102,7 +102,7 @@ def admit_message(connection: Connection, admission: Admission, one: PreparedMes
     row = case.row()
     save_message(connection, row)
     case.take_effect()
-    return replace(_answer(row), is_new=True)
+    return replace(message_answer(row), is_new=True)
 
 
 class _Case:
@@ -133,24 +133,7 @@ class _Case:
 
     def row(self) -> MessageRow:
         """The message as it is kept, with the operator's receipt."""
-        one, admission = self._one, self._admission
-        received = one.received_us // 1_000_000
-        promise = {"entry": one.id, "received": received, "sealed_by": self._sealed_by}
-        signed = sign(admission.market_key, digest(admission.domain, "Receipt", promise))
-        return MessageRow(
-            digest=one.id,
-            no=next_message(self._connection),
-            type=one.type,
-            account=self._account,
-            nonce=self._message["nonce"],
-            message=message_as_json(one.type, self._message),
-            signers=b"".join(one.signers),
-            signatures=b"".join(one.signatures),
-            salt=admission.salt(self._account, one.id),
-            received_utc=received,
-            sealed_by=self._sealed_by,
-            receipt_signature=signed,
-        )
+        return row_of(self._connection, self._admission, self._one, self._account)
 
     def take_effect(self) -> None:
         """Cancel the order, or change the keys."""
@@ -176,14 +159,14 @@ class _Case:
         one, message, tick = self._one, self._message, self._sealed_by
         first, last = one.signers[0], one.signers[-1]
         if one.type == "Cancel":
-            good = _holds(self._keys, first, TRADE_ROLE, message["slot"])
+            good = holds_role(self._keys, first, TRADE_ROLE, message["slot"])
         elif one.type == "KeyRegister":
             good = first == message["key"] and self._is_registrar(last)
         elif one.type == "KeyRotate":
             good = one.signers == (message["old_key"], message["new_key"])
-            good = good and _holds(self._keys, first, ANY_ROLE, tick)
+            good = good and holds_role(self._keys, first, ANY_ROLE, tick)
         else:
-            good = _holds(self._keys, first, ANY_ROLE, tick) or self._is_registrar(first)
+            good = holds_role(self._keys, first, ANY_ROLE, tick) or self._is_registrar(first)
         if good:
             return None
         allowed = "keys that may do this for the account, valid at that time"
@@ -192,32 +175,10 @@ class _Case:
     def _is_registrar(self, address: bytes) -> bool:
         operator = system_account(self._admission.domain.market_id, "SPC")
         keys = load_keys(self._connection, operator)
-        return _holds(keys, address, REGISTRAR_ROLE, self._sealed_by)
+        return holds_role(keys, address, REGISTRAR_ROLE, self._sealed_by)
 
     def _refuse_nonce(self) -> OrderRefusal | None:
-        nonce = self._message["nonce"]
-        column = market_order.c
-        same = (column.account == self._account) & (column.nonce == nonce)
-        used = self._connection.scalar(select(column.id).where(same)) is not None
-        if not used and not used_nonces(self._connection, [self._account], [nonce]):
-            return None
-        one = self._one
-        keep_conflict(
-            self._connection,
-            {
-                "id": one.id,
-                "account": self._account,
-                "nonce": nonce,
-                "envelope": one.text,
-                "received_utc": one.received_us // 1_000_000,
-            },
-        )
-        return OrderRefusal(
-            RefusalCode.NONCE_CONFLICT,
-            "nonce",
-            f"{nonce}, used by another message",
-            "a nonce that the account has not used",
-        )
+        return refuse_nonce(self._connection, self._one, self._account)
 
     def _refuse_cancel(self) -> OrderRefusal | None:
         message = self._message
@@ -276,7 +237,60 @@ class _Case:
         return None
 
 
-def _holds(keys: list[KeyRow], address: bytes, role: int, slot: int) -> bool:
+def row_of(
+    connection: Connection, admission: Admission, one: PreparedMessage, account: bytes
+) -> MessageRow:
+    """The message of an account as it is kept, with the operator's receipt."""
+    assert one.message is not None, "only messages that could be read are kept"
+    received = one.received_us // 1_000_000
+    sealed_by = admission.first_open(one.received_us, last_claimed(connection))
+    promise = {"entry": one.id, "received": received, "sealed_by": sealed_by}
+    signed = sign(admission.market_key, digest(admission.domain, "Receipt", promise))
+    return MessageRow(
+        digest=one.id,
+        no=next_message(connection),
+        type=one.type,
+        account=account,
+        nonce=one.message["nonce"],
+        message=message_as_json(one.type, one.message),
+        signers=b"".join(one.signers),
+        signatures=b"".join(one.signatures),
+        salt=admission.salt(account, one.id),
+        received_utc=received,
+        sealed_by=sealed_by,
+        receipt_signature=signed,
+    )
+
+
+def refuse_nonce(
+    connection: Connection, one: PreparedMessage, account: bytes
+) -> OrderRefusal | None:
+    """A refusal where the account has used the nonce before; the message is kept as evidence."""
+    assert one.message is not None, "only messages that could be read come here"
+    nonce = one.message["nonce"]
+    column = market_order.c
+    same = (column.account == account) & (column.nonce == nonce)
+    used = connection.scalar(select(column.id).where(same)) is not None
+    if not used and not used_nonces(connection, [account], [nonce]):
+        return None
+    evidence = {
+        "id": one.id,
+        "account": account,
+        "nonce": nonce,
+        "envelope": one.text,
+        "received_utc": one.received_us // 1_000_000,
+    }
+    keep_conflict(connection, evidence)
+    return OrderRefusal(
+        RefusalCode.NONCE_CONFLICT,
+        "nonce",
+        f"{nonce}, used by another message",
+        "a nonce that the account has not used",
+    )
+
+
+def holds_role(keys: list[KeyRow], address: bytes, role: int, slot: int) -> bool:
+    """Whether one of these keys has the address and the role, and is valid at the slot."""
     return any(
         key.address == address
         and key.roles & role == role
@@ -293,7 +307,8 @@ def _recovered(id_: bytes, signature: bytes) -> bytes | None:
         return None
 
 
-def _answer(row: MessageRow) -> Answer:
+def message_answer(row: MessageRow) -> Answer:
+    """The answer that an accepted message got."""
     receipt = Receipt(row.digest, row.received_utc, row.sealed_by, row.receipt_signature)
     return Answer(row.digest, "ACCEPTED", receipt)
 
