@@ -137,7 +137,7 @@ def test_what_is_missing_for_a_bill_is_named(use: MonthUse, sentence: str) -> No
 @given(
     st.integers(0, 1_500), st.integers(1, 12), st.sampled_from(["residential-lv", "residential-hv"])
 )
-@settings(max_examples=300, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_lines_add_up_and_more_never_costs_less(kwh: int, month: int, name: str) -> None:
     tariff = load_tariff(name, date(2026, month, 1), or_first=True)
     bill, more = (build_bill(MonthUse(month, k), tariff) for k in (kwh, kwh + 1))

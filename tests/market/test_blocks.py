@@ -116,7 +116,7 @@ drawn_blocks = st.lists(
 
 
 @given(orders, orders, drawn_blocks)
-@settings(max_examples=250, deadline=None)  # a solver's start for each
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_choice_is_that_of_a_mixed_integer_program(
     first: Rows, second: Rows, drawn: list[tuple]
 ) -> None:

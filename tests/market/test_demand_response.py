@@ -90,8 +90,14 @@ def test_an_exporting_account_has_a_baseline_below_zero() -> None:
     assert found.net_wh == (-976,) * 4  # (-1,000 - 1,001 - 900 - 1,000) / 4 = -975.25, downwards
 
 
+# Most days are plain ones, or too few would ever be eligible.
+marks_of_days = st.sampled_from(
+    [{}, {}, {}, {}, {"working": False}, {"event": True}, {"estimated": True}]
+)
+
+
 @given(
-    st.lists(st.tuples(st.integers(1, 60), st.integers(-20, 60), st.booleans()), max_size=24,
+    st.lists(st.tuples(st.integers(1, 60), st.integers(-20, 60), marks_of_days), max_size=24,
              unique_by=lambda day: day[0]),
     st.sampled_from(BaselineMethod),
     st.booleans(),
@@ -99,13 +105,13 @@ def test_an_exporting_account_has_a_baseline_below_zero() -> None:
 @settings(settings.get_profile("market"), deadline=None)
 def test_the_baseline_is_that_of_the_slow_reference(
     slow_baseline: ModuleType,
-    drawn: list[tuple[int, int, bool]],
+    drawn: list[tuple[int, int, dict[str, bool]]],
     method: BaselineMethod,
     industrial: bool,
 ) -> None:
     event = replace(HOUR, slots=2, method=method)
-    rows = [HistoryDay(ago, (wh, 2 * wh - 5), working=good) for ago, wh, good in drawn]
-    slow = [{"ago": d.days_ago, "wh": list(d.net_wh), "good": d.working} for d in rows]
+    rows = [HistoryDay(ago, (wh, 2 * wh - 5), **marks) for ago, wh, marks in drawn]
+    slow = [{"ago": ago, "wh": [wh, 2 * wh - 5], "good": marks == {}} for ago, wh, marks in drawn]
     found = build_baseline(History(tuple(rows), industrial), event).net_wh
     expected = slow_baseline.baseline(slow, int(method), industrial)
     assert (None if found is None else list(found)) == expected

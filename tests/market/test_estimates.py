@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.errors import MarketError
@@ -17,6 +17,7 @@ def test_a_gap_follows_the_profile() -> None:
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=20))
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_parts_add_up_and_stay_near_their_share(total: int, profile: list[int]) -> None:
     parts = spread_wh(total, np.array(profile))
     assert parts.sum() == total

@@ -87,7 +87,7 @@ quantities = st.integers(0, 10_000_000)
     st.integers(1, 1_000),
     st.integers(1, 12),
 )
-@settings(max_examples=300, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_spc_never_sells_below_or_buys_above_the_plans_value(
     quote: MakerQuote, tick: int, count: int
 ) -> None:

@@ -4,7 +4,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -220,11 +220,13 @@ class Book(RuleBasedStateMachine):
             assert best < min(one.price_mkrw_per_kwh for one in offers)
 
 
-Book.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Book.TestCase.settings = settings(
+    settings.get_profile("market"), stateful_step_count=12, deadline=None
+)
 TestBook = Book.TestCase
 
 
-@given(st.sampled_from(list(OrderStatus)))
+@pytest.mark.parametrize("status", list(OrderStatus))
 def test_an_end_is_an_end(status: OrderStatus) -> None:
     if status not in (OrderStatus.ACCEPTED, OrderStatus.LOCKED):
         assert status not in STATUS_AFTER

@@ -314,7 +314,7 @@ def require_closed(ledger: Ledger, inputs: SettlementInput) -> None:
 
 
 @given(slots())
-@settings(max_examples=300, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_every_wh_is_booked_once_and_the_budget_closes(inputs: SettlementInput) -> None:
     ledger, result = settled(inputs)
     require_closed(ledger, inputs)
@@ -328,7 +328,7 @@ def test_every_wh_is_booked_once_and_the_budget_closes(inputs: SettlementInput) 
 
 
 @given(slots())
-@settings(max_examples=300, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_it_equals_the_two_settlement_formula(
     slow_settlement: ModuleType, inputs: SettlementInput
 ) -> None:
@@ -338,7 +338,7 @@ def test_it_equals_the_two_settlement_formula(
 
 
 @given(slots())
-@settings(max_examples=50, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_the_same_facts_give_the_same_bytes(inputs: SettlementInput) -> None:
     one, other = settled(inputs)[1], settled(replace(inputs, trades=inputs.trades[::-1]))[1]
     assert one.transfers == other.transfers
@@ -370,7 +370,7 @@ class Settled:
 
 
 @given(slots(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_corrections_end_where_timely_readings_would_have(
     inputs: SettlementInput, data: st.DataObject
 ) -> None:
@@ -402,7 +402,7 @@ def test_corrections_end_where_timely_readings_would_have(
 
 
 @given(slots())
-@settings(max_examples=50, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_a_correction_that_changes_nothing_posts_nothing(inputs: SettlementInput) -> None:
     ledger, result = settled(inputs)
     state = Settled(ledger, result, inputs.readings.month_import_wh + result.rest_import_wh)

@@ -98,7 +98,7 @@ def test_a_slot_across_a_step_pays_both_prices() -> None:
 @given(
     st.integers(0, 1_400_000), st.integers(0, 50_000), st.integers(0, 50_000), st.integers(1, 12)
 )
-@settings(max_examples=300, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_charges_add_up_whatever_the_slots(start: int, one: int, two: int, month: int) -> None:
     for tariff in (HOME, DISTRICT):
         calendar = SlotCalendar(month, 16, TariffDay.WEEKDAY)
@@ -111,7 +111,7 @@ def test_charges_add_up_whatever_the_slots(start: int, one: int, two: int, month
 
 
 @given(st.integers(0, 1_400_000), st.integers(0, 300), st.integers(1, 12))
-@settings(max_examples=200, deadline=None)
+@settings(settings.get_profile("market"), deadline=None)
 def test_a_charge_is_the_sum_over_single_wh(start: int, e_wh: int, month: int) -> None:
     calendar = SlotCalendar(month, 0, TariffDay.WEEKDAY)
     slow = sum(price_mkrw_per_kwh(HOME, calendar, wh) for wh in range(start, start + e_wh))
