@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
+from energy.cli.market_day import day
 from energy.cli.settings import AsJson
 from energy.tariffs import load_tariff
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
@@ -39,6 +40,7 @@ from market.rules import MarketRules, build_rules
 from market.transfers import ZERO32
 
 app = typer.Typer(help="Clear a book from a file, and prove a clearing.", no_args_is_help=True)
+app.command()(day)
 
 COLUMNS = ("order", "participant", "side", "e_wh", "price_mkrw_per_kwh", "zone")
 SIDES = {"bid": Side.BID, "buy": Side.BID, "1": Side.BID, "offer": Side.OFFER, "sell": Side.OFFER,

@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, func, insert, select
 
 from energy.store.book_tables import (
@@ -127,11 +129,19 @@ def save_settlement(
             copy.write_row(one)
 
 
-def load_settlements(connection: Connection, slot: int) -> list[SettlementRow]:
+def load_settlements(connection: Connection, slot: int, scope: int = 1) -> list[SettlementRow]:
     """The versions of a slot's settlement, oldest first; 0 are the reservations."""
-    mine = (settlement.c.scope == 1) & (settlement.c.slot == slot)
+    mine = (settlement.c.scope == scope) & (settlement.c.slot == slot)
     query = select(settlement).where(mine).order_by(settlement.c.version)
     return [SettlementRow(**row._mapping) for row in connection.execute(query)]
+
+
+def settled_bounds(connection: Connection) -> tuple[int, int] | None:
+    """The first and the last slot whose readings are settled, None before there is one."""
+    mine = (settlement.c.scope == 1) & (settlement.c.version > 0)
+    query = select(func.min(settlement.c.slot), func.max(settlement.c.slot)).where(mine)
+    first, last = connection.execute(query).one()
+    return None if first is None else (int(first), int(last))
 
 
 def settlements_of_tick(connection: Connection, tick: int) -> list[SettlementRow]:
@@ -169,6 +179,23 @@ def load_transfers_at(
     here = (transfer.c.settlement == no) & transfer.c.position.in_(positions)
     query = select(*columns).where(here).order_by(transfer.c.position)
     return [TransferRow(*row) for row in connection.execute(query)]
+
+
+def load_movements(
+    connection: Connection, settlements: Collection[int]
+) -> npt.NDArray[np.int64]:
+    """What these settlements have moved, reversals as rows of their own, (N, 6).
+
+    Columns: ledger, kind, code, debit, credit, amount; accounts by number.
+    """
+    names = ("ledger", "kind", "code", "debit", "credit", "amount")
+    columns = [transfer.c[name] for name in names]
+    moving = transfer.c.settlement.in_(settlements) & transfer.c.kind.in_(MOVING_KINDS)
+    result = connection.execute(select(*columns).where(moving))
+    assert result.cursor is not None
+    rows = result.cursor.fetchall()
+    result.close()
+    return np.array(rows, dtype=np.int64).reshape(-1, len(names))
 
 
 def load_transfers_of(

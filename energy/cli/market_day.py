@@ -1,0 +1,168 @@
+"""`microgrid market day`: a period of the market proven slot by slot, and who gained what."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from energy.cli.settings import AsJson, DatabaseUrl
+from energy.timegrid import iso_of, local_label, parse_instant, require_slot
+from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
+
+if TYPE_CHECKING:
+    from energy.district import District
+    from energy.steps.market_day import MarketDay, SlotAudit
+
+Source = Annotated[str | None, typer.Option("--district", help="default: that of the store")]
+SHOWN_GAINS = ("saved", "trade", "forgone", "other", "delivered", "deviation", "gain")
+WORST = 10
+
+
+def day(
+    from_: Annotated[
+        str | None, typer.Option("--from", help="first slot, local to the district")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="end of the period, not in it")] = None,
+    district: Source = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> int:
+    """Budget and energy of every settled slot, and what the market brought each customer.
+
+    Exit code 1 where a slot leaves something open.
+    """
+    # `market clear` and `bill` share this module's group and do without store and district.
+    from energy.config import build_settings
+    from energy.district import load_district
+    from energy.steps.market_day import audit_market
+    from energy.store.engine import open_reader
+    from energy.store.errors import StoreError
+    from energy.store.meta import find_fact
+
+    with open_reader(build_settings(database_url=database_url).database_url) as store:
+        kept = store.read(lambda connection: find_fact(connection, "district"))
+        if district is None and kept is None:
+            raise StoreError("market day: found no district in this store, allowed one with books")
+        known = load_district(district or str(kept))
+        if kept is not None and known.id != kept:
+            raise StoreError(f"market day: found the district {known.id}, allowed {kept}")
+        period = [None if one is None else _instant(one, known) for one in (from_, to)]
+        found = audit_market(store, known, *period)
+    document = day_document(found, known)
+    if as_json:
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        _print_day(found, document, known.time_zone)
+    return 0 if found.is_closed else 1
+
+
+def _instant(text: str, district: "District") -> int:
+    return require_slot(parse_instant(text, district.time_zone))
+
+
+def day_document(found: "MarketDay", district: "District") -> dict[str, Any]:
+    """What `market day --json` prints; money as decimal strings of won."""
+    rows = _customer_rows(found, district)
+    return {
+        "district": found.district,
+        "from_utc": iso_of(found.first),
+        "to_utc": iso_of(found.end),
+        "closed": found.is_closed,
+        "summary": _summary(found),
+        "slots": [_slot_row(one) for one in found.slots],
+        "customers": rows,
+    }
+
+
+def _summary(found: "MarketDay") -> dict[str, Any]:
+    slots, customers = found.slots, found.customers
+    rows = np.flatnonzero(customers.has_traded)
+    gain, delivered = customers.gain_ukrw[rows], customers.delivered_ukrw[rows]
+    so_far, lost = customers.gain_so_far_ukrw[rows], gain[gain < 0]
+    by_kind = {
+        f"{name}_krw": krw_text_from_ukrw(int(getattr(customers, f"{name}_ukrw")[rows].sum()))
+        for name in SHOWN_GAINS
+    }
+    return {
+        "slots": len(slots),
+        "slots_with_trade": sum(one.price_low_mkrw_per_kwh is not None for one in slots),
+        "open_ukrw": sum(one.open_ukrw for one in slots),
+        "open_wh": sum(one.open_wh for one in slots),
+        "orders": sum(one.orders for one in slots),
+        "orders_against_limit": sum(one.against_limit for one in slots),
+        "traded_wh": sum(one.bought_wh for one in slots),
+        "replaced_wh": sum(one.replaced_wh for one in slots),
+        "welfare_krw": krw_text_from_ukrw(sum(one.welfare_ukrw for one in slots)),
+        "fee_krw": krw_text_from_ukrw(sum(one.fee_ukrw for one in slots)),
+        "rent_krw": krw_text_from_ukrw(sum(one.rent_ukrw for one in slots)),
+        "customers": len(customers.has_traded),
+        "traders": len(rows),
+        **by_kind,
+        "worse_off": len(lost),
+        "worse_off_by_krw": krw_text_from_ukrw(int(lost.sum())),
+        "worst_gain_krw": krw_text_from_ukrw(int(gain.min()) if len(gain) else 0),
+        "median_gain_krw": krw_text_from_ukrw(int(np.median(gain)) if len(gain) else 0),
+        "worse_off_on_delivered": int((delivered < 0).sum()),
+        "worse_off_as_the_month_stood": int((so_far < 0).sum()),
+    }
+
+
+def _slot_row(one: "SlotAudit") -> dict[str, Any]:
+    low, high = one.price_low_mkrw_per_kwh, one.price_high_mkrw_per_kwh
+    money = ("welfare", "paid", "received", "fee", "rent")
+    counts = ("orders", "bought_wh", "sold_wh", "replaced_wh", "open_ukrw", "open_wh",
+              "against_limit")  # fmt: skip
+    return {
+        "slot_utc": iso_of(one.slot),
+        "price_low_krw_per_kwh": None if low is None else krw_text_from_mkrw(low),
+        "price_high_krw_per_kwh": None if high is None else krw_text_from_mkrw(high),
+        **{f"{name}_krw": krw_text_from_ukrw(getattr(one, f"{name}_ukrw")) for name in money},
+        **{name: getattr(one, name) for name in counts},
+    }
+
+
+def _customer_rows(found: "MarketDay", district: "District") -> list[dict[str, Any]]:
+    """Who traded, the worst gain first."""
+    customers = found.customers
+    rows = np.flatnonzero(customers.has_traded)
+    order = rows[np.argsort(customers.gain_ukrw[rows], kind="stable")]
+    return [
+        {
+            "account": "0x" + district.meters.account[row].hex(),
+            "bought_wh": int(customers.bought_wh[row]),
+            "sold_wh": int(customers.sold_wh[row]),
+            **{
+                f"{name}_krw": krw_text_from_ukrw(int(getattr(customers, f"{name}_ukrw")[row]))
+                for name in (*SHOWN_GAINS, "gain_so_far")
+            },
+        }
+        for row in order.tolist()
+    ]
+
+
+def _print_day(found: "MarketDay", document: dict[str, Any], time_zone: str) -> None:
+    typer.echo(
+        f"{'slot':<18}{'won/kWh':>16}{'traded Wh':>12}{'replaced':>10}{'paid won':>14}"
+        f"{'open uwon':>11}{'open Wh':>9}"
+    )
+    for one in found.slots:
+        low, high = one.price_low_mkrw_per_kwh, one.price_high_mkrw_per_kwh
+        if low is None or high is None:
+            price = "-"
+        else:
+            ends = [krw_text_from_mkrw(each) for each in (low, high)]
+            price = ends[0] if low == high else f"{ends[0]}..{ends[1]}"
+        paid = krw_text_from_ukrw(one.paid_ukrw)
+        typer.echo(
+            f"{local_label(one.slot, time_zone):<18}{price:>16}{one.bought_wh:>12,}"
+            f"{one.replaced_wh:>10,}{paid:>14}{one.open_ukrw:>11}{one.open_wh:>9}"
+        )
+    typer.echo("")
+    for name, value in document["summary"].items():
+        typer.echo(f"  {name.replace('_', ' '):<32}{value:>20}")
+    typer.echo("\nleast gains, won: trades' gain on delivered Wh, deviations, together")
+    for row in document["customers"][:WORST]:
+        parts = [row[f"{name}_krw"] for name in ("delivered", "deviation", "gain")]
+        typer.echo(f"  {row['account'][:18]}  " + "".join(f"{part:>16}" for part in parts))
+    typer.echo("\n" + ("every slot is closed" if found.is_closed else "NOT CLOSED"))

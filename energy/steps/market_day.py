@@ -1,0 +1,277 @@
+"""A day of the market, proven and valued from committed rows alone.
+
+Every settled slot must leave nothing open: what buyers paid is what sellers got with fees and rent,
+the pool is empty in won and in Wh, each meter has moved by what it read, and no order traded
+against its limit. Then each customer: what the market brought over the same readings at tariff and
+feed-in alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from energy.district import District
+from energy.steps.book_rows import entry_of
+from energy.steps.books import Registry, load_registry
+from energy.steps.market_gains import CustomerGains, GainSums, SlotUse
+from energy.store.books import (
+    load_entries,
+    load_movements,
+    load_settlements,
+    load_signed_readings,
+    load_slot_book,
+    load_trades,
+    settled_bounds,
+)
+from energy.store.engine import Store
+from energy.store.errors import StoreError
+from energy.timegrid import iso_of, local_month_start, slots_from
+from energy.units import SLOT_S
+from market.entries import Message
+from market.orders import Side
+from market.transfers import Code, LedgerId, TransferKind, system_account
+
+IntArray = npt.NDArray[np.int64]
+KRW, ENERGY = int(LedgerId.KRW), int(LedgerId.ENERGY)
+REVERSE = int(TransferKind.REVERSE)
+
+
+@dataclass(frozen=True)
+class SlotAudit:
+    """What a settled slot came to; what begins with `open_` must be 0.
+
+    `open_ukrw` is paid less received, fees and rent, and what is left in the pool; `open_wh` what
+    pool and balancing keep, by how much meters moved otherwise than they read, and what the
+    connection does not explain. `against_limit` counts orders that traded at a worse price than
+    theirs. Prices are the least and the greatest of nodes with trade, None without any.
+    """
+
+    slot: int
+    price_low_mkrw_per_kwh: int | None
+    price_high_mkrw_per_kwh: int | None
+    orders: int
+    bought_wh: int
+    sold_wh: int
+    replaced_wh: int
+    welfare_ukrw: int
+    paid_ukrw: int
+    received_ukrw: int
+    fee_ukrw: int
+    rent_ukrw: int
+    open_ukrw: int
+    open_wh: int
+    against_limit: int
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the budget is 0, energy is conserved and all limits were kept."""
+        return not (self.open_ukrw or self.open_wh or self.against_limit)
+
+
+@dataclass(frozen=True)
+class MarketDay:
+    """The slots of a period, oldest first, and what the market brought each customer."""
+
+    district: str
+    first: int
+    end: int
+    slots: tuple[SlotAudit, ...]
+    customers: CustomerGains
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every slot is."""
+        return all(one.is_closed for one in self.slots)
+
+
+def audit_market(
+    store: Store, district: District, first: int | None = None, end: int | None = None
+) -> MarketDay:
+    """The settled slots from `first` up to `end`; without them, all that the store has.
+
+    Months are added up from their beginning, or from the first settled slot. Raises StoreError
+    where nothing of the period is settled.
+    """
+    return store.read(lambda connection: _audit(connection, district, first, end))
+
+
+def _audit(
+    connection: Connection, district: District, first: int | None, end: int | None
+) -> MarketDay:
+    registry = load_registry(connection)
+    bounds = settled_bounds(connection)
+    if bounds is None:
+        raise StoreError("market day: found no settled slot in this store, allowed one at least")
+    oldest, newest = bounds
+    first = oldest if first is None else max(first, oldest)
+    end = newest + SLOT_S if end is None else min(end, newest + SLOT_S)
+    if first >= end:
+        raise StoreError(
+            "market day: found no settled slot in the period, allowed slots from "
+            f"{iso_of(oldest)} to {iso_of(newest)}"
+        )
+    customers = np.array([registry.book.number[one] for one in district.meters.account])
+    sums, audits = GainSums(district, first), []
+    begin = max(oldest, local_month_start(first, district.time_zone))
+    for slot in slots_from(begin, (end - begin) // SLOT_S).tolist():
+        rows = _load(connection, registry, slot)
+        if rows is None:
+            continue
+        sums.add(slot, _use(rows, customers))
+        if slot >= first:
+            audits.append(_audit_slot(rows))
+    return MarketDay(district.id, first, end, tuple(audits), sums.gains())
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """A settled slot as it was committed; accounts by number, `count` of them.
+
+    `moved` has columns ledger, kind, code, debit, credit, amount. `readings` are the newest of
+    each account. `message` is the signed Clearing, None where the slot had no market.
+    """
+
+    slot: int
+    count: int
+    system: dict[str, int]
+    moved: IntArray
+    readings: dict[int, tuple[int, int]]
+    trades: dict[str, IntArray]
+    book: dict[str, Any]
+    message: Message | None
+
+    def net(self, ledger: int, *codes: int) -> IntArray:
+        """What each account has got less what it has given, in all lines or those of a code."""
+        mine = self.moved[self.moved[:, 0] == ledger]
+        if codes:
+            mine = mine[np.isin(mine[:, 2], codes)]
+        found = np.zeros(self.count, dtype=np.int64)
+        np.add.at(found, mine[:, 4], mine[:, 5])
+        np.subtract.at(found, mine[:, 3], mine[:, 5])
+        return found
+
+    def drawn_and_given(self, *codes: int) -> tuple[IntArray, IntArray]:
+        """Wh that each account has drawn, and given; a reversal takes back from its own way."""
+        mine = self.moved[self.moved[:, 0] == ENERGY]
+        if codes:
+            mine = mine[np.isin(mine[:, 2], codes)]
+        undone = mine[:, 1] == REVERSE
+        drawn, given = (np.zeros(self.count, dtype=np.int64) for _ in range(2))
+        np.add.at(drawn, mine[~undone, 4], mine[~undone, 5])
+        np.add.at(given, mine[~undone, 3], mine[~undone, 5])
+        np.subtract.at(given, mine[undone, 4], mine[undone, 5])
+        np.subtract.at(drawn, mine[undone, 3], mine[undone, 5])
+        return drawn, given
+
+
+_NAMES = ("POOL", "BALANCING", "GRID", "NETFEE", "RENT")
+_NO_TRADES = {
+    name: np.zeros(0, dtype=np.int64)
+    for name in ("account", "bought_wh", "sold_wh", "price_mkrw_per_kwh")
+}
+
+
+def _load(connection: Connection, registry: Registry, slot: int) -> _Rows | None:
+    """The rows of a slot, None where its readings are not settled."""
+    versions = [one for one in load_settlements(connection, slot) if one.version]
+    if not versions:
+        return None
+    number = registry.book.number
+    readings: dict[int, tuple[int, int]] = {}
+    for version in versions:
+        signed = load_signed_readings(connection, version.tick)
+        if signed is None:
+            continue
+        columns = signed[0]
+        here = np.flatnonzero(columns["slot"] == slot)
+        names = ("account", "import_wh", "export_wh")
+        for account, *wh in zip(*(columns[name][here].tolist() for name in names), strict=True):
+            readings[account] = (wh[0], wh[1])
+    entries = [entry_of(row) for row in load_entries(connection, slot) if row.type == "Clearing"]
+    energy_only = [one.message for one in entries if one.message["label"] == 0]
+    return _Rows(
+        slot=slot,
+        count=len(registry.book.accounts),
+        system={name: number[system_account(registry.domain.market_id, name)] for name in _NAMES},
+        moved=load_movements(connection, [one.no for one in versions]),
+        readings=readings,
+        trades=load_trades(connection, slot) or _NO_TRADES,
+        book=load_slot_book(connection, slot) or {},
+        message=energy_only[-1] if energy_only else None,
+    )
+
+
+def _use(rows: _Rows, customers: IntArray) -> SlotUse:
+    """The slot as the customers see it."""
+    drawn, given = rows.drawn_and_given()
+    rest_drawn, rest_given = rows.drawn_and_given(Code.REMAINDER)
+    trade, deviation = rows.net(KRW, Code.TRADE), rows.net(KRW, Code.DEVIATION)
+    other = rows.net(KRW) - trade - deviation - rows.net(KRW, Code.REMAINDER)
+    return SlotUse(
+        import_wh=drawn[customers],
+        export_wh=given[customers],
+        rest_import_wh=rest_drawn[customers],
+        rest_export_wh=rest_given[customers],
+        trade_ukrw=trade[customers],
+        deviation_ukrw=deviation[customers],
+        other_ukrw=other[customers],
+        has_traded=np.isin(customers, rows.trades["account"]),
+    )
+
+
+def _audit_slot(rows: _Rows) -> SlotAudit:
+    system, trades = rows.system, rows.trades
+    bought, sold, price = (
+        trades[name].astype(object) for name in ("bought_wh", "sold_wh", "price_mkrw_per_kwh")
+    )
+    paid, received = int((bought * price).sum()), int((sold * price).sum())
+    krw, energy = rows.net(KRW), rows.net(ENERGY)
+    fee, rent = (int(rows.net(KRW)[system[name]]) for name in ("NETFEE", "RENT"))
+    open_wh = abs(int(energy[system["POOL"]])) + abs(int(energy[system["BALANCING"]]))
+    for account, (import_wh, export_wh) in rows.readings.items():
+        # What the meter at the connection shows has come out of GRID, not into it.
+        net_wh = export_wh - import_wh if account == system["GRID"] else import_wh - export_wh
+        open_wh += abs(int(energy[account]) - net_wh)
+    replaced = rows.moved[(rows.moved[:, 0] == ENERGY) & (rows.moved[:, 2] == Code.REPLACEMENT)]
+    nodes = [] if rows.message is None else rows.message["nodes"]
+    prices = [one["price_mkrw_per_kwh"] for one in nodes if one["bought_wh"] + one["sold_wh"]]
+    return SlotAudit(
+        slot=rows.slot,
+        price_low_mkrw_per_kwh=min(prices, default=None),
+        price_high_mkrw_per_kwh=max(prices, default=None),
+        orders=len(rows.book.get("tag", ())),
+        bought_wh=int(bought.sum()),
+        sold_wh=int(sold.sum()),
+        replaced_wh=_replaced_wh(replaced, system["BALANCING"]),
+        welfare_ukrw=0 if rows.message is None else int(rows.message["welfare_ukrw"]),
+        paid_ukrw=paid,
+        received_ukrw=received,
+        fee_ukrw=fee,
+        rent_ukrw=rent,
+        open_ukrw=abs(paid - received - fee - rent)
+        + abs(int(krw[system["POOL"]]))
+        + abs(int(krw.sum())),
+        open_wh=open_wh + abs(int(bought.sum()) - int(sold.sum())),
+        against_limit=_against_limit(rows.book, nodes),
+    )
+
+
+def _replaced_wh(lines: IntArray, balancing: int) -> int:
+    """Wh that came into BALANCING, reversals taken off: what somebody was short of."""
+    forth = lines[(lines[:, 1] != REVERSE) & (lines[:, 4] == balancing), 5].sum()
+    back = lines[(lines[:, 1] == REVERSE) & (lines[:, 3] == balancing), 5].sum()
+    return int(forth - back)
+
+
+def _against_limit(book: dict[str, Any], nodes: list[dict[str, int]]) -> int:
+    """Orders with a fill whose limit the price of their node breaks, fees included."""
+    if not book:
+        return 0
+    price = {one["node"]: one["price_mkrw_per_kwh"] for one in nodes}
+    at = np.array([price[node] for node in book["node"].tolist()], dtype=np.int64)
+    limit, bid = book["price_mkrw_per_kwh"], book["side"] == Side.BID
+    broken = np.where(bid, limit < at, limit > at)
+    return int((broken & (book["fill_wh"] > 0)).sum())
