@@ -113,7 +113,7 @@ def _audit(
             "market day: found no settled slot in the period, allowed slots from "
             f"{iso_of(oldest)} to {iso_of(newest)}"
         )
-    customers = np.array([registry.book.number[one] for one in district.meters.account])
+    customers = _customers(registry, district)
     sums, audits = GainSums(district, first), []
     begin = max(oldest, local_month_start(first, district.time_zone))
     for slot in slots_from(begin, (end - begin) // SLOT_S).tolist():
@@ -124,6 +124,18 @@ def _audit(
         if slot >= first:
             audits.append(_audit_slot(rows))
     return MarketDay(district.id, first, end, tuple(audits), sums.gains())
+
+
+def _customers(registry: Registry, district: District) -> IntArray:
+    """The numbers of the district's customers; raises StoreError where the books know others."""
+    number = registry.book.number
+    unknown = [one for one in district.meters.account if one not in number]
+    if unknown:
+        raise StoreError(
+            f"market day: {len(unknown)} customers of {district.id} have no account in these "
+            "books, allowed the district that the books were begun with"
+        )
+    return np.array([number[one] for one in district.meters.account], dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
