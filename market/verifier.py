@@ -473,6 +473,11 @@ def _read_types() -> dict[str, _Type]:
 TYPES = _read_types()
 
 
+def _type_code(name: object) -> int:
+    """The code of a type by its name, 0 where the name is none."""
+    return TYPES[name].code if type(name) is str and name in TYPES else 0
+
+
 class Unusable(Exception):
     """The input is not an export: nothing can be said about it."""
 
@@ -819,7 +824,7 @@ class _Book:
         }
         if kind == "tick":
             self.take_tick(found)
-        elif kind not in takers:
+        elif type(kind) is not str or kind not in takers:
             raise Unusable(f"line {kind!r} is unknown here")
         elif not self.open:
             raise Unusable(f"{kind} line outside a tick")
@@ -844,7 +849,7 @@ class _Book:
         """One signed entry: its signatures, its uniqueness, its rules, its leaf."""
         _keys(found, ("line", "type", "message", "signatures", "salt"))
         name = found["type"]
-        if name not in TYPES or TYPES[name].code in (0, 8, 14, 15, 16):
+        if _type_code(name) in (0, 8, 14, 15, 16):
             raise Unusable(f"type {name!r} is no entry of a set or of the log")
         message, hashed = typed(name, found["message"])
         digest, code = keccak256(self.prefix + hashed), TYPES[name].code
@@ -967,7 +972,7 @@ class _Book:
         """Many entries of one type: everything that each would have to stand alone."""
         _keys(found, ("line", "type", "rows"))
         name = found["type"]
-        if name not in ROW_TYPES:
+        if type(name) is not str or name not in ROW_TYPES:
             raise Unusable(f"rows of type {name!r}, allowed {', '.join(ROW_TYPES)}")
         kind, code = ROW_TYPES[name], TYPES[name].code
         sealed = SET_OF[code] in self.seen.sealed
@@ -1392,8 +1397,10 @@ def _separator(market: str, found: object) -> bytes:
     if _raw(fields["salt"], 32) != salt:
         raise Refuted("domain", f"salt {fields['salt']} is not that of market {market}")
     texts = (kind, b"Microgrid Market", b"1")
-    chain_id = _number(fields["chainId"]).to_bytes(32, "big")
-    return keccak256(b"".join(map(keccak256, texts)) + chain_id + salt)
+    chain_id = _number(fields["chainId"])
+    if not 0 <= chain_id < 2**256:
+        raise Unusable(f"chainId {chain_id} does not fit uint256")
+    return keccak256(b"".join(map(keccak256, texts)) + chain_id.to_bytes(32, "big") + salt)
 
 
 _NOTE = re.compile(
@@ -1422,7 +1429,7 @@ def read_note(text: object) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
         "accounts_root": roots[1],
         "previous": roots[2],
     }
-    lines = [line.split(" ") for line in m[7].splitlines()]
+    lines = [line.split(" ") for line in m[7][:-1].split("\n")]
     return message, [(name, _packed(signed, 1)) for _, name, signed in lines]
 
 
@@ -1746,15 +1753,17 @@ class _Proof:
 
     def require_witnesses(self, rows: list[Any]) -> None:
         """Enough different witnesses have signed for this checkpoint."""
-        seen = set()
+        seen: set[bytes] = set()
         for n, found in enumerate(rows):
             self.part = f"cosignatures[{n}]"
             entry = self.take_entry({**_keys(found, _UNSALTED), "salt": _ZERO_TEXT}, "Cosign")
             good = entry.message["checkpoint"] == self.head_digest
             self.require(good, "witness", "for another checkpoint")
-            known = entry.signers[0] in self.trust.witnesses
-            self.require(known and entry.signers[0] not in seen, "witness", "unknown or twice")
-            seen.add(entry.signers[0])
+            signer = entry.signers[0]
+            # In order of their addresses, so that equal proofs are equal bytes.
+            fits = signer in self.trust.witnesses and all(signer > one for one in seen)
+            self.require(fits, "witness", "unknown, twice or out of order")
+            seen.add(signer)
         # What speaks against the operator needs nobody to vouch for the operator.
         enough = len(seen) >= self.trust.quorum or self.found["claim"] in _EVIDENCE
         self.require(enough, "witness quorum", f"{len(seen)} of {self.trust.quorum}")
@@ -1917,7 +1926,7 @@ class _Proof:
             self.part = f"history[{n}]"
             _keys(row, ("type", "words"))
             name = row["type"]
-            if name not in TYPES or not TYPES[name].code or name == "Clearing":
+            if _type_code(name) in (0, TYPES["Clearing"].code):
                 raise Unusable(f"{self.part}: type {name!r} names no account")
             width = WORD * len(TYPES[name].fields)
             raw = _packed(row["words"], width)
@@ -2218,7 +2227,10 @@ def display_of(name: str, message: dict[str, Any]) -> dict[str, str]:
         elif field_name.endswith("_wh"):
             shown[field_name.removesuffix("_wh") + "_kwh"] = _thousandths(value)
     if name == "Transfer":
-        unit, scale = {1: ("krw", 6), 2: ("kwh", 3), 3: ("points", 6)}[message["ledger"]]
+        units = {1: ("krw", 6), 2: ("kwh", 3), 3: ("points", 6)}
+        if message["ledger"] not in units:
+            raise Unusable(f"ledger {message['ledger']} is unknown")
+        unit, scale = units[message["ledger"]]
         shown[f"amount_{unit}"] = _decimal(message["amount"], scale)
     return shown
 
