@@ -169,6 +169,24 @@ def test_a_bundle_has_one_form(proofs: Proofs) -> None:
         assert not report.ok and not report.usable
 
 
+def test_a_shape_that_no_writer_makes_is_unreadable_and_no_crash(proofs: Proofs) -> None:
+    account = json.loads(proofs.bundles["account"])
+    for row in account["history"]:
+        row["type"] = [row["type"]]
+    note = json.loads(proofs.bundles["order"])
+    note["checkpoint"] = note["checkpoint"].replace("— ", "— a\u0085", 1)
+    trust = json.loads(proofs.trust)
+    trust["domain"]["chainId"] = "-1"
+    export = verifier.verify_export([b'{"line":["tick"]}'])
+    for report in (
+        verify_bundle(proofs.trust, canonical(account)),
+        verify_bundle(proofs.trust, canonical(note)),
+        verify_bundle(canonical(trust), proofs.bundles["order"]),
+        export,
+    ):
+        assert not report.ok and report.first_failure is not None
+
+
 def test_a_bundle_of_another_market_or_first_key_is_refused(proofs: Proofs) -> None:
     trust = json.loads(proofs.trust)
     trust["registrar"] = "0x" + "11" * 20
