@@ -35,6 +35,7 @@ from energy.steps.slot_settlement import (
     trade_columns,
 )
 from energy.steps.tick_book import Before, TickBook, Version, save_tick, seal
+from energy.steps.trading import keep_trading
 from energy.store.books import (
     load_transfers,
     next_settlement,
@@ -177,6 +178,8 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
         save_tick(connection, book, sealed, head)
         save_late_readings(connection, found.told)
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
+        slots = (*outcome.slots, *outcome.corrected)
+        keep_trading(connection, books, district, head.months, slots)
         mark_sealed(connection, slot, slot)
         for one in settled:
             mark_settled(connection, one.slot, slot)

@@ -117,6 +117,21 @@ def load_clearing(connection: Connection, slot: int) -> dict[str, Any] | None:
     return found
 
 
+def clearings_between(connection: Connection, first: int, end: int) -> dict[int, dict[str, Any]]:
+    """The clearings of slots with `first` <= slot < `end`, each of its last round, by slot."""
+    query = select(clearing.c.slot, clearing.c.document).where(
+        clearing.c.slot >= first, clearing.c.slot < end
+    )
+    rows = connection.execute(query.order_by(clearing.c.slot, clearing.c.round))
+    return {slot: document for slot, document in rows}
+
+
+def last_clearing(connection: Connection) -> int | None:
+    """The newest slot with a clearing, or None."""
+    found: int | None = connection.scalar(select(func.max(clearing.c.slot)))
+    return found
+
+
 def save_fills(connection: Connection, slot: int, fills: Sequence[FillRow]) -> None:
     """Keep what each order got (only fills above zero) and end every locked order of the slot."""
     rows = [{"slot": slot, **f._asdict()} for f in fills if f.e_wh > 0]

@@ -1,0 +1,166 @@
+"""What a settled slot's trading came to: energy by model, money, and what it brought customers.
+
+Worked out once, in the transaction that settles the slot or corrects it, from the rows that were
+committed. A customer's gain is what the slot cost it against the same readings at tariff and
+feed-in alone. A kWh less at tariff is one less in the block where the month will end: at what has
+been drawn so far and, for the rest of the month, the mean of the meter's year. Without VAT and
+fund, which a bill adds to every Wh at tariff.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from energy.district import District
+from energy.steps.books import Books
+from energy.steps.metering import Months, usual_of
+from energy.steps.slot_settlement import tariff_rows, terms_of
+from energy.store.books import REVERSE_KIND, load_movements, load_settlements
+from energy.store.views import put_view
+from energy.timegrid import iso_of, local_month_start
+from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
+from market.settlement import SettlementTerms
+from market.tariff import charges_ukrw
+from market.transfers import Code, LedgerId
+
+IntArray = npt.NDArray[np.int64]
+Document = dict[str, Any]
+
+CONTRACTS = (Code.PPA, Code.CFD, Code.NEIGHBOUR)
+KRW, ENERGY = LedgerId.KRW, LedgerId.ENERGY
+
+
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """What each customer has received and given in some lines, (M,); reversals taken off."""
+
+    got: IntArray
+    gave: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """Movements of a slot, columns ledger, kind, code, debit, credit, amount; accounts by number.
+
+    `customers` are the numbers of the customers, `count` that of all accounts.
+    """
+
+    rows: IntArray
+    customers: IntArray
+    count: int
+
+    def sides(self, ledger: LedgerId, *codes: int) -> _Sides:
+        """What customers have got and given in a ledger, in lines of these codes or in all."""
+        rows = self.rows[self.rows[:, 0] == ledger]
+        if codes:
+            rows = rows[np.isin(rows[:, 2], codes)]
+        undone = rows[:, 1] == REVERSE_KIND
+        got, gave = (np.zeros(self.count, dtype=np.int64) for _ in range(2))
+        np.add.at(got, rows[~undone, 4], rows[~undone, 5])
+        np.add.at(gave, rows[~undone, 3], rows[~undone, 5])
+        # A reversal stands the other way round: it takes back what its original has moved.
+        np.subtract.at(got, rows[undone, 3], rows[undone, 5])
+        np.subtract.at(gave, rows[undone, 4], rows[undone, 5])
+        return _Sides(got[self.customers], gave[self.customers])
+
+
+def keep_trading(
+    connection: Connection,
+    books: Books,
+    district: District,
+    months: Months,
+    slots: Collection[int],
+) -> None:
+    """Keep the document of each of these slots, which have just been settled or corrected."""
+    for slot in slots:
+        told = trading_document(connection, books, district, months, slot)
+        put_view(connection, "trading", slot, told)
+
+
+def trading_document(
+    connection: Connection, books: Books, district: District, months: Months, slot: int
+) -> Document:
+    """The slot as it is settled now; `months` are the books' after this tick."""
+    versions = [one for one in load_settlements(connection, slot) if one.version]
+    customers = np.array([books.book.number[one] for one in books.customers], dtype=np.int64)
+    moved = _Moved(
+        load_movements(connection, [one.no for one in versions]),
+        customers,
+        len(books.book.accounts),
+    )
+    rest, every = moved.sides(ENERGY, Code.REMAINDER), moved.sides(ENERGY)
+    trade, contracts = moved.sides(ENERGY, Code.TRADE), moved.sides(ENERGY, *CONTRACTS)
+    terms = terms_of(district, slot)
+    money, at_tariff = moved.sides(KRW), moved.sides(KRW, Code.REMAINDER)
+    ends_wh = _month_ends_wh(books, district, months, slot)
+    avoided = _charges(district, terms, ends_wh, ends_wh + every.got - rest.got)
+    forgone = (every.gave - rest.gave) * terms.feed_in_mkrw_per_kwh
+    outside = (money.got - money.gave) - (at_tariff.got - at_tariff.gave)
+    gain = avoided - forgone + outside
+    traded = (every.got != rest.got) | (every.gave != rest.gave) | (outside != 0)
+    deviation = moved.sides(KRW, Code.DEVIATION)
+    return {
+        "slot_utc": iso_of(slot),
+        "version": versions[-1].version,
+        "bought_kwh": {
+            "contracts": _kwh(contracts.got),
+            "p2p": _kwh(trade.got),
+            "tariff": _kwh(rest.got),
+        },
+        "sold_kwh": {
+            "contracts": _kwh(contracts.gave),
+            "p2p": _kwh(trade.gave),
+            "feed_in": _kwh(rest.gave),
+        },
+        "tariff_krw_per_kwh": _mean_price(at_tariff.gave, rest.got),
+        "feed_in_krw_per_kwh": krw_text_from_mkrw(terms.feed_in_mkrw_per_kwh),
+        "traders": int(traded.sum()),
+        "worse_off": int((gain < 0).sum()),
+        **{
+            f"{name}_krw": krw_text_from_ukrw(int(ukrw.sum()))
+            for name, ukrw in (
+                ("avoided", avoided),
+                ("forgone", forgone),
+                ("outside", outside),
+                ("deviation", deviation.gave - deviation.got),
+                ("saved", gain),
+            )
+        },
+    }
+
+
+def _month_ends_wh(books: Books, district: District, months: Months, slot: int) -> IntArray:
+    """What each customer will have drawn at tariff when the local month of a slot ends, Wh, (M,).
+
+    Slots before the books began and those to come count with the mean of the meter's year.
+    """
+    start = local_month_start(slot, district.time_zone)
+    end = local_month_start(slot, district.time_zone, months_on=1)
+    known = (slot + SLOT_S - max(start, books.genesis)) // SLOT_S
+    unknown = (end - start) // SLOT_S - known
+    return months.of(start) + usual_of(district).mean_wh * unknown
+
+
+def _charges(
+    district: District, terms: SettlementTerms, from_wh: IntArray, to_wh: IntArray
+) -> IntArray:
+    """What each customer's tariff charges between two heights of its month, micro-won, (M,)."""
+    rows, found = tariff_rows(district), np.zeros_like(from_wh)
+    for number, tariff in enumerate(terms.tariffs):
+        mine = np.flatnonzero(rows == number)
+        found[mine] = charges_ukrw(tariff, terms.calendar, from_wh=from_wh[mine], to_wh=to_wh[mine])
+    return found
+
+
+def _mean_price(charge_ukrw: IntArray, e_wh: IntArray) -> str | None:
+    """What a kWh at tariff has cost on average, None where none was drawn."""
+    total_wh = int(e_wh.sum())
+    return krw_text_from_mkrw(int(charge_ukrw.sum()) // total_wh) if total_wh else None
+
+
+def _kwh(e_wh: IntArray) -> float:
+    return int(e_wh.sum()) / 1000
