@@ -20,9 +20,10 @@ from typing import Annotated, Any
 import typer
 
 from energy.cli.market_day import day
+from energy.cli.market_result import read_result
 from energy.cli.settings import AsJson
 from energy.tariffs import load_tariff
-from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
+from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
 from market.bill import Bill, MonthUse, PartUse, build_bill
 from market.book import BookRow, book_of
 from market.certificate import check_message
@@ -78,6 +79,8 @@ def clear(
     as_json: AsJson = False,
 ) -> None:
     """Clear a book of orders: one price per zone, and what each order got."""
+    if not 0 <= slot < 2**64 or slot % SLOT_S:
+        raise MarketError(f"slot: found {slot}, allowed a multiple of {SLOT_S}, 0 or more")
     file_rules, links = read_rules(rules), read_network(network, joined=joined)
     found = read_orders(orders, file_rules, joined=joined, network=links)
     clearing = clear_slot(book_of(slot, [one.row for one in found]), file_rules, links)
@@ -99,25 +102,19 @@ def verify(
     """Prove a clearing from the orders alone, without the code that made it."""
     file_rules, links = read_rules(rules), read_network(network, joined=joined)
     found = read_orders(orders, file_rules, joined=joined, network=links)
-    document = _read_json(result)
-    try:
-        message = dict(document["certificate"])
-        message["book_root"] = bytes.fromhex(message["book_root"])
-        message["fills_root"] = bytes.fromhex(message["fills_root"])
-        accepted = {row["order"]: int(row["accepted_wh"]) for row in document["orders"]}
-        slot = int(message["slot"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise MarketError(f"{result}: not the JSON of `market clear --json`: {error!r}") from error
+    cleared = read_result(result)
+    accepted = cleared.accepted_wh
     missing = [one.order for one in found if one.order not in accepted]
     if missing or len(accepted) != len(found):
         raise MarketError(
             f"{result}: {len(accepted)} orders, allowed the {len(found)} of {orders}"
             + (f"; {missing[0]} is missing" if missing else "")
         )
+    slot = cleared.message["slot"]
     book = book_of(slot, [one.row for one in found])
     by_tag = {one.row.tag: accepted[one.order] for one in found}
     fills = [by_tag[tag] for tag in book.tags()]
-    findings = check_message(book, file_rules, message, fills, links)
+    findings = check_message(book, file_rules, cleared.message, fills, links)
     names = {one.row.tag: one.order for one in found}
     tags = book.tags()
     for finding in findings:
@@ -151,9 +148,7 @@ def read_rules(path: Path | None) -> MarketRules:
     if path is None:
         return FILE_RULES
     try:
-        return build_rules(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise MarketError(f"{path}: cannot be read as TOML: {error}") from error
+        return build_rules(_read_toml(path))
     except MarketError as error:
         raise MarketError(f"{path}: {error}") from error
 
@@ -165,11 +160,16 @@ def read_network(path: Path | None, *, joined: bool) -> MarketNetwork | None:
     if joined:
         raise MarketError("--joined and --network both given, allowed one")
     try:
-        return build_network(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise MarketError(f"{path}: cannot be read as TOML: {error}") from error
+        return build_network(_read_toml(path))
     except MarketError as error:
         raise MarketError(f"{path}: {error}") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise MarketError(f"cannot be read as TOML: {error}") from error
 
 
 def read_orders(
@@ -356,16 +356,6 @@ def _zone_numbers(zones: Sequence[str]) -> dict[str, int]:
 
 def _natural(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isascii() and name.isdigit() else (2**63, name)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MarketError(f"{path}: cannot be read as JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise MarketError(f"{path}: found {type(found).__name__}, allowed a JSON object")
-    return found
 
 
 def _month(text: str) -> date:

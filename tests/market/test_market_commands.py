@@ -186,13 +186,37 @@ def test_negative_prices_are_cleared_where_the_rules_allow_them(
     assert document["zones"][0]["price_mkrw_per_kwh"] == -20_000
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "{", '{"certificate": {}, "orders": []}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", "{", '{"certificate": {}, "orders": []}', "[" * 9_999, '{"orders": 5}']
+)
 def test_a_result_that_is_none_gets_one_sentence(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, result = write(tmp_path, EXAMPLE), write(tmp_path, text, "result.json")
     assert run(["market", "verify", str(path), str(result)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("accepted", ["600.0", "6e2", "true", '"600"', "null", "{}", "NaN"])
+def test_an_accepted_quantity_that_is_no_whole_number_is_never_proven(
+    accepted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, EXAMPLE)
+    text = json.dumps(clear(path, capsys)).replace(
+        '"accepted_wh": 600', f'"accepted_wh": {accepted}'
+    )
+    assert run(["market", "verify", str(path), str(write(tmp_path, text, "result.json"))]) == 2
+    said = capsys.readouterr()
+    assert "orders[0]: found" in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+@pytest.mark.parametrize("slot", ["-900", "7", "18446744073709551616"])
+def test_a_slot_that_is_none_gets_one_sentence(
+    slot: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["market", "clear", str(write(tmp_path, EXAMPLE)), "--slot", slot]) == 2
+    said = capsys.readouterr().err
+    assert f"slot: found {slot}, allowed a multiple of 900" in said and said.count("\n") == 1
 
 
 def test_ten_thousand_orders_clear_and_are_proven(
