@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 
 from energy.steps.clearing import Cleared, clear_market, no_market
 from energy.steps.context import Microgrid
+from energy.steps.dr_baselines import work_out_baselines
+from energy.steps.dr_plan import answer_for_operator
 from energy.steps.grid import CheckedPlan, plan_within_grid
 from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
@@ -89,6 +91,7 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
         publish_without_plan(microgrid, claim, measured, cleared, MISSED, now_s)
         watch.lap("publish")
         return _settle(microgrid, CycleParts(slot, measured, None, cleared), watch)
+    work_out_baselines(microgrid, slot)
     forecast = forecast_slot(microgrid, measured)
     watch.lap("forecast")
     problem = build_problem(microgrid, measured, forecast)
@@ -105,6 +108,7 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
     cleared = clear_market(microgrid, slot, orders, checked)
     watch.lap("clear")
     publish(microgrid, claim, measured, forecast, checked, cleared, now_s)
+    answer_for_operator(microgrid, checked, now_s)
     watch.lap("publish")
     return _settle(microgrid, CycleParts(slot, measured, checked, cleared), watch)
 

@@ -19,6 +19,7 @@ from energy.steps.accounting import (
     cheapest_without,
 )
 from energy.steps.context import Microgrid
+from energy.steps.dr_calls import DrCall
 from energy.steps.measure import Measured
 from energy.steps.planning import end_value_krw_per_kwh
 from energy.steps.prices import connection_prices, month_share
@@ -33,11 +34,12 @@ Series = dict[str, list[float | None]]
 
 @dataclass(frozen=True)
 class Run:
-    """What to simulate: `start` is the first slot of `slots`."""
+    """What to simulate: `start` is the first slot of `slots`; `calls` are events on the way."""
 
     settings: Settings
     start: int
     slots: int
+    calls: tuple[DrCall, ...] = ()
 
     @property
     def end(self) -> int:

@@ -4,10 +4,25 @@ The crowd's signed orders go through the same admission as those that come over 
 last slot two more ticks are run without a market, so that every slot's readings are settled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 
-from energy.crowd import Crowd, build_crowd, build_orders, parse_public, sign_orders
+from sqlalchemy import Connection
+
+from energy.crowd import (
+    Crowd,
+    Promises,
+    build_commits,
+    build_crowd,
+    build_orders,
+    parse_offers,
+    parse_public,
+    sign_commits,
+    sign_message,
+    sign_orders,
+    within_promises,
+)
 from energy.cycle import run_quarter_hour
 from energy.outcome import Collected, Outcome, Run, build_outcome
 from energy.steps.accounting import Tally
@@ -18,16 +33,27 @@ from energy.steps.context import (
     open_installation,
     start_microgrid,
 )
+from energy.steps.dr_calls import event_message
+from energy.steps.dr_plan import build_dr_desk
+from energy.steps.dr_views import DrScene, answer_document, events_document
 from energy.steps.measure import SLOTS_BEHIND, Measured, measure
 from energy.steps.public import DistrictTime, prices_document
 from energy.steps.publish import day_sums, keep_measured, remember
 from energy.steps.settling import settle_tick
 from energy.store.admission import admit_orders
+from energy.store.dr_desk import DrDesk, admit_dr
+from energy.store.mailbox import PreparedMessage, prepare_message
+from energy.store.views import Document
 from energy.timegrid import local_label, slots_from
 from energy.units import SLOT_S
+from market.errors import MarketError
+from market.signing import address_of
 
 ORDERS_AHEAD_S = 60
 """The crowd's orders come in this long before the gate."""
+
+CALLED_AHEAD_S = 4 * 3600
+"""The events of a run are called so long before they begin, or at the run's start."""
 
 Progress = Callable[[int, str], None]
 
@@ -46,11 +72,13 @@ def simulate(run: Run, progress: Progress) -> Outcome:
 
 def run_slots(microgrid: Microgrid, run: Run, progress: Progress) -> Collected:
     """The cycle of every slot, each at its gate, with the crowd's orders before it."""
-    crowd = build_crowd(microgrid.district, run.settings.seed)
+    crowd, promises = build_crowd(microgrid.district, run.settings.seed), Promises()
     collected = Collected(Tally(first_slot=run.start))
     for done, slot in enumerate(slots_from(run.start, run.slots).tolist(), start=1):
         begun = perf_counter()
-        place_orders(microgrid.installation, crowd, slot)
+        call_events(microgrid.installation, run, slot)
+        answer_events(microgrid.installation, crowd, promises, slot)
+        place_orders(microgrid.installation, crowd, slot, promises)
         order_seconds = perf_counter() - begun
         gate_s = float(slot - run.settings.gate_lead_s)
         result = run_quarter_hour(microgrid, slot, _standing_at(gate_s))
@@ -62,15 +90,68 @@ def run_slots(microgrid: Microgrid, run: Run, progress: Progress) -> Collected:
     return collected
 
 
-def place_orders(installation: Installation, crowd: Crowd, slot: int) -> int:
+def call_events(installation: Installation, run: Run, slot: int) -> None:
+    """Call the run's events `CALLED_AHEAD_S` before they begin; raises MarketError if refused."""
+    key, desk = installation.books.keys.trading, build_dr_desk(installation)
+    now_s, domain = _order_time(installation, slot), desk.admission.domain
+    for nonce, call in enumerate(run.calls, start=1):
+        if max(call.first_slot - CALLED_AHEAD_S, run.start) != slot:
+            continue
+        message = event_message(domain, installation.district, call, nonce=nonce)
+        envelope = sign_message(domain, "DrEvent", message, key, address=address_of(key))
+        one = prepare_message(desk.admission, envelope, int(now_s * 1_000_000), ("DrEvent",))
+        answer = installation.store.write(partial(admit_dr, desk=desk, one=one))
+        if answer.refusal is not None:
+            no = answer.refusal
+            raise MarketError(f"event: {no.field}: found {no.found}, allowed {no.allowed}")
+
+
+def answer_events(installation: Installation, crowd: Crowd, promises: Promises, slot: int) -> None:
+    """Let the crowd answer the events that are open, shortly before the gate of a slot."""
+    desk, now_s = build_dr_desk(installation), _order_time(installation, slot)
+    domain, store = desk.admission.domain, installation.store
+    scene = DrScene(domain, installation.district, now_s)
+    document = store.read(partial(events_document, scene=scene))
+    for offer in parse_offers(document):
+        if offer.id in promises.answered:
+            continue
+        promises.answered.add(offer.id)
+        commits = build_commits(crowd, offer)
+        prepared = [
+            prepare_message(desk.admission, text, int(now_s * 1_000_000), ("DrCommit",))
+            for text in sign_commits(crowd, domain, commits)
+        ]
+        for account, document in store.write(partial(_admit_all, desk=desk, prepared=prepared)):
+            promises.keep(offer, account, document)
+
+
+def _admit_all(
+    connection: Connection, *, desk: DrDesk, prepared: Sequence[PreparedMessage]
+) -> list[tuple[bytes, Document]]:
+    """What every account hears whose answer is accepted."""
+    found = []
+    for one in prepared:
+        if admit_dr(connection, desk, one).refusal is None and one.message is not None:
+            found.append((one.message["account"], answer_document(connection, one=one)))
+    return found
+
+
+def _order_time(installation: Installation, slot: int) -> float:
+    return float(slot - installation.settings.gate_lead_s - ORDERS_AHEAD_S)
+
+
+def place_orders(
+    installation: Installation, crowd: Crowd, slot: int, promises: Promises | None = None
+) -> int:
     """Let the crowd order for a slot shortly before its gate; the number of orders accepted."""
-    now_s = float(slot - installation.settings.gate_lead_s - ORDERS_AHEAD_S)
+    now_s = _order_time(installation, slot)
     admission = build_admission(installation)
     time = DistrictTime(now_s, float(SLOT_S))
     document = installation.store.read(
         lambda connection: prices_document(connection, installation.district, admission, time)
     )
     orders = build_orders(crowd, slot, parse_public(document))
+    orders = within_promises(orders, promises or Promises())
     envelopes = sign_orders(crowd, admission.domain, orders)
     answers = installation.store.write(
         lambda connection: admit_orders(connection, admission, envelopes, now_s)

@@ -36,8 +36,10 @@ What is proven
 Canonical signatures by keys that the log itself has made valid for the account, role and slot;
 roots of every set, of every batch of transfers and of the readings used; every batch well formed,
 pendings ended once, reversals exact and once; per settled slot POOL at zero in both ledgers,
-BALANCING at zero in ENERGY, no pending left, each metered account moved by its reading; the log
-root, the accounts tree (histories and balances recomputed) and the chain of checkpoints.
+BALANCING at zero in ENERGY, no pending left, each metered account moved by its reading; per hour of
+a demand response event every account that has committed paid for what it kept and charged for what
+it missed, which together are its commitment, and nobody else; the log root, the accounts tree
+(histories and balances recomputed) and the chain of checkpoints.
 """
 
 import argparse
@@ -803,6 +805,7 @@ class _Book:
         self.clearings: dict[bytes, int] = {}
         self.corrections: set[tuple[int, int]] = set()
         self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self.events = _Events(self)
         self.money = _Money(self)
 
     def require(self, fact: bool, check: str, message: str) -> None:
@@ -922,9 +925,12 @@ class _Book:
         elif name == "Reading":
             columns = (message[n] for n in ("account", "slot", "quality", "revision"))
             good = self.may_read(*columns, signer=signers[0])
-        elif name == "DrEvent":
-            good = self.has_key(message["program"], signers[0], TRADE, message["first_slot"])
+        elif name == "DrEvent" or self.events.is_cancelled_by(name, message):
+            program = message["program" if name == "DrEvent" else "account"]
+            good = self.has_key(program, signers[0], TRADE, self.tick)
             good = good or self.has_key(self.operator, signers[0], MARKET, self.tick)
+        elif name == "DrCommit" and message["account"] == self.operator:
+            good = self.has_key(self.operator, signers[0], MARKET, self.tick)
         else:
             good = self.may_trade(message["account"], signers[0], message.get("slot", self.tick))
         self.require(good, "key role", f"{name}: 0x{signers[0].hex()} has no valid role")
@@ -967,6 +973,16 @@ class _Book:
         net_wh = message["import_wh"] - message["export_wh"]
         account = self.money.name(message["account"])
         self.readings.now[leaf] = (account, message["slot"], net_wh)
+
+    def take_drevent(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
+        self.events.take_event(message, digest)
+
+    def take_drcommit(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
+        self.events.take_commit(message)
+
+    def take_cancel(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
+        if self.events.is_cancelled_by("Cancel", message):
+            self.events.take_cancel(message)
 
     def take_rows(self, found: dict[str, Any]) -> None:
         """Many entries of one type: everything that each would have to stand alone."""
@@ -1074,6 +1090,7 @@ class _Book:
         corrected = version < 2 or (slot, version) in self.corrections
         self.require(corrected, "settlement version", f"slot {slot}: version without Correction")
         known = message["clearing"] == ZERO32 or self.clearings.get(message["clearing"]) == slot
+        known = known or (scope == 3 and self.events.has_hour(message["clearing"], slot))
         self.require(known, "settlement version", f"slot {slot}: unknown clearing")
         self.versions[scope, slot] = (version, digest)
         self.seen.awaiting[digest] = message
@@ -1167,6 +1184,106 @@ class _Book:
         return set_root(leaf for _, leaf in sorted(rows))
 
 
+class _Event(NamedTuple):
+    """An event that was called, and what accounts have committed to it, Wh in every slot."""
+
+    message: dict[str, Any]
+    committed: dict[bytes, int]
+
+
+class _Events:
+    """Demand response: who was asked, who has committed, and what every hour was settled at."""
+
+    HOUR_S = 3600
+    REWARD, PENALTY = 40, 41
+
+    def __init__(self, book: _Book) -> None:
+        self.book = book
+        self.called: dict[bytes, _Event] = {}
+        self.cancelled: set[bytes] = set()
+        self.due: dict[tuple[bytes, int], dict[bytes, list[int]]] = {}  # by event and hour
+
+    def take_event(self, message: dict[str, Any], digest: bytes) -> None:
+        """An event: whole slots, answered before it begins, sealed before it begins."""
+        first = message["first_slot"]
+        good = message["slots"] >= 1 and message["answer_by"] <= first and self.book.tick <= first
+        self.book.require(good, "event", f"event 0x{digest.hex()}: not called in time")
+        self.called[digest] = _Event(message, {})
+
+    def take_commit(self, message: dict[str, Any]) -> None:
+        """An answer: to an event that is known, the only one of its account, in time."""
+        name, account = message["event_id"], message["account"]
+        event = self.called.get(name)
+        if event is None or name in self.cancelled:
+            raise Refuted("commitment", f"event 0x{name.hex()}: unknown or cancelled")
+        good = account not in event.committed and self.book.tick <= event.message["first_slot"]
+        self.book.require(good, "commitment", f"0x{account.hex()}: a second or late answer")
+        event.committed[account] = message["e_wh_per_slot"]
+
+    def is_cancelled_by(self, name: str, message: dict[str, Any]) -> bool:
+        """Whether an entry is a Cancel of an event."""
+        return name == "Cancel" and message["order_id"] in self.called
+
+    def take_cancel(self, message: dict[str, Any]) -> None:
+        """A cancellation, by its programme, before the event begins."""
+        event = self.called[message["order_id"]].message
+        good = message["account"] == event["program"] and self.book.tick <= event["first_slot"]
+        self.book.require(good, "event", "cancelled by another or after it had begun")
+        self.cancelled.add(message["order_id"])
+
+    def has_hour(self, name: bytes, slot: int) -> bool:
+        """Whether the event has a clock hour that begins with this slot."""
+        event = self.called.get(name)
+        if event is None or name in self.cancelled:
+            return False
+        after_s: int = slot - event.message["first_slot"]
+        length_s: int = event.message["slots"] * 900
+        return 0 <= after_s < length_s and after_s % self.HOUR_S == 0
+
+    def settle(self, settlement: dict[str, Any], rows: Sequence[tuple[Any, ...]]) -> None:
+        """What an hour moves is exactly what was committed for it, kept or missed."""
+        name, slot = settlement["clearing"], settlement["slot"]
+        paid = any(row[2] in (self.REWARD, self.PENALTY) for row in rows)
+        if settlement["scope"] != 3 or not self.has_hour(name, slot):
+            self.book.require(not paid, "event paid", f"slot {slot}: paid without an event")
+            return
+        event, due = self.called[name], self.due.setdefault((name, slot), {})
+        program = event.message["program"]
+        for row in rows:
+            ledger, kind, code, debit, credit, amount = row[:6]
+            sign = -1 if kind == 5 else 1
+            giver, taker = (credit, debit) if kind == 5 else (debit, credit)
+            account = taker if code == self.REWARD else giver
+            other = giver if code == self.REWARD else taker
+            good = ledger == 1 and code in (self.REWARD, self.PENALTY) and kind in (1, 5)
+            good = good and other == program and row[9] == name
+            good = good and row[6] == slot and event.committed.get(account, 0) > 0
+            text = f"slot {slot}: a row that no commitment makes due"
+            self.book.require(good, "event paid", text)
+            sums = due.setdefault(account, [0, 0])
+            sums[code - self.REWARD] += sign * int.from_bytes(amount, "big")
+        for account, wh in event.committed.items():
+            self.require_whole(event, slot, account, wh, due.get(account, [0, 0]))
+
+    def require_whole(
+        self, event: _Event, slot: int, account: bytes, wh: int, sums: Sequence[int]
+    ) -> None:
+        """Wh paid for and Wh charged for are together what the account has committed."""
+        left = (event.message["first_slot"] + event.message["slots"] * 900 - slot) // 900
+        committed = wh * min(left, 4)
+        parts, open_ = [], False
+        for name, amount in zip(("reward", "penalty"), sums, strict=True):
+            price = event.message[f"{name}_mkrw_per_kwh"]
+            exact = amount == 0 if price == 0 else amount % price == 0
+            self.book.require(exact, "event paid", f"slot {slot} 0x{account.hex()}: odd {name}")
+            parts.append(amount // price if price else 0)
+            open_ = open_ or price == 0
+        good = min(parts) >= 0
+        good = good and (sum(parts) <= committed if open_ else sum(parts) == committed)
+        text = f"{parts[0]} Wh kept, {parts[1]} missed, of {committed}"
+        self.book.require(good, "event paid", f"slot {slot} 0x{account.hex()}: {text}")
+
+
 class _Readings:
     """The readings so far: those of the open tick at hand, older ones packed together.
 
@@ -1252,6 +1369,8 @@ class _Money:
         self.book.require(covered, "transfers root", f"slot {slot}: rows are not those signed for")
         once = len(set(ids)) == len(ids) and self.loose.isdisjoint(ids)
         self.book.require(once, "transfer once", f"slot {slot}: a transfer twice")
+        if isinstance(self.book, _Book):
+            self.book.events.settle(settlement, rows)
         if settlement["scope"] == 1:
             fits = all(row[6] == slot and row[7] == settlement["version"] for row in rows)
             self.book.require(fits, "transfer once", f"slot {slot}: a row of another settlement")
@@ -1870,6 +1989,8 @@ class _Proof:
         elif name == "DrEvent":
             good = ring.holds(message["program"], signer, TRADE, first, last)
             good = good or ring.holds(operator, signer, MARKET, first, last)
+        elif name == "DrCommit" and message["account"] == operator:
+            good = ring.holds(operator, signer, MARKET, first, last)
         else:
             # A key taken away after this tick leaves the message where it is.
             slot = message.get("slot", first)

@@ -25,6 +25,10 @@ STATUS_OF = {
     RefusalCode.TOO_MANY: 409,
     RefusalCode.KEY_IN_USE: 409,
     RefusalCode.KEY_CHANGE_WAITS: 409,
+    RefusalCode.EVENT_OVERLAP: 409,
+    RefusalCode.ANSWERS_CLOSED: 409,
+    RefusalCode.ALREADY_ANSWERED: 409,
+    RefusalCode.NO_BASELINE: 409,
 }
 ID_DIGITS = 64
 

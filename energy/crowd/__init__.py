@@ -6,6 +6,12 @@ not carry an HTTP client.
 """
 
 from energy.crowd.bidding import build_orders
+from energy.crowd.demand_response import (
+    Promises,
+    build_commits,
+    parse_offers,
+    within_promises,
+)
 from energy.crowd.members import (
     Crowd,
     CrowdError,
@@ -13,6 +19,8 @@ from energy.crowd.members import (
     build_crowd,
     demo_key,
     register_messages,
+    sign_commits,
+    sign_message,
     sign_orders,
 )
 from energy.crowd.public import PublicPrices, TariffBlock, parse_public
@@ -21,12 +29,18 @@ __all__ = [
     "Crowd",
     "CrowdError",
     "KeyRegistration",
+    "Promises",
     "PublicPrices",
     "TariffBlock",
+    "build_commits",
     "build_crowd",
     "build_orders",
     "demo_key",
+    "parse_offers",
     "parse_public",
     "register_messages",
+    "sign_commits",
+    "sign_message",
     "sign_orders",
+    "within_promises",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from energy.crowd.demand_response import Offer, parse_offers
 from energy.crowd.public import MarketNow, parse_market
 
 TIMEOUT_S = 20.0
@@ -54,6 +55,23 @@ class MarketDoor:
     async def post_order(self, envelope: bytes) -> PostAnswer:
         """What the server says to a signed order; raises UnreachableError: it may be repeated."""
         return PostAnswer(*await self._ask("POST", "/v1/orders", envelope))
+
+    async def fetch_offers(self) -> list[Offer]:
+        """The DR events that can be answered; none where the market has no such thing."""
+        status, document = await self._ask("GET", "/v1/dr/events", None)
+        return parse_offers(document) if status == 200 else []
+
+    async def post_commit(self, envelope: bytes) -> PostAnswer:
+        """What the server says to a signed DrCommit; raises UnreachableError, as for orders."""
+        return PostAnswer(*await self._ask("POST", "/v1/dr/commits", envelope))
+
+    async def post_event(self, path: str, envelope: bytes) -> PostAnswer:
+        """What the server says to a signed DrEvent or to its Cancel; raises UnreachableError."""
+        return PostAnswer(*await self._ask("POST", path, envelope))
+
+    async def fetch_events(self, path: str = "") -> PostAnswer:
+        """The list of DR events, or one of them by its path below the list."""
+        return PostAnswer(*await self._ask("GET", f"/v1/dr/events{path}", None))
 
     async def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
         address = self.url + path

@@ -105,26 +105,43 @@ def sign_orders(crowd: Crowd, domain: Domain, orders: Iterable[Message]) -> list
 
     Raises CrowdError where an account is no member's.
     """
+    return _sign_all(crowd, domain, "Order", orders)
+
+
+def sign_commits(crowd: Crowd, domain: Domain, commits: Iterable[Message]) -> list[bytes]:
+    """The same for answers to a DR event."""
+    return _sign_all(crowd, domain, "DrCommit", commits)
+
+
+def _sign_all(
+    crowd: Crowd, domain: Domain, type_name: str, messages: Iterable[Message]
+) -> list[bytes]:
     row_of = {account: row for row, account in enumerate(crowd.account)}
     envelopes = []
-    for order in orders:
-        row = row_of.get(order["account"])
+    for one in messages:
+        row = row_of.get(one["account"])
         if row is None:
-            account = order["account"].hex()
+            account = one["account"].hex()
             raise CrowdError(f"account 0x{account}: no member of the crowd, allowed {len(crowd)}")
-        envelopes.append(
-            sign_order(domain, order, crowd.private_key[row], address=crowd.address[row])
-        )
+        key, address = crowd.private_key[row], crowd.address[row]
+        envelopes.append(sign_message(domain, type_name, one, key, address=address))
     return envelopes
 
 
 def sign_order(domain: Domain, order: Message, private_key: bytes, *, address: bytes) -> bytes:
     """The envelope of one order, signed."""
-    signature = sign(private_key, digest(domain, "Order", order))
+    return sign_message(domain, "Order", order, private_key, address=address)
+
+
+def sign_message(
+    domain: Domain, type_name: str, message: Message, private_key: bytes, *, address: bytes
+) -> bytes:
+    """The envelope of one message of a type with one signature, as `parse_envelope` reads it."""
+    signature = sign(private_key, digest(domain, type_name, message))
     return orjson.dumps(
         {
-            "type": "Order",
-            "message": message_as_json("Order", order),
+            "type": type_name,
+            "message": message_as_json(type_name, message),
             "signatures": [{"signer": f"0x{address.hex()}", "signature": f"0x{signature.hex()}"}],
         }
     )

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,8 @@ from energy.crowd.client import (
     UnreachableError,
     open_door,
 )
-from energy.crowd.members import Crowd, sign_orders
+from energy.crowd.demand_response import Promises, build_commits, within_promises
+from energy.crowd.members import Crowd, sign_commits, sign_orders
 from energy.crowd.public import MarketNow, require_district
 from energy.timegrid import iso_of
 
@@ -82,11 +83,13 @@ async def run_crowd(
     """
     wait_s = WAIT_S_MIN
     current: SlotRound | None = None
+    promises = Promises()
     async with open_door(url) as door:
         while not stop.is_set():
             try:
                 market = await door.fetch_market()
-                current = _round_of(crowd, market, current)
+                await answer_offers(door, crowd, market, promises)
+                current = _round_of(crowd, market, current, promises)
                 if current.is_over():
                     await _pause(stop, _until_next(market))
                 else:
@@ -102,12 +105,37 @@ async def run_crowd(
                 wait_s = min(2 * wait_s, WAIT_S_MAX)
 
 
-def _round_of(crowd: Crowd, market: MarketNow, current: SlotRound | None) -> SlotRound:
+async def answer_offers(
+    door: MarketDoor, crowd: Crowd, market: MarketNow, promises: Promises
+) -> None:
+    """Answer every DR event that is open and that this program has not answered yet."""
+    for offer in await door.fetch_offers():
+        if offer.id in promises.answered:
+            continue
+        commits = build_commits(crowd, offer)
+        codes = Counter[str]()
+        for first in range(0, len(commits), BATCH):
+            part = commits[first : first + BATCH]
+            envelopes = sign_commits(crowd, market.domain, part)
+            answers = await _post_batch([door.post_commit(one) for one in envelopes])
+            for commit, answer in zip(part, answers, strict=True):
+                codes[answer.code] += 1
+                if answer.is_accepted:
+                    promises.keep(offer, commit["account"], answer.document)
+        promises.answered.add(offer.id)
+        text = ", ".join(f"{code} {count}" for code, count in sorted(codes.items()))
+        log.info("event of %s: %s", iso_of(offer.first_slot), text or "nobody takes part")
+
+
+def _round_of(
+    crowd: Crowd, market: MarketNow, current: SlotRound | None, promises: Promises
+) -> SlotRound:
     """The round of the first open slot: the current one, or a new one with orders to sign."""
     require_district(market, crowd.district)
     if current is not None and current.slot == market.first_open_slot:
         return current
-    return SlotRound(crowd, market, build_orders(crowd, market.first_open_slot, market.prices))
+    orders = build_orders(crowd, market.first_open_slot, market.prices)
+    return SlotRound(crowd, market, within_promises(orders, promises))
 
 
 async def _post_round(
@@ -120,16 +148,16 @@ async def _post_round(
     due_s = clock()
     while not current.is_over() and not stop.is_set():
         batch = current.next_batch()
-        answers = await _post_batch(door, batch)
+        answers = await _post_batch([door.post_order(envelope) for envelope in batch])
         current.codes.update(answer.code for answer in answers)
         current.posted += len(batch)
         due_s += pause_s
         await _pause(stop, due_s - clock())
 
 
-async def _post_batch(door: MarketDoor, batch: list[bytes]) -> list[PostAnswer]:
+async def _post_batch(batch: list[Coroutine[Any, Any, PostAnswer]]) -> list[PostAnswer]:
     """The answers to a batch posted at once; raises UnreachableError if any got none."""
-    posts = [asyncio.ensure_future(door.post_order(envelope)) for envelope in batch]
+    posts = [asyncio.ensure_future(post) for post in batch]
     await asyncio.wait(posts)
     # Every result is looked at before the first error goes up, or the others would be unheard.
     errors = [error for post in posts if (error := post.exception()) is not None]

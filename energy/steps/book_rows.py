@@ -29,6 +29,7 @@ from market.orders import Order, order_message
 from market.readings import NO_READINGS, Reading, ReadingBatch, meter_id, reading_digests
 from market.transfers import ZERO32, Transfer, transfer_digests
 
+SLOT_SCOPE = 1
 Place = tuple[int, int]  # number of the settlement, position in it
 ORDER_FIELDS = tuple(Order.__dataclass_fields__)
 
@@ -231,9 +232,14 @@ def load_reading_batch(connection: Connection, books: Registry, tick: int) -> Re
     )
 
 
-def readings_of_slot(batch: ReadingBatch, slot: int) -> ReadingBatch:
-    """Of the readings of a tick those of one slot: a settlement in that tick has used them."""
-    mine = [n for n, one in enumerate(batch.readings) if one.slot == slot]
+def readings_of_settlement(batch: ReadingBatch, settlement: SettlementRow) -> ReadingBatch:
+    """Of the readings of a tick those that a settlement in that tick was made from.
+
+    That of a slot has used all of the slot's; any other none of its own.
+    """
+    if settlement.scope != SLOT_SCOPE:
+        return NO_READINGS
+    mine = [n for n, one in enumerate(batch.readings) if one.slot == settlement.slot]
     return ReadingBatch(
         *([getattr(batch, name)[n] for n in mine] for name in ReadingBatch.__dataclass_fields__)
     )

@@ -23,6 +23,7 @@ from energy.config import Settings
 from energy.crowd import KeyRegistration, build_crowd, register_messages
 from energy.district import District
 from energy.plant.metering import asset_ids
+from energy.steps.dr_programmes import programme_system_names
 from energy.steps.keystore import OPERATOR_ROLES, OperatorKeys, operator_keys
 from energy.steps.metering import Months, Registers, no_registers
 from energy.store.accounts import Account, KeyRow, load_accounts, save_accounts, save_keys
@@ -77,6 +78,7 @@ SYSTEM_NAMES = (
     "BANK",
     "ROUNDING",
     "POINTS_ISSUE",
+    *programme_system_names(),
 )
 RULES_KIND = 1
 LEDGERS = (LedgerId.KRW, LedgerId.ENERGY, LedgerId.POINTS)

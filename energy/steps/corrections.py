@@ -103,9 +103,9 @@ def _facts(connection: Connection, books: Books, rows: Sequence[LateRow]) -> Cor
     settled = [one.no for one in versions if one.version]
     undone, reader = ended_by(connection, settled), BatchReader(connection, books)
     numbers = [books.book.number[one] for one in accounts]
-    own = _in_force(load_transfers_of(connection, settled, numbers), undone, reader)
+    own = in_force(load_transfers_of(connection, settled, numbers), undone, reader)
     system = [books.book.number[one] for one in books.system_names]
-    shared = _in_force(load_transfers_between(connection, settled, system), undone, reader)
+    shared = in_force(load_transfers_between(connection, settled, system), undone, reader)
     affected = frozenset(accounts)
     trades = trades_of_slot(connection, books, slot)
     last = versions[-1]
@@ -120,7 +120,7 @@ def _facts(connection: Connection, books: Books, rows: Sequence[LateRow]) -> Cor
     )
 
 
-def _in_force(
+def in_force(
     rows: Iterable[TransferRow], undone: set[Place], reader: BatchReader
 ) -> dict[Place, tuple[bytes, Transfer]]:
     """The transfers that have moved something and that nothing has undone, by place."""

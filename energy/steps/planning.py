@@ -10,6 +10,7 @@ from energy.district import District
 from energy.forecast import MEDIAN, P10, P90, DistrictForecast
 from energy.forecast.inputs import FloatArray
 from energy.steps.context import Microgrid
+from energy.steps.dr_plan import with_demand_response
 from energy.steps.measure import Measured
 from energy.steps.prices import ConnectionPrices, connection_prices
 from energy.units import SLOTS_PER_HOUR
@@ -26,7 +27,7 @@ def build_problem(
     prices = connection_prices(district, forecast.slots)
     load_kw = forecast.load_kw[MEDIAN]
     end_value = end_value_krw_per_kwh(prices)
-    return PlanProblem(
+    problem = PlanProblem(
         first_slot=forecast.first_slot,
         area_ids=district.network.areas.id,
         load_kw=load_kw,
@@ -43,6 +44,7 @@ def build_problem(
         curtail_krw_per_kwh=district.economics.curtail_krw_per_kwh,
         cuts=(),
     )
+    return with_demand_response(microgrid, problem)
 
 
 def end_value_krw_per_kwh(prices: ConnectionPrices) -> float:

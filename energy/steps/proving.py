@@ -15,10 +15,11 @@ from functools import partial
 from sqlalchemy import Connection
 
 from energy.steps.book_rows import (
+    SLOT_SCOPE,
     BatchReader,
     committed_entries,
     load_reading_batch,
-    readings_of_slot,
+    readings_of_settlement,
 )
 from energy.steps.books import (
     Books,
@@ -200,7 +201,7 @@ def find_oversold(connection: Connection, books: Registry) -> list[str]:
     found: list[str] = []
     for tick in checkpoint_ticks(connection):
         for first in settlements_of_tick(connection, tick):
-            if first.version == 1:
+            if first.version == 1 and first.scope == SLOT_SCOPE:
                 found += _oversold_in(connection, books, first.slot)
     return found
 
@@ -287,7 +288,7 @@ def _book_tags(connection: Connection, tick: int, entries: Sequence[Entry]) -> l
 
 def _used(settlement: SettlementRow, committed: TickEntries, reader: BatchReader) -> Used:
     """Leaves of the readings that a settlement was made from, and the transfers it reverses."""
-    part = readings_of_slot(committed.readings, settlement.slot)
+    part = readings_of_settlement(committed.readings, settlement)
     if settlement.version == 1:
         return part.leaves(), ()
     return part.leaves(), reader.named_by(settlement, TransferKind.REVERSE)

@@ -18,7 +18,7 @@ from energy.steps.book_rows import (
     load_reading_batch,
     message_entry,
     order_entry,
-    readings_of_slot,
+    readings_of_settlement,
 )
 from energy.steps.books import Registry, load_head, load_registry
 from energy.store.accounts import find_message, load_keys, messages_of, messages_to_seal
@@ -354,7 +354,7 @@ class Prover:
         readings = b""
         if one.version:
             signed = load_reading_batch(self._connection, self._books, one.tick)
-            readings = pack_readings(readings_of_slot(signed, one.slot))
+            readings = pack_readings(readings_of_settlement(signed, one))
         if one.version > 1:
             originals = reader.named_by(one, TransferKind.REVERSE)
         return {

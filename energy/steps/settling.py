@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.steps.book_rows import (
+    SLOT_SCOPE,
     BatchReader,
     clearing_columns,
     committed_entries,
@@ -23,6 +24,7 @@ from energy.steps.books import Books as Books
 from energy.steps.books import Head, collector_at_rest
 from energy.steps.books import open_books as open_books
 from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
+from energy.steps.dr_settlement import EventFacts, gather_events, save_events, settle_events
 from energy.steps.lost_readings import find_frozen, find_lost
 from energy.steps.metering import Usual, usual_of
 from energy.steps.proving import Audit as Audit
@@ -170,6 +172,7 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     settled = [settle_first(book, district, facts) for facts in found.due]
     for number, facts in enumerate(found.corrections):
         settle_again(book, district, facts, number)
+    events = settle_events(book, district, found.events)
     sealed = seal(book, found.before)
     head = _head_after(book, sealed, settled, found)
     outcome = _outcome(book, sealed, settled)
@@ -177,6 +180,7 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     def write(connection: Connection) -> None:
         save_tick(connection, book, sealed, head)
         save_late_readings(connection, found.told)
+        save_events(connection, slot, events)
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
         slots = (*outcome.slots, *outcome.corrected)
         keep_trading(connection, books, district, head.months, slots)
@@ -197,6 +201,7 @@ class _Found:
     due: list[SlotFacts]
     told: list[LateRow]
     corrections: list[CorrectionFacts]
+    events: list[EventFacts]
     first_settlement: int
 
 
@@ -227,7 +232,9 @@ def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _F
         told += find_frozen(facts.slot, tick, facts.believed, earlier)
     late = [*late_readings_of_tick(connection, tick), *told]
     corrections = gather_corrections(connection, books, late, usual.most_wh)
-    return _Found(before, due, told, corrections, next_settlement(connection))
+    corrected = [one.version.slot for one in corrections]
+    events = gather_events(connection, books, complete - SLOT_S, corrected)
+    return _Found(before, due, told, corrections, events, next_settlement(connection))
 
 
 def _head_after(
@@ -252,7 +259,11 @@ def _outcome(book: TickBook, sealed: SealedTick, settled: Sequence[SettledSlot])
     return Settled(
         tick=book.tick,
         slots=tuple(one.slot for one in settled),
-        corrected=tuple(one.row.slot for one in book.settlements if one.row.version > 1),
+        corrected=tuple(
+            one.row.slot
+            for one in book.settlements
+            if one.row.version > 1 and one.row.scope == SLOT_SCOPE
+        ),
         transfers=sum(len(one.rows) for one in book.settlements),
         readings=sum(len(batch) for batch in book.readings),
         estimated=sum(one.estimated for one in settled),
@@ -272,7 +283,7 @@ def _settled_before(connection: Connection, books: Books, tick: int) -> Settled:
             f"{iso_of(books.head.state.tick)}"
         )
     rows = settlements_of_tick(connection, tick)
-    made = [row for row in rows if row.version > 0]
+    made = [row for row in rows if row.version > 0 and row.scope == SLOT_SCOPE]
     slots = tuple(row.slot for row in made if row.version == 1)
     readings = load_reading_batch(connection, books, tick)
     guesses = [one for one in readings.readings if one.quality == Quality.ESTIMATED]
@@ -280,7 +291,7 @@ def _settled_before(connection: Connection, books: Books, tick: int) -> Settled:
         tick=tick,
         slots=slots,
         corrected=tuple(row.slot for row in made if row.version > 1),
-        transfers=sum(len(load_transfers(connection, row.no)) for row in made),
+        transfers=sum(len(load_transfers(connection, row.no)) for row in rows if row.version > 0),
         readings=len(readings),
         estimated=sum(one.slot in slots for one in guesses),
         unexplained_wh=int(document["unexplained_wh"]),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from energy.steps.book_rows import Place, reading_columns, transfer_rows
+from energy.steps.book_rows import SLOT_SCOPE, Place, reading_columns, transfer_rows
 from energy.steps.books import Books, Head, entry_rows, keep_tick
 from energy.store.books import (
     SettlementRow,
@@ -38,8 +38,6 @@ from market.ledger import BatchResult, Posted, Refusal, post_batch, unclosed
 from market.readings import Quality, Reading, ReadingBatch, ReadingSigner, sign_readings
 from market.signing import address_of, sign
 from market.transfers import ZERO32, LedgerId, Transfer, transfer_digests
-
-SLOT_SCOPE = 1
 
 
 class Version(NamedTuple):
@@ -96,6 +94,7 @@ class TickBook:
         transfers: Sequence[Transfer],
         readings: Iterable[bytes] = (),
         named: Named | None = None,
+        scope: int = SLOT_SCOPE,
     ) -> PostedSettlement:
         """Post a batch and sign for it; `readings` are the leaves of those it was made from.
 
@@ -120,14 +119,14 @@ class TickBook:
         message = settlement_message(
             batch,
             readings,
-            scope=SLOT_SCOPE,
+            scope=scope,
             rules_version=books.rules.version,
             **version._asdict(),
         )
         entry = self.enter("Settlement", message, books.keys.settle)
         number = self._first_no + len(self.settlements)
         row = SettlementRow(
-            number, entry.digest, SLOT_SCOPE, slot, version.version, self.tick, version.clearing
+            number, entry.digest, scope, slot, version.version, self.tick, version.clearing
         )
         rows = transfer_rows(number, transfers, named.places, books.book.number)
         posted = PostedSettlement(entry, row, rows, batch, answer.changes)

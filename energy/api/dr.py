@@ -1,0 +1,136 @@
+"""Demand response over HTTP: call an event, answer it, cancel it, see what became of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+
+from energy.api.context import ApiContext, context_of
+from energy.api.documents import json_answer, not_found
+from energy.api.orders import accepted_json, parse_order_id, problem_of
+from energy.api.problems import answers
+from energy.steps.dr_programmes import programmes_by_account
+from energy.steps.dr_views import (
+    DrScene,
+    answer_document,
+    event_document,
+    events_document,
+)
+from energy.store.admission import Answer
+from energy.store.demand_response import find_event
+from energy.store.dr_desk import DrDesk, admit_dr
+from energy.store.events import add_event
+from energy.store.mailbox import PreparedMessage, prepare_message
+from energy.store.views import Document
+
+REFUSALS = answers(400, 401, 409, 413, 422, 503)
+DONE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "the same message again: its first answer"},
+    201: {"description": "accepted, durably, and in effect; with the operator's receipt"},
+}
+
+router = APIRouter(tags=["demand response"])
+
+
+@router.post(
+    "/v1/dr/events", summary="Call a DR event", status_code=201, responses={**DONE, **REFUSALS}
+)
+async def call_event(request: Request) -> Response:
+    """A `DrEvent` in an envelope like an order's, by the programme's or the operator's key."""
+    return await _admit(request, "DrEvent", _no_more)
+
+
+@router.post(
+    "/v1/dr/events/cancel",
+    summary="Cancel a DR event",
+    status_code=201,
+    responses={**DONE, **REFUSALS},
+)
+async def cancel_event(request: Request) -> Response:
+    """A `Cancel` of the programme's account whose `order_id` is the event, before it begins."""
+    return await _admit(request, "Cancel", _no_more)
+
+
+@router.post(
+    "/v1/dr/commits",
+    summary="Answer a DR event",
+    status_code=201,
+    responses={**DONE, **REFUSALS},
+)
+async def answer_event(request: Request) -> Response:
+    """A `DrCommit`: Wh to be given up in every slot, 0 declines; the answer has the baseline."""
+    return await _admit(request, "DrCommit", _own_answer)
+
+
+@router.get("/v1/dr/events", summary="DR events, the latest to begin first")
+def get_events(request: Request) -> Response:
+    """States, answers, sums by group, payments, and the programmes that may be called."""
+    context = context_of(request)
+    scene = scene_of(context)
+    found = context.store.read(lambda connection: events_document(connection, scene))
+    return json_answer(request, found)
+
+
+@router.get("/v1/dr/events/{event_id}", summary="A DR event", responses=answers(404, 422))
+def get_event(request: Request, event_id: str) -> Response:
+    """Terms, state, answers, hours, payments, and baseline and metered power by slot."""
+    context, id_ = context_of(request), parse_order_id(event_id)
+    scene = scene_of(context)
+
+    def find(connection: Connection) -> Document | None:
+        event = find_event(connection, id_)
+        return None if event is None else event_document(connection, scene, event)
+
+    found = context.store.read(find)
+    if found is None:
+        raise not_found("event_id", event_id, "an event that was called")
+    return json_answer(request, found)
+
+
+def scene_of(context: ApiContext) -> DrScene:
+    """What the event documents are made for."""
+    return DrScene(context.admission.domain, context.district, context.clock.now_s())
+
+
+def desk_of(context: ApiContext) -> DrDesk:
+    """Who may call and answer events."""
+    programmes = programmes_by_account(context.admission.domain)
+    return DrDesk(context.admission, programmes, context.district.time_zone)
+
+
+More = Callable[[Connection, PreparedMessage], Document]
+
+
+def _no_more(connection: Connection, one: PreparedMessage) -> Document:
+    return {}
+
+
+def _own_answer(connection: Connection, one: PreparedMessage) -> Document:
+    return answer_document(connection, one=one)
+
+
+async def _admit(request: Request, type_name: str, more: More) -> Response:
+    context = context_of(request)
+    received_us = int(context.clock.now_s() * 1_000_000)
+    body = await request.body()
+    one = prepare_message(context.admission, body, received_us, (type_name,))
+
+    def write(connection: Connection) -> tuple[Answer, Document]:
+        answer = admit_dr(connection, desk_of(context), one)
+        if answer.refusal is not None:
+            return answer, {}
+        if answer.is_new:
+            add_event(connection, "dr", None, {"type": type_name})
+        return answer, more(connection, one)
+
+    answer, extra = await run_in_threadpool(context.store.write, write)
+    if answer.refusal is not None:
+        raise problem_of(answer.refusal)
+    document = accepted_json(context, answer)
+    document["id"] = document.pop("order_id")
+    headers = {"Cache-Control": "no-store"}
+    status = 201 if answer.is_new else 200
+    return Response(orjson.dumps(document | extra), status, headers, "application/json")

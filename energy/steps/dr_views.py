@@ -1,0 +1,223 @@
+"""What is shown of demand response: events with their states, sums of who has committed, money.
+
+Customers stand together as `households`, the company's own meters as `operator`; nobody's own
+figures are in here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from energy.district import District
+from energy.steps.books import load_registry
+from energy.steps.dr_baselines import UNKNOWN, metered_at, of_accounts, operator_meters
+from energy.steps.dr_programmes import METHODS, dr_programmes
+from energy.store.books import settled_bounds
+from energy.store.demand_response import (
+    AnswerRow,
+    BaselineTable,
+    EventRow,
+    last_result,
+    list_events,
+    load_answers,
+    load_baselines,
+    state_of,
+)
+from energy.store.mailbox import PreparedMessage
+from energy.store.views import Document
+from energy.timegrid import iso_of
+from energy.units import DT_H, SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
+from market.dr import AnswerState, EventState
+from market.signing import Domain
+from market.transfers import system_account
+
+IntArray = npt.NDArray[np.int64]
+SHOWN_EVENTS = 20
+GROUPS = ("households", "operator")
+METHOD_NAMES = {method: name for name, method in METHODS.items()}
+LIVE = (EventState.RUNNING, EventState.METERED)
+
+
+@dataclass(frozen=True)
+class DrScene:
+    """Whose events are shown, and what time it is."""
+
+    domain: Domain
+    district: District
+    now_s: float
+
+    @property
+    def operator(self) -> bytes:
+        """The operator's account."""
+        return system_account(self.domain.market_id, "SPC")
+
+
+def events_document(connection: Connection, scene: DrScene) -> Document:
+    """The newest events, the latest to begin first; programmes that may be called."""
+    return {
+        "items": [
+            event_document(connection, scene, one) for one in list_events(connection, SHOWN_EVENTS)
+        ],
+        "programmes": [
+            {
+                "name": name,
+                "title": dict(one.title),
+                "account": f"0x{one.account(scene.domain).hex()}",
+                "baseline": METHOD_NAMES[one.method],
+                "hours": [list(hours) for hours in one.terms.hours],
+                "least_kwh_per_hour": one.terms.least_wh_per_hour / 1000,
+            }
+            for name, one in dr_programmes().items()
+        ],
+    }
+
+
+def answer_document(connection: Connection, *, one: PreparedMessage) -> Document:
+    """What an account hears of its accepted DrCommit: nobody else learns its baseline."""
+    assert one.message is not None, "only what was accepted comes here"
+    table = load_baselines(connection, one.message["event_id"])
+    baseline = None if table is None else table.of(one.message["account"])
+    e_wh = one.message["e_wh_per_slot"]
+    known = None if baseline is None or baseline.net_wh is None else list(baseline.net_wh)
+    return {
+        "answer": str(AnswerState.COMMITTED if e_wh else AnswerState.DECLINED),
+        "committed_wh_per_slot": e_wh,
+        "baseline_wh": known,
+    }
+
+
+def event_document(connection: Connection, scene: DrScene, event: EventRow) -> Document:
+    """One event: terms, state, answers, sums by group, hours and series of its slots."""
+    bounds = settled_bounds(connection)
+    state = state_of(connection, event, scene.now_s, None if bounds is None else bounds[1])
+    answers = load_answers(connection, event.id)
+    table = load_baselines(connection, event.id)
+    result = last_result(connection, event.id)
+    committed = [one for one in answers if one.e_wh_per_slot]
+    title = dr_programmes()[event.programme].title if event.programme in dr_programmes() else {}
+    return {
+        **_terms(event),
+        "title": dict(title),
+        "state": str(state),
+        "answers_open": state == EventState.OFFERED and table is not None,
+        "answers": {
+            "asked": 0 if table is None else len(table.account),
+            "without_baseline": 0 if table is None else int((table.days == 0).sum()),
+            "committed": len(committed),
+            "declined": len(answers) - len(committed),
+        },
+        "version": 0 if result is None else result[0],
+        "groups": _groups(scene, event, committed, None if result is None else result[1]),
+        "hours": [] if result is None else _hours(result[1]),
+        "series": _series(connection, scene, event, committed, table, result, state in LIVE),
+    }
+
+
+def _terms(event: EventRow) -> Document:
+    return {
+        "id": f"0x{event.id.hex()}",
+        "programme": event.programme,
+        "first_slot_utc": iso_of(event.first_slot),
+        "end_utc": iso_of(event.end_slot),
+        "slots": event.slots,
+        "answer_by_utc": iso_of(event.answer_by),
+        "called_utc": iso_of(event.called_utc),
+        "cancelled_utc": None if event.cancelled_utc is None else iso_of(event.cancelled_utc),
+        "baseline": METHOD_NAMES[event.terms.method],
+        "reward_krw_per_kwh": krw_text_from_mkrw(event.reward_mkrw_per_kwh),
+        "penalty_krw_per_kwh": krw_text_from_mkrw(event.penalty_mkrw_per_kwh),
+        "least_kwh_per_hour": event.least_wh_per_hour / 1000,
+        "controllable_ppm": event.controllable_ppm,
+    }
+
+
+def _groups(
+    scene: DrScene,
+    event: EventRow,
+    committed: list[AnswerRow],
+    result: Mapping[str, Any] | None,
+) -> Document:
+    """What each group has committed, reduced, gets and owes over the whole event."""
+    own = np.array([one.account == scene.operator for one in committed], dtype=np.bool_)
+    wh = np.array([one.e_wh_per_slot for one in committed], dtype=np.int64) * event.slots
+    found = {}
+    for name, mine in zip(GROUPS, (~own, own), strict=True):
+        sums: Document = {"accounts": int(mine.sum()), "committed_kwh": int(wh[mine].sum()) / 1000}
+        if result is not None:
+            for key in ("reward", "penalty"):
+                total = int(result[f"{key}_ukrw"][:, mine].sum())
+                sums[f"{key}_krw"] = krw_text_from_ukrw(total)
+            sums["reduced_kwh"] = int(result["reduced_wh"][:, mine].sum()) / 1000
+        found[name] = sums
+    return found
+
+
+def _hours(result: Mapping[str, Any]) -> list[Document]:
+    """The clock hours of a verified event, all accounts together."""
+    return [
+        {
+            "start_utc": iso_of(int(start)),
+            "committed_kwh": int(result["committed_wh"][row].sum()) / 1000,
+            "reduced_kwh": int(result["reduced_wh"][row].sum()) / 1000,
+            "reward_krw": krw_text_from_ukrw(int(result["reward_ukrw"][row].sum())),
+            "penalty_krw": krw_text_from_ukrw(int(result["penalty_ukrw"][row].sum())),
+        }
+        for row, start in enumerate(result["hour"])
+    ]
+
+
+def _series(
+    connection: Connection,
+    scene: DrScene,
+    event: EventRow,
+    committed: list[AnswerRow],
+    table: BaselineTable | None,
+    result: tuple[int, Mapping[str, Any]] | None,
+    is_live: bool,
+) -> Document | None:
+    """Mean power by slot of those who have committed: baseline, baseline less commitment, metered.
+
+    None while nobody has; a slot whose readings are not settled is null.
+    """
+    if table is None or not committed:
+        return None
+    row_of = {account: row for row, account in enumerate(table.account)}
+    usual = table.net_wh[[row_of[one.account] for one in committed]].T
+    wanted = usual - np.array([one.e_wh_per_slot for one in committed], dtype=np.int64)
+    own = np.array([one.account == scene.operator for one in committed], dtype=np.bool_)
+    metered: list[IntArray | None] = [None] * event.slots
+    if result is not None:
+        metered = list(result[1]["net_wh"])
+    elif is_live:
+        metered = _metered(connection, scene, event, committed)
+    found: Document = {"first_slot_utc": iso_of(event.first_slot)}
+    for name, mine in zip(GROUPS, (~own, own), strict=True):
+        found[name] = {
+            "baseline_kw": _kw(list(usual), mine),
+            "target_kw": _kw(list(wanted), mine),
+            "metered_kw": _kw(metered, mine),
+        }
+    return found
+
+
+def _metered(
+    connection: Connection, scene: DrScene, event: EventRow, committed: list[AnswerRow]
+) -> list[IntArray | None]:
+    """Net import of those who have committed in each slot, None where it is not settled."""
+    registry = load_registry(connection)
+    operator = operator_meters(registry, scene.district)
+    accounts = [one.account for one in committed]
+    found: list[IntArray | None] = []
+    for slot in range(event.first_slot, event.end_slot, SLOT_S):
+        metered = metered_at(connection, registry, slot)
+        net_wh, quality = of_accounts(metered, registry, operator, accounts)
+        found.append(None if (quality == UNKNOWN).any() else net_wh)
+    return found
+
+
+def _kw(rows: list[IntArray | None], mine: npt.NDArray[np.bool_]) -> list[float | None]:
+    return [None if row is None else round(int(row[mine].sum()) / 1000 / DT_H, 3) for row in rows]
