@@ -19,6 +19,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 SCREENS = ("overview", "plan", "grid")
+PUBLIC_SCREENS = ("verify",)  # pages of their own, for everybody
 WORD = re.compile(r"%([a-z0-9_.]+)%")
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', re.MULTILINE)
 

@@ -1,10 +1,11 @@
-"""The operators' screens at `/`, `/plan` and `/grid`, and their assets."""
+"""The operators' screens at `/`, `/plan` and `/grid`, receipts at `/verify`, and the assets."""
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from energy.dashboard import headers
 from energy.dashboard.assets import (
     LANGUAGES,
+    PUBLIC_SCREENS,
     SCREENS,
     Asset,
     Edition,
@@ -14,18 +15,19 @@ from energy.dashboard.assets import (
 
 THEMES = ("auto", "light", "dark")
 OPERATOR_PAGE = "operator.html"
+PAGE_OF = {"verify": "verify.html"}
 
 
 def create_dashboard_router() -> APIRouter:
     """Routes of the operators' page; the static tree is read, hashed and compressed here, once."""
     tree = read_asset_tree()
     pages = {
-        edition: build_page(tree, OPERATOR_PAGE, edition)
+        edition: build_page(tree, PAGE_OF.get(edition.screen, OPERATOR_PAGE), edition)
         for edition in (
             Edition(language, theme, screen)
             for language in LANGUAGES
             for theme in THEMES
-            for screen in SCREENS
+            for screen in (*SCREENS, *PUBLIC_SCREENS)
         )
     }
     router = APIRouter(include_in_schema=False)
@@ -44,6 +46,11 @@ def create_dashboard_router() -> APIRouter:
     def grid_page(request: Request) -> Response:
         """The wires in the reader's language and theme."""
         return answer(request, pages[choose_edition(request, "grid")], headers.PAGE)
+
+    @router.api_route("/verify", methods=["GET", "HEAD"])
+    def verify_page(request: Request) -> Response:
+        """The page that checks a receipt in the reader's browser."""
+        return answer(request, pages[choose_edition(request, "verify")], headers.PAGE)
 
     @router.api_route("/assets/{tree_hash}/{path:path}", methods=["GET", "HEAD"])
     def asset(request: Request, tree_hash: str, path: str) -> Response:
@@ -64,7 +71,7 @@ def create_dashboard_router() -> APIRouter:
 
 
 def install(app: FastAPI) -> None:
-    """Put the operators' screens, at `/`, `/plan` and `/grid`, on an application with `/v1`."""
+    """Put the operators' screens and the page for receipts on an application with `/v1`."""
     app.include_router(create_dashboard_router())
 
 

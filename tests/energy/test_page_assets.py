@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from energy.dashboard import install
 from energy.dashboard.assets import (
+    PUBLIC_SCREENS,
     SCREENS,
     STATIC,
     AssetError,
@@ -108,6 +109,15 @@ def test_another_screen_adds_little_to_the_first(get: Get, screen: str) -> None:
     assert size <= OTHER_VIEW_BYTES_MAX
 
 
+def test_the_page_for_receipts_is_small_and_knows_nothing_of_the_operators(get: Get) -> None:
+    page = get("/verify")
+    assert page.headers["content-security-policy"] == POLICY
+    named = set(re.findall(r'(?:href|src)="(/assets/[^"]+)"', page.text))
+    assert not any("operator" in path or "charts" in path for path in named)
+    total = sum(len(get(path, accept_encoding="gzip").body) for path in named)
+    assert total <= FIRST_VIEW_BYTES_MAX
+
+
 def test_each_screen_marks_itself_and_carries_the_policy(get: Get) -> None:
     for path, screen in (("/", "overview"), ("/plan", "plan"), ("/grid", "grid")):
         page = get(path)
@@ -120,7 +130,8 @@ def test_each_screen_marks_itself_and_carries_the_policy(get: Get) -> None:
 
 def test_a_screens_modules_are_all_that_it_imports_and_nothing_else() -> None:
     tree = read_asset_tree()
-    loaded = {screen: set(modules_of(tree, f"js/open_{screen}.js")) for screen in SCREENS}
+    screens = (*SCREENS, *PUBLIC_SCREENS)
+    loaded = {screen: set(modules_of(tree, f"js/open_{screen}.js")) for screen in screens}
     every = {path for path in tree.files if path.endswith(".js")}
     assert set().union(*loaded.values()) == every  # no module lies about unused
     assert "js/charts/map.js" in loaded["grid"] - loaded["overview"]

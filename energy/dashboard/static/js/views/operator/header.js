@@ -1,17 +1,15 @@
 // The head of the page: place, slot, tier, alarms, age, and the two choices of the reader.
+import { choiceButtons } from "../../choices.js";
 import { h, setText } from "../../dom.js";
 import { badge, inLanguage } from "./block.js";
 
 const TIERS = { T0: ["ok", "●"], T1: ["ok", "◐"], T2: ["warning", "◔"], T3: ["warning", "○"], T4: ["alarm", "■"] };
-const YEAR_S = 31_536_000;
-const THEMES = ["auto", "light", "dark"];
-const THEME_SIGNS = { auto: "◐", light: "○", dark: "●" };
 
 export function buildHeader({ words, state }) {
   const place = document.getElementById("place");
   const when = document.getElementById("when");
   const badges = document.getElementById("badges");
-  document.getElementById("controls").append(...languageButtons(words), themeButton(words));
+  document.getElementById("controls").append(...choiceButtons(words));
   return {
     update(snapshot, format) {
       const name = inLanguage(snapshot.district.name, words.language);
@@ -61,24 +59,3 @@ function ageBadge(snapshot, state, words, format) {
 const liveBadge = (live, words) => (live === "reconnecting" ? badge("warning", "▲", words("live.reconnecting")) : null);
 const demoBadge = (clock, words, format) =>
   (clock.mode === "demo" ? h("span", { class: "muted demo" }, words("header.demo", { seconds: format.number(clock.slot_seconds_real ?? 0, 0, 1) })) : null);
-
-const remember = (name, value) => { document.cookie = `${name}=${value}; path=/; max-age=${YEAR_S}; samesite=strict`; };
-
-function languageButtons(words) {
-  return [["ko", "한국어"], ["en", "English"]].map(([language, label]) => h("button", {
-    type: "button", lang: language, class: "choice", "aria-pressed": String(words.language === language),
-    onclick: () => { remember("language", language); if (words.language !== language) location.reload(); },
-  }, label));
-}
-
-function themeButton(words) {
-  const root = document.documentElement;
-  const button = h("button", { type: "button", class: "choice theme", onclick: () => {
-    root.dataset.theme = THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length];
-    remember("theme", root.dataset.theme);
-    show();
-  } });
-  const show = () => button.replaceChildren(h("span", { "aria-hidden": "true" }, `${THEME_SIGNS[root.dataset.theme]} `), words(`theme.${root.dataset.theme}`));
-  show();
-  return button;
-}

@@ -59,7 +59,8 @@ export function makeLedger({ words, format }) {
         [words("ledger.debits"), words(ledger.debits_equal_credits ? "ledger.equal" : "ledger.unequal")],
         ledger.root ? [words("ledger.root"), h("code", { title: ledger.root }, shorten(ledger.root))] : null,
         ledger.signer ? [words("ledger.signer"), h("code", { title: ledger.signer }, shorten(ledger.signer))] : null,
-      ]));
+      ]),
+      h("p", { class: "below" }, h("a", { href: "/verify" }, words("ledger.verify"))));
   };
 }
 

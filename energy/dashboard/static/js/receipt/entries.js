@@ -1,0 +1,129 @@
+// That one entry is in the books: who signed it, its set, its place in the log, its receipt.
+import { hex, isObject, readHex, readKeys, readNumber, unhex } from "./bytes.js";
+import { displayOf } from "./display.js";
+import { OPERATOR_ROLE, ROLE } from "./keys.js";
+import { leafHash } from "./merkle.js";
+import { UNSALTED, unsalted } from "./proof.js";
+import { digestOf, typed, TYPES } from "./typed.js";
+
+const SET_OF = { Order: 1n, Cancel: 1n, Contract: 1n, DrEvent: 1n, DrCommit: 1n, Reading: 2n, Bill: 4n };
+const UNLOGGED = ["Transfer", "Checkpoint", "Receipt", "Cosign"];
+const LOGGED = Object.keys(TYPES).filter((name) => TYPES[name].code && !UNLOGGED.includes(name));
+
+// Whoever signed held the role, at the slot that the entry names where it names one.
+export function requireSigner(proof, entry, first, last) {
+  const { name, message, signers } = entry;
+  const { ring, trust } = proof;
+  const holds = (account, role, from, to) => ring.holds(account, signers[0], role, from, to);
+  const slot = message.slot ?? first;
+  if (OPERATOR_ROLE[name]) {
+    proof.requireOperator(entry, first, last);
+    return;
+  }
+  if (name.startsWith("Key")) {
+    proof.require(proof.keyEntries.has(entry.digest), "key history", `${name}: not in the history of its account`);
+    return;
+  }
+  let good;
+  if (name === "Contract") {
+    const from = message.first_slot;
+    good = [message.seller, message.buyer].every((account, n) => ring.holds(account, signers[n], ROLE.CONTRACT, from, from));
+  } else if (name === "Reading" && message.quality === 2n) {
+    good = holds(trust.operator, ROLE.SETTLE, first, last);
+  } else if (name === "Reading") {
+    good = [trust.operator, message.account].some((owner) => holds(owner, ROLE.METER, slot, slot));
+  } else if (name === "DrEvent") {
+    good = holds(message.program, ROLE.TRADE, first, last) || holds(trust.operator, ROLE.MARKET, first, last);
+  } else {
+    // A key taken away after this tick leaves the message where it is.
+    good = holds(message.account, ROLE.TRADE, first < slot ? first : slot, slot);
+  }
+  proof.require(good, "key role", `${name}: ${signers[0]} has no valid role`);
+}
+
+// The operator's promise, well signed.
+export function takeReceipt(proof, found) {
+  const entry = proof.takeEntry(unsalted(found), ["Receipt"]);
+  const good = proof.ring.holds(proof.trust.operator, entry.signers[0], ROLE.MARKET, 0n, entry.message.sealed_by);
+  proof.require(good, "key role", "Receipt: not by a MARKET key of the operator");
+  return entry.message;
+}
+
+function proveReceipt(proof, entry) {
+  proof.part = "receipt";
+  const { receipt, set } = proof.found;
+  if (receipt === null) return;
+  const message = takeReceipt(proof, receipt);
+  proof.require(message.entry === entry.digest, "receipt", "of another entry");
+  const tick = set ? readNumber(set.entry.message.tick) : message.sealed_by;
+  proof.require(tick <= message.sealed_by, "receipt", "sealed later than promised");
+}
+
+function proveDisplay(proof, { name, message }) {
+  proof.part = "display";
+  const wanted = displayOf(name, message);
+  const there = readKeys(proof.found.display, Object.keys(wanted));
+  proof.require(Object.keys(wanted).every((field) => there[field] === wanted[field]), "display", "other than the message");
+}
+
+// A transfer, which its Settlement covers.
+function proveTransfer(proof, found) {
+  readKeys(found, [...UNSALTED, "salt"]);
+  const [message, hashed] = typed("Transfer", found.message);
+  proof.require(Array.isArray(found.signatures) && !found.signatures.length, "signature", "a transfer has none of its own");
+  const digest = digestOf(proof.trust.prefix, hashed);
+  const leaf = leafHash(Uint8Array.of(1, TYPES.Transfer.code), unhex(readHex(found.salt, 32)), digest);
+  proof.part = "set";
+  const part = readKeys(proof.found.set, ["entry", "index", "size", "path"]);
+  const entry = proof.takeEntry(part.entry, ["Settlement"]);
+  proof.requireOperator(entry, entry.message.slot, proof.head.tick);
+  proof.requireInSet(leaf, part, entry.message.transfers, entry.message.transfers_root);
+  const fits = message.slot === entry.message.slot && message.version === entry.message.version;
+  proof.require(fits, "path in set", "a transfer of another settlement");
+  proof.part = "log";
+  proof.requireLogged(entry.leaf, proof.found.log);
+  proof.part = "receipt";
+  proof.require(proof.found.receipt === null, "receipt", "a transfer has none");
+  proveDisplay(proof, { name: "Transfer", message });
+  proof.entry = { name: "Transfer", message, digest: hex(digest) };
+}
+
+// The tick of the set that holds the entry, or of the log itself.
+function proveInSet(proof, entry, kind) {
+  proof.part = "set";
+  const part = readKeys(proof.found.set, ["entry", "index", "size", "path"]);
+  const sealed = proof.takeEntry(part.entry, ["SealedSet"]);
+  const { message } = sealed;
+  proof.require(message.kind === kind, "path in set", "a set of another kind");
+  proof.requireOperator(sealed, message.tick, message.tick);
+  proof.requireInSet(entry.leaf, part, message.count, message.root);
+  proof.part = "log";
+  proof.requireLogged(sealed.leaf, proof.found.log);
+  return message.tick;
+}
+
+export function proveInclusion(proof) {
+  proof.part = "entry";
+  const { found } = proof;
+  if (isObject(found.entry) && found.entry.type === "Transfer") {
+    proveTransfer(proof, found.entry);
+    return;
+  }
+  const entry = proof.takeEntry(found.entry, LOGGED);
+  const kind = SET_OF[entry.name];
+  let [first, last] = [entry.message.slot ?? entry.message.tick ?? 0n, proof.head.tick];
+  if (kind) {
+    first = proveInSet(proof, entry, kind);
+    last = first;
+  } else {
+    proof.part = "set";
+    proof.require(found.set === null, "path in set", "an entry of the log itself");
+    proof.part = "log";
+    proof.requireLogged(entry.leaf, found.log);
+  }
+  proof.part = "entry";
+  requireSigner(proof, entry, first, last);
+  proveReceipt(proof, entry);
+  proveDisplay(proof, entry);
+  proof.entry = entry;
+}

@@ -1,0 +1,462 @@
+"""The page that checks receipts, in a real browser, held against the offline verifier."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+from fastapi import FastAPI, Response
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import Connection
+
+from energy.crowd import sign_orders
+from energy.dashboard.assets import STATIC, read_asset_tree
+from energy.steps.receipts import Prover, Witnesses
+from energy.store.admission import admit_orders
+from energy.store.books import load_entries, load_settlements
+from energy.store.checkpoints import (
+    CosignRow,
+    checkpoint_ticks,
+    find_checkpoint,
+    last_checkpoint,
+    save_cosignature,
+)
+from energy.store.mailbox import admit_message, prepare_message
+from energy.store.orders import load_book
+from energy.units import SLOT_S
+from market.books import make_entry
+from market.checkpoint import checkpoint_note, origin_of, parse_note
+from market.messages import message_as_json
+from market.proofs import fork_bundle
+from market.signing import address_of, derive_key, digest, high_s_twin, sign
+from market.verifier import canonical, verify_bundle
+
+pytestmark = pytest.mark.browser
+
+FIRST = 1_784_084_400
+TICKS = 4
+WITNESSES = [derive_key(f"witness {n}") for n in range(3)]
+Begin = Callable[..., Any]
+
+
+@dataclass
+class Stage:
+    """The page, served beside the trust root and the proof of one order of real books."""
+
+    trust: bytes
+    bundles: dict[str, bytes]
+    address: str = ""
+    trust_is_there: bool = True
+
+    def answer(self, path: str) -> Response:
+        if path == "/v1/ledger/trust" and self.trust_is_there:
+            return Response(self.trust, 200, media_type="application/json")
+        if path.endswith("/proof") and path != f"/v1/orders/0x{'00' * 32}/proof":
+            return Response(self.bundles["order"], 200, media_type="application/json")
+        problem = {"title": "Not found", "status": 404, "detail": "found none"}
+        return Response(json.dumps(problem), 404, media_type="application/problem+json")
+
+
+MADE: list[Stage] = []
+
+
+@pytest.fixture
+def stage(
+    request: pytest.FixtureRequest,
+    serve_app: Callable[[FastAPI], str],
+    stage_app: Callable[[Any, Any], FastAPI],
+) -> Iterator[Stage]:
+    """Made once: receipts are bytes, and nothing that a test does can change them."""
+    if not MADE:
+        MADE.append(make_stage(request.getfixturevalue("begin_books")()))
+        MADE[0].address = serve_app(stage_app(MADE[0].answer, list))
+    MADE[0].trust_is_there = True
+    yield MADE[0]
+
+
+def make_stage(here: Any) -> Stage:
+    """Four ticks with a conflict, a key that is replaced, and two of three witnesses."""
+    here.run(2)
+    refused = place_conflict(here)
+    key_entry = rotate_key(here)
+    here.place_orders = lambda slot: None
+    here.run(TICKS - 2, begin=2)
+    here.store.write(lambda c: cosign(c, here))
+    trusted = Witnesses(tuple(map(address_of, WITNESSES)), 2)
+    return here.store.read(
+        lambda c: Stage(
+            Prover(c).trust(trusted),
+            make_bundles(c, here, refused, key_entry),
+        )
+    )
+
+
+def place_conflict(here: Any) -> bytes:
+    """Two orders under one nonce; the digest of the refused one."""
+    slot = FIRST + 8 * SLOT_S
+    pair = [here.order(0, slot, 1, price) for price in (100_000, 100_100)]
+    texts = sign_orders(here.crowd, here.books.domain, pair)
+    now_s = FIRST + SLOT_S - 100
+    answers = here.store.write(lambda c: admit_orders(c, here.admission, texts, now_s))
+    assert [one.refusal and one.refusal.code for one in answers] == [None, "NONCE_CONFLICT"]
+    return digest(here.books.domain, "Order", pair[1])
+
+
+def rotate_key(here: Any) -> bytes:
+    """A KeyRotate of the first member, accepted; its digest."""
+    old, new = bytes(here.crowd.private_key[0]), derive_key("new")
+    message = {
+        "account": here.crowd.account[0], "old_key": address_of(old), "new_key": address_of(new),
+        "from_slot": FIRST + 4 * SLOT_S, "nonce": 77,
+    }  # fmt: skip
+    id_ = digest(here.books.domain, "KeyRotate", message)
+    rows = [
+        {"signer": "0x" + address_of(key).hex(), "signature": "0x" + sign(key, id_).hex()}
+        for key in (old, new)
+    ]
+    wire = message_as_json("KeyRotate", message)
+    text = orjson.dumps({"type": "KeyRotate", "message": wire, "signatures": rows})
+    one = prepare_message(here.admission, text, int((FIRST + SLOT_S - 100) * 1e6))
+    answer = here.store.write(lambda c: admit_message(c, here.admission, one))
+    assert answer.refusal is None, answer
+    return id_
+
+
+def cosign(connection: Connection, here: Any) -> None:
+    """Two of the witnesses sign the newest head."""
+    head = last_checkpoint(connection)
+    assert head is not None
+    for n, key in enumerate(WITNESSES[:2]):
+        message = {"checkpoint": head.digest, "time": FIRST + n}
+        signed = make_entry(here.books.domain, "Cosign", message, key)
+        row = CosignRow(head.digest, signed.signers[0], FIRST + n, signed.signatures[0])
+        save_cosignature(connection, row)
+
+
+def make_bundles(
+    connection: Connection, here: Any, refused: bytes, key_entry: bytes
+) -> dict[str, bytes]:
+    """A bundle of everything that the page checks."""
+    prover, slot, domain = Prover(connection), FIRST, here.books.domain
+    account = load_book(connection, slot)[0].account
+    mine = dict(prover.entries_of(account, slot))
+    logged = {one.type: one.digest for one in load_entries(connection, FIRST + SLOT_S)}
+    first = find_checkpoint(connection, checkpoint_ticks(connection)[1])
+    assert first is not None
+    head = parse_note(prover.last.note).message
+    other = make_entry(domain, "Checkpoint", {**head, "root": bytes(32)}, here.books.keys.log)
+    name = origin_of(domain.market_id)
+    forked = checkpoint_note(name, other.message, other.signers[0], other.signatures[0])
+    message = {**here.order(0, FIRST + 2 * SLOT_S, 1, 100_000), "nonce": 99}
+    lost = make_entry(domain, "Order", message, here.crowd.private_key[0])
+    promise = {"entry": lost.digest, "received": FIRST, "sealed_by": FIRST + SLOT_S}
+    receipt = make_entry(domain, "Receipt", promise, here.books.keys.trading)
+    return {
+        "order": prover.entry(load_book(connection, slot)[0].id),
+        "reading": prover.entry(mine["Reading"], slot),
+        "transfer": prover.entry(mine["Transfer"], slot),
+        "settlement": prover.entry(load_settlements(connection, slot)[-1].entry),
+        "clearing entry": prover.entry(logged["Clearing"]),
+        "sealed set": prover.entry(logged["SealedSet"]),
+        "key": prover.entry(key_entry),
+        "consistency": prover.consistency(first.size),
+        "account": prover.account(account),
+        "rotated account": prover.account(here.crowd.account[0]),
+        "fork": fork_bundle(prover.frame(()), forked),
+        "nonce": prover.conflict(refused),
+        "broken promise": prover.broken_promise(lost, receipt),
+        "slot": prover.slot(slot),
+        "clearing": prover.clearing(slot),
+    }
+
+
+CHECK = """async ([path, trust, bundles]) => {
+  const { verifyBundle } = await import(path);
+  return bundles.map((bundle) => {
+    const { failure, checks, ...report } = verifyBundle(trust, bundle);
+    const { ok, usable, elsewhere, ms } = report;
+    return {
+      ok, usable, elsewhere, ms, check: failure?.check, message: failure?.message,
+      checks: Object.fromEntries(checks),
+    };
+  });
+}"""
+
+
+def in_browser(page: Page, stage: Stage, bundles: list[bytes]) -> list[dict[str, Any]]:
+    """What the page's own module says of these bundles."""
+    path = f"{read_asset_tree().prefix}/js/receipt/verify.js"
+    found: list[dict[str, Any]] = page.evaluate(
+        CHECK, [path, stage.trust.decode(), [one.decode() for one in bundles]]
+    )
+    return found
+
+
+@pytest.fixture
+def open_page(chromium_page: Page, stage: Stage, complaints: list[str]) -> Page:
+    chromium_page.goto(f"{stage.address}/verify")
+    expect(chromium_page.locator("#trust-body")).to_contain_text("0x")
+    return chromium_page
+
+
+ELSEWHERE = ("slot", "clearing")
+
+
+def test_every_true_receipt_is_proven_by_both_with_the_same_checks(
+    open_page: Page, stage: Stage
+) -> None:
+    names = [name for name in stage.bundles if name not in ELSEWHERE]
+    told = in_browser(open_page, stage, [stage.bundles[name] for name in names])
+    for name, one in zip(names, told, strict=True):
+        report = verify_bundle(stage.trust, stage.bundles[name])
+        assert report.ok, (name, report.first_failure)
+        assert one["ok"], (name, one)
+        assert one["checks"] == report.checks, name
+        # Both witnesses: for this checkpoint, known and once.
+        assert one["checks"]["witness"] == 4
+        assert one["ms"] < 1000, (name, one["ms"])
+    for one in in_browser(open_page, stage, [stage.bundles[name] for name in ELSEWHERE]):
+        assert one["elsewhere"] and not one["ok"]
+
+
+def places_in(found: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of all values in a JSON value."""
+    if path:
+        yield path
+    if isinstance(found, (dict, list)):
+        for step, value in found.items() if isinstance(found, dict) else enumerate(found):
+            yield from places_in(value, (*path, step))
+
+
+def damage_text(rng: random.Random, text: str) -> Any:
+    """Another text, another form of it, or something that is no text."""
+    at = rng.randrange(2 if text.startswith("0x") else 0, max(len(text), 3))
+    kinds = ("0123456789", "abcdef", "ghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    kind = next((kind for kind in kinds if text[at : at + 1] in kind), "xyz")
+    other = text[:at] + rng.choice(kind.replace(text[at : at + 1], "") or "x") + text[at + 1 :]
+    forms: list[Any] = [other] * 30
+    forms += [text + "0", text[:-1], text.upper(), " " + text, text + "\n", "0" + text, "-" + text]
+    forms += [None, True, [text], {"": text}, int(text) if text.isdecimal() else 1.5, "", "é"]
+    return rng.choice(forms)
+
+
+def damage(rng: random.Random, found: Any, path: tuple[Any, ...], donor: Any) -> None:
+    """Change what stands at a place: its value, its neighbours, its name."""
+    inner, last = found, path[-1]
+    for step in path[:-1]:
+        inner = inner[step]
+    value = inner[last]
+    if isinstance(inner, list) and rng.random() < 0.5:
+        change = rng.randrange(3)
+        if change == 0:
+            del inner[last]
+        elif change == 1:
+            inner.insert(last, json.loads(json.dumps(value)))
+        else:
+            inner.reverse()
+    elif isinstance(inner, dict) and rng.random() < 0.1:
+        inner[last + "x" if rng.random() < 0.5 else "x"] = inner.pop(last)
+    elif isinstance(value, str):
+        inner[last] = damage_text(rng, value)
+    elif isinstance(value, dict) and rng.random() < 0.5:
+        inner[last] = {**value, "more": "0"}
+    else:
+        inner[last] = donor if rng.random() < 0.5 else rng.choice(["0", [], {}, None, 1, False])
+
+
+def damaged(rng: random.Random, stage: Stage, name: str, count: int) -> list[bytes]:
+    """Bundles with one change each, of which none is the true one."""
+    good, found = stage.bundles[name], list[bytes]()
+    places = list(places_in(json.loads(good)))
+    # Short parts as often as the long histories; of which market it is needs few tries.
+    tops = sorted({path[0] for path in places} - {"bundle", "claim", "market"})
+    while len(found) < count:
+        bundle, donor = json.loads(good), json.loads(rng.choice(list(stage.bundles.values())))
+        top = rng.choice(tops)
+        path = rng.choice([one for one in places if one[0] == top])
+        damage(rng, bundle, path, donor.get(top))
+        text = canonical(bundle)
+        if text != good:
+            found.append(text)
+    # A list of one text is no text, though many a language takes it for one.
+    for path in [one for one in places if one[-1] in ("type", "claim", "bundle")]:
+        bundle = json.loads(good)
+        inner = bundle
+        for step in path[:-1]:
+            inner = inner[step]
+        inner[path[-1]] = [inner[path[-1]]]
+        found.append(canonical(bundle))
+    at = rng.randrange(len(good))
+    found += [
+        good + b"\n",
+        b" " + good,
+        good[:-1],
+        good[:at] + good[at + 1 :],
+        good * 2,
+        b"[]",
+        b"",
+    ]
+    found += [json.dumps(json.loads(good)).encode(), b"{" + b'"claim":"inclusion",' + good[1:]]
+    return found
+
+
+def test_damaged_receipts_are_refused_by_both_for_the_same_rule(
+    open_page: Page, stage: Stage
+) -> None:
+    rng, refused = random.Random(18), Counter[str]()
+    for name in stage.bundles:
+        if name in ELSEWHERE:
+            continue
+        lies = damaged(rng, stage, name, 60)
+        told = in_browser(open_page, stage, lies)
+        for lie, one in zip(lies, told, strict=True):
+            failure = verify_bundle(stage.trust, lie).first_failure
+            assert failure is not None and not one["ok"] and not one["elsewhere"], (name, lie)
+            assert one["check"] == failure.check, (name, failure, one, lie[:3000])
+            refused[failure.check] += 1
+    assert refused.total() > 13 * 70 and len(refused) > 12, refused
+
+
+def test_no_twin_of_a_signature_is_proven_in_the_browser(open_page: Page, stage: Stage) -> None:
+    good = json.loads(stage.bundles["order"])
+    raw = bytes.fromhex(good["entry"]["signatures"][0]["signature"][2:])
+    twin = high_s_twin(raw)
+    forms = [raw[:64] + bytes([v]) for v in range(256) if v != raw[64]]
+    forms += [twin, twin[:64] + raw[64:], raw[:64], raw + b"\0", bytes(32) + raw[32:]]
+    forms += [raw[:32] + bytes(32) + raw[64:], raw[32:64] + raw[:32] + raw[64:]]
+    lies = []
+    for form in forms:
+        good["entry"]["signatures"][0]["signature"] = "0x" + form.hex()
+        lies.append(canonical(good))
+    told = in_browser(open_page, stage, lies)
+    assert len(told) == 262 and not any(one["ok"] for one in told)
+    assert {one["check"] for one in told} == {"signature", "readable"}
+
+
+TRUSTS = {
+    "first key": {"registrar": "0x" + "11" * 20},
+    "operator": {"operator": "0x" + "11" * 32},
+    "quorum": {"quorum": "3"},
+    "witnesses": {"witnesses": ["0x" + "11" * 20] * 3},
+    "origin": {"origin": "elsewhere.microgrid/ledger"},
+    "market": {"market": "elsewhere"},
+    "form": {"quorum": "03"},
+    "more": {"note": "x"},
+}
+
+
+@pytest.mark.parametrize("what", TRUSTS)
+def test_another_trust_root_refuses_a_true_receipt_in_both(
+    open_page: Page, stage: Stage, what: str
+) -> None:
+    trust = canonical({**json.loads(stage.trust), **TRUSTS[what]})
+    failure = verify_bundle(trust, stage.bundles["order"]).first_failure
+    assert failure is not None
+    other = Stage(trust, {}, stage.address)
+    (told,) = in_browser(open_page, other, [stage.bundles["order"]])
+    assert (told["ok"], told["check"]) == (False, failure.check)
+
+
+def choose(page: Page, name: str, content: bytes) -> None:
+    files = {"name": name, "mimeType": "application/json", "buffer": content}
+    page.locator("#receipt input[type=file]").set_input_files(files)  # type: ignore[arg-type]
+
+
+def test_a_chosen_receipt_is_explained_check_by_check(open_page: Page, stage: Stage) -> None:
+    choose(open_page, "my.proof.json", stage.bundles["order"])
+    verdict = open_page.locator("#verdict")
+    expect(verdict).to_have_attribute("data-verdict", "proven")
+    expect(open_page.locator("#announce")).to_have_text("Proven")
+    order = json.loads(stage.bundles["order"])
+    facts = open_page.locator("#result .facts")
+    expect(facts).to_contain_text("2026-07-15 03:00Z")
+    expect(facts).to_contain_text(order["display"]["e_kwh"] + "\u00a0kWh")
+    expect(facts).to_contain_text(order["display"]["price_krw_per_kwh"] + "\u00a0₩/kWh")
+    expect(open_page.locator(".checks li")).to_have_count(14)
+    expect(open_page.locator(".checks li[data-state=ok]")).to_have_count(14)
+
+
+def test_the_broken_rule_is_named_and_what_was_not_reached_is_said(
+    open_page: Page, stage: Stage
+) -> None:
+    lie = json.loads(stage.bundles["order"])
+    lie["log"]["path"].pop()
+    choose(open_page, "lie.proof.json", canonical(lie))
+    expect(open_page.locator("#verdict")).to_have_attribute("data-verdict", "refuted")
+    expect(open_page.locator(".rule")).to_contain_text("leads to the checkpoint")
+    expect(open_page.locator(".why")).to_contain_text("path in log: log: does not lead")
+    states = {
+        check: open_page.locator(f".checks li[data-check='{check}']").get_attribute("data-state")
+        for check in ("path in set", "path in log", "display")
+    }
+    assert states == {"path in set": "ok", "path in log": "failed", "display": "unreached"}
+
+
+def test_what_is_no_receipt_is_told_in_one_sentence(open_page: Page, stage: Stage) -> None:
+    choose(open_page, "photo.json", b"\xff\xfe")
+    expect(open_page.locator("#told")).to_have_text("photo.json is not text in UTF-8.")
+    choose(open_page, "list.json", b"[]")
+    expect(open_page.locator("#verdict")).to_have_attribute("data-verdict", "unreadable")
+    choose(open_page, "slot.proof.json", stage.bundles["slot"])
+    expect(open_page.locator("#verdict")).to_have_attribute("data-verdict", "elsewhere")
+
+
+def test_an_orders_receipt_is_fetched_by_its_id(open_page: Page, stage: Stage) -> None:
+    open_page.locator("#order").fill("0x" + "ab" * 32)
+    open_page.get_by_role("button", name="Fetch its receipt").click()
+    expect(open_page.locator("#verdict")).to_have_attribute("data-verdict", "proven")
+
+
+def test_a_trust_root_of_ones_own_takes_the_place_of_the_servers(
+    chromium_page: Page, stage: Stage
+) -> None:
+    stage.trust_is_there = False
+    chromium_page.goto(f"{stage.address}/verify")
+    expect(chromium_page.locator("#trust-body")).to_contain_text("There is none yet")
+    choose(chromium_page, "my.proof.json", stage.bundles["order"])
+    expect(chromium_page.locator("#result-body")).to_contain_text("Choose a receipt first")
+    choose(chromium_page, "trust.json", stage.trust)
+    expect(chromium_page.locator("#verdict")).to_have_attribute("data-verdict", "proven")
+    expect(chromium_page.locator("#trust-body")).to_contain_text("From your file trust.json.")
+    lie = {**json.loads(stage.trust), "registrar": "0x" + "11" * 20}
+    choose(chromium_page, "other.json", canonical(lie))
+    expect(chromium_page.locator("#verdict")).to_have_attribute("data-verdict", "refuted")
+
+
+DROP = """async ([name, text]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], name, { type: "application/json" }));
+  for (const kind of ["dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true }));
+  }
+}"""
+
+
+def test_a_dropped_receipt_is_checked_in_korean_on_a_phone(chromium: Browser, stage: Stage) -> None:
+    context = chromium.new_context(
+        viewport={"width": 360, "height": 740}, locale="ko-KR", color_scheme="dark"
+    )
+    page = context.new_page()
+    page.goto(f"{stage.address}/verify")
+    expect(page.locator("#trust-body")).to_contain_text("0x")
+    page.evaluate(DROP, ["내 영수증.proof.json", stage.bundles["account"].decode()])
+    expect(page.locator("#verdict")).to_contain_text("증명됨")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+
+
+def test_nothing_of_a_chosen_receipt_is_sent(open_page: Page, stage: Stage) -> None:
+    asked: list[str] = []
+    open_page.on("request", lambda request: asked.append(request.url))
+    choose(open_page, "my.proof.json", stage.bundles["account"])
+    expect(open_page.locator("#verdict")).to_have_attribute("data-verdict", "proven")
+    assert asked == []
+
+
+def test_the_overview_leads_to_the_page() -> None:
+    trust = (STATIC / "js" / "views" / "operator" / "trust.js").read_text()
+    assert 'href: "/verify"' in trust
