@@ -311,10 +311,10 @@ def contract_transfers(
             add(money, Code.CFD, one.buyer, one.seller, amount)
             continue
         add(energy, Code.PPA, one.seller, one.buyer, done.taken_wh)
-        add(energy, Code.REMAINDER, one.seller, accounts.grid, done.e_wh - done.taken_wh)
+        # Not among the rest of a reading: no meter of the buyer has seen these Wh.
+        add(energy, Code.PPA, one.seller, accounts.grid, done.e_wh - done.taken_wh)
         add(money, Code.PPA, one.buyer, one.seller, done.e_wh * one.price_mkrw_per_kwh)
         surplus = done.surplus_wh * terms.surplus_mkrw_per_kwh
-        # Not among the rest of a reading: no meter of the buyer has seen these Wh.
         add(money, Code.PPA, accounts.spc, one.buyer, surplus)
         charge = done.taken_wh * one.charge_mkrw_per_kwh
         add(money, Code.PPA_CHARGE, one.buyer, accounts.kepco, charge)

@@ -80,6 +80,9 @@ class RefusalCode(StrEnum):
     ALREADY_ANSWERED = "ALREADY_ANSWERED"
     NO_BASELINE = "NO_BASELINE"
     COMMITMENT = "COMMITMENT"  # more or less than the account may commit
+    CONTRACT_RULES = "CONTRACT_RULES"
+    OVER_PROMISED = "OVER_PROMISED"  # contracts of one rank would share out more than the whole
+    UNKNOWN_CONTRACT = "UNKNOWN_CONTRACT"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from market.clearing import Clearing
+from market.contracts import ContractAccounts, MeterWh, SlotSplit
 from market.errors import MarketError
 from market.orders import Side
 from market.tariff import SlotCalendar, Tariff, charges_ukrw, price_mkrw_per_kwh
 from market.transfers import ZERO32, Code, LedgerId, Transfer, TransferKind, system_account
+from market.waterfall import (
+    CONTRACT_CODES,
+    NO_CONTRACTS,
+    NO_SPLIT,
+    NOTHING_FIRST,
+    ContractsFirst,
+    SlotContracts,
+    contracts_first,
+)
 
 IntArray = npt.NDArray[np.int64]
 
@@ -110,7 +120,8 @@ class SettlementInput:
     """All that the settlement of one slot follows from.
 
     `pendings` are the slot's open PENDING transfers by id; `cause` the digest of the Clearing
-    (32 zero bytes without one). Every account that traded, the SPC aside, needs a reading.
+    (32 zero bytes without one). Every account that traded, the SPC aside, needs a reading, and so
+    does every account with one of the `contracts`, which are served before all trades.
     `boundary` is None where the meter at the connection has not been read: then no loss and no
     purchase from the utility is booked yet.
     """
@@ -125,6 +136,7 @@ class SettlementInput:
     terms: SettlementTerms
     cause: bytes = ZERO32
     carriage: Carriage = NO_CARRIAGE
+    contracts: SlotContracts = NO_CONTRACTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +144,8 @@ class SlotSettlement:
     """The transfers of a settlement in batch order, and per meter what was left for the tariff.
 
     `rest_import_wh` is what the month of each meter grows by (less what had been settled before);
-    `charge_ukrw` what it pays for it, `feed_in_ukrw` what it gets for `rest_export_wh`.
+    `charge_ukrw` what it pays for it, `feed_in_ukrw` what it gets for `rest_export_wh`. `split`
+    says what contracts delivered and what they left of their partners' readings.
     """
 
     transfers: list[Transfer]
@@ -140,6 +153,7 @@ class SlotSettlement:
     rest_export_wh: IntArray
     charge_ukrw: IntArray
     feed_in_ukrw: IntArray
+    split: SlotSplit = NO_SPLIT
 
 
 def system_accounts(market_id: str) -> SystemAccounts:
@@ -216,7 +230,7 @@ def settle_slot(inputs: SettlementInput) -> SlotSettlement:
     account moves in ENERGY by what its meter shows. Raises MarketError where a trade has no
     reading or no pending, or an estimate would cause a deviation.
     """
-    lines, settled = _lines(inputs)
+    lines, settled, first = _lines(inputs)
     open_by_pair = {(one.debit, one.credit): id_ for id_, one in inputs.pendings.items()}
     transfers = []
     for (ledger, code, debit, credit), amount in lines.amount.items():
@@ -248,6 +262,7 @@ def settle_slot(inputs: SettlementInput) -> SlotSettlement:
         inputs.pendings[id_]._replace(kind=void, version=inputs.version, pending=id_)
         for id_ in open_by_pair.values()
     ]
+    transfers += first.transfers
     return replace(settled, transfers=sorted(transfers))
 
 
@@ -257,11 +272,12 @@ def resettle_slot(inputs: SettlementInput, in_force: Mapping[bytes, Transfer]) -
     `in_force` are the slot's PLAIN and POST transfers that no REVERSE has undone, by id. The
     readings are all of the slot's, corrected ones among them; `inputs.pendings` is empty by now.
     """
-    lines, settled = _lines(inputs)
-    wanted, transfers = dict(lines.amount), []
-    reverse = int(TransferKind.REVERSE)
+    lines, settled, first = _lines(inputs)
+    wanted = {(*key, ZERO32): amount for key, amount in lines.amount.items()}
+    wanted |= {_line_of(one): one.amount for one in first.transfers}
+    transfers, reverse = [], int(TransferKind.REVERSE)
     for id_, old in in_force.items():
-        key = (old.ledger, old.code, old.debit, old.credit)
+        key = _line_of(old)
         if wanted.get(key) == old.amount:
             del wanted[key]
             continue
@@ -274,8 +290,8 @@ def resettle_slot(inputs: SettlementInput, in_force: Mapping[bytes, Transfer]) -
                 pending=id_,
             )
         )
-    for (ledger, code, debit, credit), amount in wanted.items():
-        cause = inputs.cause if code in _OF_CLEARING else ZERO32
+    for (ledger, code, debit, credit, contract), amount in wanted.items():
+        cause = inputs.cause if code in _OF_CLEARING else contract
         transfers.append(
             Transfer(
                 ledger,
@@ -291,6 +307,12 @@ def resettle_slot(inputs: SettlementInput, in_force: Mapping[bytes, Transfer]) -
             )
         )
     return replace(settled, transfers=sorted(transfers))
+
+
+def _line_of(one: Transfer) -> tuple[int, int, bytes, bytes, bytes]:
+    """What a line is known by from version to version: of a contract also by its cause."""
+    cause = one.cause if one.code in CONTRACT_CODES else ZERO32
+    return one.ledger, one.code, one.debit, one.credit, cause
 
 
 def resume_readings(
@@ -348,13 +370,17 @@ class _Lines:
             self.amount[*kind, credit, debit] -= amount
 
 
-def _lines(inputs: SettlementInput) -> tuple[_Lines, SlotSettlement]:
+def _lines(inputs: SettlementInput) -> tuple[_Lines, SlotSettlement, ContractsFirst]:
     """What the slot comes to, as amounts between accounts, whatever has been posted before."""
     lines, readings = _Lines(), inputs.readings
     rest_import, rest_export = readings.import_wh.copy(), readings.export_wh.copy()
     place = {account: row for row, account in enumerate(readings.account)}
     if len(place) != len(readings.account):
         raise MarketError(f"slot {inputs.slot}: an account has two readings, allowed one")
+    first = _contracts_first(inputs, place)
+    for rest, taken in ((rest_import, first.import_wh), (rest_export, first.export_wh)):
+        for account, e_wh in taken.items():
+            rest[place[account]] -= e_wh
     for trade in inputs.trades:
         if trade.account == inputs.system.spc:
             _deliver_spc(lines, trade, inputs.system)
@@ -377,11 +403,38 @@ def _lines(inputs: SettlementInput) -> tuple[_Lines, SlotSettlement]:
         rest_export[row] -= given
     _carry(lines, inputs.carriage, inputs.system)
     charge, feed_in = _price_rest(inputs, rest_import, rest_export)
-    settled = SlotSettlement([], rest_import, rest_export, charge, feed_in)
+    settled = SlotSettlement([], rest_import, rest_export, charge, feed_in, first.split)
     _settle_rest(lines, settled, inputs)
     if inputs.boundary is not None:
         _settle_boundary(lines, inputs.boundary, inputs)
-    return lines, settled
+    return lines, settled, first
+
+
+def _contracts_first(inputs: SettlementInput, place: Mapping[bytes, int]) -> ContractsFirst:
+    """What contracts take before the trades.
+
+    An estimate serves the trades first, so that it causes no deviation; contracts get what it has
+    left until the true reading comes.
+    """
+    given, readings, system = inputs.contracts, inputs.readings, inputs.system
+    if not given.contracts:
+        return NOTHING_FIRST
+    traded: defaultdict[bytes, list[int]] = defaultdict(lambda: [0, 0])
+    for one in inputs.trades:
+        if one.account in place and readings.quality[place[one.account]] == ESTIMATED:
+            traded[one.account][0] += one.bought_wh
+            traded[one.account][1] += one.sold_wh
+    meters = [
+        MeterWh(
+            account,
+            max(int(readings.import_wh[place[account]]) - traded[account][0], 0),
+            max(int(readings.export_wh[place[account]]) - traded[account][1], 0),
+        )
+        for account in given.accounts
+        if account in place
+    ]
+    accounts = ContractAccounts(system.spc, system.grid, system.kepco)
+    return contracts_first(given, meters, accounts, inputs.slot, inputs.version)
 
 
 def _carry(lines: _Lines, carriage: Carriage, system: SystemAccounts) -> None:
