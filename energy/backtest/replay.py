@@ -11,6 +11,7 @@ import numpy as np
 
 from energy.backtest.read_series import SeriesError
 from energy.forecast.axis import Axis, build_axis
+from energy.forecast.calibration import Issue, Tracker, uncalibrated
 from energy.forecast.inputs import BoolArray, FloatArray, IntArray
 from energy.forecast.lookback import slot_quantiles
 from energy.forecast.node import (
@@ -20,6 +21,7 @@ from energy.forecast.node import (
     fit_node,
     flag_readings,
     forecast_node,
+    known_readings,
 )
 from energy.timegrid import local_day_start
 from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
@@ -78,6 +80,7 @@ def replay_node(
     axis = build_axis(record.slot, spec.site.time_zone)
     model: NodeModel | None = None
     fitted_at, fit_s, predict_s, rows, tiers = 0, [], [], [], dict[str, int]()
+    tracker = Tracker(uncalibrated(), plan.every_h / 24)
     for done, issue in enumerate(issues.tolist()):
         if model is None or issue - fitted_at >= plan.refit_days * SLOTS_PER_DAY * SLOT_S:
             begun = perf_counter()
@@ -85,7 +88,10 @@ def replay_node(
             fit_s.append(perf_counter() - begun)
         slots = issue + SLOT_S * np.arange(HORIZON, dtype=np.int64)
         begun = perf_counter()
-        found = forecast_node(spec, model, record, issue, slots)
+        known = known_readings(spec, record, issue)
+        tracker.learn(issue, known.slot, known.p_kw)
+        found = forecast_node(spec, model, record, issue, slots, tracker.calibration)
+        tracker.issued(Issue(issue, found.p_kw))
         predict_s.append(perf_counter() - begun)
         tiers[found.tier] = tiers.get(found.tier, 0) + 1
         rows.append((found.p_kw, *_truth_and_references(clean, axis, record.slot, issue, spec)))
@@ -93,8 +99,7 @@ def replay_node(
     columns = [np.stack(column) for column in zip(*rows, strict=True)]
     steps = [_by_step(column, spec.step_slots) for column in columns]
     truth = steps[1]
-    known = clean[np.isfinite(clean)]
-    low, high = np.quantile(known, [0.01, 0.99])
+    low, high = np.nanquantile(clean, [0.01, 0.99])
     norm = (
         spec.capacity_kw or float(high) if spec.kind == "pv" else float(np.abs(np.nanmean(truth)))
     )

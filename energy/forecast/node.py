@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from energy.forecast.calibration import Calibration, stretched
 from energy.forecast.inputs import QUANTILES, BoolArray, FloatArray, IntArray, Site
 from energy.forecast.lookback import slot_quantiles
 from energy.forecast.planes import clear_sky_of_planes, fit_planes
@@ -132,16 +133,31 @@ def fit_node(spec: NodeSpec, record: NodeRecord, issue_slot: int) -> NodeModel:
 
 
 def forecast_node(
-    spec: NodeSpec, model: NodeModel, record: NodeRecord, issue_slot: int, slots: IntArray
+    spec: NodeSpec,
+    model: NodeModel,
+    record: NodeRecord,
+    issue_slot: int,
+    slots: IntArray,
+    calibration: Calibration | None = None,
 ) -> NodeForecast:
-    """The forecast issued at `issue_slot` for contiguous slots (H,), from what was known then."""
+    """The forecast issued at `issue_slot` for contiguous slots (H,), from what was known then.
+
+    `calibration` is what the series' earlier issues have taught by then.
+    """
     known = _known(spec, record, issue_slot, FIT_DAYS)
     low, high = _limits(spec, model, known)
     found, tier, reason = _quantiles(spec, model, known, slots)
+    if calibration is not None:
+        found = stretched(calibration, found)
     if spec.kind == "pv":
         sky = sky_at(slots, *_place(spec))
         found = np.where(sky.elevation_deg > 0, found, 0.0)
     return NodeForecast(np.sort(np.clip(found, low, high), axis=0), low, high, tier, reason)
+
+
+def known_readings(spec: NodeSpec, record: NodeRecord, issue_slot: int) -> NodeRecord:
+    """What was known at `issue_slot` of the last 120 days, unbelievable readings as NaN."""
+    return _known(spec, record, issue_slot, FIT_DAYS)
 
 
 def flag_readings(spec: NodeSpec, p_kw: FloatArray) -> Flags:

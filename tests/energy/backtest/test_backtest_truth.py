@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from energy.backtest import Replay, ReplayPlan, replay_node, score_table
-from energy.forecast.node import NodeRecord, NodeSpec, fit_node, forecast_node
+from energy.forecast.calibration import Issue, Tracker, uncalibrated
+from energy.forecast.node import (
+    NodeRecord,
+    NodeSpec,
+    fit_node,
+    forecast_node,
+    known_readings,
+)
 from energy.units import SLOT_S
 
 PLAN = ReplayPlan(warm_up_days=50, every_h=12, refit_days=3)
@@ -70,7 +77,7 @@ def test_back_test_and_live_are_equal_bit_by_bit(
     feeder: NodeRecord, load_spec: NodeSpec, replayed: Replay
 ) -> None:
     """Live: only the rows there are at the issue, weather to the horizon's end, nightly fits."""
-    model, fitted_at = None, 0
+    model, fitted_at, tracker = None, 0, Tracker(uncalibrated(), PLAN.every_h / 24)
     for row, issue in enumerate(replayed.issue.tolist()):
         end = int(np.searchsorted(feeder.slot, issue))
         live = NodeRecord(
@@ -80,7 +87,10 @@ def test_back_test_and_live_are_equal_bit_by_bit(
         )
         if model is None or issue - fitted_at >= PLAN.refit_days * 86400:
             model, fitted_at = fit_node(load_spec, live, issue), issue
-        found = forecast_node(load_spec, model, live, issue, ahead(issue))
+        known = known_readings(load_spec, live, issue)
+        tracker.learn(issue, known.slot, known.p_kw)
+        found = forecast_node(load_spec, model, live, issue, ahead(issue), tracker.calibration)
+        tracker.issued(Issue(issue, found.p_kw))
         assert found.p_kw.tobytes() == replayed.quantiles[row].tobytes()
 
 
