@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from energy.crowd import Crowd, CrowdError, PublicPrices, build_crowd, build_orders
 from energy.crowd.bidding import (
+    MISSED_FRAC,
+    MONTH_SURE_FRAC,
+    PRUDENCE,
+    ask_mkrw_min,
     asked_mkrw,
+    bid_mkrw_max,
     marginal_tariff_mkrw,
     nonce_of,
     offered_mkrw,
@@ -96,6 +101,25 @@ def test_high_prices_of_late_let_the_thrifty_hold_out(crowd: Crowd, prices: Publ
     assert (bids >= 100_000 - 100).all() and (bids < tariff).all()
 
 
+def test_limits_pay_for_what_will_be_missing(crowd: Crowd, prices: PublicPrices) -> None:
+    """At the limit, gains on what is delivered are what missing Wh cost in the mean."""
+    worth = marginal_tariff_mkrw(crowd, NOON, prices).astype(float)
+    bid, ask = bid_mkrw_max(crowd, NOON, prices), ask_mkrw_min(crowd, NOON, prices)
+    feed_in, tick = prices.feed_in_mkrw_per_kwh, prices.tick_mkrw_per_kwh
+    bought = (worth - bid) * (1 - MISSED_FRAC) - np.maximum(bid - feed_in, 0) * MISSED_FRAC
+    sold = (ask - feed_in) * (1 - MISSED_FRAC) - np.maximum(worth - ask, 0) * MISSED_FRAC
+    assert (bought >= -1e-6).all() and (bought <= tick).all()
+    assert (sold >= -1e-6).all() and (sold <= tick).all()
+    assert (bid <= worth).all() and (ask >= feed_in).all()
+
+
+def test_the_missing_part_is_that_of_a_prudent_promise() -> None:
+    """Quarter hours of mean one that scatter by 0.6: the part of a promise that does not come."""
+    drawn = np.random.default_rng(1).lognormal(-0.5 * 0.6**2, 0.6, 400_000)
+    missed = np.maximum(PRUDENCE - drawn, 0).mean() / PRUDENCE
+    assert missed == pytest.approx(MISSED_FRAC, abs=0.005)  # four times the sampling error
+
+
 def test_the_usual_price_is_the_median_of_what_was_traded_lately(prices: PublicPrices) -> None:
     assert usual_price_mkrw(prices) == 130_000
     assert usual_price_mkrw(replace(prices, recent_mkrw_per_kwh=(None, None))) is None
@@ -105,7 +129,7 @@ def test_the_usual_price_is_the_median_of_what_was_traded_lately(prices: PublicP
 def test_a_members_tariff_is_that_of_the_block_where_its_month_ends(
     crowd: Crowd, prices: PublicPrices
 ) -> None:
-    month_kwh = usual_month_kwh(crowd, NOON)
+    month_kwh = MONTH_SURE_FRAC * usual_month_kwh(crowd, NOON)
     found = marginal_tariff_mkrw(crowd, NOON, prices)
     for row, meter in enumerate(crowd.meter):
         low, high = prices.tariffs[crowd.district.meters.tariff[int(meter)]]
