@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
-GROUPS = ("order", "market", "ledger", "grid", "store")
+GROUPS = ("order", "market", "dr", "ledger", "grid", "store")
 COMMANDS = {
     "up": "energy.cli.up",
     "simulate": "energy.cli.simulate",

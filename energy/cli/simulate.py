@@ -11,9 +11,11 @@ from rich.table import Table
 
 from energy.cli.settings import DatabaseUrl, District, Seed, start_logging
 from energy.config import build_settings
+from energy.district import load_district
 from energy.outcome import Outcome, Run
 from energy.report import write_report
 from energy.simulate import simulate as run_simulation
+from energy.steps.dr_calls import parse_call
 from energy.timegrid import parse_instant, require_slot
 
 SHOWN = (
@@ -30,6 +32,9 @@ def simulate(
     start: Annotated[str, typer.Option(help="first slot, local to the district")] = "2026-07-15",
     slots: Annotated[int, typer.Option(min=1, help="quarter hours to run")] = 96,
     seed: Seed = None,
+    dr: Annotated[
+        list[str] | None, typer.Option(help="event on the way: PROGRAMME@START/HOURS")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="write the report to this file")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -40,7 +45,9 @@ def simulate(
             district=district, seed=seed, database_url=url, bots=True, clock="demo"
         )
         start_logging(settings, quiet=True)
-        run = Run(settings, _first_slot(start, settings.district), slots)
+        zone = load_district(settings.district).time_zone
+        calls = tuple(parse_call(text, zone) for text in dr or ())
+        run = Run(settings, require_slot(parse_instant(start, zone)), slots, calls)
         outcome = _with_progress(run)
     if json is not None:
         page = write_report(json, outcome.summary, outcome.series, outcome.time_zone)
@@ -48,13 +55,6 @@ def simulate(
     _show(outcome)
     if not outcome.is_sound:
         raise typer.Exit(1)
-
-
-def _first_slot(start: str, source: str) -> int:
-    """The slot that a text names, in the district's zone where it has no offset."""
-    from energy.district import load_district
-
-    return require_slot(parse_instant(start, load_district(source).time_zone))
 
 
 def _with_progress(run: Run) -> Outcome:

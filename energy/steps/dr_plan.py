@@ -33,7 +33,7 @@ from energy.store.demand_response import (
 )
 from energy.store.dr_desk import DrDesk, admit_dr
 from energy.store.mailbox import prepare_message
-from energy.units import DT_H, MKRW_PER_KRW, SLOT_S, kw_from_kwh, kwh_from_wh
+from energy.units import DT_H, MKRW_PER_KRW, SLOT_S, SLOTS_PER_HOUR, kw_from_kwh, kwh_from_wh
 from market.signing import address_of
 from optimizer import DrEvent, PlanProblem
 
@@ -41,7 +41,7 @@ FloatArray = npt.NDArray[np.float64]
 
 log = logging.getLogger(__name__)
 
-OFFER_MARGIN = 0.9
+OFFER_MARGIN = 0.8
 """Part of what the plan could deliver that the operator promises: forecasts err."""
 
 
@@ -96,8 +96,10 @@ def answer_for_operator(
         if one.e_wh_per_slot is None and one.name in row_of:
             law = checked.problem.dr_events[row_of[one.name]]
             short_kw = checked.plan.dr_short_kw[law.active, row_of[one.name]]
-            given_kw = float(np.maximum(law.committed_kw - short_kw, 0.0).mean())
-            _answer(microgrid, one.event, int(OFFER_MARGIN * given_kw * DT_H * 1000), now_s())
+            given_kw = np.maximum(law.committed_kw - short_kw, 0.0)
+            # Verified by the hour: what the poorest hour gives on the mean can be kept in all.
+            least_kw = float(given_kw.reshape(-1, SLOTS_PER_HOUR).mean(axis=1).min())
+            _answer(microgrid, one.event, int(OFFER_MARGIN * least_kw * DT_H * 1000), now_s())
 
 
 def _promised_kw(connection: Connection, district: District, slots: list[int]) -> FloatArray | None:
