@@ -743,6 +743,7 @@ class Report:
     usable: bool
     checks: dict[str, int]  # how often each check passed
     first_failure: Failure | None
+    block: tuple[int, bytes] | None = None  # number and hash of the block that must be known
 
 
 @dataclass
@@ -1636,6 +1637,7 @@ _CLAIM_KEYS = {
     "account": {"keys", "account", "from", "history", "state"},
     "slot": {"keys", "slot", "clearing", "settlements"},
     "clearing": {"keys", "entry", "log", "rules", "rows"},
+    "anchor": {"keys", "entry", "log", "note", "transaction", "header", "index", "nodes"},
     "fork": {"keys", "other", "leaves"},
     "nonce": {"keys", "entry", "other"},
     "broken_promise": {"keys", "receipt", "entry", "account", "from", "history", "state"},
@@ -1733,6 +1735,7 @@ class _Proof:
         self.history: set[bytes] = set()
         self.head: dict[str, Any] = {}
         self.head_digest = b""
+        self.block: tuple[int, bytes] | None = None
 
     def require(self, fact: bool, check: str, message: str) -> None:
         """Count a check that holds; raise Refuted for one that does not."""
@@ -2199,6 +2202,36 @@ class _Proof:
             raise Refuted("certificate", f"rows: {rule}: {message}")
         self.checks["certificate"] += 1
 
+    def prove_anchor(self) -> None:
+        """An older head of the log stands in a transaction of a block; whose, a node must say."""
+        found, fact = self.found, "anchor"
+        self.part = "entry"
+        entry = self.take_entry(found["entry"], "Anchor")
+        self.part = "log"
+        self.require_logged(entry.leaf, found["log"])
+        self.part = "note"
+        note, digest = self.take_note(found["note"])
+        self.require_operator(entry, note["tick"], self.head["tick"])
+        self.require(entry.message["checkpoint"] == digest, fact, "of another checkpoint")
+        self.part = "transaction"
+        raw = _any_raw(found["transaction"])
+        same = keccak256(raw) == entry.message["transaction"]
+        self.require(same, fact, "not the one that the entry names")
+        chain_id, sender, to, data = read_transaction(raw)
+        self.require(chain_id == entry.message["chain_id"], fact, f"of chain {chain_id}")
+        self.require(sender == to, fact, "not of an address to itself")
+        head = note["origin"] + note["size"].to_bytes(8, "big") + note["root"]
+        self.require(data == head, fact, "carries another head")
+        self.part = "header"
+        header = _any_raw(found["header"])
+        fields = _read_rlp_list(header, 15)
+        self.part = "nodes"
+        key = _write_rlp(_number_bytes(_number(found["index"])))
+        nodes = [_any_raw(one) for one in _list(found["nodes"])]
+        reached = trie_value(bytes(fields[4]), key, nodes)
+        self.require(reached == raw, "path in block", "does not lead to the transaction")
+        self.block = int.from_bytes(bytes(fields[8]), "big"), keccak256(header)
+
     def prove_fork(self) -> None:
         """Two signed heads that no one log can have."""
         self.part = "other"
@@ -2263,6 +2296,140 @@ class _Proof:
         self.prove_account()
         self.part = "history"
         self.require(entry.digest not in self.history, "broken promise", "the entry is there")
+
+
+# --- Blocks of a chain --------------------------------------------------------------------------
+
+_Rlp = Any  # bytes, or a list of such
+
+
+def _any_raw(text: object) -> bytes:
+    size = len(text) // 2 - 1 if type(text) is str else 0
+    return _raw(text, max(size, 0))
+
+
+def _number_bytes(value: int) -> bytes:
+    if not 0 <= value < 2**64:
+        raise Unusable(f"{value} does not fit 64 bits")
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def _write_rlp(value: _Rlp) -> bytes:
+    """The one encoding of bytes or of a list."""
+    if isinstance(value, list):
+        base, body = 0xC0, b"".join(map(_write_rlp, value))
+    else:
+        base, body = 0x80, bytes(value)
+        if len(body) == 1 and body[0] < 0x80:
+            return body
+    if len(body) < 56:
+        return bytes([base + len(body)]) + body
+    size = _number_bytes(len(body))
+    return bytes([base + 55 + len(size)]) + size + body
+
+
+def _read_rlp(raw: bytes, at: int, depth: int) -> tuple[_Rlp, int]:
+    """The value that begins at a place, and where the next one begins."""
+    if at >= len(raw) or depth > 4:
+        raise Unusable("RLP: too short, or nested too deeply")
+    first = raw[at]
+    if first < 0x80:
+        return raw[at : at + 1], at + 1
+    base = 0xC0 if first >= 0xC0 else 0x80
+    length, begin = first - base, at + 1
+    if length > 55:
+        begin += length - 55
+        length = int.from_bytes(raw[at + 1 : begin], "big")
+    end = begin + length
+    if end > len(raw):
+        raise Unusable("RLP: too short")
+    if base == 0x80:
+        return raw[begin:end], end
+    values, at = [], begin
+    while at < end:
+        value, at = _read_rlp(raw, at, depth + 1)
+        values.append(value)
+    return values, at
+
+
+def _read_rlp_list(raw: bytes, least: int) -> list[_Rlp]:
+    """A list in its one encoding, of so many values at the least."""
+    value, _ = _read_rlp(raw, 0, 0)
+    if type(value) is not list or len(value) < least or _write_rlp(value) != raw:
+        raise Unusable(f"RLP: not a list of {least} values in its one form")
+    return value
+
+
+def read_transaction(raw: bytes) -> tuple[int, bytes | None, bytes, bytes]:
+    """Chain, sender, receiver and data of a signed transaction with a fee market (EIP-1559)."""
+    if raw[:1] != b"\x02":
+        raise Unusable("transaction: not of type 2")
+    fields = _read_rlp_list(raw[1:], 12)
+    if len(fields) != 12 or any(type(one) is not bytes for n, one in enumerate(fields) if n != 8):
+        raise Unusable("transaction: not the twelve fields of type 2")
+    digest = keccak256(b"\x02" + _write_rlp(fields[:9]))
+    chain_id, parity, r, s = (int.from_bytes(fields[n], "big") for n in (0, 9, 10, 11))
+    if parity > 1 or r >= _N or s >= _N:
+        raise Unusable("transaction: no signature")
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([27 + parity])
+    return chain_id, recover(digest, signature), fields[5], fields[7]
+
+
+def trie_value(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes | None:
+    """What stands under a key of a Merkle Patricia trie, by the nodes down to it; None if not."""
+    rest = [half for one in key for half in (one >> 4, one & 15)]
+    wanted = root
+    for n, raw in enumerate(nodes):
+        if keccak256(raw) != wanted:
+            return None
+        node = _read_rlp_list(raw, 2)
+        if any(type(one) is not bytes for one in node) or len(node) not in (2, 17):
+            return None
+        if len(node) == 17:
+            wanted = node[rest[0]] if rest else node[16]
+            is_value, rest = not rest, rest[1:]
+        else:
+            halves = [half for one in node[0] for half in (one >> 4, one & 15)]
+            if not halves or halves[0] > 3:
+                return None
+            path = halves[1:] if halves[0] & 1 else halves[2:]
+            if rest[: len(path)] != path:
+                return None
+            wanted, is_value, rest = node[1], halves[0] > 1, rest[len(path) :]
+        if is_value:
+            return wanted if n == len(nodes) - 1 and not rest and wanted else None
+    return None
+
+
+def ask_chain(url: str, block: tuple[int, bytes]) -> None:
+    """Ask a node whether the block is one of its chain and final; raises Refuted or Unusable."""
+    number, hashed = block
+    found = _ask_node(url, "eth_getBlockByNumber", hex(number), False)
+    last = _ask_node(url, "eth_getBlockByNumber", "finalized", False)
+    if not isinstance(found, dict) or found.get("hash") != "0x" + hashed.hex():
+        raise Refuted("block of the chain", f"block {number} of the node is another one")
+    try:
+        final = int(last["number"], 16) if isinstance(last, dict) else -1
+    except (TypeError, KeyError, ValueError) as error:
+        raise Unusable(f"the node names no final block: {error!r}") from error
+    if number > final:
+        raise Refuted("block is final", f"block {number} is not final yet, {final} is")
+
+
+def _ask_node(url: str, method: str, *parameters: object) -> object:
+    # Nothing else is ever fetched, and nothing at all unless it is asked for.
+    import urllib.request
+
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+    asked = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            found: object = _read_line(answer.read())["result"]
+            return found
+    except (OSError, ValueError, KeyError) as error:
+        raise Unusable(f"the node does not answer {method}: {error}") from error
 
 
 class _Ledger:
@@ -2631,7 +2798,20 @@ def verify_bundle(trust: str | bytes, bundle: str | bytes) -> Report:
         proof.run()
     except (Unusable, Refuted) as error:
         return _failed(error, proof.checks if proof else Counter(), 1, proof.part if proof else "")
-    return Report(True, True, dict(proof.checks), None)
+    return Report(True, True, dict(proof.checks), None, proof.block)
+
+
+def verify_online(report: Report, url: str) -> Report:
+    """The report of an anchor, the block compared with what a node of the chain says."""
+    if report.block is None:
+        return report
+    checks = Counter(report.checks)
+    try:
+        ask_chain(url, report.block)
+    except (Unusable, Refuted) as error:
+        return _failed(error, checks, 1)
+    checks.update(["block of the chain", "block is final"])
+    return Report(True, True, dict(checks), None, report.block)
 
 
 def canonical(found: object) -> bytes:
@@ -2653,6 +2833,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Check a ledger export or a proof offline.")
     parser.add_argument("files", type=Path, nargs="*", help="export, or trust root and proof")
     parser.add_argument("--registrar", help="address of the first key, as published (0x…)")
+    parser.add_argument("--online", metavar="URL", help="node of the chain that an anchor is on")
     parser.add_argument("--helpers", type=int, default=0, help="more processes for signatures")
     parser.add_argument("--recover", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -2662,7 +2843,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("one file (an export) or two (trust root and proof) are needed")
     try:
         if len(options.files) == 2:
-            return tell(verify_files(*options.files))
+            report = verify_files(*options.files)
+            return tell(verify_online(report, options.online) if options.online else report)
         with options.files[0].open("rb") as lines:
             report = verify_export(lines, options.helpers)
             lines.seek(0)
@@ -2690,6 +2872,10 @@ def tell(report: Report) -> int:
     for check, count in sorted(report.checks.items()):
         sys.stdout.write(f"ok  {count:>10}  {check}\n")
     failure = report.first_failure
+    if failure is None and report.block is not None and "block is final" not in report.checks:
+        number, hashed = report.block
+        sys.stdout.write(f"proven, if block {number} of the chain is 0x{hashed.hex()}\n")
+        return 0
     if failure is None:
         sys.stdout.write("proven\n")
         return 0
