@@ -1,9 +1,10 @@
 """`load_district`: from a source's name to the District, every error one sentence."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import data
+from energy.district.agreements import read_agreements
 from energy.district.build import build_district
 from energy.district.measured import build_measured_district
 from energy.district.model import District, DistrictError
@@ -35,7 +36,8 @@ def load_district(source: str) -> District:
         file = read_district_file(folder / "district.toml")
         fraction = _fraction(source, fraction_text)
         _require_tariff(folder / "district.toml", file.connection.tariff)
-        return build_district(file, _network(folder, file, fraction), fraction)
+        district = build_district(file, _network(folder, file, fraction), fraction)
+        return replace(district, agreements=read_agreements(folder, district))
     except GridError as error:
         raise DistrictError(str(error)) from error
 

@@ -169,6 +169,18 @@ class GridConnection:
 
 
 @dataclass(frozen=True)
+class NetworkFees:
+    """What a traded kWh pays for the wires, won per kWh, on top of all else.
+
+    `network_krw_per_kwh` on every way between a zone and the busbar that all zones share, so twice
+    between two zones; `local_krw_per_kwh` between two neighbours in one zone.
+    """
+
+    network_krw_per_kwh: float = 0.0
+    local_krw_per_kwh: float = 0.0
+
+
+@dataclass(frozen=True)
 class Economics:
     """Prices outside the tariffs, won per kWh or per tonne."""
 
@@ -187,6 +199,50 @@ class MeasuredProfiles:
     first_slot: int
     load_kw: npt.NDArray[np.float32]
     pv_kw: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Regime:
+    """The law that a district trades under: which models may bill real customers.
+
+    `bills` names them: neighbour, ppa, p2p; the others run in simulations alone. The limit on what
+    a plant may sell as surplus in a year holds in a specialised area; parts per million.
+    """
+
+    name: str = "kepco-only"
+    bills: tuple[str, ...] = ()
+    surplus_limit_ppm: int = 1_000_000
+    supply_ratio_ppm: int = 0
+
+    @property
+    def surplus_limit(self) -> int | None:
+        """The limit that is in force, None without one."""
+        return self.surplus_limit_ppm if self.name == "specialised-area" else None
+
+
+@dataclass(frozen=True)
+class FirstContract:
+    """A contract that a simulated district begins with; fields as in the signed Contract.
+
+    `seller` and `buyer` are the number of a customer's meter, or the name of a plant's.
+    """
+
+    kind: int
+    seller: int | str
+    buyer: int | str
+    cap_wh: int
+    share_ppm: int
+    price_mkrw_per_kwh: int
+    rank: int
+    terms: bytes
+
+
+@dataclass(frozen=True)
+class Agreements:
+    """The regime of a district, and the contracts that a simulation of it begins with."""
+
+    regime: Regime = Regime()
+    first: tuple[FirstContract, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +269,8 @@ class District:
     shares: dict[str, BusShare] = field(repr=False)
     measured: MeasuredProfiles | None = None
     inverters: Inverters = Inverters()
+    fees: NetworkFees = NetworkFees()
+    agreements: Agreements = Agreements()
 
     @property
     def areas(self) -> int:

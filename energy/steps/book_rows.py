@@ -20,6 +20,7 @@ from energy.store.books import (
     load_transfers,
     load_transfers_at,
 )
+from energy.store.contracts import contract_numbers
 from energy.store.errors import StoreError
 from energy.store.orders import OrderRow, orders_to_seal
 from market.books import Entry, SettledBatch
@@ -30,6 +31,9 @@ from market.readings import NO_READINGS, Reading, ReadingBatch, meter_id, readin
 from market.transfers import ZERO32, Transfer, transfer_digests
 
 SLOT_SCOPE = 1
+FIRST_CONTRACT = 2
+"""What a transfer is caused by: 0 nothing, 1 its settlement's clearing, from here on contracts."""
+
 Place = tuple[int, int]  # number of the settlement, position in it
 ORDER_FIELDS = tuple(Order.__dataclass_fields__)
 
@@ -106,6 +110,7 @@ class BatchReader:
         self._books = books
         self._known = {} if known is None else known
         self._settlements: dict[int, SettlementRow] = {}
+        self._contracts: dict[int, bytes] = {}
 
     def batch(self, settlement: SettlementRow) -> SettledBatch:
         """The batch of a settlement, in its order."""
@@ -129,7 +134,7 @@ class BatchReader:
         for no, _, ledger, kind, code, debit, credit, amount, caused, *place in rows:
             mine = of[no]
             pending = ZERO32 if place[0] is None else ids[place[0], place[1] or 0]
-            cause = mine.clearing if caused else ZERO32
+            cause = self._cause(mine, caused)
             found.append(
                 Transfer(
                     ledger, kind, code, accounts[debit], accounts[credit], amount, mine.slot,
@@ -137,6 +142,15 @@ class BatchReader:
                 )
             )  # fmt: skip
         return found
+
+    def _cause(self, settlement: SettlementRow, caused: int) -> bytes:
+        """What a transfer is caused by: nothing, its settlement's clearing, or a contract."""
+        if caused < FIRST_CONTRACT:
+            return settlement.clearing if caused else ZERO32
+        if not self._contracts:
+            numbers = contract_numbers(self._connection)
+            self._contracts = {no: id_ for id_, no in numbers.items()}
+        return self._contracts[caused - FIRST_CONTRACT]
 
     def ids(self, places: Iterable[Place]) -> dict[Place, bytes]:
         """The ids of the transfers at these places."""
@@ -179,16 +193,19 @@ class BatchReader:
 
 
 def transfer_rows(
-    no: int, batch: Sequence[Transfer], places: Mapping[bytes, Place], number: Mapping[bytes, int]
+    no: int, batch: Sequence[Transfer], places: Mapping[bytes, Place], books: Registry
 ) -> list[TransferRow]:
     """The rows of a batch; `places` tells where the transfers stand that it ends or undoes."""
-    rows = []
+    rows, number, contracts = [], books.book.number, books.causes
     for position, one in enumerate(batch):
         pending = (None, None) if one.pending == ZERO32 else places[one.pending]
+        caused = int(one.cause != ZERO32)
+        if one.cause in contracts:
+            caused = FIRST_CONTRACT + contracts[one.cause]
         rows.append(
             TransferRow(
                 no, position, one.ledger, one.kind, one.code, number[one.debit],
-                number[one.credit], one.amount, int(one.cause != ZERO32), *pending,
+                number[one.credit], one.amount, caused, *pending,
             )
         )  # fmt: skip
     return rows

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from energy.district import District
 from energy.plant.metering import asset_ids
 from energy.steps.dr_programmes import programme_system_names
 from energy.steps.keystore import OPERATOR_ROLES, OperatorKeys, operator_keys
+from energy.steps.market_network import network_rules
 from energy.steps.metering import Months, Registers, no_registers
 from energy.store.accounts import Account, KeyRow, load_accounts, save_accounts, save_keys
 from energy.store.books import EntryRow, save_entries
@@ -37,7 +38,7 @@ from energy.store.checkpoints import (
 )
 from energy.store.engine import Store
 from energy.store.errors import StoreError
-from energy.store.meta import find_fact, require_fact
+from energy.store.meta import find_fact, require_fact, settle_fact
 from energy.timegrid import iso_of, local_month_start
 from energy.units import SLOT_S
 from market.books import (
@@ -55,6 +56,7 @@ from market.books import (
 from market.errors import MarketError
 from market.merkle import Frontier
 from market.messages import message_as_json
+from market.network import MarketNetwork
 from market.rules import MarketRules
 from market.settlement import SystemAccounts, system_accounts
 from market.signing import Domain, digest, require_native_backend, sign
@@ -81,6 +83,7 @@ SYSTEM_NAMES = (
     *programme_system_names(),
 )
 RULES_KIND = 1
+NETWORK_KIND = 2
 LEDGERS = (LedgerId.KRW, LedgerId.ENERGY, LedgerId.POINTS)
 
 
@@ -148,10 +151,14 @@ class AccountBook:
 
 @dataclass(eq=False)
 class Registry:
-    """A market's name and its accounts: what it takes to read the books, whoever does it."""
+    """A market's name and its accounts: what it takes to read the books, whoever does it.
+
+    `causes` are the numbers of contracts by their ids, which transfers name.
+    """
 
     domain: Domain
     book: AccountBook
+    causes: dict[bytes, int] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def system_names(self) -> frozenset[bytes]:
@@ -182,6 +189,7 @@ class Books(Registry):
     assets: tuple[bytes, ...]
     is_rehearsal: bool
     genesis: int
+    network: MarketNetwork
     head: Head = field(repr=False)
 
     @cached_property
@@ -241,6 +249,7 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
         assets=asset_accounts(district),
         is_rehearsal=settings.clock != "real",
         genesis=first_slot - SLOT_S,
+        network=network_rules(district),
         head=_empty_head(len(district.meters.account)),
     )
     if not books.is_rehearsal and not settings.operator_passphrase:
@@ -251,6 +260,7 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
     if last is None:
         store.write(lambda connection: _begin(connection, books, district, settings))
     store.read(lambda connection: _load(connection, books))
+    books.network = store.read(lambda connection: _newest_network(connection, books.network))
     return books
 
 
@@ -424,7 +434,9 @@ def _begin(connection: Connection, books: Books, district: District, settings: S
         *_operator_entries(books, tick),
         *_crowd_entries(books, register_messages(crowd, books.domain, tick)),
         rules_entry(books, tick),
+        network_entry(books, tick),
     ]
+    settle_fact(connection, _fact_of(books.network), books.network.content.hex())
     committed = TickEntries(tick, entries, {}, None, {}, books.book.blinds)
     sealed = seal_tick(books.domain, BooksState(), committed, books.keys.log)
     save_keys(connection, [_key_row(one) for one in entries if one.type == "KeyRegister"])
@@ -484,6 +496,42 @@ def rules_entry(books: Books, tick: int) -> Entry:
         "content": books.rules.content,
     }
     return make_entry(books.domain, "Rules", message, books.keys.trading)
+
+
+def network_entry(books: Books, tick: int) -> Entry:
+    """Nodes, ways and fees that clearings name, as an entry of the log."""
+    message = {
+        "kind": NETWORK_KIND,
+        "version": books.network.version,
+        "from_slot": tick,
+        "content": books.network.content,
+    }
+    return make_entry(books.domain, "Rules", message, books.keys.trading)
+
+
+def enter_network(connection: Connection, books: Books, tick: int) -> list[Entry]:
+    """The entry of nodes and fees that clearings name from here on; none where it stands."""
+    fact = _fact_of(books.network)
+    if find_fact(connection, fact) is not None:
+        return []
+    settle_fact(connection, fact, books.network.content.hex())
+    return [network_entry(books, tick)]
+
+
+def _newest_network(connection: Connection, network: MarketNetwork) -> MarketNetwork:
+    """The network under the version that the log has it by, or under the next one."""
+    version = 1
+    while find_fact(connection, _fact_of(replace(network, version=version + 1))) is not None:
+        version += 1
+    last = replace(network, version=version)
+    known = find_fact(connection, _fact_of(last))
+    if known is None or known == last.content.hex():
+        return last
+    return replace(network, version=version + 1)
+
+
+def _fact_of(network: MarketNetwork) -> str:
+    return f"network/{network.version}"
 
 
 def _key_row(one: Entry) -> KeyRow:

@@ -4,8 +4,9 @@ and posted anew, for the accounts concerned and for what all share (pool, balanc
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,13 @@ from energy.district import District
 from energy.steps.book_rows import BatchReader, Place
 from energy.steps.books import Books
 from energy.steps.metering import ESTIMATED, MEASURED
+from energy.steps.slot_contracts import (
+    NO_LIMIT,
+    delivery_rows,
+    running_contracts,
+    settled_readings,
+    slot_contracts,
+)
 from energy.steps.slot_settlement import clearing_of, tariff_rows, terms_of, trades_of_slot
 from energy.steps.tick_book import Named, TickBook, Version
 from energy.store.books import (
@@ -26,10 +34,12 @@ from energy.store.books import (
 )
 from energy.store.readings import LateRow, late_readings_of_slot
 from energy.timegrid import iso_of, local_month_start
+from market.contracts import SupplyContract, SurplusLimit
 from market.errors import MarketError
 from market.merkle import root_of, sorted_set
 from market.readings import Reading, meter_id
 from market.settlement import (
+    NO_TARIFF,
     MeterReadings,
     SettlementInput,
     SystemAccounts,
@@ -39,6 +49,7 @@ from market.settlement import (
     resume_readings,
 )
 from market.transfers import ZERO32, Code, LedgerId, Transfer, TransferKind
+from market.waterfall import partners_of
 
 IntArray = npt.NDArray[np.int64]
 Key = tuple[int, int, bytes, bytes]  # ledger, code, debit, credit
@@ -60,6 +71,10 @@ class CorrectionFacts:
     `meter` (L,) are places in the district's customers, `readings` what is to be signed for them.
     `own` are the transfers in force that touch these customers, `shared` those between the
     market's own accounts, by id.
+
+    Contracts carry a correction on: `partners` are the accounts whose slot may change with it and
+    `contracts` those among all of them; `settled` are import, export and quality of all
+    these accounts as they are settled now, empty where there is no contract.
     """
 
     version: Version
@@ -69,10 +84,26 @@ class CorrectionFacts:
     own: Mapping[bytes, Transfer]
     shared: Mapping[bytes, Transfer]
     places: Mapping[bytes, Place]
+    partners: tuple[bytes, ...] = ()
+    contracts: tuple[SupplyContract, ...] = ()
+    limit: SurplusLimit = NO_LIMIT
+    settled: Mapping[bytes, tuple[int, int, int]] = field(default_factory=dict)
+
+
+class Bookkeeper(Protocol):
+    """Whose books are corrected."""
+
+    @property
+    def district(self) -> District:
+        """The district."""
+
+    @property
+    def books(self) -> Books:
+        """The books."""
 
 
 def gather_corrections(
-    connection: Connection, books: Books, rows: Sequence[LateRow], most_wh: IntArray
+    connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow], most_wh: IntArray
 ) -> list[CorrectionFacts]:
     """The slots that these readings correct, oldest first, with what they are settled with now.
 
@@ -91,22 +122,24 @@ def gather_corrections(
         ]
         if good and versions and versions[-1].version:
             latest = {row.meter: row for row in good}
-            found.append(_facts(connection, books, [latest[one] for one in sorted(latest)]))
+            found.append(_facts(connection, keeper, [latest[one] for one in sorted(latest)]))
     return found
 
 
-def _facts(connection: Connection, books: Books, rows: Sequence[LateRow]) -> CorrectionFacts:
-    slot = rows[0].slot
+def _facts(connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow]) -> CorrectionFacts:
+    books, slot = keeper.books, rows[0].slot
     versions = load_settlements(connection, slot)
     meter = np.array([row.meter for row in rows], dtype=np.int64)
     accounts = [books.customers[one] for one in meter.tolist()]
     settled = [one.no for one in versions if one.version]
     undone, reader = ended_by(connection, settled), BatchReader(connection, books)
-    numbers = [books.book.number[one] for one in accounts]
+    running = running_contracts(connection, keeper.district, slot)
+    members, contracts = partners_of(accounts, running.supply)
+    numbers = [books.book.number[one] for one in members]
     own = in_force(load_transfers_of(connection, settled, numbers), undone, reader)
     system = [books.book.number[one] for one in books.system_names]
     shared = in_force(load_transfers_between(connection, settled, system), undone, reader)
-    affected = frozenset(accounts)
+    affected = frozenset(members)
     trades = trades_of_slot(connection, books, slot)
     last = versions[-1]
     return CorrectionFacts(
@@ -117,6 +150,10 @@ def _facts(connection: Connection, books: Books, rows: Sequence[LateRow]) -> Cor
         own={id_: one for id_, one in own.values()},
         shared={id_: one for id_, one in shared.values()},
         places={id_: place for place, (id_, _) in [*own.items(), *shared.items()]},
+        partners=members[len(accounts) :],
+        contracts=contracts,
+        limit=running.limit,
+        settled=settled_readings(connection, books, slot, members) if contracts else {},
     )
 
 
@@ -168,6 +205,8 @@ def settle_again(book: TickBook, district: District, facts: CorrectionFacts, num
     month_wh = book.months.of(month)
     new = _meter_readings(books, district, facts, month_wh)
     signed = book.sign(_raised(facts.readings, new))
+    partners = _partner_meters(books, facts)
+    new = _with_partners(new, district, facts, partners, month_wh)
     terms = terms_of(district, slot)
     inputs = SettlementInput(
         slot=slot,
@@ -179,6 +218,7 @@ def settle_again(book: TickBook, district: District, facts: CorrectionFacts, num
         boundary=None,
         terms=terms,
         cause=facts.version.clearing,
+        contracts=slot_contracts(facts.contracts, facts.limit, terms),
     )
     settled = resettle_slot(inputs, facts.own)
     before = _as_settled(inputs, facts)
@@ -205,8 +245,11 @@ def settle_again(book: TickBook, district: District, facts: CorrectionFacts, num
     grown = np.zeros_like(month_wh)
     before_wh = inputs.readings.settled_import_wh
     assert before_wh is not None
-    grown[facts.meter] = settled.rest_import_wh - before_wh
+    customers = np.concatenate([facts.meter, partners])
+    grown_wh = settled.rest_import_wh - before_wh
+    grown[customers[customers >= 0]] = grown_wh[customers >= 0]
     book.months = book.months.plus(month, grown)
+    book.deliveries += delivery_rows(books, inputs, settled)
     return True
 
 
@@ -227,6 +270,40 @@ def _meter_readings(
     return raise_estimates(readings, facts.trades)
 
 
+def _partner_meters(books: Books, facts: CorrectionFacts) -> IntArray:
+    """Places of the partners among the district's customers; -1 for a plant of the operator."""
+    if not facts.partners:
+        return np.zeros(0, dtype=np.int64)
+    place = {account: row for row, account in enumerate(books.customers)}
+    return np.array([place.get(one, -1) for one in facts.partners], dtype=np.int64)
+
+
+def _with_partners(
+    new: MeterReadings,
+    district: District,
+    facts: CorrectionFacts,
+    meters: IntArray,
+    month_wh: IntArray,
+) -> MeterReadings:
+    """The new readings, and those of contract partners, which stay as they are settled."""
+    if not facts.partners:
+        return new
+    settled = np.array([facts.settled[one] for one in facts.partners], dtype=np.int64)
+    is_plant = meters < 0
+    return MeterReadings(
+        account=[*new.account, *facts.partners],
+        tariff=np.concatenate(
+            [new.tariff, np.where(is_plant, NO_TARIFF, tariff_rows(district)[meters])]
+        ),
+        import_wh=np.concatenate([new.import_wh, settled[:, 0]]),
+        export_wh=np.concatenate([new.export_wh, settled[:, 1]]),
+        quality=np.concatenate([new.quality, settled[:, 2]]),
+        month_import_wh=np.concatenate(
+            [new.month_import_wh, np.where(is_plant, 0, month_wh[meters])]
+        ),
+    )
+
+
 def _raised(readings: Sequence[Reading], raised: MeterReadings) -> list[Reading]:
     pairs = zip(readings, raised.import_wh.tolist(), raised.export_wh.tolist(), strict=True)
     return [
@@ -245,12 +322,11 @@ def _as_settled(inputs: SettlementInput, facts: CorrectionFacts) -> SettlementIn
             drawn[one.credit] += one.amount
         elif one.ledger == LedgerId.ENERGY:
             given[one.debit] += one.amount
-    accounts = inputs.readings.account
+    was = {one: (drawn[one], given[one], MEASURED) for one in inputs.readings.account}
+    # With contracts an estimate divides otherwise than a reading does, so it must be known as one.
+    columns = np.array(list((was | dict(facts.settled)).values()), dtype=np.int64)
     readings = replace(
-        inputs.readings,
-        import_wh=np.array([drawn[one] for one in accounts], dtype=np.int64),
-        export_wh=np.array([given[one] for one in accounts], dtype=np.int64),
-        quality=np.full(len(accounts), MEASURED, dtype=np.int64),
+        inputs.readings, import_wh=columns[:, 0], export_wh=columns[:, 1], quality=columns[:, 2]
     )
     return replace(inputs, readings=readings)
 

@@ -6,13 +6,14 @@ crash at any point is answered by doing it again, with the same bytes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from energy.district import District
+from energy.steps.anchoring import enter_anchors
 from energy.steps.book_rows import (
     SLOT_SCOPE,
     BatchReader,
@@ -21,7 +22,7 @@ from energy.steps.book_rows import (
     load_reading_batch,
 )
 from energy.steps.books import Books as Books
-from energy.steps.books import Head, collector_at_rest
+from energy.steps.books import Head, collector_at_rest, enter_network
 from energy.steps.books import open_books as open_books
 from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
 from energy.steps.dr_settlement import EventFacts, gather_events, save_events, settle_events
@@ -29,6 +30,7 @@ from energy.steps.lost_readings import find_frozen, find_lost
 from energy.steps.metering import Usual, usual_of
 from energy.steps.proving import Audit as Audit
 from energy.steps.proving import audit_books as audit_books
+from energy.steps.slot_contracts import running_contracts
 from energy.steps.slot_settlement import (
     SettledSlot,
     SlotFacts,
@@ -38,6 +40,7 @@ from energy.steps.slot_settlement import (
 )
 from energy.steps.tick_book import Before, TickBook, Version, save_tick, seal
 from energy.steps.trading import keep_trading
+from energy.store.anchors import save_anchor_entries, unentered_anchors
 from energy.store.books import (
     load_transfers,
     next_settlement,
@@ -46,6 +49,7 @@ from energy.store.books import (
     settlements_of_tick,
 )
 from energy.store.checkpoints import find_checkpoint
+from energy.store.contracts import contract_numbers
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.orders import BookRow, load_book
@@ -62,12 +66,10 @@ from energy.units import SLOT_S, UKRW_PER_KRW, krw_text_from_ukrw
 from market.books import SealedTick
 from market.clearing import Clearing, clearing_message
 from market.readings import Quality
-from market.settlement import reserve_slot, trades_of
+from market.settlement import Carriage, reserve_slot, trades_of
 from market.transfers import LedgerId
 
-ROUND = 1
 NO_TICK = -1
-NETWORK_VERSION = 1
 SLOTS_TO_METER = 2
 """A slot's readings are complete at the gate of the second slot after it."""
 
@@ -135,14 +137,19 @@ def post_clearing(connection: Connection, books: Books, cleared: ClearedSlot) ->
     if clearing is None:
         return
     book = TickBook(books, cleared.slot, next_settlement(connection))
+    book.entries += enter_network(connection, books, cleared.slot)
     message = clearing_message(
-        clearing, round=ROUND, network_version=NETWORK_VERSION, plan=cleared.plan_digest
+        clearing,
+        round=clearing.round,
+        network_version=clearing.network_version,
+        plan=cleared.plan_digest,
     )
     entry = book.enter("Clearing", message, books.keys.trading)
     account_of_tag = dict.fromkeys(clearing.book.tags(), books.system.spc)
     account_of_tag |= {row.tag: row.account for row in cleared.orders}
     trades = trades_of(clearing, account_of_tag)
-    reserved = reserve_slot(cleared.slot, trades, books.system, entry.digest)
+    carriage = Carriage(*clearing.carriage_ukrw())
+    reserved = reserve_slot(cleared.slot, trades, books.system, entry.digest, carriage)
     if reserved:
         book.settle(Version(cleared.slot, 0, clearing=entry.digest), reserved)
     book.save_entries(connection)
@@ -167,12 +174,13 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     """Gather, settle, seal, write; the books remember it once it is written."""
     store, books, district = microgrid.store, microgrid.books, microgrid.district
     usual = usual_of(district)
-    found = store.read(lambda connection: _gather(connection, books, usual, slot))
+    found = store.read(lambda connection: _gather(connection, microgrid, usual, slot))
     book = TickBook(books, slot, found.first_settlement)
     settled = [settle_first(book, district, facts) for facts in found.due]
     for number, facts in enumerate(found.corrections):
         settle_again(book, district, facts, number)
     events = settle_events(book, district, found.events)
+    anchors = enter_anchors(book, store.read(unentered_anchors))
     sealed = seal(book, found.before)
     head = _head_after(book, sealed, settled, found)
     outcome = _outcome(book, sealed, settled)
@@ -181,6 +189,7 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
         save_tick(connection, book, sealed, head)
         save_late_readings(connection, found.told)
         save_events(connection, slot, events)
+        save_anchor_entries(connection, slot, anchors)
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
         slots = (*outcome.slots, *outcome.corrected)
         keep_trading(connection, books, district, head.months, slots)
@@ -205,8 +214,10 @@ class _Found:
     first_settlement: int
 
 
-def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _Found:
+def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: int) -> _Found:
     """Everything that the tick is made from, read in one transaction."""
+    books, district = microgrid.books, microgrid.district
+    books.causes.update(contract_numbers(connection))
     reader = BatchReader(connection, books)
     settlements = settlements_of_tick(connection, tick)
     last_tick = books.head.state.tick
@@ -224,14 +235,15 @@ def _gather(connection: Connection, books: Books, usual: Usual, tick: int) -> _F
     for slot in unsettled_slots(connection, complete):
         facts = gather_slot(connection, books, usual, slot, registers)
         if facts is not None:
-            due.append(facts)
+            running = running_contracts(connection, district, slot)
+            due.append(replace(facts, running=running))
             registers = facts.believed.registers
     told = find_lost(connection, books, tick)
     for facts in due:
         earlier = load_readings(connection, facts.slot - SLOT_S)
         told += find_frozen(facts.slot, tick, facts.believed, earlier)
     late = [*late_readings_of_tick(connection, tick), *told]
-    corrections = gather_corrections(connection, books, late, usual.most_wh)
+    corrections = gather_corrections(connection, microgrid, late, usual.most_wh)
     corrected = [one.version.slot for one in corrections]
     events = gather_events(connection, books, complete - SLOT_S, corrected)
     return _Found(before, due, told, corrections, events, next_settlement(connection))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from energy.district import District
-from energy.steps.book_rows import BatchReader
+from energy.steps.book_rows import BatchReader, entry_of
 from energy.steps.books import Books
 from energy.steps.metering import (
     MEASURED,
@@ -23,6 +23,7 @@ from energy.steps.metering import (
     fill_missing,
 )
 from energy.steps.prices import connection_tariff, smp_krw_per_kwh
+from energy.steps.slot_contracts import NONE_RUNNING, Running, delivery_rows, slot_contracts
 from energy.steps.tick_book import Named, PostedSettlement, TickBook, Version
 from energy.store.books import load_entries, load_settlements, load_trades
 from energy.store.errors import StoreError
@@ -32,8 +33,10 @@ from energy.timegrid import iso_of, local_month_start
 from energy.units import mkrw_from_krw
 from market.readings import Reading, ReadingBatch, meter_id
 from market.settlement import (
+    NO_CARRIAGE,
     NO_TARIFF,
     BoundaryReading,
+    Carriage,
     MeterReadings,
     SettlementInput,
     SettlementTerms,
@@ -48,7 +51,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class SlotFacts:
-    """What the store knows of a slot that is due: readings, trades, reservations."""
+    """What the store knows of a slot that is due: readings, trades, reservations, contracts."""
 
     slot: int
     believed: Believed
@@ -56,6 +59,8 @@ class SlotFacts:
     trades: tuple[Trade, ...]
     version: Version
     reserved: Named
+    carriage: Carriage = NO_CARRIAGE
+    running: Running = NONE_RUNNING
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +111,7 @@ def gather_slot(
         trades=trades_of_slot(connection, books, slot),
         version=Version(slot, 1, previous, clearing_of(connection, slot)),
         reserved=reserved,
+        carriage=carriage_of(connection, slot),
     )
 
 
@@ -135,6 +141,22 @@ def clearing_of(connection: Connection, slot: int) -> bytes:
     return found[-1] if found else ZERO32
 
 
+def carriage_of(connection: Connection, slot: int) -> Carriage:
+    """Network fees and congestion rent of the slot's auction, as its signed Clearing has them."""
+    entries = [entry_of(one) for one in load_entries(connection, slot) if one.type == "Clearing"]
+    of_energy = [one.message for one in entries if one.message["label"] == 0]
+    if not of_energy:
+        return NO_CARRIAGE
+    message = of_energy[-1]
+    price = {node["node"]: node["price_mkrw_per_kwh"] for node in message["nodes"]}
+    fees = rent = 0
+    for link in message["links"]:
+        fee, flow_wh = link["fee_mkrw_per_kwh"], link["flow_wh"]
+        fees += fee * flow_wh
+        rent += (price[link["to_node"]] - price[link["from_node"]] - fee) * flow_wh
+    return Carriage(fees, rent)
+
+
 def settle_first(book: TickBook, district: District, facts: SlotFacts) -> SettledSlot:
     """Sign the slot's readings, settle them as version 1, and post all that follows."""
     books, columns, slot = book.books, facts.columns, facts.slot
@@ -143,20 +165,23 @@ def settle_first(book: TickBook, district: District, facts: SlotFacts) -> Settle
     readings = meter_readings(books, district, facts, book.months.of(month))
     readings = raise_estimates(readings, facts.trades)
     signed = book.sign(reading_rows(books, facts, readings))
-    settled = settle_slot(
-        SettlementInput(
-            slot=slot,
-            version=1,
-            system=books.system,
-            trades=facts.trades,
-            pendings=facts.reserved.pendings,
-            readings=readings,
-            boundary=BoundaryReading(*boundary_wh.tolist()),
-            terms=terms_of(district, slot),
-            cause=facts.version.clearing,
-        )
+    terms = terms_of(district, slot)
+    inputs = SettlementInput(
+        slot=slot,
+        version=1,
+        system=books.system,
+        trades=facts.trades,
+        pendings=facts.reserved.pendings,
+        readings=readings,
+        boundary=BoundaryReading(*boundary_wh.tolist()),
+        terms=terms,
+        cause=facts.version.clearing,
+        carriage=facts.carriage,
+        contracts=slot_contracts(facts.running.supply, facts.running.limit, terms),
     )
+    settled = settle_slot(inputs)
     posted = book.settle(facts.version, settled.transfers, signed.leaves(), facts.reserved)
+    book.deliveries += delivery_rows(books, inputs, settled)
     book.months = book.months.plus(month, settled.rest_import_wh[: len(books.customers)])
     through_grid_wh = posted.changes.get((2, books.system.grid), 0)
     return SettledSlot(

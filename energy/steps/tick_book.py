@@ -22,6 +22,7 @@ from energy.store.books import (
     save_signed_readings,
 )
 from energy.store.checkpoints import last_checkpoint
+from energy.store.contracts import DeliveryRow, save_deliveries
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of
 from market.books import (
@@ -80,6 +81,7 @@ class TickBook:
         self.entries: list[Entry] = []
         self.settlements: list[PostedSettlement] = []
         self.readings: list[ReadingBatch] = []
+        self.deliveries: list[DeliveryRow] = []
         self._first_no = first_no
 
     def enter(self, type_name: str, message: dict[str, int | bytes], key: bytes) -> Entry:
@@ -128,7 +130,7 @@ class TickBook:
         row = SettlementRow(
             number, entry.digest, scope, slot, version.version, self.tick, version.clearing
         )
-        rows = transfer_rows(number, transfers, named.places, books.book.number)
+        rows = transfer_rows(number, transfers, named.places, books)
         posted = PostedSettlement(entry, row, rows, batch, answer.changes)
         self.balances = answer.balances
         self.settlements.append(posted)
@@ -162,6 +164,7 @@ class TickBook:
             )
         for posted in self.settlements:
             save_settlement(connection, posted.row, posted.rows)
+        save_deliveries(connection, self.deliveries)
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,7 +85,9 @@ transfer = Table(
     Column("debit", ForeignKey("account.no"), nullable=False),
     Column("credit", ForeignKey("account.no"), nullable=False),
     Column("amount", BigInteger, nullable=False),
-    Column("caused", Integer, nullable=False),  # 1: by the settlement's clearing
+    Column(
+        "caused", Integer, nullable=False
+    ),  # 1: by the settlement's clearing; from 2 on contracts
     Column("pending_settlement", Integer),
     Column("pending_position", Integer),
     CheckConstraint("ledger BETWEEN 1 AND 3", name="transfer_ledger"),

@@ -20,8 +20,11 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+import energy.store.anchor_tables
 import energy.store.book_tables
-import energy.store.dr_tables  # noqa: F401 - these tables stand on METADATA
+import energy.store.contract_tables
+import energy.store.dr_tables
+import energy.store.forecasts  # noqa: F401 - these tables stand on METADATA
 from energy.store.errors import (
     StoreBusyError,
     StoreError,

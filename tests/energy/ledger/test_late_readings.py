@@ -10,7 +10,7 @@ import pytest
 
 from energy.plant import Plant, Readings, faults
 from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, settled_wh
-from energy.steps.corrections import _in_force
+from energy.steps.corrections import in_force
 from energy.steps.proving import audit_books, verify_store
 from energy.steps.slot_settlement import trades_of_slot
 from energy.store.books import (
@@ -67,7 +67,7 @@ def moved_in(here: Any, slot: int = FIRST) -> Counter[tuple[int, int, bytes, byt
         nos = [one.no for one in load_settlements(connection, slot) if one.version]
         rows = [row for no in nos for row in load_transfers(connection, no)]
         reader = BatchReader(connection, here.books)
-        left = _in_force(rows, ended_by(connection, nos), reader)
+        left = in_force(rows, ended_by(connection, nos), reader)
         found: Counter[tuple[int, int, bytes, bytes]] = Counter()
         for _, one in left.values():
             found[one.ledger, one.code, one.debit, one.credit] += one.amount

@@ -1,0 +1,168 @@
+"""Signed contracts and what follows from them: which run in a slot, what they came to."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select
+
+from energy.store.contract_tables import contract, contract_delivery, contract_end
+from market.agreements import supply_contract
+from market.contracts import SupplyContract
+
+
+@dataclass(frozen=True)
+class ContractRow:
+    """A contract as it was signed; `ended_slot` is where both parties have ended it early."""
+
+    no: int
+    id: bytes
+    seller: bytes
+    buyer: bytes
+    kind: int
+    first_slot: int
+    end_slot: int
+    cap_wh: int
+    share_ppm: int
+    price_mkrw_per_kwh: int
+    rank: int
+    terms: bytes
+    signed_utc: int
+    ended_slot: int | None = None
+
+    @property
+    def last_end(self) -> int:
+        """The slot from which on it no longer holds."""
+        return self.end_slot if self.ended_slot is None else min(self.end_slot, self.ended_slot)
+
+    def runs_in(self, slot: int) -> bool:
+        """Whether it holds in a slot."""
+        return self.first_slot <= slot < self.last_end
+
+    @property
+    def supply(self) -> SupplyContract:
+        """The contract as the settlement of a slot sees it."""
+        return supply_contract(self.id, vars(self))
+
+
+class DeliveryRow(NamedTuple):
+    """What a contract came to in a slot, Wh; `produced_wh` is what its seller's meter exported.
+
+    Of neighbour trade `e_wh` is what waits for the month, written for the seller's first contract.
+    """
+
+    contract: int
+    slot: int
+    version: int
+    e_wh: int
+    taken_wh: int
+    surplus_wh: int
+    stranded_wh: int
+    produced_wh: int
+    index_mkrw_per_kwh: int | None
+
+
+class EndRow(NamedTuple):
+    """A party's wish that a contract should end with a slot; `digest` of its signed Cancel."""
+
+    contract: int
+    account: bytes
+    slot: int
+    digest: bytes
+
+
+def save_contract(connection: Connection, row: ContractRow) -> None:
+    """Write a contract that both parties have signed."""
+    values = {name: one for name, one in vars(row).items() if name != "ended_slot"}
+    connection.execute(insert(contract).values(**values))
+
+
+def save_contract_end(connection: Connection, row: EndRow) -> None:
+    """Write that a party has ended a contract."""
+    connection.execute(insert(contract_end).values(**row._asdict()))
+
+
+def next_contract(connection: Connection) -> int:
+    """The number of the next contract."""
+    last: int | None = connection.scalar(select(func.max(contract.c.no)))
+    return 0 if last is None else last + 1
+
+
+def find_contract(connection: Connection, id_: bytes) -> ContractRow | None:
+    """The contract with this id, or None."""
+    found = _rows(connection, contract.c.id == id_)
+    return found[0] if found else None
+
+
+def list_contracts(connection: Connection) -> list[ContractRow]:
+    """All contracts in the order in which they were signed."""
+    return _rows(connection, contract.c.no >= 0)
+
+
+def contracts_in(connection: Connection, first: int, end: int) -> list[ContractRow]:
+    """The contracts that hold in some slot of [first, end)."""
+    here = (contract.c.first_slot < end) & (contract.c.end_slot > first)
+    return [one for one in _rows(connection, here) if one.last_end > max(first, one.first_slot)]
+
+
+def contracts_of(connection: Connection, accounts: Collection[bytes]) -> list[ContractRow]:
+    """The contracts in which these accounts sell."""
+    return _rows(connection, contract.c.seller.in_(accounts)) if accounts else []
+
+
+def contract_numbers(connection: Connection) -> dict[bytes, int]:
+    """The numbers of all contracts by their ids."""
+    return {id_: no for id_, no in connection.execute(select(contract.c.id, contract.c.no))}
+
+
+def ends_of(connection: Connection, no: int) -> list[EndRow]:
+    """Which parties of a contract have ended it."""
+    columns = [contract_end.c[name] for name in EndRow._fields]
+    query = select(*columns).where(contract_end.c.contract == no)
+    return [EndRow(*row) for row in connection.execute(query.order_by(contract_end.c.account))]
+
+
+def save_deliveries(connection: Connection, rows: Sequence[DeliveryRow]) -> None:
+    """Write what contracts came to in a slot."""
+    if rows:
+        connection.execute(insert(contract_delivery), [one._asdict() for one in rows])
+
+
+def deliveries_between(
+    connection: Connection, first: int, end: int, kinds: Collection[int] | None = None
+) -> list[DeliveryRow]:
+    """What contracts came to in the slots of [first, end) by what is known now, oldest first."""
+    columns = contract_delivery.c
+    query = select(*[columns[name] for name in DeliveryRow._fields])
+    query = query.where(columns.slot >= first, columns.slot < end)
+    if kinds is not None:
+        query = query.join(contract, contract.c.no == columns.contract)
+        query = query.where(contract.c.kind.in_(kinds))
+    query = query.order_by(columns.slot, columns.contract, columns.version)
+    newest = {(row.contract, row.slot): DeliveryRow(*row) for row in connection.execute(query)}
+    return list(newest.values())
+
+
+PARTIES = 2
+
+
+def _rows(connection: Connection, where: ColumnElement[bool]) -> list[ContractRow]:
+    """Contracts with where they were ended: by both parties, at the later of their slots."""
+    ends = (
+        select(
+            contract_end.c.contract,
+            func.count().label("parties"),
+            func.max(contract_end.c.slot).label("slot"),
+        )
+        .group_by(contract_end.c.contract)
+        .subquery()
+    )
+    joined = contract.outerjoin(ends, ends.c.contract == contract.c.no)
+    names = [name for name in ContractRow.__dataclass_fields__ if name != "ended_slot"]
+    columns = [contract.c[name] for name in names]
+    query = select(*columns, ends.c.parties, ends.c.slot).select_from(joined)
+    found = []
+    for *values, parties, slot in connection.execute(query.where(where).order_by(contract.c.no)):
+        row = dict(zip(names, values, strict=True))
+        found.append(ContractRow(**row, ended_slot=slot if parties == PARTIES else None))
+    return found
