@@ -7,7 +7,7 @@ import numpy as np
 
 from energy.backtest.replay import HORIZON, Progress, Replay
 from energy.district import District
-from energy.forecast import History, Observed, forecast_district, no_cars
+from energy.forecast import History, Observed, no_cars, sane_forecast, warmed_bands
 from energy.forecast.axis import build_axis
 from energy.forecast.features import known_history
 from energy.forecast.inputs import FloatArray
@@ -31,8 +31,8 @@ def replay_district(
 ) -> list[Replay]:
     """Load, solar and heat of the whole district on the `days` days before `end_slot`.
 
-    Each issue calls `forecast_district` with the record and the weather issue that the loop would
-    have had. The figures are those of a simulated plant.
+    Each issue calls what the loop calls, with the record, the weather issue and the calibration
+    that the loop would have had. The figures are those of a simulated plant.
     """
     plant, basis = Plant(district, seed), build_basis(district)
     total = history_days + days + 2
@@ -40,12 +40,19 @@ def replay_district(
     first = history_days * SLOTS_PER_DAY
     step = every_h * SLOTS_PER_HOUR
     positions = range(first, (history_days + days) * SLOTS_PER_DAY, step)
+    begin = _until(record, first)
+    bands = warmed_bands(basis, begin, plant.weather_forecast, step)
     forecasts, seconds = [], []
     for done, at in enumerate(positions):
         issue = int(record.slot[at])
-        observed = Observed(issue, _until(record, at), plant.weather_forecast(issue), no_cars())
+        known = _until(record, at)
         begun = perf_counter()
-        forecasts.append(forecast_district(basis, observed, issue, HORIZON))
+        bands.learn(issue, known)
+        observed = Observed(
+            issue, known, plant.weather_forecast(issue), no_cars(), calibration=bands.calibrations
+        )
+        forecasts.append(sane_forecast(basis, observed, issue, HORIZON))
+        bands.issued(forecasts[-1])
         seconds.append(perf_counter() - begun)
         progress(done + 1, len(positions))
     truths = _truths(record, end_slot)

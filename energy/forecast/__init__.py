@@ -1,6 +1,8 @@
 """What will happen: quantiles of load, solar, heat, cars and units. Pure: arrays in, arrays out."""
 
 from energy.forecast.arrivals import ArrivalModel, default_arrivals, fit_arrivals
+from energy.forecast.bands import BANDS, Bands, warmed_bands
+from energy.forecast.calibration import Calibration, Issue, Tracker
 from energy.forecast.district import ForecastBasis, Observed, forecast_district
 from energy.forecast.ev import CarBounds, car_bounds, forecast_ev
 from energy.forecast.ev_split import CarPowers, split
@@ -29,11 +31,14 @@ from energy.forecast.solar import clear_sky_kw_per_kwp, cloudless_frac, sky_at
 from energy.forecast.units import forecast_unit_availability
 
 __all__ = [
+    "BANDS",
     "MEDIAN",
     "P10",
     "P90",
     "QUANTILES",
     "ArrivalModel",
+    "Bands",
+    "Calibration",
     "CarBounds",
     "CarPowers",
     "CarSessions",
@@ -43,11 +48,13 @@ __all__ = [
     "ForecastBasis",
     "ForecastError",
     "History",
+    "Issue",
     "Observed",
     "PvClasses",
     "Quantiles",
     "Site",
     "Tier",
+    "Tracker",
     "UnitRecord",
     "WeatherForecast",
     "car_bounds",
@@ -68,4 +75,5 @@ __all__ = [
     "scenarios",
     "sky_at",
     "split",
+    "warmed_bands",
 ]

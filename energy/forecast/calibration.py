@@ -105,6 +105,12 @@ class Tracker:
         for waiting in self._open:
             waiting.append(issue)
 
+    def resume(self, issue: Issue, learnt_slot: int) -> None:
+        """Remember an earlier forecast whose readings until `learnt_slot` have taught already."""
+        for bucket, waiting in enumerate(self._open):
+            if issue.known_at(bucket) > learnt_slot:
+                waiting.append(issue)
+
     def learn(self, now_slot: int, slots: IntArray, values: FloatArray) -> None:
         """Learn from every bucket of an issue that is over at `now_slot`.
 

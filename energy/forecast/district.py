@@ -1,11 +1,12 @@
 """The forecast of a district: every quantity of the coming slots, each with its tier."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from energy.forecast.arrivals import ArrivalModel, default_arrivals
+from energy.forecast.calibration import Calibration, stretched
 from energy.forecast.ev import forecast_ev
 from energy.forecast.features import (
     Weather,
@@ -54,7 +55,8 @@ class Observed:
     """What is known when the forecast is made; `issue_slot` is the last slot boundary by then.
 
     history may reach further, its rows from issue_slot on are not read. cars.e_now_kwh holds at the
-    start of the first slot that is forecast. arrivals None: class default.
+    start of the first slot that is forecast. arrivals None: class default. `calibration` by
+    quantity (load, pv, heat): what came of the district's earlier bands; without it as fitted.
     """
 
     issue_slot: int
@@ -63,6 +65,14 @@ class Observed:
     cars: CarSessions
     units: Sequence[UnitRecord] = ()
     arrivals: ArrivalModel | None = None
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+
+    def banded(self, quantity: str, district_kw: FloatArray, most_kw: float) -> FloatArray:
+        """The district's quantiles (Q, H) as calibrated, within 0 and `most_kw`."""
+        known = self.calibration.get(quantity)
+        if known is None:
+            return district_kw
+        return np.clip(stretched(known, district_kw), 0.0, most_kw)
 
 
 def forecast_district(
@@ -81,6 +91,7 @@ def forecast_district(
     heat = forecast_heat(known, weather, slots, zone, basis.mean_heat_kw)
     arrivals = observed.arrivals or default_arrivals(basis.chargers)
     ev = forecast_ev(observed.cars, basis.chargers, arrivals, slots, zone)
+    capacity_kw = float(basis.pv.kwp.sum() * basis.pv.inverter_frac)
     lead_h = (slots + SLOT_S / 2 - observed.issue_slot) / 3600
     sky: Tier = "F4" if weather.reason else "F0"
     parts: dict[str, Quantiles | EvForecast] = {"load": load, "pv": pv, "heat": heat, "ev": ev}
@@ -90,9 +101,9 @@ def forecast_district(
         slots=slots,
         load_kw=load.area_kw,
         pv_kw=pv.area_kw,
-        load_district_kw=load.district_kw,
-        pv_district_kw=pv.district_kw,
-        heat_kw=heat.district_kw,
+        load_district_kw=observed.banded("load", load.district_kw, np.inf),
+        pv_district_kw=observed.banded("pv", pv.district_kw, capacity_kw),
+        heat_kw=observed.banded("heat", heat.district_kw, np.inf),
         temperature_c=_temperature_c(weather, horizon),
         cloud_frac=_cloud_frac(weather, horizon),
         units_available=forecast_unit_availability(observed.units, lead_h),

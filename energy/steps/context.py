@@ -17,11 +17,12 @@ from sqlalchemy import Connection
 
 from energy.config import Settings
 from energy.district import District, load_district
-from energy.forecast import ArrivalModel, ForecastBasis, fit_arrivals
+from energy.forecast import ArrivalModel, Bands, ForecastBasis, fit_arrivals, warmed_bands
 from energy.plant import Plant, PlantState
 from energy.steps.accounting import Tally
 from energy.steps.basis import build_basis
 from energy.steps.books import Books, open_books
+from energy.steps.issuing import load_bands
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
 from energy.steps.record import Record
@@ -69,12 +70,14 @@ class Memory:
     """What the loop carries from slot to slot; rebuilt from the store at every start.
 
     `plant_state` stands at its own slot; `day` are the sums of the local day so far; `peak_kw` is
-    what the demand charge already counts; `unit_log` holds (starts, stops) per slot, newest first.
+    what the demand charge already counts; `bands` is what the forecasts' misses have taught;
+    `unit_log` holds (starts, stops) per slot, newest first.
     """
 
     plant_state: PlantState
     record: Record
     unit_log: deque[tuple[np.ndarray, np.ndarray]]
+    bands: Bands
     peak_kw: float
     day: Tally | None = None
     last_good: LastGood | None = None
@@ -201,11 +204,11 @@ def start_microgrid(installation: Installation) -> Microgrid:
             past,
             district.time_zone,
         ),
-        memory=_remember(installation, plant),
+        memory=_remember(installation, plant, basis),
     )
 
 
-def _remember(installation: Installation, plant: Plant) -> Memory:
+def _remember(installation: Installation, plant: Plant, basis: ForecastBasis) -> Memory:
     """What the loop carried when the store was last written."""
     store, settings = installation.store, installation.settings
     past = installation.first_slot - SLOTS_BEHIND * SLOT_S
@@ -215,10 +218,12 @@ def _remember(installation: Installation, plant: Plant) -> Memory:
     floor_kw = connection_prices(installation.district, np.array([past])).peak_floor_kw
     if last is None:
         state = load_state(store, plant, past, installation.first_slot)
-        return Memory(state, record, deque(maxlen=UNIT_LOG_SLOTS), floor_kw)
+        bands = warmed_bands(basis, record.history, plant.weather_forecast)
+        return Memory(state, record, deque(maxlen=UNIT_LOG_SLOTS), bands, floor_kw)
     rows = store.read(lambda connection: load_measured(connection, last - days_back, last + 1))
     summary = store.read(lambda connection: load_summaries(connection, last, last + 1))[last]
     record.extend(rows)
+    taught = store.read(load_bands)
     newest_first = [rows[slot] for slot in sorted(rows, reverse=True)]
     return Memory(
         plant_state=load_state(store, plant, last + SLOT_S, installation.first_slot),
@@ -227,6 +232,7 @@ def _remember(installation: Installation, plant: Plant) -> Memory:
             [(row["unit_starts"], row["unit_stops"]) for row in newest_first[:UNIT_LOG_SLOTS]],
             maxlen=UNIT_LOG_SLOTS,
         ),
+        bands=taught or warmed_bands(basis, record.history, plant.weather_forecast),
         peak_kw=float(summary["peak_kw"]),
         day=Tally.from_json(summary["day"]),
         last_good=LastGood(rows[last]["load_used_kw"], rows[last]["pv_used_kw"]),

@@ -11,9 +11,11 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
 
     Only what the record held at the end of the last complete slot is used.
     """
+    issue_slot, memory = measured.telemetry.slot + SLOT_S, microgrid.memory
+    memory.bands.learn(issue_slot, memory.record.history)
     observed = Observed(
-        issue_slot=measured.telemetry.slot + SLOT_S,
-        history=microgrid.memory.record.history,
+        issue_slot=issue_slot,
+        history=memory.record.history,
         weather=measured.weather,
         cars=measured.states.cars,
         units=tuple(
@@ -26,6 +28,7 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
             for row, unit in enumerate(microgrid.district.units)
         ),
         arrivals=microgrid.arrivals,
+        calibration=memory.bands.calibrations,
     )
     return sane_forecast(
         microgrid.basis, observed, measured.slot, microgrid.settings.horizon_slots
