@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 
 from energy.config import Settings
 from energy.crowd import Crowd, build_crowd, sign_orders
-from energy.district import District
+from energy.district import District, load_district
 from energy.plant import Plant, Readings
 from energy.steps.settling import Books, Settled, open_books, post_clearing, settle_tick
 from energy.store.accounts import trade_keys
@@ -146,10 +147,10 @@ class Rehearsal:
 MISSED = SlotOutcome("missed", "T4", "the slot was over")
 
 
-@pytest.fixture(scope="session")
-def true_readings(small_district: District) -> list[Readings]:
+@cache
+def true_readings(source: str) -> list[Readings]:
     """The meters of sixteen ticks, all good: what is wrong with them the tests say themselves."""
-    plant = Plant(small_district, 1)
+    plant = Plant(load_district(source), 1)
     state, found = plant.begin(FIRST - 2 * SLOT_S), []
     for number in range(SLOTS):
         step = plant.step(state, FIRST + (number - 2) * SLOT_S, None)
@@ -173,23 +174,25 @@ def true_readings(small_district: District) -> list[Readings]:
 
 
 @pytest.fixture
-def begin_books(
-    small_district: District, true_readings: list[Readings], tmp_path: Path
-) -> Iterator[Callable[..., Rehearsal]]:
-    """Opens books on a store; several times on one URL is what a restart does."""
-    opened: list[Store] = []
-    crowd = build_crowd(small_district, 1)
+def begin_books(small_district: District, tmp_path: Path) -> Iterator[Callable[..., Rehearsal]]:
+    """Opens books on a store; several times on one URL is what a restart does.
 
-    def begin(url: str = "", seed: int = 1) -> Rehearsal:
+    Of the small district, or of another by its name.
+    """
+    opened: list[Store] = []
+
+    def begin(url: str = "", seed: int = 1, source: str = "") -> Rehearsal:
+        district = load_district(source) if source else small_district
         for old in opened:
             old.close()
         opened.clear()
         url = url or f"sqlite:///{tmp_path / 'store' / 'books.db'}"
-        settings = Settings(database_url=url, district=small_district.id, seed=seed)
+        settings = Settings(database_url=url, district=district.id, seed=seed)
         store = open_store(url)
         opened.append(store)
-        books = open_books(store, small_district, settings, FIRST)
-        return Rehearsal(store, small_district, books, crowd, true_readings)
+        books = open_books(store, district, settings, FIRST)
+        crowd = build_crowd(district, 1)
+        return Rehearsal(store, district, books, crowd, list(true_readings(district.id)))
 
     yield begin
     for store in opened:
