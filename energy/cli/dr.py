@@ -11,8 +11,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from energy.cli.settings import AsJson, District
 from energy.config import Settings, build_settings
@@ -152,21 +150,16 @@ def _show(events: list[dict[str, Any]], time_zone: str, *, as_json: bool) -> Non
     if as_json:
         typer.echo(orjson.dumps(events, option=orjson.OPT_INDENT_2).decode())
         return
-    table = Table(box=None)
-    names = ("programme", "start", "hours", "state", "committed", "reduced", "reward", "id")
-    for name in names:
-        table.add_column(name, justify="right" if name in names[4:7] else "left")
     for one in events:
         groups = one["groups"].values()
-        start = parse_instant(one["first_slot_utc"])
-        table.add_row(
-            one["programme"],
-            local_label(start, time_zone),
-            str(one["slots"] // 4),
-            one["state"],
-            f"{sum(each['committed_kwh'] for each in groups):,.1f} kWh",
-            f"{sum(each.get('reduced_kwh', 0.0) for each in groups):,.1f} kWh",
-            f"{sum(float(each.get('reward_krw', 0)) for each in groups):,.0f} won",
-            one["id"],
-        )
-    Console(soft_wrap=True).print(table if events else "no event")
+        start = local_label(parse_instant(one["first_slot_utc"]), time_zone)
+        committed = sum(each["committed_kwh"] for each in groups)
+        text = f"{start}  {one['slots'] // 4} h  {one['programme']:9} {one['state']:9}"
+        text += f" {committed:10,.1f} kWh committed"
+        if one["version"]:
+            reduced = sum(each["reduced_kwh"] for each in groups)
+            paid = sum(float(each["reward_krw"]) - float(each["penalty_krw"]) for each in groups)
+            text += f" {reduced:10,.1f} kWh reduced {paid:12,.0f} won paid"
+        typer.echo(f"{text}\n  {one['id']}")
+    if not events:
+        typer.echo("no event")
