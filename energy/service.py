@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import uvicorn
 
@@ -19,6 +20,7 @@ from energy.config import Settings
 from energy.daemon import Daemon, DemoClock, DistrictClock, RealClock
 from energy.dashboard import install
 from energy.district import District
+from energy.steps.anchoring import Anchorer, ChainNode
 from energy.steps.context import (
     Installation,
     build_admission,
@@ -53,7 +55,15 @@ class ServiceError(Exception):
     """The service cannot start; one sentence says why and what to do."""
 
 
-def run_service(settings: Settings) -> None:
+@dataclass(frozen=True)
+class Anchoring:
+    """The node of a chain that heads of the log go to once a day, and the key that pays."""
+
+    rpc_url: str = field(repr=False)
+    key: bytes = field(repr=False)
+
+
+def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
     """Serve until SIGINT or SIGTERM; returns when everything is at rest."""
     require_free_port(settings.host, settings.port)
     with open_installation(settings, beginning(settings)) as installation:
@@ -82,9 +92,20 @@ def run_service(settings: Settings) -> None:
         )
         address = f"http://{settings.host}:{settings.port}"
         posts = WitnessPoster(installation.store, settings, clock.now_s)
-        with background_work(daemon), posts, crowd_program(settings, address):
+        anchors = anchor_daily(installation, clock, anchoring)
+        with background_work(daemon), posts, anchors, crowd_program(settings, address):
             announce(settings, address)
             server.run()
+
+
+def anchor_daily(
+    installation: Installation, clock: DistrictClock, anchoring: Anchoring | None
+) -> contextlib.AbstractContextManager[object]:
+    """Work beside the server that anchors heads of the log; nothing where it is off."""
+    if anchoring is None:
+        return contextlib.nullcontext()
+    node = ChainNode(anchoring.rpc_url)
+    return Anchorer(installation.store, node, anchoring.key, clock.now_s)
 
 
 def beginning(settings: Settings) -> Callable[[District], int]:

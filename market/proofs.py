@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from market.anchor import ChainProof
 from market.books import Chain, Entry, account_leaf
 from market.checkpoint import origin_of
 from market.entries import ENTRY_TYPES
@@ -257,6 +258,23 @@ def fork_of_notes(domain: Domain, first: str, second: str) -> bytes:
             "other": second,
             "leaves": None,
         }
+    )
+
+
+def anchor_bundle(
+    frame: Frame, anchor: tuple[Entry, int], note: str, transaction: bytes, proof: ChainProof
+) -> bytes:
+    """An older head of the log stands on a chain: its note, the transaction, the way to a block."""
+    entry, index = anchor
+    return frame.bundle(
+        "anchor",
+        entry=entry_json(entry),
+        log=frame.in_log(index),
+        note=note,
+        transaction=_hex(transaction),
+        header=_hex(proof.header),
+        index=str(proof.index),
+        nodes=[_hex(one) for one in proof.nodes],
     )
 
 

@@ -1,6 +1,6 @@
 """`microgrid ledger`: prove the books, write them out, hand out proofs, show their head.
 
-Nothing is written to the store; all commands also work beside a running loop.
+But for `anchor`, nothing is written to the store and all commands work beside a running loop.
 """
 
 import gzip
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from sqlalchemy import Connection
 
+from energy.cli.anchors import anchor
 from energy.cli.settings import AsJson, DatabaseUrl
 from energy.config import build_settings
 from energy.steps.books import collector_at_rest
@@ -43,11 +44,12 @@ from energy.store.errors import StoreError
 from energy.timegrid import iso_of, parse_instant
 from energy.units import SLOT_S, krw_text_from_ukrw
 from market.transfers import LedgerId
-from market.verifier import Report, tell, verify_export, verify_files
+from market.verifier import Report, tell, verify_export, verify_files, verify_online
 
 app = typer.Typer(
-    help="The books: verify, audit, export, receipt, trust, head.", no_args_is_help=True
+    help="The books: verify, audit, export, receipt, trust, head, anchor.", no_args_is_help=True
 )
+app.command()(anchor)
 
 Line = TypeVar("Line", str, str | bytes)
 
@@ -70,13 +72,16 @@ def verify(
     ] = None,
     database_url: DatabaseUrl = None,
     registrar: Registrar = None,
+    online: Annotated[
+        str | None, typer.Option(help="node of the chain that an anchor's block is asked for")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Prove books or a proof offline: exit code 0 proven, 1 refuted, 2 no usable input."""
     if trust is not None:
         if file is None:
             raise StoreError("verify: found a trust root alone, allowed a proof beside it")
-        return _verify_proof(trust, file, as_json=as_json)
+        return _verify_proof(trust, file, online, as_json=as_json)
     if file is not None:
         report, first_key = _verify_file(file)
     else:
@@ -266,9 +271,10 @@ def head(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
         typer.echo(found.note, nl=False)
 
 
-def _verify_proof(trust: Path, file: Path, *, as_json: bool) -> int:
+def _verify_proof(trust: Path, file: Path, online: str | None, *, as_json: bool) -> int:
     try:
         report = verify_files(trust, file)
+        report = report if online is None else verify_online(report, online)
     except OSError as error:
         raise StoreError(f"proof {file}: cannot be read: {error}") from error
     if as_json:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from energy.cli.anchors import KeyFile, RpcUrl
+from energy.cli.order import read_key
 from energy.cli.settings import DatabaseUrl, District, Seed, start_logging
 from energy.config import build_settings
 
@@ -18,6 +20,8 @@ def up(
     demo_start: Annotated[str | None, typer.Option(help="first slot of a new demo store")] = None,
     seed: Seed = None,
     bots: Annotated[bool | None, typer.Option(help="simulated crowd beside the demo clock")] = None,
+    anchor_rpc_url: RpcUrl = None,
+    anchor_key: KeyFile = None,
 ) -> None:
     """Start the district: API, page and daemon in one process, until Ctrl-C."""
     settings = build_settings(
@@ -32,6 +36,11 @@ def up(
         bots=bots,
     )
     start_logging(settings)
-    from energy.service import run_service
+    from energy.service import Anchoring, run_service
 
-    run_service(settings)
+    if (anchor_rpc_url is None) != (anchor_key is None):
+        raise typer.BadParameter("name both --anchor-rpc-url and --anchor-key, or neither")
+    anchoring = None
+    if anchor_rpc_url is not None and anchor_key is not None:
+        anchoring = Anchoring(anchor_rpc_url, read_key(anchor_key))
+    run_service(settings, anchoring)

@@ -22,6 +22,7 @@ from energy.steps.book_rows import (
 )
 from energy.steps.books import Registry, load_head, load_registry
 from energy.store.accounts import find_message, load_keys, messages_of, messages_to_seal
+from energy.store.anchors import find_anchored, find_try, last_anchor_entry, tick_of
 from energy.store.books import (
     SettlementRow,
     find_entry,
@@ -44,6 +45,7 @@ from energy.store.checkpoints import (
 from energy.store.errors import StoreError
 from energy.store.orders import find_conflict, find_order, orders_of
 from energy.timegrid import iso_of
+from market.anchor import ChainProof
 from market.books import KEY_TYPES, LOG_ORDER, SET_OF, Entry, SetKind
 from market.entries import TYPE_CODE
 from market.export import pack_readings, pack_transfers
@@ -54,6 +56,7 @@ from market.proofs import (
     Frame,
     InSet,
     account_bundle,
+    anchor_bundle,
     broken_promise_bundle,
     clearing_bundle,
     consistency_bundle,
@@ -185,6 +188,27 @@ class Prover:
         cleared = settlements[0].clearing
         clearing = None if cleared == ZERO32 else (self._entry(cleared), self.log.index[cleared])
         return slot_bundle(frame, slot, clearing, parts)
+
+    def anchor(self) -> bytes:
+        """The bundle of the newest head of the log that stands on a chain for good."""
+        told = last_anchor_entry(self._connection, self.last.tick)
+        if told is None:
+            raise StoreError("anchors: found none in the log, allowed one that is final and sealed")
+        of, id_ = told
+        row, old = (
+            find_anchored(self._connection, of),
+            find_checkpoint(self._connection, tick_of(self._connection, of)),
+        )
+        assert row is not None and old is not None, "entries follow what is final"
+        raw = find_try(self._connection, row.transaction).raw
+        nodes = tuple(bytes.fromhex(one[2:]) for one in row.nodes)
+        return anchor_bundle(
+            self.frame(()),
+            (self._entry(id_), self.log.index[id_]),
+            old.note,
+            raw,
+            ChainProof(row.header, row.place, nodes),
+        )
 
     def clearing(self, slot: int) -> bytes:
         """The bundle of a slot's clearing: its rules and all its rows."""
