@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.steps.anchoring import enter_anchors
-from energy.steps.anchoring import enter_anchors
 from energy.steps.book_rows import (
     SLOT_SCOPE,
     BatchReader,
@@ -41,7 +40,6 @@ from energy.steps.slot_settlement import (
 )
 from energy.steps.tick_book import Before, TickBook, Version, save_tick, seal
 from energy.steps.trading import keep_trading
-from energy.store.anchors import save_anchor_entries, unentered_anchors
 from energy.store.anchors import save_anchor_entries, unentered_anchors
 from energy.store.books import (
     load_transfers,
@@ -183,7 +181,6 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
         settle_again(book, district, facts, number)
     events = settle_events(book, district, found.events)
     anchors = enter_anchors(book, store.read(unentered_anchors))
-    anchors = enter_anchors(book, store.read(unentered_anchors))
     sealed = seal(book, found.before)
     head = _head_after(book, sealed, settled, found)
     outcome = _outcome(book, sealed, settled)
@@ -192,7 +189,6 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
         save_tick(connection, book, sealed, head)
         save_late_readings(connection, found.told)
         save_events(connection, slot, events)
-        save_anchor_entries(connection, slot, anchors)
         save_anchor_entries(connection, slot, anchors)
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
         slots = (*outcome.slots, *outcome.corrected)
