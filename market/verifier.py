@@ -38,7 +38,8 @@ roots of every set, of every batch of transfers and of the readings used; every 
 pendings ended once, reversals exact and once; per settled slot POOL at zero in both ledgers,
 BALANCING at zero in ENERGY, no pending left, each metered account moved by its reading; per hour of
 a demand response event every account that has committed paid for what it kept and charged for what
-it missed, which together are its commitment, and nobody else; the log root, the accounts tree
+it missed, which together are its commitment, and nobody else; every line of a contract under one
+that both have signed, at its price, charge and cap, while it runs; the log root, the accounts tree
 (histories and balances recomputed) and the chain of checkpoints.
 """
 
@@ -56,7 +57,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
+from operator import add
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -804,9 +807,12 @@ class _Book:
         self.waiting: list[_Waiting] = []
         self.line = 1
         self.clearings: dict[bytes, int] = {}
+        self.carried: dict[bytes, tuple[int, int]] = {}
+        self.networks: set[int] = set()
         self.corrections: set[tuple[int, int]] = set()
         self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
         self.events = _Events(self)
+        self.contracts = _Contracts(self)
         self.money = _Money(self)
 
     def require(self, fact: bool, check: str, message: str) -> None:
@@ -926,6 +932,8 @@ class _Book:
         elif name == "Reading":
             columns = (message[n] for n in ("account", "slot", "quality", "revision"))
             good = self.may_read(*columns, signer=signers[0])
+        elif self.contracts.is_ended_by(name, message):
+            good = self.has_key(message["account"], signers[0], CONTRACT, self.tick)
         elif name == "DrEvent" or self.events.is_cancelled_by(name, message):
             program = message["program" if name == "DrEvent" else "account"]
             good = self.has_key(program, signers[0], TRADE, self.tick)
@@ -984,6 +992,11 @@ class _Book:
     def take_cancel(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
         if self.events.is_cancelled_by("Cancel", message):
             self.events.take_cancel(message)
+        elif self.contracts.is_ended_by("Cancel", message):
+            self.contracts.take_end(message)
+
+    def take_contract(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
+        self.contracts.take(message, digest)
 
     def take_rows(self, found: dict[str, Any]) -> None:
         """Many entries of one type: everything that each would have to stand alone."""
@@ -1051,8 +1064,33 @@ class _Book:
                     raise Refuted("signature", f"{one.type} {text}", one.line)
             self.checks["signature"] += len(one.signers)
 
+    def take_rules(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
+        if message["kind"] == 2:
+            self.networks.add(message["version"])
+
     def take_clearing(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
+        """A clearing: where links join its nodes, they must be those of a network in the log."""
         self.clearings[digest] = message["slot"]
+        if not message["links"]:
+            return
+        known = message["network_version"] in self.networks
+        self.require(known, "network", f"version {message['network_version']}: not in the log")
+        for rule, text in _broken_links(message):
+            raise Refuted("certificate", f"slot {message['slot']}: {rule}: {text}")
+        self.carried[digest] = _carried(message)
+
+    def require_carried(self, settlement: dict[str, Any]) -> None:
+        """Network fees and congestion rent of a slot are reserved as its clearing has them."""
+        slot, version = settlement["slot"], settlement["version"]
+        if settlement["scope"] != 1 or version > 1:
+            return
+        fees = self.carried.get(settlement["clearing"], (0, 0))
+        for code, cleared in zip((11, 12), fees, strict=True):
+            found = self.money.reserved_ukrw[slot, code]
+            text = f"slot {slot}, code {code}: {found}, not {cleared}"
+            self.require(found == cleared, "fees as cleared", text)
+            if version:
+                del self.money.reserved_ukrw[slot, code]
 
     def take_correction(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
         self.corrections.add((message["slot"], message["to_version"]))
@@ -1101,7 +1139,11 @@ class _Book:
         settlement = self.seen.awaiting.pop(_raw(found["settlement"], 32), None)
         if settlement is None:
             raise Refuted("settlement covers", f"transfers of {found['settlement']}: not awaited")
-        self.money.post(settlement, _packed(found["rows"], ROW.size), found)
+        raw = _packed(found["rows"], ROW.size)
+        again = settlement["scope"] == 1 and settlement["version"] > 1
+        before = self.money.moved_by(settlement["slot"], raw) if again else {}
+        self.money.post(settlement, raw, found)
+        self.require_carried(settlement)
         leaves = _packed(found["readings"], 32)
         used = sorted(leaves[n : n + 32] for n in range(0, len(leaves), 32))
         same = set_root(used) == settlement["readings_root"]
@@ -1111,7 +1153,9 @@ class _Book:
         self.require(known, "readings root", f"slot {settlement['slot']}: an unknown reading")
         if settlement["scope"] == 1 and settlement["version"] >= 1:
             self.money.require_closed(settlement["slot"])
-            self.money.require_metered([one for one in metered if one])
+            read = [one for one in metered if one]
+            self.money.require_metered(read)
+            self.money.require_unmoved(settlement["slot"], before, read)
 
     def take_checkpoint(self, found: dict[str, Any]) -> None:
         """The end of a tick: everything sealed, all roots recomputed, the chain unbroken."""
@@ -1285,6 +1329,123 @@ class _Events:
         self.book.require(good, "event paid", f"slot {slot} 0x{account.hex()}: {text}")
 
 
+class _Delivered:
+    """What a contract has moved in a slot, reversals taken off: Wh and micro-won."""
+
+    def __init__(self) -> None:
+        self.taken_wh = self.into_grid_wh = self.paid = self.charged = 0
+
+
+class _Contracts:
+    """Contracts: signed by both, sealed before they begin, and what their slots were settled at."""
+
+    NEIGHBOUR, AS_PRODUCED, CFD = 1, 3, 4
+    CODES = (20, 21, 22, 23)
+    PAID, DIFFERENCE, CHARGE, BY_MONTH = CODES
+
+    def __init__(self, book: _Book) -> None:
+        self.book = book
+        self.signed: dict[bytes, dict[str, Any]] = {}
+        self.ends: dict[bytes, dict[bytes, int]] = defaultdict(dict)
+        self.due: dict[tuple[bytes, int], _Delivered] = defaultdict(_Delivered)
+        self.grid = _system(book.market, "GRID")
+        self.kepco = _system(book.market, "KEPCO")
+
+    def take(self, message: dict[str, Any], digest: bytes) -> None:
+        """A contract: between two accounts, of a known kind, sealed before its first slot."""
+        good = message["seller"] != message["buyer"] and 1 <= message["kind"] <= 5
+        good = good and self.book.tick <= message["first_slot"] < message["end_slot"]
+        good = good and 1 <= message["share_ppm"] <= 1_000_000
+        self.book.require(good, "contract", f"0x{digest.hex()}: not sealed in time or odd terms")
+        self.signed[digest] = message
+
+    def is_ended_by(self, name: str, message: dict[str, Any]) -> bool:
+        """Whether an entry is a Cancel of a contract."""
+        return name == "Cancel" and message["order_id"] in self.signed
+
+    def take_end(self, message: dict[str, Any]) -> None:
+        """A party's end of a contract: its first one, of a slot that is still to come."""
+        name, account = message["order_id"], message["account"]
+        signed, ends = self.signed[name], self.ends[name]
+        good = account in (signed["seller"], signed["buyer"]) and account not in ends
+        good = good and message["slot"] >= self.book.tick
+        self.book.require(good, "contract", f"0x{name.hex()}: ended by another, twice or too late")
+        ends[account] = message["slot"]
+
+    def holds(self, name: bytes, slot: int) -> bool:
+        """Whether a contract is signed and runs in a slot: both parties may have ended it."""
+        signed = self.signed.get(name)
+        if signed is None:
+            return False
+        ends = self.ends.get(name, {})
+        end = min(signed["end_slot"], max(ends.values())) if len(ends) > 1 else signed["end_slot"]
+        return bool(signed["first_slot"] <= slot < end)
+
+    def settle(self, settlement: dict[str, Any], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Every line of a contract names one that runs, and adds up to what was signed."""
+        slot, scope, touched = settlement["slot"], settlement["scope"], set()
+        for row in rows:
+            if row[2] in self.CODES:
+                name = row[9]
+                # Neighbours' money is moved after the month in which their contract may have begun.
+                known = name in self.signed if scope == 2 else self.holds(name, slot)
+                text = f"slot {slot}: code {row[2]} without a contract that runs"
+                self.book.require(known, "contract paid", text)
+                self.take_row(self.signed[name], row, scope)
+                touched.add(name)
+        for name in touched:
+            require = self.require_whole if scope == 1 else self.require_month
+            require(name, slot)
+
+    def take_row(self, signed: dict[str, Any], row: tuple[Any, ...], scope: int) -> None:
+        """A line between the right accounts, of a code that its kind of contract has."""
+        ledger, kind, code, debit, credit, amount_raw, slot = row[:7]
+        giver, taker = (credit, debit) if kind == 5 else (debit, credit)
+        seller, buyer, operator = signed["seller"], signed["buyer"], self.book.operator
+        line = (ledger, code, giver, taker)
+        ways = {
+            (2, self.PAID, seller, buyer): "taken_wh",
+            (2, self.PAID, seller, self.grid): "into_grid_wh",
+            (1, self.PAID, buyer, seller): "paid",
+            (1, self.PAID, operator, buyer): "",
+            (1, self.CHARGE, buyer, self.kepco): "charged",
+        }
+        if signed["kind"] == self.CFD:
+            ways = {(1, self.DIFFERENCE, *way): "" for way in ((seller, buyer), (buyer, seller))}
+        elif signed["kind"] == self.NEIGHBOUR:
+            ways = {(1, self.BY_MONTH, buyer, seller): "paid"} if scope == 2 else {
+                (2, self.BY_MONTH, seller, self.grid): ""
+            }  # fmt: skip
+        elif signed["kind"] != self.AS_PRODUCED:
+            del ways[2, self.PAID, seller, self.grid], ways[1, self.PAID, operator, buyer]
+        good = line in ways and kind in (1, 5)
+        self.book.require(good, "contract paid", f"slot {slot}: code {code} between others")
+        if ways[line]:
+            done, amount = self.due[row[9], slot], int.from_bytes(amount_raw, "big")
+            sign = -1 if kind == 5 else 1
+            setattr(done, ways[line], getattr(done, ways[line]) + sign * amount)
+
+    def require_month(self, name: bytes, slot: int) -> None:
+        """Neighbours pay whole kWh of a month at their price, at most their cap."""
+        signed, done = self.signed[name], self.due[name, slot]
+        of_kwh = 1000 * signed["price_mkrw_per_kwh"]
+        kwh, odd = divmod(done.paid, of_kwh) if of_kwh else (0, done.paid)
+        good = odd == 0 and 0 <= kwh <= signed["cap_wh"] // 1000
+        text = f"month {slot} 0x{name.hex()}: {done.paid} for {kwh} kWh"
+        self.book.require(good, "contract paid", text)
+
+    def require_whole(self, name: bytes, slot: int) -> None:
+        """A slot's price, charge and cap are those that were signed."""
+        signed, done = self.signed[name], self.due[name, slot]
+        e_wh = done.taken_wh + done.into_grid_wh
+        charge = int.from_bytes(signed["terms"][2:], "big")
+        good = 0 <= done.taken_wh <= e_wh <= signed["cap_wh"] or signed["kind"] == self.NEIGHBOUR
+        good = good and done.paid == e_wh * signed["price_mkrw_per_kwh"]
+        good = good and done.charged == done.taken_wh * charge
+        text = f"slot {slot} 0x{name.hex()}: {e_wh} Wh for {done.paid}, charge {done.charged}"
+        self.book.require(good, "contract paid", text)
+
+
 class _Readings:
     """The readings so far: those of the open tick at hand, older ones packed together.
 
@@ -1343,10 +1504,11 @@ class _Money:
         self.moved_wh: dict[int, array[int]] = defaultdict(lambda: array("q"))
         self.numbers: dict[bytes, int] = {}
         self.pool_ukrw: Counter[int] = Counter()
-        self.reserved_ukrw: Counter[int] = Counter()  # by code, of all slots
+        self.reserved_ukrw: Counter[tuple[int, int]] = Counter()  # by slot and code
         self.names: dict[bytes, bytes] = {}
         self.system = {n: _system(book.market, n) for n in ("POOL", "BALANCING", "GRID")}
         self.never_negative = [_system(book.market, n) for n in ("NETFEE", "RENT")]
+        self.loss = _system(book.market, "LOSS")
 
     def name(self, account: bytes) -> bytes:
         """The one object for these bytes: millions of rows name the same few accounts."""
@@ -1372,6 +1534,7 @@ class _Money:
         self.book.require(once, "transfer once", f"slot {slot}: a transfer twice")
         if isinstance(self.book, _Book):
             self.book.events.settle(settlement, rows)
+            self.book.contracts.settle(settlement, rows)
         if settlement["scope"] == 1:
             fits = all(row[6] == slot and row[7] == settlement["version"] for row in rows)
             self.book.require(fits, "transfer once", f"slot {slot}: a row of another settlement")
@@ -1398,7 +1561,7 @@ class _Money:
         if not (1 <= ledger <= 3 and 1 <= kind <= 5 and amount >= 1 and debit != credit):
             raise Refuted("transfer well formed", f"0x{id_.hex()}: ledger, kind, amount, accounts")
         if kind == 2:
-            self.reserved_ukrw[row[2]] += amount
+            self.reserved_ukrw[slot, row[2]] += amount
             self.pendings[id_] = row
             self.pending_count[slot] += 1
             return
@@ -1480,6 +1643,20 @@ class _Money:
                     "meter", f"slot {slot} 0x{account.hex()}: {moved} Wh, metered {expected}"
                 )
         self.book.checks["meter"] += len(readings)
+
+    def moved_by(self, slot: int, raw: bytes) -> dict[bytes, int]:
+        """What the accounts of some rows have moved in a slot so far."""
+        named = {account for row in ROW.iter_unpack(raw) for account in row[3:5]}
+        return {account: self.moved(slot, account) for account in named}
+
+    def require_unmoved(
+        self, slot: int, before: dict[bytes, int], readings: Sequence[tuple[bytes, int, int]]
+    ) -> None:
+        """A correction leaves everybody's energy as metered whose reading it has not mended."""
+        mended = {account for account, _, _ in readings} | set(self.system.values()) | {self.loss}
+        for account, moved in before.items():
+            good = account in mended or self.moved(slot, account) == moved
+            self.book.require(good, "meter", f"slot {slot} 0x{account.hex()}: moved unread")
 
     def require_limits(self) -> None:
         for account in self.never_negative:
@@ -1636,7 +1813,7 @@ _CLAIM_KEYS = {
     "consistency": {"keys", "old", "proof"},
     "account": {"keys", "account", "from", "history", "state"},
     "slot": {"keys", "slot", "clearing", "settlements"},
-    "clearing": {"keys", "entry", "log", "rules", "rows"},
+    "clearing": {"keys", "entry", "log", "rules", "network", "rows"},
     "anchor": {"keys", "entry", "log", "note", "transaction", "header", "index", "nodes"},
     "fork": {"keys", "other", "leaves"},
     "nonce": {"keys", "entry", "other"},
@@ -1998,6 +2175,11 @@ class _Proof:
             # A key taken away after this tick leaves the message where it is.
             slot = message.get("slot", first)
             good = ring.holds(message["account"], signer, TRADE, min(first, slot), slot)
+            # Whoever may sign contracts may end one.
+            account = message["account"]
+            good = good or (
+                name == "Cancel" and ring.holds(account, signer, CONTRACT, min(first, slot), slot)
+            )
         self.require(good, "key role", f"{name}: 0x{signer.hex()} has no valid role")
 
     def take_receipt(self, found: object) -> dict[str, Any]:
@@ -2164,14 +2346,11 @@ class _Proof:
     def require_fees(self, money: "_Money", clearing: dict[str, Any]) -> None:
         """Network fees and congestion rent are reserved as the certificate has them."""
         self.part = "clearing"
-        price = {node["node"]: node["price_mkrw_per_kwh"] for node in clearing["nodes"]}
-        fee = rent = 0
-        for link in clearing["links"]:
-            spread = price[link["to_node"]] - price[link["from_node"]]
-            fee += link["flow_wh"] * link["fee_mkrw_per_kwh"]
-            rent += link["flow_wh"] * (spread - link["fee_mkrw_per_kwh"])
-        for code, cleared in ((11, fee), (12, rent)):
-            found = money.reserved_ukrw[code]
+        for rule, message in _broken_links(clearing) if clearing["links"] else ():
+            raise Refuted("certificate", f"{rule}: {message}")
+        slot = clearing["slot"]
+        for code, cleared in zip((11, 12), _carried(clearing), strict=True):
+            found = money.reserved_ukrw[slot, code]
             self.require(
                 found == cleared, "fees as cleared", f"code {code}: {found}, not {cleared}"
             )
@@ -2184,23 +2363,32 @@ class _Proof:
         self.require_operator(entry, slot, slot)
         self.part = "log"
         self.require_logged(entry.leaf, self.found["log"])
-        self.part = "rules"
-        part = _keys(self.found["rules"], ("entry", "log", "content"))
+        rules = self.take_content("rules", 1, entry.message["rules_version"], slot)
+        network = None
+        if self.found["network"] is not None:
+            network = self.take_content("network", 2, entry.message["network_version"], slot)
+        joined = bool(entry.message["links"])
+        self.require(joined == (network is not None), "network", "without its rules")
+        self.part = "rows"
+        rows = list(_CLEARING_ROW.iter_unpack(_packed(self.found["rows"], _CLEARING_ROW.size)))
+        for rule, message in broken_rules(entry.message, rules, rows, network):
+            raise Refuted("certificate", f"rows: {rule}: {message}")
+        self.checks["certificate"] += 1
+
+    def take_content(self, name: str, kind: int, version: int, slot: int) -> dict[str, Any]:
+        """The text of rules that a clearing names: signed, in the log, and hashed to what it is."""
+        self.part = name
+        part = _keys(self.found[name], ("entry", "log", "content"))
         rules = self.take_entry(part["entry"], "Rules")
         self.require_operator(rules, 0, slot)
         self.require_logged(rules.leaf, part["log"])
         content = part["content"]
         if type(content) is not str:
-            raise Unusable("rules: content must be the text that was hashed")
-        hashed = hashlib.sha256(content.encode()).digest()
-        facts = (hashed, 1, entry.message["rules_version"])
-        signed = tuple(rules.message[name] for name in ("content", "kind", "version"))
-        self.require(facts == signed, "rules", "not those that the clearing names")
-        self.part = "rows"
-        rows = list(_CLEARING_ROW.iter_unpack(_packed(self.found["rows"], _CLEARING_ROW.size)))
-        for rule, message in broken_rules(entry.message, _read_line(content), rows):
-            raise Refuted("certificate", f"rows: {rule}: {message}")
-        self.checks["certificate"] += 1
+            raise Unusable(f"{name}: content must be the text that was hashed")
+        facts = (hashlib.sha256(content.encode()).digest(), kind, version)
+        signed = tuple(rules.message[field] for field in ("content", "kind", "version"))
+        self.require(facts == signed, name, "not those that the clearing names")
+        return _read_line(content)
 
     def prove_anchor(self) -> None:
         """An older head of the log stands in a transaction of a block; whose, a node must say."""
@@ -2540,13 +2728,19 @@ _ClearingRow = tuple[Any, ...]  # tag, node, side, price, Wh, fill
 
 
 def broken_rules(
-    message: dict[str, Any], rules: dict[str, Any], rows: Sequence[_ClearingRow]
+    message: dict[str, Any],
+    rules: dict[str, Any],
+    rows: Sequence[_ClearingRow],
+    network: dict[str, Any] | None = None,
 ) -> Iterator[tuple[str, str]]:
     """The rules of the auction that a Clearing breaks, as name and finding.
 
     One price per node lies between all that was filled and all that was left open, which proves
-    that no other fills had more welfare; at the margin everybody has an equal share.
+    that no other fills had more welfare; at the margin everybody has an equal share. `network` is
+    what the links must be those of; it is not asked for where it is None.
     """
+    if network is not None:
+        yield from _broken_network(message, network)
     tags = [row[0] for row in rows]
     if any(a >= b for a, b in pairwise(tags)):
         yield "rows rise", "tags do not rise"
@@ -2580,7 +2774,8 @@ def broken_rules(
         yield "nodes", f"found {list(nodes)}, allowed {known}"
         return
     forced = {number for number, node in nodes.items() if node["flags"] & 4}
-    yield from _broken_links(links, nodes, by_node, forced)
+    yield from _broken_links(message)
+    yield from _Zones(message, rules, by_node, root).broken()
     for number, node in nodes.items():
         if number in forced:
             yield from _broken_forced(node, by_node[number])
@@ -2595,45 +2790,86 @@ def _broken_forced(node: dict[str, int], rows: Sequence[_ClearingRow]) -> Iterat
         yield "forced node", f"node {node['node']}: something was traded or shown"
 
 
-def _broken_links(
-    links: Sequence[dict[str, int]],
-    nodes: dict[int, dict[str, int]],
-    by_node: dict[int, list[_ClearingRow]],
-    forced: set[int],
-) -> Iterator[tuple[str, str]]:
-    """Joined nodes: what flows balances each, and prices say that no other flow would be better.
+def _broken_links(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Joined nodes, without their orders: flows balance each, prices differ by what ways cost.
 
-    That is the dual solution of the welfare problem: a price at each node that suits all its
-    orders, and a fee between two of them wherever something flows and room is left.
+    Where something flows the price rises by the fee at least, where room is left by the fee at
+    most; a node that the grid check has closed shows nothing, and nothing flows to or from it.
     """
+    nodes = {node["node"]: node for node in message["nodes"]}
+    forced = {number for number, node in nodes.items() if node["flags"] & 4}
     inflow: Counter[int] = Counter()
-    joined = set()
-    for link in links:
+    pairs = set()
+    for link in message["links"]:
         ends = (link["from_node"], link["to_node"])
         flow, room = link["flow_wh"], link["capacity_wh"]
         text = f"link {ends[0]} to {ends[1]}: {flow} of {room} Wh"
+        if ends in pairs or ends[0] == ends[1] or not {*ends} <= nodes.keys():
+            yield "links", f"{text}: stands twice, or ends where it begins or at no node"
+            return
+        pairs.add(ends)
         if flow > room or (forced & {*ends} and flow):
             yield "link within capacity", text
         inflow[ends[0]] -= flow
         inflow[ends[1]] += flow
         if forced & {*ends}:
             continue
-        joined |= {*ends}
         prices = [nodes[end]["price_mkrw_per_kwh"] for end in ends]
         gain = prices[1] - prices[0] - link["fee_mkrw_per_kwh"]
         if (flow and gain < 0) or (flow < room and gain > 0):
             yield "prices differ by the fee", f"{text}, gain {gain}"
-    for number in sorted(joined):
-        price, rows = nodes[number]["price_mkrw_per_kwh"], by_node[number]
-        bought, sold = (sum(row[5] for row in rows if row[2] == side) for side in (1, 2))
-        if bought - sold != inflow[number]:
-            yield "bought = sold", f"node {number}: {bought} less {sold}, inflow {inflow[number]}"
-        for _, _, side, limit, e_wh, fill_wh in rows:
-            edge = (limit - price) * _SIGN_OF[side]
-            if (fill_wh and edge < 0) or (fill_wh < e_wh and edge > 0):
-                yield "price suits all", f"node {number}: limit {limit} at price {price}"
-        if (nodes[number]["bought_wh"], nodes[number]["sold_wh"]) != (bought, sold):
-            yield "bought_wh", f"node {number}: not what its orders got"
+    for number, node in nodes.items():
+        more = node["bought_wh"] - node["sold_wh"]
+        if more != inflow[number]:
+            yield "bought = sold", f"node {number}: {more} more bought, inflow {inflow[number]}"
+        if number in forced:
+            yield from _broken_forced(node, ())
+    if forced and message["round"] != ROUNDS_MAX:
+        yield "forced node", f"closed in round {message['round']}, allowed {ROUNDS_MAX}"
+    bought = sum(node["bought_wh"] for node in nodes.values())
+    if message["volume_wh"] != bought:
+        yield "volume_wh", f"found {message['volume_wh']}, allowed {bought}"
+
+
+def _carried(message: dict[str, Any]) -> tuple[int, int]:
+    """What buyers pay above what sellers get, micro-won: network fees, and congestion rent."""
+    price = {node["node"]: node["price_mkrw_per_kwh"] for node in message["nodes"]}
+    fee = rent = 0
+    for link in message["links"]:
+        spread = price[link["to_node"]] - price[link["from_node"]]
+        fee += link["flow_wh"] * link["fee_mkrw_per_kwh"]
+        rent += link["flow_wh"] * (spread - link["fee_mkrw_per_kwh"])
+    return fee, rent
+
+
+def _broken_network(message: dict[str, Any], network: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The links, fees and nodes of a Clearing are those of the network that it names.
+
+    A slot may leave a link less room, never more; a zone is closed on both of its sides or none.
+    """
+    shown = [[one[name] for name in _LINK_KEYS] for one in message["links"]]
+    known = [[one[name] for name in _NETWORK_KEYS] for one in network["links"]]
+    if message["network_version"] != network["version"] or shown != known:
+        yield "network", f"version {message['network_version']}: found {shown}, allowed {known}"
+        return
+    for one, rule in zip(message["links"], network["links"], strict=True):
+        if one["capacity_wh"] > rule.get("capacity_wh", _UNLIMITED_WH):
+            yield "network", f"link {one['from_node']} to {one['to_node']}: more than its capacity"
+    sides = [{zone["sell_node"], zone["buy_node"]} for zone in network["zones"]]
+    ends = {end for one in known for end in one[:2]}
+    nodes = {node["node"]: node for node in message["nodes"]}
+    if nodes.keys() != ends.union(*sides):
+        yield "network", f"nodes {sorted(nodes)}, allowed {sorted(ends.union(*sides))}"
+        return
+    for one in sides:
+        if len({nodes[node]["flags"] & 4 for node in one}) > 1:
+            yield "forced node", f"zone at nodes {sorted(one)}: closed on one side only"
+
+
+ROUNDS_MAX = 3
+_LINK_KEYS = ("from_node", "to_node", "fee_mkrw_per_kwh")
+_NETWORK_KEYS = ("from", "to", "fee_mkrw_per_kwh")
+_UNLIMITED_WH = 2**63 - 1
 
 
 def _broken_node(
@@ -2723,6 +2959,323 @@ def _broken_shares(
     for place, (_, _, found, tag) in enumerate(ranked):
         if found != (place < extra):
             yield "equal share", f"0x{tag.hex()}: {found} Wh above its share"
+
+
+# --- Nodes that links join ----------------------------------------------------------------------
+
+_OUTSIDE = -1  # where offers come from and bids go to
+_Cost = tuple[int, ...]  # compared from the left: welfare lost, volume lost, fees
+
+
+class _Way(NamedTuple):
+    """A change that is still possible, and what every Wh of it costs."""
+
+    tail: int
+    head: int
+    cost: _Cost
+
+
+def _least_costs(nodes: Iterable[int], ways: Sequence[_Way]) -> dict[int, _Cost] | None:
+    """The least cost to every node from any; None where a circle of changes costs less than 0."""
+    least = dict.fromkeys(nodes, (0,) * len(ways[0].cost) if ways else (0,))
+    for _ in range(len(least) + 1):
+        moved = False
+        for tail, head, cost in ways:
+            there = tuple(map(add, least[tail], cost))
+            if there < least[head]:
+                least[head], moved = there, True
+        if not moved:
+            return least
+    return None
+
+
+@dataclass
+class _Pipe:
+    """A way that carries `flow`, at least `low` and at most `high`; Wh or parts of one."""
+
+    tail: int
+    head: int
+    low: Fraction | int
+    flow: Fraction | int
+    high: Fraction | int
+
+
+class _Margin(NamedTuple):
+    """Orders of one side of a node that are indifferent, and the number of their pipe."""
+
+    rows: list[_ClearingRow]
+    pipe: int
+
+    @property
+    def e_wh(self) -> int:
+        """What they want in all."""
+        return sum(row[4] for row in self.rows)
+
+
+class _Zones:
+    """What was cleared at nodes that links join, found once more from what the auction promises.
+
+    Of all fills those of most welfare less fees, then most volume, then least fees, then equal
+    shares; prices in the middle of all that suit every order and every link.
+    """
+
+    def __init__(
+        self,
+        message: dict[str, Any],
+        rules: dict[str, Any],
+        by_node: dict[int, list[_ClearingRow]],
+        book_root: bytes,
+    ) -> None:
+        shown = {node["node"]: node for node in message["nodes"]}
+        forced = {number for number, node in shown.items() if node["flags"] & 4}
+        ends = ("from_node", "to_node")
+        self.links = [one for one in message["links"] if not forced & {one[end] for end in ends}]
+        joined = {one[end] for one in self.links for end in ends}
+        self.nodes = {number: node for number, node in shown.items() if number in joined}
+        self.rows = {number: by_node.get(number, []) for number in self.nodes}
+        self.floor, self.cap = rules["floor_mkrw_per_kwh"], rules["cap_mkrw_per_kwh"]
+        self.lot = b"tie/1" + struct.pack(">Q", message["slot"]) + book_root
+
+    def broken(self) -> Iterator[tuple[str, str]]:
+        """Name and finding of every rule that does not hold."""
+        if not self.nodes:
+            return
+        best = _least_costs([*self.nodes, _OUTSIDE], self.changes())
+        if best is None:
+            yield "welfare, volume and fees", "orders or links could do better"
+            return
+        if _least_costs(self.nodes, self.link_ways(lambda fee: (fee, 1))) is None:
+            yield "least flow", "the same fills need less on the links"
+        yield from self.misquoted()
+        yield from self.unequal(best)
+
+    def link_ways(self, cost_of: Callable[[int], _Cost]) -> list[_Way]:
+        """A Wh more on every link with room, one less on every link in use."""
+        ways = []
+        for one in self.links:
+            tail, head, cost = one["from_node"], one["to_node"], cost_of(one["fee_mkrw_per_kwh"])
+            if one["flow_wh"] < one["capacity_wh"]:
+                ways.append(_Way(tail, head, cost))
+            if one["flow_wh"]:
+                ways.append(_Way(head, tail, tuple(-part for part in cost)))
+        return ways
+
+    def changes(self) -> list[_Way]:
+        """All changes of fills and flows that could pay: a node's best open, its worst filled."""
+        ways = self.link_ways(lambda fee: (fee, 0, fee))
+        for node, rows in self.rows.items():
+            for side, best, worst in ((1, max, min), (2, min, max)):
+                left = [row[3] for row in rows if row[2] == side and row[5] < row[4]]
+                filled = [row[3] for row in rows if row[2] == side and row[5]]
+                tail, head = (node, _OUTSIDE) if side == 1 else (_OUTSIDE, node)
+                if left:
+                    ways.append(_Way(tail, head, _worth(side, best(left))))
+                if filled:
+                    back = tuple(-part for part in _worth(side, worst(filled)))
+                    ways.append(_Way(head, tail, back))
+        return ways
+
+    def misquoted(self) -> Iterator[tuple[str, str]]:
+        """Prices: at every node the middle of the least and the greatest that suit everybody."""
+        low, high = {}, {}
+        for node, rows in self.rows.items():
+            least, most = _between(rows)
+            low[node], high[node] = max([self.floor, *least]), min([self.cap, *most])
+        rises = [(way.tail, way.head, way.cost[0]) for way in self.link_ways(lambda fee: (fee,))]
+        for _ in self.nodes:
+            for tail, head, fee in rises:
+                high[head] = min(high[head], high[tail] + fee)
+                low[tail] = max(low[tail], low[head] - fee)
+        for node, shown in self.nodes.items():
+            if low[node] > high[node]:
+                yield "price suits all", f"node {node}: no price between {low[node]} and a lower"
+                continue
+            expected = _joined_node(self.rows[node], low[node], high[node])
+            for name, fact in expected.items():
+                if shown[name] != fact:
+                    yield name, f"node {node}: found {shown[name]}, allowed {fact}"
+
+    def unequal(self, best: dict[int, _Cost]) -> Iterator[tuple[str, str]]:
+        """Who could as well have more or less has the fair share, rounded as the lots fall."""
+        pipes, margins = self.indifferent(best)
+        shares = _fair_shares(pipes, margins)
+        claims = []
+        for number, (margin, share) in enumerate(zip(margins, shares, strict=True)):
+            least = 0
+            for row in margin.rows:
+                floor, rest = divmod(row[4] * share.numerator, share.denominator)
+                least += floor
+                if not floor <= row[5] <= floor + (rest > 0):
+                    yield "fair share", f"0x{row[0].hex()}: {row[5]} Wh for a share of {floor}"
+                if rest:
+                    lot = hashlib.sha256(self.lot + row[0]).digest()
+                    claims.append((-Fraction(rest, share.denominator), lot, number, row, floor))
+            pipe = pipes[margin.pipe]
+            pipe.low, pipe.high = least, least
+        for claim in claims:
+            pipes[margins[claim[2]].pipe].high += 1
+        if any(not one.low <= one.flow <= one.high for one in pipes):
+            return  # a share was named above
+        closed = set()
+        for _, _, number, row, floor in sorted(claims, key=lambda claim: claim[:2]):
+            pipe = pipes[margins[number].pipe]
+            if number not in closed and (pipe.flow > pipe.low or _pushed(pipes, pipe, 1) == 1):
+                pipe.low += 1
+                wins = 1
+            else:
+                closed.add(number)
+                pipe.high, wins = pipe.low, 0
+            if row[5] != floor + wins:
+                yield "whole share", f"0x{row[0].hex()}: {row[5]} Wh, allowed {floor + wins}"
+
+    def indifferent(self, best: dict[int, _Cost]) -> tuple[list[_Pipe], list[_Margin]]:
+        """All flows of the node graph; what costs nothing to change may, the rest may not."""
+        pipes, margins = [], []
+        for one in self.links:
+            tail, head, fee = one["from_node"], one["to_node"], one["fee_mkrw_per_kwh"]
+            flow, free = one["flow_wh"], tuple(map(add, best[tail], (fee, 0, fee))) == best[head]
+            bounds = (0, one["capacity_wh"]) if free else (flow, flow)
+            pipes.append(_Pipe(tail, head, bounds[0], flow, bounds[1]))
+        for node, rows in self.rows.items():
+            for side in (1, 2):
+                tail, head = (node, _OUTSIDE) if side == 1 else (_OUTSIDE, node)
+                mine = [row for row in rows if row[2] == side]
+                same = [
+                    row
+                    for row in mine
+                    if tuple(map(add, best[tail], _worth(side, row[3]))) == best[head]
+                ]
+                decided = sum(row[5] for row in mine) - sum(row[5] for row in same)
+                pipes.append(_Pipe(tail, head, decided, decided, decided))
+                if same:
+                    margins.append(_Margin(same, len(pipes)))
+                    most = sum(row[4] for row in same)
+                    pipes.append(_Pipe(tail, head, 0, sum(row[5] for row in same), most))
+        return pipes, margins
+
+
+def _worth(side: int, limit: int) -> _Cost:
+    """What a Wh more for an order costs: welfare, volume, fees."""
+    return (-limit, -1, 0) if side == 1 else (limit, 0, 0)
+
+
+def _between(rows: Sequence[_ClearingRow]) -> tuple[list[int], list[int]]:
+    """What a price must be at least, and at most, to suit these orders."""
+    least = [row[3] for row in rows if (row[5] if row[2] == 2 else row[5] < row[4])]
+    most = [row[3] for row in rows if (row[5] if row[2] == 1 else row[5] < row[4])]
+    return least, most
+
+
+def _joined_node(rows: Sequence[_ClearingRow], low: int, high: int) -> dict[str, int]:
+    """What a joined node shows, from its orders and the least and greatest price."""
+    filled = [sum(row[5] for row in rows if row[2] == side) for side in (1, 2)]
+    both = {row[2] for row in rows} == {1, 2}
+    left, worst = {}, {}
+    for side, (best, last) in {1: (max, min), 2: (min, max)}.items():
+        left[side] = best((r[3] for r in rows if r[2] == side and r[5] < r[4]), default=None)
+        worst[side] = last((r[3] for r in rows if r[2] == side and r[5]), default=None)
+    shared: list[_ClearingRow] = []
+    outcome, flags = (2 if any(filled) else 1 if both else 0), 0
+    for side, kind in ((1, 3), (2, 4)):
+        if worst[side] is not None and worst[side] == left[side]:
+            outcome = kind
+            shared = [row for row in rows if row[2] == side and row[3] == worst[side]]
+    if any(filled):
+        flags = (left[2] is None and left[1] == low) + 2 * (left[1] is None and left[2] == high)
+    return {
+        "outcome": outcome,
+        "flags": flags,
+        "low_mkrw_per_kwh": low,
+        "high_mkrw_per_kwh": high,
+        "price_mkrw_per_kwh": (low + high) // 2,
+        "bought_wh": filled[0],
+        "sold_wh": filled[1],
+        "margin_mkrw_per_kwh": shared[0][3] if shared else 0,
+        "margin_open_wh": sum(row[4] for row in shared),
+        "margin_filled_wh": sum(row[5] for row in shared),
+    }
+
+
+def _fair_shares(pipes: Sequence[_Pipe], margins: Sequence[_Margin]) -> list[Fraction]:
+    """The fraction of each group's quantity that is fair; the pipes are left as they are.
+
+    The lowest fraction of all is as high as any flow allows; whoever cannot have more keeps it, and
+    the same is asked of the others.
+    """
+    now = [_Pipe(p.tail, p.head, p.low, p.flow, p.high) for p in pipes]
+    shares: dict[int, Fraction] = {}
+    while len(shares) < len(margins):
+        free = {n: margin for n, margin in enumerate(margins) if n not in shares}
+        level = Fraction(1)
+        while (cut := _lifted(now, free, level)) is not None:
+            level = _most_of(now, free, cut)
+        for margin in free.values():
+            now[margin.pipe].low = level * margin.e_wh
+        for n, margin in free.items():
+            pipe = now[margin.pipe]
+            if pipe.flow == pipe.low and (pipe.flow == pipe.high or not _path(now, pipe)[0]):
+                shares[n] = level
+                pipe.high = pipe.low
+    return [shares[n] for n in range(len(margins))]
+
+
+def _lifted(pipes: Sequence[_Pipe], free: dict[int, _Margin], level: Fraction) -> set[int] | None:
+    """Lift the groups' flows to a level; None, or the nodes that cannot get rid of more."""
+    before = {n: pipes[margin.pipe].low for n, margin in free.items()}
+    cut = None
+    for margin in free.values():
+        pipe, aim = pipes[margin.pipe], level * margin.e_wh
+        while cut is None and pipe.flow < aim:
+            if not _pushed(pipes, pipe, aim - pipe.flow):
+                cut = _path(pipes, pipe)[1]
+        pipe.low = min(aim, pipe.flow)
+    for n, margin in free.items():
+        pipes[margin.pipe].low = before[n]
+    return cut
+
+
+def _most_of(pipes: Sequence[_Pipe], free: dict[int, _Margin], cut: set[int]) -> Fraction:
+    """The level at which what must come into the nodes of a cut is what can leave them."""
+    rising = {margin.pipe: margin.e_wh for margin in free.values()}
+    room, slope = Fraction(0), 0
+    for number, pipe in enumerate(pipes):
+        if pipe.tail in cut and pipe.head not in cut:
+            room += pipe.high
+        elif pipe.head in cut and pipe.tail not in cut and number in rising:
+            slope += rising[number]
+        elif pipe.head in cut and pipe.tail not in cut:
+            room -= pipe.low
+    return room / slope
+
+
+def _pushed(pipes: Sequence[_Pipe], pipe: _Pipe, most: Fraction | int) -> Fraction | int:
+    """Raise a pipe's flow by up to `most` around one circle; how much that was."""
+    path, _ = _path(pipes, pipe)
+    if not path:
+        return 0
+    room = [one.high - one.flow if way > 0 else one.flow - one.low for one, way in path]
+    step = min([most, pipe.high - pipe.flow, *room])
+    for one, way in [*path, (pipe, 1)]:
+        one.flow += way * step
+    return step
+
+
+def _path(pipes: Sequence[_Pipe], pipe: _Pipe) -> tuple[list[tuple[_Pipe, int]], set[int]]:
+    """How more could go from the pipe's head round to its tail, and the nodes that it reaches."""
+    came: dict[int, tuple[_Pipe, int] | None] = {pipe.head: None}
+    waiting = [pipe.head]
+    for node in waiting:
+        for one in pipes:
+            for here, there, way in ((one.tail, one.head, 1), (one.head, one.tail, -1)):
+                room = one.flow < one.high if way > 0 else one.flow > one.low
+                if here == node and room and there not in came and one is not pipe:
+                    came[there] = (one, way)
+                    waiting.append(there)
+    path, at = [], pipe.tail
+    while (step := came.get(at)) is not None:
+        path.append(step)
+        at = step[0].tail if step[1] > 0 else step[0].head
+    return path, set(came)
 
 
 # --- A log of checkpoints -----------------------------------------------------------------------

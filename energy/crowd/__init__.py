@@ -6,6 +6,7 @@ not carry an HTTP client.
 """
 
 from energy.crowd.bidding import build_orders
+from energy.crowd.contracts import register_parties
 from energy.crowd.demand_response import (
     Promises,
     build_commits,
@@ -39,6 +40,7 @@ __all__ = [
     "parse_offers",
     "parse_public",
     "register_messages",
+    "register_parties",
     "sign_commits",
     "sign_message",
     "sign_orders",

@@ -4,19 +4,20 @@ from typing import Any
 
 import numpy as np
 
+from energy.crowd.contracts import after_contracts
 from energy.crowd.errors import CrowdError
-from energy.crowd.household import expected_net_kw, usual_month_kwh
+from energy.crowd.household import guess_slot, usual_month_kwh
 from energy.crowd.members import Crowd, FloatArray, IntArray
 from energy.crowd.public import PublicPrices, TariffBlock
 from energy.units import DT_H, MKRW_PER_KRW, SLOT_S, wh_from_kwh
 from market.transfers import ZERO32
 
 BID, OFFER = 1, 2
-# Nobody promises all that they expect: what is missing at the meter is paid for. Of such a promise
-# this part is missing in the mean where quarter hours scatter by 0.6 (lognormal) around what was
-# expected, E[max(q - X, 0)] / q at q = PRUDENCE; limits must pay for it.
-PRUDENCE = 0.8
-MISSED_FRAC = 0.16
+# Nobody promises all that they expect where missing Wh cost something: a promise lies half a
+# standard deviation of the quarter hour below. A quarter of one is missing of it in the mean (0.20
+# of a normal distribution, and a little more for guesses that are biased); limits pay for it.
+PRUDENCE_SD = 0.5
+MISSED_SD = 0.25
 # Whoever is near the edge of a tariff block bids as in the lower one: the month may end below it.
 MONTH_SURE_FRAC = 0.85
 E_WH_MIN = 10
@@ -31,23 +32,31 @@ ORDERS_PER_SLOT = 16
 def build_orders(crowd: Crowd, slot: int, public: PublicPrices) -> list[dict[str, Any]]:
     """One Order message of each member who expects to need or to spare energy in the slot.
 
-    Sellers offer the surplus that they expect, for the feed-in price at the least; buyers bid for
-    the import that they expect, below what their own tariff would charge. The same crowd, slot and
-    public information give the same orders, in order of the meters.
+    Sellers offer a prudent part of the surplus that they expect, above the feed-in price; buyers
+    bid for such a part of their need, below what their own tariff would charge. Either limit also
+    pays for what will be missing. The same crowd, slot and public information give the same orders,
+    in order of the meters.
     """
-    net_wh = wh_from_kwh(PRUDENCE * DT_H * expected_net_kw(crowd, slot, public.sun_frac))
-    sells = net_wh > 0
+    guess = guess_slot(crowd, slot, public.sun_frac)
+    net_kw = after_contracts(crowd, guess.net_kw)
+    sells = net_kw > 0
+    promise_kw = promised_kw(net_kw, guess.spread_kw, public)
+    e_wh = wh_from_kwh(DT_H * promise_kw)
+    missed = np.minimum(MISSED_SD * guess.spread_kw / np.maximum(promise_kw, 1e-9), 1.0)
     rng = np.random.default_rng([crowd.district.seed, crowd.seed, 17, slot // SLOT_S])
     worth_while = rng.uniform(0, WHILE_MKRW_MAX, len(crowd))
     limit = np.where(
         sells,
-        np.maximum(asked_mkrw(crowd, public, worth_while), ask_mkrw_min(crowd, slot, public)),
+        np.maximum(
+            asked_mkrw(crowd, public, worth_while), ask_mkrw_min(crowd, slot, public, missed)
+        ),
         np.minimum(
-            offered_mkrw(crowd, slot, public, worth_while), bid_mkrw_max(crowd, slot, public)
+            offered_mkrw(crowd, slot, public, worth_while),
+            bid_mkrw_max(crowd, slot, public, missed),
         ),
     )
     limit = np.clip(limit, public.floor_mkrw_per_kwh, public.cap_mkrw_per_kwh)
-    rows = np.flatnonzero(np.abs(net_wh) >= E_WH_MIN)
+    rows = np.flatnonzero(e_wh >= E_WH_MIN)
     expires = slot - public.gate_lead_s
     nonce = nonce_of(slot, 0)
     sides = np.where(sells, OFFER, BID)
@@ -57,7 +66,7 @@ def build_orders(crowd: Crowd, slot: int, public: PublicPrices) -> list[dict[str
             "zone": zone,
             "slot": slot,
             "side": side,
-            "e_wh": e_wh,
+            "e_wh": wh,
             "price_mkrw_per_kwh": price,
             "label": 0,
             "premium_mkrw_per_kwh": 0,
@@ -66,15 +75,27 @@ def build_orders(crowd: Crowd, slot: int, public: PublicPrices) -> list[dict[str
             "rules_version": public.rules_version,
             "nonce": nonce,
         }
-        for row, zone, side, e_wh, price in zip(
+        for row, zone, side, wh, price in zip(
             rows.tolist(),
             crowd.zone[rows].tolist(),
             sides[rows].tolist(),
-            np.abs(net_wh[rows]).tolist(),
+            e_wh[rows].tolist(),
             limit[rows].astype(np.int64).tolist(),
             strict=True,
         )
     ]
+
+
+def promised_kw(net_kw: FloatArray, spread_kw: FloatArray, public: PublicPrices) -> FloatArray:
+    """What each member dares to promise of what it spares or, below 0, needs, (N,).
+
+    What a buyer does not draw goes back at the lower of price and export price: as long as prices
+    are no higher, that costs nothing, and the whole need is bid for.
+    """
+    usual = usual_price_mkrw(public)
+    costs = usual is None or usual > public.feed_in_mkrw_per_kwh
+    below = np.where((net_kw > 0) | costs, PRUDENCE_SD, 0.0)
+    return np.asarray(np.maximum(np.abs(net_kw) - below * spread_kw, 0.0))
 
 
 def nonce_of(slot: int, number: int) -> int:
@@ -102,18 +123,18 @@ def offered_mkrw(
     )
 
 
-def bid_mkrw_max(crowd: Crowd, slot: int, public: PublicPrices) -> IntArray:
+def bid_mkrw_max(crowd: Crowd, slot: int, public: PublicPrices, missed: FloatArray) -> IntArray:
     """Price of each member at which buying gains nothing in the mean, (N,).
 
-    What was bought and not drawn goes back at the export price, or the price itself if lower:
-    (worth - p)(1 - missed) = (p - export) missed.
+    `missed` is the part of a promise that will be missing. What was bought and not drawn goes back
+    at the export price: (worth - p)(1 - missed) = (p - export) missed.
     """
     worth = marginal_tariff_mkrw(crowd, slot, public)
     back = np.minimum(worth, public.feed_in_mkrw_per_kwh)
-    return _on_tick((1 - MISSED_FRAC) * worth + MISSED_FRAC * back, public, up=False)
+    return _on_tick((1 - missed) * worth + missed * back, public, up=False)
 
 
-def ask_mkrw_min(crowd: Crowd, slot: int, public: PublicPrices) -> IntArray:
+def ask_mkrw_min(crowd: Crowd, slot: int, public: PublicPrices, missed: FloatArray) -> IntArray:
     """Price of each member at which selling gains nothing in the mean, (N,).
 
     What was sold and not delivered is bought at the connection's price, which is not public; a
@@ -121,7 +142,7 @@ def ask_mkrw_min(crowd: Crowd, slot: int, public: PublicPrices) -> IntArray:
     """
     feed_in = public.feed_in_mkrw_per_kwh
     dear = np.maximum(marginal_tariff_mkrw(crowd, slot, public), feed_in)
-    return _on_tick((1 - MISSED_FRAC) * feed_in + MISSED_FRAC * dear, public, up=True)
+    return _on_tick((1 - missed) * feed_in + missed * dear, public, up=True)
 
 
 def usual_price_mkrw(public: PublicPrices) -> int | None:

@@ -4,6 +4,8 @@ Nobody here sees the plant or the operator's forecasts. A home knows its yearly 
 on its roof, looks at the clock and at the weather forecast, and errs.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from energy.crowd.members import Crowd, FloatArray
@@ -30,10 +32,32 @@ HOME_KW_MAX = 5.0
 TIMES_MEAN_MAX = 8.0
 USE_ERROR_SIGMA = 0.25
 SUN_ERROR_SIGMA = 0.15
+# By how much a home's quarter hours scatter around what is expected of them: switches and absences,
+# clouds (assumptions).
+USE_SPREAD_FRAC = 0.6
+SUN_SPREAD_FRAC = 0.3
 
 
-def expected_net_kw(crowd: Crowd, slot: int, sun_frac: float | None) -> FloatArray:
-    """Mean power that each member expects to spare in a slot, (N,); negative is need."""
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """What each member expects of its panels and of its use in a slot, mean kW, (N,) each."""
+
+    pv_kw: FloatArray
+    use_kw: FloatArray
+
+    @property
+    def net_kw(self) -> FloatArray:
+        """What is to spare; negative is need."""
+        return self.pv_kw - self.use_kw
+
+    @property
+    def spread_kw(self) -> FloatArray:
+        """Standard deviation of what a quarter hour brings, as everyone knows it of its meter."""
+        return np.hypot(USE_SPREAD_FRAC * self.use_kw, SUN_SPREAD_FRAC * self.pv_kw)
+
+
+def guess_slot(crowd: Crowd, slot: int, sun_frac: float | None) -> Guess:
+    """What each member expects of a slot, each wrong in its own way."""
     rng = np.random.default_rng([crowd.district.seed, crowd.seed, 13, slot // 900])
     use_error = rng.lognormal(-0.5 * USE_ERROR_SIGMA**2, USE_ERROR_SIGMA, len(crowd))
     sun_error = rng.lognormal(-0.5 * SUN_ERROR_SIGMA**2, SUN_ERROR_SIGMA, len(crowd))
@@ -41,7 +65,12 @@ def expected_net_kw(crowd: Crowd, slot: int, sun_frac: float | None) -> FloatArr
     pv_kw = clear_pv_kw(crowd, slot) * np.minimum(seen * crowd.sun_trust * sun_error, 1.0)
     mean_kw = crowd.district.meters.annual_kwh[crowd.meter] / 8760
     most_kw = np.maximum(HOME_KW_MAX, TIMES_MEAN_MAX * mean_kw)
-    return pv_kw - np.minimum(usual_use_kw(crowd, slot) * use_error, most_kw)
+    return Guess(pv_kw, np.minimum(usual_use_kw(crowd, slot) * use_error, most_kw))
+
+
+def expected_net_kw(crowd: Crowd, slot: int, sun_frac: float | None) -> FloatArray:
+    """Mean power that each member expects to spare in a slot, (N,); negative is need."""
+    return guess_slot(crowd, slot, sun_frac).net_kw
 
 
 def usual_use_kw(crowd: Crowd, slot: int) -> FloatArray:

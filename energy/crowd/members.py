@@ -17,7 +17,7 @@ from market.signing import Domain, address_of, derive_key, digest, sign
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-TRADE = 1
+TRADE, CONTRACT = 1, 2
 # Orders count their nonces from the slot; 0 stays free for the key's own registration.
 KEY_NONCE = 0
 
@@ -85,13 +85,15 @@ def build_crowd(district: District, seed: int) -> Crowd:
 
 
 def register_messages(crowd: Crowd, domain: Domain, from_slot: int) -> list[KeyRegistration]:
-    """KeyRegister of every member's key for trading, signed by that key, in order of the meters."""
+    """KeyRegister of every member's key for trading and contracts, signed by that key, in order of
+    the meters.
+    """
     registrations = []
     for account, key, address in zip(crowd.account, crowd.private_key, crowd.address, strict=True):
         message = {
             "account": account,
             "key": address,
-            "roles": TRADE,
+            "roles": TRADE | CONTRACT,
             "from_slot": from_slot,
             "nonce": KEY_NONCE,
         }

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from energy.config import Settings
-from energy.crowd import KeyRegistration, build_crowd, register_messages
+from energy.crowd import KeyRegistration, build_crowd, register_messages, register_parties
 from energy.district import District
 from energy.plant.metering import asset_ids
 from energy.steps.dr_programmes import programme_system_names
@@ -82,6 +82,8 @@ SYSTEM_NAMES = (
     "POINTS_ISSUE",
     *programme_system_names(),
 )
+CONTRACT_ROLE = 2
+PLANT_KEY_NONCE = 0
 RULES_KIND = 1
 NETWORK_KIND = 2
 LEDGERS = (LedgerId.KRW, LedgerId.ENERGY, LedgerId.POINTS)
@@ -277,6 +279,15 @@ def asset_accounts(district: District) -> tuple[bytes, ...]:
     )
 
 
+def plant_accounts(district: District) -> dict[str, bytes]:
+    """The accounts of the operator's solar plants by the names of their meters."""
+    meters = zip(asset_ids(district), asset_accounts(district), strict=True)
+    kwp = district.pv.spc_kwp.sum(axis=1).tolist()
+    areas = zip(district.network.areas.id, kwp, strict=True)
+    plants = {f"solar-{area}" for area, size in areas if size > 0}
+    return {name: account for name, account in meters if name in plants}
+
+
 def account_rows(domain: Domain, accounts: Sequence[bytes], *, is_rehearsal: bool) -> list[Account]:
     """New accounts with keys for their salts: random, but in a rehearsal derived from the names.
 
@@ -433,10 +444,12 @@ def _begin(connection: Connection, books: Books, district: District, settings: S
     entries = [
         *_operator_entries(books, tick),
         *_crowd_entries(books, register_messages(crowd, books.domain, tick)),
+        *_crowd_entries(books, register_parties(crowd, books.domain, tick)),
+        *_plant_entries(books, district, tick),
         rules_entry(books, tick),
         network_entry(books, tick),
     ]
-    settle_fact(connection, _fact_of(books.network), books.network.content.hex())
+    _keep_network(connection, books.network, entries[-1])
     committed = TickEntries(tick, entries, {}, None, {}, books.book.blinds)
     sealed = seal_tick(books.domain, BooksState(), committed, books.keys.log)
     save_keys(connection, [_key_row(one) for one in entries if one.type == "KeyRegister"])
@@ -487,6 +500,22 @@ def _crowd_entries(books: Books, registrations: Iterable[KeyRegistration]) -> It
         )
 
 
+def _plant_entries(books: Books, district: District, tick: int) -> Iterable[Entry]:
+    """The operator's key for contracts of its solar plants, which are accounts of their own."""
+    for account in plant_accounts(district).values():
+        message = {
+            "account": account,
+            "key": books.keys.address("trading"),
+            "roles": CONTRACT_ROLE,
+            "from_slot": tick,
+            "nonce": PLANT_KEY_NONCE,
+        }
+        id_ = digest(books.domain, "KeyRegister", message)
+        salt = books.salt(account, id_)
+        keys = (books.keys.trading, books.keys.registrar)
+        yield make_entry(books.domain, "KeyRegister", message, *keys, salt=salt)
+
+
 def rules_entry(books: Books, tick: int) -> Entry:
     """The rules that orders name, as an entry of the log."""
     message = {
@@ -511,27 +540,38 @@ def network_entry(books: Books, tick: int) -> Entry:
 
 def enter_network(connection: Connection, books: Books, tick: int) -> list[Entry]:
     """The entry of nodes and fees that clearings name from here on; none where it stands."""
-    fact = _fact_of(books.network)
-    if find_fact(connection, fact) is not None:
+    if find_fact(connection, _fact_of(books.network.version)) is not None:
         return []
-    settle_fact(connection, fact, books.network.content.hex())
-    return [network_entry(books, tick)]
+    entry = network_entry(books, tick)
+    _keep_network(connection, books.network, entry)
+    return [entry]
+
+
+def find_network(connection: Connection, version: int) -> tuple[str, bytes] | None:
+    """Text and entry of a version of nodes and fees, None where the log has none."""
+    text = find_fact(connection, _fact_of(version))
+    entry = find_fact(connection, f"{_fact_of(version)}/entry")
+    return None if text is None or entry is None else (text, bytes.fromhex(entry))
+
+
+def _keep_network(connection: Connection, network: MarketNetwork, entry: Entry) -> None:
+    settle_fact(connection, _fact_of(network.version), network.text)
+    settle_fact(connection, f"{_fact_of(network.version)}/entry", entry.digest.hex())
 
 
 def _newest_network(connection: Connection, network: MarketNetwork) -> MarketNetwork:
     """The network under the version that the log has it by, or under the next one."""
     version = 1
-    while find_fact(connection, _fact_of(replace(network, version=version + 1))) is not None:
+    while find_fact(connection, _fact_of(version + 1)) is not None:
         version += 1
     last = replace(network, version=version)
-    known = find_fact(connection, _fact_of(last))
-    if known is None or known == last.content.hex():
+    if find_fact(connection, _fact_of(version)) in (None, last.text):
         return last
     return replace(network, version=version + 1)
 
 
-def _fact_of(network: MarketNetwork) -> str:
-    return f"network/{network.version}"
+def _fact_of(version: int) -> str:
+    return f"network/{version}"
 
 
 def _key_row(one: Entry) -> KeyRow:

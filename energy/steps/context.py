@@ -22,6 +22,7 @@ from energy.plant import Plant, PlantState
 from energy.steps.accounting import Tally
 from energy.steps.basis import build_basis
 from energy.steps.books import Books, open_books
+from energy.steps.contracting import enter_first_contracts
 from energy.steps.issuing import load_bands
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
@@ -138,7 +139,10 @@ def open_installation(
             lambda connection: _settle_facts(connection, settings, district, begin(district))
         )
         books = open_books(store, district, settings, first_slot)
-        yield Installation(settings, district, store, books, first_slot)
+        installation = Installation(settings, district, store, books, first_slot)
+        admission = build_admission(installation)
+        enter_first_contracts(store, books, district, admission, settings.seed)
+        yield installation
     finally:
         store.close()
 

@@ -20,7 +20,7 @@ from energy.steps.book_rows import (
     order_entry,
     readings_of_settlement,
 )
-from energy.steps.books import Registry, load_head, load_registry
+from energy.steps.books import Registry, find_network, load_head, load_registry
 from energy.store.accounts import find_message, load_keys, messages_of, messages_to_seal
 from energy.store.anchors import find_anchored, find_try, last_anchor_entry, tick_of
 from energy.store.books import (
@@ -42,6 +42,7 @@ from energy.store.checkpoints import (
     load_cosignatures,
     load_leaves,
 )
+from energy.store.contracts import bought_by
 from energy.store.errors import StoreError
 from energy.store.orders import find_conflict, find_order, orders_of
 from energy.timegrid import iso_of
@@ -55,6 +56,7 @@ from market.proofs import (
     AccountsTree,
     Frame,
     InSet,
+    RulesPart,
     account_bundle,
     anchor_bundle,
     broken_promise_bundle,
@@ -215,7 +217,8 @@ class Prover:
         columns = load_slot_book(self._connection, slot)
         if columns is None or slot > self.last.tick:
             raise StoreError(f"slot {iso_of(slot)}: found no clearing under a checkpoint")
-        clearing = next(one for one in self._entries(slot) if one.type == "Clearing")
+        entries = [one for one in self._entries(slot) if one.type == "Clearing"]
+        clearing = next(one for one in entries if one.message["label"] == 0)
         rules = MarketRules()
         ruled = next(
             one
@@ -232,10 +235,21 @@ class Prover:
         return clearing_bundle(
             self.frame(()),
             (clearing, self.log.index[clearing.digest]),
-            (ruled, self.log.index[ruled.digest]),
-            rules.text,
+            RulesPart(ruled, self.log.index[ruled.digest], rules.text),
+            self._network_of(clearing),
             rows,
         )
+
+    def _network_of(self, clearing: Entry) -> RulesPart | None:
+        """The nodes and fees that a clearing names, None where no links join its nodes."""
+        if not clearing.message["links"]:
+            return None
+        version = clearing.message["network_version"]
+        found = find_network(self._connection, version)
+        if found is None:
+            raise StoreError(f"network version {version}: found no entry, allowed one in the log")
+        text, digest = found
+        return RulesPart(self._entry(digest), self.log.index[digest], text)
 
     def conflict(self, id_: bytes) -> bytes:
         """The bundle that an account has signed two messages under one nonce.
@@ -245,9 +259,9 @@ class Prover:
         text = find_conflict(self._connection, id_)
         if text is None:
             raise StoreError(f"message 0x{id_.hex()}: found none that was refused for its nonce")
-        envelope = parse_envelope(text, ("Order", "Cancel", *KEY_TYPES))
+        envelope = parse_envelope(text, ("Order", "Cancel", "Contract", *KEY_TYPES))
         second = Entry(envelope.type, envelope.message, id_, envelope.signers, envelope.signatures)
-        account, nonce = envelope.message["account"], envelope.message["nonce"]
+        account, nonce = second.accounts()[0], envelope.message["nonce"]
         orders = [one for one in orders_of(self._connection, account) if one.nonce == nonce]
         messages = [one for one in messages_of(self._connection, account) if one.nonce == nonce]
         first = [*map(order_entry, orders), *map(message_entry, messages)][0]
@@ -409,7 +423,8 @@ class Prover:
         for row in orders_of(self._connection, account):
             if row.sealed_by <= self.last.tick:
                 signed.setdefault(self._tick_of(row.sealed_by), []).append(order_entry(row))
-        for one in messages_of(self._connection, account):
+        named = messages_of(self._connection, account) + bought_by(self._connection, account)
+        for one in named:
             if one.sealed_by <= self.last.tick:
                 signed.setdefault(self._tick_of(one.sealed_by), []).append(message_entry(one))
         for tick in self._ticks:

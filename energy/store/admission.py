@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from energy.district import District
 from energy.store.accounts import TradeKey as TradeKey
 from energy.store.accounts import used_nonces
+from energy.store.contracts import ContractRow, contracts_of
 from energy.store.demand_response import Pledge, pledges
 from energy.store.orders import OrderRow, set_status
 from energy.store.schema import market_order, order_conflict
@@ -37,6 +38,7 @@ from market.orders import (
 from market.rules import WH_PER_SLOT_OF_KW, MarketRules
 from market.signing import Domain, SignatureError, digest, recover, sign
 from market.transfers import ZERO32
+from market.waterfall import offer_limit_wh
 
 Live = dict[tuple[bytes, int], dict[bytes, tuple[LiveOrder, int]]]
 
@@ -208,6 +210,7 @@ class _Desk:
         accounts = {one.order.account for one in batch if one.order is not None}
         self._keys = admission.keys(connection, accounts)
         self._pledged = _load_pledges(connection, batch)
+        self._sells = _load_sells(connection, batch)
 
     def serve(self) -> list[Answer]:
         """The answers to the batch, and what it adds written."""
@@ -258,6 +261,8 @@ class _Desk:
         )
         first = self._admission.first_open(one.received_us, self._claimed)
         pledge = self._pledged.get((order.slot, order.account), NO_PLEDGE)
+        sells = [one for one in self._sells.get(order.account, ()) if one.runs_in(order.slot)]
+        export_wh = offer_limit_wh(trader.export_wh_max, [one.supply for one in sells])
         return AdmissionContext(
             now_us=one.received_us,
             first_slot=first,
@@ -266,7 +271,7 @@ class _Desk:
             zone=trader.zone,
             rules=self._admission.rules,
             import_wh_max=min(trader.import_wh_max, pledge.bid_wh_max),
-            export_wh_max=max(trader.export_wh_max - pledge.e_wh, 0),
+            export_wh_max=max(export_wh - pledge.e_wh, 0),
             live=live,
         )
 
@@ -342,6 +347,17 @@ def _load_pledges(
     now_s = max((one.received_us for one in batch), default=0) / 1_000_000
     accounts = {order.account for order in orders}
     return pledges(connection, {order.slot for order in orders}, now_s, accounts)
+
+
+def _load_sells(
+    connection: Connection, batch: Sequence[PreparedOrder]
+) -> Mapping[bytes, list[ContractRow]]:
+    """The contracts in which the batch's accounts sell: what these deliver cannot be offered."""
+    accounts = _padded({one.order.account for one in batch if one.order is not None})
+    found: dict[bytes, list[ContractRow]] = {}
+    for row in contracts_of(connection, accounts):
+        found.setdefault(row.seller, []).append(row)
+    return found
 
 
 def _load_nonces(connection: Connection, batch: Sequence[PreparedOrder]) -> set[tuple[bytes, int]]:

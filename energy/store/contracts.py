@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select
 
+from energy.store.accounts import MessageRow
+from energy.store.book_tables import account_message
 from energy.store.contract_tables import contract, contract_delivery, contract_end
 from market.agreements import supply_contract
 from market.contracts import SupplyContract
@@ -113,6 +115,14 @@ def contracts_of(connection: Connection, accounts: Collection[bytes]) -> list[Co
 def contract_numbers(connection: Connection) -> dict[bytes, int]:
     """The numbers of all contracts by their ids."""
     return {id_: no for id_, no in connection.execute(select(contract.c.id, contract.c.no))}
+
+
+def bought_by(connection: Connection, account: bytes) -> list[MessageRow]:
+    """The signed contracts in which an account buys; they stand among the seller's messages."""
+    mine = select(contract.c.id).where(contract.c.buyer == account)
+    query = select(account_message).where(account_message.c.digest.in_(mine))
+    rows = connection.execute(query.order_by(account_message.c.no))
+    return [MessageRow(**row._mapping) for row in rows]
 
 
 def ends_of(connection: Connection, no: int) -> list[EndRow]:

@@ -67,7 +67,7 @@ def test_registrations_are_complete_but_for_the_registrar(crowd: Crowd, domain: 
     for account, one in zip(crowd.account, registrations, strict=True):
         assert one.message.keys() == ENTRY_TYPES["KeyRegister"].names
         assert one.message["account"] == account
-        assert one.message["roles"] == 1
+        assert one.message["roles"] == 3  # trade, and sign contracts
         id_ = digest(domain, "KeyRegister", one.message)
         assert recover(id_, one.signature) == one.address == one.message["key"]
 

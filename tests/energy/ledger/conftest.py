@@ -53,6 +53,7 @@ class Rehearsal:
     edit: Callable[[Readings], Readings] = lambda readings: readings
     with_market: bool = True
     draw: int = 0  # which prices are drawn
+    refusals: frozenset[str] = frozenset({"SELF_CROSS"})
 
     @property
     def admission(self) -> Admission:
@@ -108,8 +109,7 @@ class Rehearsal:
             answers = self.store.write(
                 lambda connection: admit_orders(connection, admission, envelopes, now_s)  # noqa: B023
             )
-            crossing = {"SELF_CROSS"}
-            assert {one.refusal.code.name for one in answers if one.refusal} <= crossing
+            assert {one.refusal.code.name for one in answers if one.refusal} <= self.refusals
 
     def order(self, member: int, slot: int, side: int, price: int) -> dict[str, int | bytes]:
         return {

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from energy.crowd import register_parties
+from energy.steps.books import plant_accounts
 from energy.steps.proving import add_up, audit_books, export_lines, find_oversold, verify_store
 from energy.store.accounts import trade_keys
 from energy.store.books import load_entries, load_settlements, load_transfers
@@ -31,7 +33,12 @@ def test_a_new_store_begins_with_keys_and_rules_under_a_checkpoint(begin_books: 
     rows = here.store.read(lambda c: load_entries(c, FIRST - SLOT_S))
     types = [row.type for row in rows]
     members = len(here.crowd)
-    assert types == ["KeyRegister"] * (5 + members) + ["Rules", "SealedSet", "SealedSet"]
+    # Those who have contracts but do not trade, and the operator's plants.
+    others = len(register_parties(here.crowd, here.books.domain, FIRST))
+    others += len(plant_accounts(here.district))
+    assert others > 5
+    keys_of_all = ["KeyRegister"] * (5 + members + others)
+    assert types == [*keys_of_all, *["Rules"] * 2, *["SealedSet"] * 2]
     first = rows[0]
     assert first.signers == here.books.keys.address("registrar") * 2
     assert first.message["roles"] == "64"
@@ -226,7 +233,8 @@ def test_books_of_another_market_or_operator_are_not_taken_up(
     begin_books: Begin, tmp_path: Path, small_district: Any
 ) -> None:
     from energy.config import Settings
-    from energy.steps.books import open_books
+    from energy.crowd import register_parties
+from energy.steps.books import open_books
 
     url = f"sqlite:///{tmp_path / 'a.db'}"
     here = begin_books(url)
