@@ -26,7 +26,15 @@ from energy.timegrid import iso_of, local_day_start
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
 SLOTS_MAX = 7 * SLOTS_PER_DAY
-MONEY = ("avoided_krw", "forgone_krw", "outside_krw", "deviation_krw", "saved_krw")
+MONEY = (
+    "avoided_krw",
+    "forgone_krw",
+    "outside_krw",
+    "deviation_krw",
+    "saved_p2p_krw",
+    "saved_contracts_krw",
+    "saved_krw",
+)
 BOUGHT, SOLD = ("contracts", "p2p", "tariff"), ("contracts", "p2p", "feed_in")
 
 router = APIRouter(tags=["market"])
@@ -60,9 +68,9 @@ def get_history(
     responses={304: {"description": "the reader has it"}, **answers(404, 422)},
 )
 def get_curves(request: Request, slot: str) -> Response:
-    """Both curves by price, price interval, margin, flows and budget of the slot's auction.
+    """Both curves by price, price interval, margin and budget of the slot's auction.
 
-    A slot whose orders were void has no nodes and says why. An auction never changes.
+    A slot whose orders were void has no curves and says why. An auction never changes.
     """
     context, start = context_of(request), parse_slot(slot, "slot")
     digest, told = context.store.read(
@@ -91,8 +99,8 @@ def _void(slot: int, told: Mapping[str, Any]) -> Document:
         "slot_utc": iso_of(slot),
         "orders": told.get("orders", 0),
         "reason": told.get("reason") or None,
-        "nodes": [],
-        "links": [],
+        "district": None,
+        "zones": [],
     }
 
 
@@ -164,7 +172,7 @@ def build_history(period: Period, rows: HistoryRows, day: int) -> Document:
         "feed_in_krw_per_kwh": named(trading, "feed_in_krw_per_kwh"),
         "bought_kwh": {name: model("bought_kwh", name) for name in BOUGHT},
         "sold_kwh": {name: model("sold_kwh", name) for name in SOLD},
-        "saved_krw": named(trading, "saved_krw"),
+        **{name: named(trading, name) for name in MONEY},
         "traders": named(trading, "traders"),
         "worse_off": named(trading, "worse_off"),
         "totals": totals_of(rows, slots),

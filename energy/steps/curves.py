@@ -1,7 +1,7 @@
-"""The auction of a slot for those who look at it: both curves, where they meet, what flowed.
+"""The auction of a slot for those who look at it: both curves, where they meet, what was paid.
 
 Everything comes from committed rows and the signed Clearing. Orders are added up by price, so that
-no row of the book is shown; a node where fewer than ten accounts have ordered shows no curve.
+no row of the book is shown; a zone where fewer than ten accounts have ordered shows no curve.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,6 @@ from energy.store.books import load_entries, load_slot_book
 from energy.store.orders import load_book
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
-from market.network import UNLIMITED_WH
 from market.orders import Side
 from market.result import Flag, Outcome
 
@@ -25,10 +24,10 @@ IntArray = npt.NDArray[np.int64]
 Document = dict[str, Any]
 
 ACCOUNTS_MIN = 10
-"""Fewer accounts than these at a node could be told apart by their prices."""
+"""Fewer accounts than these in a zone could be told apart by their prices."""
 
 STEPS_MAX = 400
-"""Steps of a side where one node stands for all; several nodes share ten such sides."""
+"""Steps of a side where the district has no zones; zones share ten such sides with it."""
 
 STEPS_IN_ALL = 10 * STEPS_MAX
 STEPS_MIN = 40
@@ -73,13 +72,20 @@ def load_auction(connection: Connection, slot: int) -> AuctionRows | None:
 
 
 def curves_document(auction: AuctionRows, zones: Sequence[str]) -> Document:
-    """The document of `GET /v1/market/{slot}/curves`; `zones` are the district's, by number."""
+    """The document of `GET /v1/market/{slot}/curves`; `zones` are the district's, by number.
+
+    `district` has all orders; `zones` each zone's own where the wires could part them. There the
+    energy that comes from elsewhere is what a zone buys beyond what it sells.
+    """
     message, columns = auction.message, auction.columns
-    nodes = message["nodes"]
-    price = {one["node"]: one["price_mkrw_per_kwh"] for one in nodes}
-    places = _places(auction, zones)
-    links = [_link(link, price, places) for link in message["links"]]
-    steps = max(STEPS_MIN, min(STEPS_MAX, STEPS_IN_ALL // (2 * len(nodes))))
+    ours = np.array([tag.tobytes() in auction.account_of_tag for tag in columns["tag"]], dtype=bool)
+    numbers = np.unique(columns["zone"][ours]).tolist()
+    apart = len(numbers) > 1 and len(message["nodes"]) > 1
+    parts = {zone: ours & (columns["zone"] == zone) for zone in (numbers if apart else ())}
+    hidden = hidden_zones({zone: _accounts(auction, here) for zone, here in parts.items()})
+    steps = max(STEPS_MIN, min(STEPS_MAX, STEPS_IN_ALL // (2 * (len(parts) + 1))))
+    everybody = np.ones(len(columns["tag"]), dtype=bool)
+    too_few = _accounts(auction, everybody) < ACCOUNTS_MIN
     return {
         "slot_utc": iso_of(auction.slot),
         "orders": len(auction.account_of_tag),
@@ -87,7 +93,7 @@ def curves_document(auction: AuctionRows, zones: Sequence[str]) -> Document:
         "round": message["round"],
         "volume_kwh": message["volume_wh"] / 1000,
         "welfare_krw": krw_text_from_ukrw(message["welfare_ukrw"]),
-        "budget": _budget(columns, price, message["links"]),
+        "budget": _budget(auction),
         "certificate": {
             "entry": f"0x{auction.digest.hex()}",
             "book_root": message["book_root"].hex(),
@@ -95,56 +101,106 @@ def curves_document(auction: AuctionRows, zones: Sequence[str]) -> Document:
             "rules_version": message["rules_version"],
             "network_version": message["network_version"],
         },
-        "nodes": [_node(auction, one, places[one["node"]], steps) for one in nodes],
-        "links": links,
+        "district": _place(auction, None, everybody, too_few, steps),
+        "zones": [
+            _place(auction, zones[zone], here, zone in hidden or too_few, steps)
+            for zone, here in parts.items()
+        ],
     }
 
 
-def _places(auction: AuctionRows, zones: Sequence[str]) -> dict[int, list[str]]:
-    """The zones whose orders stand at each node; none at a hub."""
+def hidden_zones(accounts: Mapping[int, int]) -> set[int]:
+    """The zones that show no curve, given how many accounts have ordered in each.
+
+    Those with fewer than ten; and so many of the smallest others that the hidden ones together,
+    which is what the district less the shown ones tells, are ten accounts or more.
+    """
+    waiting = sorted(accounts, key=lambda zone: (accounts[zone], zone))
+    hidden: set[int] = set()
+    while waiting:
+        total = sum(accounts[zone] for zone in hidden)
+        if accounts[waiting[0]] >= ACCOUNTS_MIN and (not hidden or total >= ACCOUNTS_MIN):
+            break
+        hidden.add(waiting.pop(0))
+    return hidden
+
+
+def _accounts(auction: AuctionRows, here: npt.NDArray[np.bool_]) -> int:
+    """How many accounts have orders among these rows."""
+    tags = (tag.tobytes() for tag in auction.columns["tag"][here])
+    return len({auction.account_of_tag[tag] for tag in tags if tag in auction.account_of_tag})
+
+
+def _place(
+    auction: AuctionRows,
+    zone: str | None,
+    here: npt.NDArray[np.bool_],
+    hidden: bool,
+    steps: int,
+) -> Document:
+    """A zone, or the whole district: what it came to, and its curves unless they are hidden."""
     columns = auction.columns
-    ours = [tag.tobytes() in auction.account_of_tag for tag in columns["tag"]]
-    pairs = zip(columns["node"][ours].tolist(), columns["zone"][ours].tolist(), strict=True)
-    found: dict[int, set[int]] = {one["node"]: set() for one in auction.message["nodes"]}
-    for node, zone in pairs:
-        found[node].add(zone)
-    return {node: [zones[zone] for zone in sorted(here)] for node, here in found.items()}
-
-
-def _node(auction: AuctionRows, node: Mapping[str, Any], place: list[str], steps: int) -> Document:
-    """One node: what it came to, and its curves unless too few have ordered there."""
-    columns, here = auction.columns, auction.columns["node"] == node["node"]
-    tags = [tag.tobytes() for tag in columns["tag"][here]]
-    accounts = {auction.account_of_tag[tag] for tag in tags if tag in auction.account_of_tag}
-    traded = node["bought_wh"] + node["sold_wh"] > 0
-    hidden = len(accounts) < ACCOUNTS_MIN
-    quoted = {name: node[f"{name}_mkrw_per_kwh"] for name in ("price", "low", "high")}
+    filled = {
+        side: int(columns["fill_wh"][here & (columns["side"] == side)].sum()) for side in Side
+    }
+    nodes = _nodes_of(auction, here)
     return {
-        "node": node["node"],
-        "zones": place,
-        "outcome": Outcome(node["outcome"]).name.lower(),
-        "flags": [flag.name.lower() for flag in Flag if flag.name and flag in Flag(node["flags"])],
-        **{
-            f"{name}_krw_per_kwh": krw_text_from_mkrw(value) if traded else None
-            for name, value in quoted.items()
-        },
-        "bought_kwh": node["bought_wh"] / 1000,
-        "sold_kwh": node["sold_wh"] / 1000,
-        "margin": _margin(node),
-        "accounts": len(accounts) if not hidden else None,
+        "zone": zone,
+        "bought_kwh": filled[Side.BID] / 1000,
+        "sold_kwh": filled[Side.OFFER] / 1000,
+        **_prices(nodes, any(filled.values())),
+        "flags": sorted(
+            {flag.name.lower() for node in nodes for flag in Flag(node["flags"]) if flag.name}
+        ),
+        "margin": _margin(nodes),
+        "accounts": None if hidden else _accounts(auction, here),
         "hidden": hidden,
-        "demand": None if hidden else _curve(columns, here, node, Side.BID, steps),
-        "supply": None if hidden else _curve(columns, here, node, Side.OFFER, steps),
+        "demand": None if hidden else _curve(columns, here, Side.BID, filled[Side.BID], steps),
+        "supply": None if hidden else _curve(columns, here, Side.OFFER, filled[Side.OFFER], steps),
     }
 
 
-def _margin(node: Mapping[str, Any]) -> Document | None:
-    """The price group that had to share, None where none did."""
-    side = {Outcome.BID_MARGIN: "bid", Outcome.OFFER_MARGIN: "offer"}.get(Outcome(node["outcome"]))
-    if side is None:
-        return None
+def _nodes_of(auction: AuctionRows, here: npt.NDArray[np.bool_]) -> list[Mapping[str, Any]]:
+    """The nodes where these rows stand; the only one there is, where the book is empty."""
+    nodes = auction.message["nodes"]
+    at = set(np.unique(auction.columns["node"][here]).tolist())
+    return [node for node in nodes if node["node"] in at or len(nodes) == 1]
+
+
+def _prices(nodes: Sequence[Mapping[str, Any]], traded: bool) -> Document:
+    """Mean price of buyers, and the interval around it: what suits all, or what zones have paid."""
+    bought = [node for node in nodes if node["bought_wh"]] or [
+        node for node in nodes if node["sold_wh"]
+    ]
+    if not traded or not bought:
+        return dict.fromkeys(
+            (*(f"{name}_krw_per_kwh" for name in ("price", "low", "high")), "interval")
+        )
+    weight = [node["bought_wh"] or node["sold_wh"] for node in bought]
+    price = [node["price_mkrw_per_kwh"] for node in bought]
+    mean = sum(p * wh for p, wh in zip(price, weight, strict=True)) // sum(weight)
+    if len(set(price)) == 1:
+        low = max(node["low_mkrw_per_kwh"] for node in bought)
+        high = min(node["high_mkrw_per_kwh"] for node in bought)
+    else:
+        low, high = min(price), max(price)
     return {
-        "side": side,
+        "price_krw_per_kwh": krw_text_from_mkrw(mean),
+        "low_krw_per_kwh": krw_text_from_mkrw(low),
+        "high_krw_per_kwh": krw_text_from_mkrw(high),
+        "interval": "valid" if len(set(price)) == 1 else "zones",
+    }
+
+
+def _margin(nodes: Sequence[Mapping[str, Any]]) -> Document | None:
+    """The price group that had to share, None where none did or several nodes had one each."""
+    sides = {Outcome.BID_MARGIN: "bid", Outcome.OFFER_MARGIN: "offer"}
+    shared = [node for node in nodes if Outcome(node["outcome"]) in sides]
+    if len(shared) != 1:
+        return None
+    (node,) = shared
+    return {
+        "side": sides[Outcome(node["outcome"])],
         "price_krw_per_kwh": krw_text_from_mkrw(node["margin_mkrw_per_kwh"]),
         "open_kwh": node["margin_open_wh"] / 1000,
         "filled_kwh": node["margin_filled_wh"] / 1000,
@@ -154,8 +210,8 @@ def _margin(node: Mapping[str, Any]) -> Document | None:
 def _curve(
     columns: Mapping[str, Any],
     here: npt.NDArray[np.bool_],
-    node: Mapping[str, Any],
     side: Side,
+    filled_wh: int,
     steps: int,
 ) -> Document:
     """One side in merit order: the price of each step and the energy up to its end, kWh."""
@@ -165,7 +221,6 @@ def _curve(
     np.add.at(e_wh, group, columns["e_wh"][mine])
     if side == Side.BID:
         prices, e_wh = prices[::-1], e_wh[::-1]
-    filled_wh = node["bought_wh"] if side == Side.BID else node["sold_wh"]
     at = int(np.searchsorted(np.cumsum(e_wh), filled_wh, side="left"))
     shown, part_wh = merged_steps(prices, e_wh, at, steps)
     return {
@@ -178,7 +233,7 @@ def _curve(
 def merged_steps(
     prices: IntArray, e_wh: IntArray, at: int, steps: int
 ) -> tuple[IntArray, IntArray]:
-    """At most `steps` steps of a curve in merit order, all those near step `at` as they are.
+    """At most `steps` steps (4 or more) of a curve in merit order, those near `at` as they are.
 
     Half of them stand around `at`; before and after, neighbours are one step at their mean price by
     energy, rounded down. The sum of the energy and the order of the prices stay.
@@ -187,10 +242,11 @@ def merged_steps(
         return prices, e_wh
     first = min(max(at - steps // 4, 0), len(prices) - steps // 2)
     end = first + steps // 2
-    left = steps - steps // 2
-    before = min(left, first, max(round(left * first / (len(prices) - steps // 2)), int(first > 0)))
+    left, rest = steps - steps // 2, len(prices) - steps // 2
+    before = min(round(left * first / rest), first)
+    if 0 < first < rest:
+        before = min(max(before, 1), left - 1)
     after = min(left - before, len(prices) - end)
-    before = min(left - after, first)
     bounds = np.unique(
         np.concatenate(
             [
@@ -206,39 +262,18 @@ def merged_steps(
     return np.array([int(one) for one in worth // part_wh], dtype=np.int64), part_wh
 
 
-def _budget(
-    columns: Mapping[str, Any], price: Mapping[int, int], links: Sequence[Mapping[str, Any]]
-) -> Document:
+def _budget(auction: AuctionRows) -> Document:
     """What buyers pay and where it goes, as cleared; `open_krw` is left over and must be 0."""
+    columns, message = auction.columns, auction.message
+    price = {node["node"]: node["price_mkrw_per_kwh"] for node in message["nodes"]}
     at = np.array([price[node] for node in columns["node"].tolist()], dtype=object)
     amount, bid = at * columns["fill_wh"].astype(object), columns["side"] == Side.BID
     paid, received = int(amount[bid].sum()), int(amount[~bid].sum())
-    fees = sum(link["fee_mkrw_per_kwh"] * link["flow_wh"] for link in links)
-    rent = sum(_spread(link, price) * link["flow_wh"] for link in links) - fees
+    fees = rent = 0
+    for link in message["links"]:
+        fee, flow_wh = link["fee_mkrw_per_kwh"], link["flow_wh"]
+        fees += fee * flow_wh
+        rent += (price[link["to_node"]] - price[link["from_node"]] - fee) * flow_wh
     parts = {"paid": paid, "received": received, "fees": fees, "rent": rent}
     parts["open"] = paid - received - fees - rent
     return {f"{name}_krw": krw_text_from_ukrw(ukrw) for name, ukrw in parts.items()}
-
-
-def _spread(link: Mapping[str, Any], price: Mapping[int, int]) -> int:
-    return price[link["to_node"]] - price[link["from_node"]]
-
-
-def _link(
-    link: Mapping[str, Any], price: Mapping[int, int], places: Mapping[int, list[str]]
-) -> Document:
-    """One way between nodes: what flowed, what could, and what the way cost."""
-    flow_wh, fee = link["flow_wh"], link["fee_mkrw_per_kwh"]
-    rent_ukrw = (_spread(link, price) - fee) * flow_wh
-    limited = link["capacity_wh"] < UNLIMITED_WH
-    return {
-        "from_node": link["from_node"],
-        "to_node": link["to_node"],
-        "from_zones": places.get(link["from_node"], []),
-        "to_zones": places.get(link["to_node"], []),
-        "flow_kwh": flow_wh / 1000,
-        "capacity_kwh": link["capacity_wh"] / 1000 if limited else None,
-        "fee_krw_per_kwh": krw_text_from_mkrw(fee),
-        "fees_krw": krw_text_from_ukrw(fee * flow_wh),
-        "rent_krw": krw_text_from_ukrw(rent_ukrw),
-    }

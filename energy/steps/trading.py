@@ -2,12 +2,13 @@
 
 Worked out once, in the transaction that settles the slot or corrects it, from the rows that were
 committed. A customer's gain is what the slot cost it against the same readings at tariff and
-feed-in alone. A kWh less at tariff is one less in the block where the month will end: at what has
-been drawn so far and, for the rest of the month, the mean of the meter's year. Without VAT and
-fund, which a bill adds to every Wh at tariff.
+feed-in alone; `saved_p2p` is what the auction has brought of it. A kWh less at tariff is one less
+in the block where the month will end: at what has been drawn so far and, for the rest of the month,
+the mean of the meter's year in the season's shape. Without VAT and fund, which a bill adds to every
+Wh at tariff.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
+from energy.crowd.household import MONTH_SHAPE
 from energy.district import District
 from energy.steps.books import Books
 from energy.steps.metering import Months, usual_of
 from energy.steps.slot_settlement import tariff_rows, terms_of
 from energy.store.books import REVERSE_KIND, load_movements, load_settlements
 from energy.store.views import put_view
-from energy.timegrid import iso_of, local_month_start
+from energy.timegrid import iso_of, local_calendar, local_month_start
 from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
 from market.settlement import SettlementTerms
 from market.tariff import charges_ukrw
@@ -30,6 +32,7 @@ from market.transfers import Code, LedgerId
 IntArray = npt.NDArray[np.int64]
 Document = dict[str, Any]
 
+MARKET = (Code.TRADE, Code.DEVIATION, Code.LABEL)
 CONTRACTS = (Code.PPA, Code.CFD, Code.NEIGHBOUR)
 KRW, ENERGY = LedgerId.KRW, LedgerId.ENERGY
 
@@ -40,6 +43,11 @@ class _Sides:
 
     got: IntArray
     gave: IntArray
+
+    @property
+    def net(self) -> IntArray:
+        """What was received less what was given."""
+        return self.got - self.gave
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,23 +94,15 @@ def trading_document(
 ) -> Document:
     """The slot as it is settled now; `months` are the books' after this tick."""
     versions = [one for one in load_settlements(connection, slot) if one.version]
-    customers = np.array([books.book.number[one] for one in books.customers], dtype=np.int64)
     moved = _Moved(
         load_movements(connection, [one.no for one in versions]),
-        customers,
+        np.array([books.book.number[one] for one in books.customers], dtype=np.int64),
         len(books.book.accounts),
     )
-    rest, every = moved.sides(ENERGY, Code.REMAINDER), moved.sides(ENERGY)
+    terms, rest = terms_of(district, slot), moved.sides(ENERGY, Code.REMAINDER)
     trade, contracts = moved.sides(ENERGY, Code.TRADE), moved.sides(ENERGY, *CONTRACTS)
-    terms = terms_of(district, slot)
-    money, at_tariff = moved.sides(KRW), moved.sides(KRW, Code.REMAINDER)
     ends_wh = _month_ends_wh(books, district, months, slot)
-    avoided = _charges(district, terms, ends_wh, ends_wh + every.got - rest.got)
-    forgone = (every.gave - rest.gave) * terms.feed_in_mkrw_per_kwh
-    outside = (money.got - money.gave) - (at_tariff.got - at_tariff.gave)
-    gain = avoided - forgone + outside
-    traded = (every.got != rest.got) | (every.gave != rest.gave) | (outside != 0)
-    deviation = moved.sides(KRW, Code.DEVIATION)
+    gains = _gains(moved, lambda wh: _charges(district, terms, ends_wh, ends_wh + wh), terms)
     return {
         "slot_utc": iso_of(slot),
         "version": versions[-1].version,
@@ -116,33 +116,63 @@ def trading_document(
             "p2p": _kwh(trade.gave),
             "feed_in": _kwh(rest.gave),
         },
-        "tariff_krw_per_kwh": _mean_price(at_tariff.gave, rest.got),
+        "tariff_krw_per_kwh": _mean_price(moved.sides(KRW, Code.REMAINDER).gave, rest.got),
         "feed_in_krw_per_kwh": krw_text_from_mkrw(terms.feed_in_mkrw_per_kwh),
-        "traders": int(traded.sum()),
-        "worse_off": int((gain < 0).sum()),
-        **{
-            f"{name}_krw": krw_text_from_ukrw(int(ukrw.sum()))
-            for name, ukrw in (
-                ("avoided", avoided),
-                ("forgone", forgone),
-                ("outside", outside),
-                ("deviation", deviation.gave - deviation.got),
-                ("saved", gain),
-            )
-        },
+        "traders": int(_has_traded(moved, gains).sum()),
+        "worse_off": int((gains["saved"] < 0).sum()),
+        **{f"{name}_krw": krw_text_from_ukrw(int(ukrw.sum())) for name, ukrw in gains.items()},
     }
+
+
+def _gains(
+    moved: _Moved, charge: Callable[[IntArray], IntArray], terms: SettlementTerms
+) -> dict[str, IntArray]:
+    """What each customer gained, and of what it is made, micro-won, (M,).
+
+    `charge` says what more Wh would cost at tariff. `saved` is what tariff would have charged
+    (`avoided`) less the feed-in given up (`forgone`) and plus all else that was received less paid
+    (`outside`); `deviation` is the part of it paid for what was not delivered.
+    """
+    every, rest = moved.sides(ENERGY), moved.sides(ENERGY, Code.REMAINDER)
+    trade = moved.sides(ENERGY, Code.TRADE)
+    avoided = charge(every.got - rest.got)
+    forgone = (every.gave - rest.gave) * terms.feed_in_mkrw_per_kwh
+    outside = moved.sides(KRW).net - moved.sides(KRW, Code.REMAINDER).net
+    saved = avoided - forgone + outside
+    saved_p2p = charge(trade.got) - trade.gave * terms.feed_in_mkrw_per_kwh
+    saved_p2p += moved.sides(KRW, *MARKET).net
+    return {
+        "avoided": avoided,
+        "forgone": forgone,
+        "outside": outside,
+        "deviation": -moved.sides(KRW, Code.DEVIATION).net,
+        "saved_p2p": saved_p2p,
+        "saved_contracts": saved - saved_p2p,
+        "saved": saved,
+    }
+
+
+def _has_traded(moved: _Moved, gains: dict[str, IntArray]) -> npt.NDArray[np.bool_]:
+    """Customers whose energy or money went otherwise than at tariff and feed-in, (M,)."""
+    every, rest = moved.sides(ENERGY), moved.sides(ENERGY, Code.REMAINDER)
+    moved_otherwise = (every.got != rest.got) | (every.gave != rest.gave)
+    return np.asarray(moved_otherwise | (gains["outside"] != 0), dtype=np.bool_)
 
 
 def _month_ends_wh(books: Books, district: District, months: Months, slot: int) -> IntArray:
     """What each customer will have drawn at tariff when the local month of a slot ends, Wh, (M,).
 
-    Slots before the books began and those to come count with the mean of the meter's year.
+    Slots before the books began and those to come count with the mean of the meter's year in the
+    season's shape.
     """
     start = local_month_start(slot, district.time_zone)
     end = local_month_start(slot, district.time_zone, months_on=1)
     known = (slot + SLOT_S - max(start, books.genesis)) // SLOT_S
     unknown = (end - start) // SLOT_S - known
-    return months.of(start) + usual_of(district).mean_wh * unknown
+    season = MONTH_SHAPE[int(local_calendar(np.array([slot]), district.time_zone).month[0]) - 1]
+    usual_wh = usual_of(district).mean_wh * (season / np.mean(MONTH_SHAPE))
+    rest_wh: IntArray = np.rint(usual_wh * unknown).astype(np.int64)
+    return months.of(start) + rest_wh
 
 
 def _charges(

@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 
 from energy.api import ApiContext, create_app
 from energy.config import Settings
+from energy.crowd.household import MONTH_SHAPE
 from energy.steps.book_rows import clearing_columns
 from energy.steps.curves import (
     ACCOUNTS_MIN,
     STEPS_MAX,
     AuctionRows,
     curves_document,
+    hidden_zones,
     load_auction,
     merged_steps,
 )
@@ -77,7 +79,9 @@ def crowd_rows(nodes: int, each: int, seed: int = 1) -> list[BookRow]:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_curve_is_what_the_book_asks_and_offers_at_each_price(seed: int) -> None:
     rows = crowd_rows(1, 60, seed)
-    (node,) = curves_document(auction_of(rows), ["Z1"])["nodes"]
+    found = curves_document(auction_of(rows), ["Z1"])
+    node = found["district"]
+    assert found["zones"] == []
     for name, side in (("demand", 1), ("supply", 2)):
         curve = node[name]
         assert curve["prices"] == len({row.price_mkrw_per_kwh for row in rows if row.side == side})
@@ -103,30 +107,57 @@ def test_the_price_lies_in_its_interval_and_the_budget_is_nought_with_fees_and_r
     )
     auction = auction_of(crowd_rows(3, 20), MarketNetwork(links, version=1))
     found = curves_document(auction, ["A", "B", "C"])
-    assert [node["zones"] for node in found["nodes"]] == [["A"], ["B"], ["C"]]
-    for node in found["nodes"]:
-        low, price, high = (float(node[f"{name}_krw_per_kwh"]) for name in ("low", "price", "high"))
+    assert [one["zone"] for one in found["zones"]] == ["A", "B", "C"]
+    prices = []
+    for place in (*found["zones"], found["district"]):
+        low, price, high = (
+            float(place[f"{name}_krw_per_kwh"]) for name in ("low", "price", "high")
+        )
         assert low <= price <= high
-    assert found["budget"]["open_krw"] == "0"
-    flows = [link for link in found["links"] if link["flow_kwh"]]
-    assert flows and all(link["flow_kwh"] <= link["capacity_kwh"] == 2.0 for link in flows)
-    assert found["budget"]["fees_krw"] == krw_text_from_ukrw(
-        sum(round(1000 * link["flow_kwh"]) for link in flows) * 8_000
-    )
+        prices.append(price)
+    assert len(set(prices[:3])) > 1 and found["district"]["interval"] == "zones"
+    assert min(prices[:3]) <= prices[3] <= max(prices[:3])
+    assert {one["interval"] for one in found["zones"]} == {"valid"}
+    flows_wh = [link["flow_wh"] for link in auction.message["links"]]
+    budget = found["budget"]
+    assert budget["open_krw"] == "0" and any(flows_wh)
+    assert budget["fees_krw"] == krw_text_from_ukrw(sum(flows_wh) * 8_000)
+    paid = sum(
+        int(fill) * {n["node"]: n["price_mkrw_per_kwh"] for n in auction.message["nodes"]}[node]
+        for fill, node, side in zip(
+            auction.columns["fill_wh"], auction.columns["node"].tolist(), auction.columns["side"],
+            strict=True,
+        )
+        if side == 1
+    )  # fmt: skip
+    assert budget["paid_krw"] == krw_text_from_ukrw(paid)
+    assert found["district"]["bought_kwh"] == found["volume_kwh"] == found["district"]["sold_kwh"]
 
 
-def test_a_node_of_nine_accounts_shows_its_price_and_no_curve() -> None:
+def test_nine_accounts_show_a_price_and_no_curve() -> None:
     rows = [
         BookRow(bytes([n]) * 32, 0, 1 + n % 2, (200 if n % 2 == 0 else 100) * 1000, 50, 0)
         for n in range(ACCOUNTS_MIN)
     ]
     whole = auction_of(rows)
-    (node,) = curves_document(whole, ["Z1"])["nodes"]
-    assert not node["hidden"] and node["demand"] is not None
+    place = curves_document(whole, ["Z1"])["district"]
+    assert not place["hidden"] and place["demand"] is not None
     fewer = replace(whole, account_of_tag=dict(list(whole.account_of_tag.items())[1:]))
-    (node,) = curves_document(fewer, ["Z1"])["nodes"]
-    assert node["hidden"] and node["demand"] is None and node["supply"] is None
-    assert node["accounts"] is None and node["price_krw_per_kwh"] == "150"
+    place = curves_document(fewer, ["Z1"])["district"]
+    assert place["hidden"] and place["demand"] is None and place["supply"] is None
+    assert place["accounts"] is None and place["price_krw_per_kwh"] == "150"
+
+
+@given(st.dictionaries(st.integers(0, 30), st.integers(1, 40), max_size=12))
+def test_no_small_zone_can_be_told_from_the_district_less_the_shown_ones(
+    accounts: dict[int, int],
+) -> None:
+    hidden = hidden_zones(accounts)
+    assert hidden >= {zone for zone, count in accounts.items() if count < ACCOUNTS_MIN}
+    total = sum(accounts[zone] for zone in hidden)
+    assert not hidden or total >= ACCOUNTS_MIN or hidden == set(accounts)
+    if hidden and not any(accounts[zone] < ACCOUNTS_MIN for zone in hidden):
+        raise AssertionError(f"nothing to hide: {accounts}")
 
 
 @given(
@@ -159,14 +190,14 @@ def test_a_district_of_twelve_zones_and_ten_thousand_orders_fits_in_200_kb() -> 
     assert perf_counter() - begun < 1.0
     assert len(body) < 200_000
     alone = curves_document(auction_of(crowd_rows(1, 5_000)), ["Z0"])
-    assert len(alone["nodes"][0]["demand"]["until_kwh"]) <= STEPS_MAX
+    assert len(alone["district"]["demand"]["until_kwh"]) <= STEPS_MAX
     assert len(orjson.dumps(alone)) < 200_000
 
 
-def test_a_slot_that_nobody_ordered_for_has_empty_curves_hidden_from_nobody() -> None:
+def test_a_slot_that_nobody_ordered_for_has_no_price_and_nothing_to_show() -> None:
     found = curves_document(auction_of([]), ["Z1"])
-    (node,) = found["nodes"]
-    assert node["outcome"] == "empty" and node["price_krw_per_kwh"] is None
+    place = found["district"]
+    assert place["price_krw_per_kwh"] is None and place["hidden"] and found["zones"] == []
     assert found["volume_kwh"] == 0 and found["budget"]["open_krw"] == "0"
 
 
@@ -184,7 +215,9 @@ def gains_ukrw(here: Any, slot: int) -> list[int]:
     month = local_month_start(slot, district.time_zone)
     end = local_month_start(slot, district.time_zone, months_on=1)
     unknown = (end - month) // SLOT_S - (slot + SLOT_S - max(month, books.genesis)) // SLOT_S
-    ends = books.head.months.of(month) + usual_of(district).mean_wh * unknown
+    july = MONTH_SHAPE[6] / (sum(MONTH_SHAPE) / 12)
+    usual = np.rint(usual_of(district).mean_wh * july * unknown).astype(np.int64)
+    ends = books.head.months.of(month) + usual
     buy = price_mkrw_per_kwh(terms.connection, terms.calendar)
     traded = {one.account: one for one in trades}
     found = []
@@ -226,6 +259,7 @@ def test_a_settled_slot_tells_energy_by_model_and_what_each_customer_gained(
     assert found["bought_kwh"]["p2p"] > 0
     gains = gains_ukrw(here, FIRST)
     assert found["saved_krw"] == krw_text_from_ukrw(sum(gains))
+    assert found["saved_p2p_krw"] == found["saved_krw"] and found["saved_contracts_krw"] == "0"
     assert found["worse_off"] == sum(one < 0 for one in gains)
     assert found["traders"] >= sum(one != 0 for one in gains) > 0
     terms = terms_of(here.district, FIRST)
@@ -345,7 +379,7 @@ def test_the_curves_of_a_slot_are_those_of_its_committed_book(here: Any, client:
     assert status == 200 and found["slot_utc"] == iso_of(slot)
     book = here.store.read(lambda connection: load_slot_book(connection, slot))
     orders = here.store.read(lambda connection: load_book(connection, slot))
-    (node,) = found["nodes"]
+    node = found["district"]
     assert found["orders"] == len(orders) and found["operator_rows"] == 1
     assert node["accounts"] == len({row.account for row in orders})
     assert node["demand"]["until_kwh"][-1] == book["e_wh"][book["side"] == 1].sum() / 1000
@@ -356,13 +390,11 @@ def test_the_curves_of_a_slot_are_those_of_its_committed_book(here: Any, client:
     assert found["budget"]["open_krw"] == "0" and found["reason"] is None
     again = client.ask(f"/v1/market/{slot}/curves", **{"If-None-Match": headers["etag"]})
     assert again[0] == 304 and again[1] is None
-    packed = client.ask(f"/v1/market/{slot}/curves", **{"Accept-Encoding": "gzip"})
-    assert packed[1] == found and packed[2]["content-encoding"] == "gzip"
 
 
 def test_a_void_slot_says_why_and_one_without_an_auction_is_not_found(client: Client) -> None:
     status, found, _ = client.ask(f"/v1/market/{FIRST + 5 * SLOT_S}/curves")
-    assert status == 200 and found["nodes"] == [] and found["orders"] == 4
+    assert status == 200 and found["district"] is None and found["orders"] == 4
     assert found["reason"] == "no valid plan, so no market"
     status, found, _ = client.ask(f"/v1/market/{FIRST + 6 * SLOT_S}/curves")
     assert status == 404
@@ -396,6 +428,8 @@ def test_the_history_has_each_slot_as_published_and_as_settled(here: Any, client
 def test_the_history_is_bounded_and_says_where_it_goes_on(client: Client) -> None:
     status, found, _ = client.ask("/v1/market/history")
     assert status == 200 and found["slots"] == 96
+    packed = client.ask("/v1/market/history", **{"Accept-Encoding": "gzip"})
+    assert packed[1] == found and packed[2]["content-encoding"] == "gzip"
     assert found["start_utc"] == iso_of(FIRST - 90 * SLOT_S)
     week = 7 * 96
     span = f"from={FIRST - 1000 * SLOT_S}&to={FIRST + 6 * SLOT_S}"
