@@ -47,6 +47,11 @@ def create_dashboard_router() -> APIRouter:
         """The wires in the reader's language and theme."""
         return answer(request, pages[choose_edition(request, "grid")], headers.PAGE)
 
+    @router.api_route("/market", methods=["GET", "HEAD"])
+    def market_page(request: Request) -> Response:
+        """The auctions in the reader's language and theme."""
+        return answer(request, pages[choose_edition(request, "market")], headers.PAGE)
+
     @router.api_route("/verify", methods=["GET", "HEAD"])
     def verify_page(request: Request) -> Response:
         """The page that checks a receipt in the reader's browser."""

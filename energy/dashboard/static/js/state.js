@@ -10,10 +10,11 @@ const CHOICES = {
   element: { name: "element", ...asText },
   moment: { name: "at", ...asText },
   outage: { name: "outage", ...asText },
+  zone: { name: "zone", ...asText },
 };
 
 export function makeState() {
-  const values = { snapshot: null, documents: {}, switching: null, live: "connecting", error: null, nowMs: null };
+  const values = { snapshot: null, documents: {}, switching: null, auction: null, live: "connecting", error: null, nowMs: null };
   const given = new URLSearchParams(location.search);
   for (const [key, choice] of Object.entries(CHOICES)) values[key] = choice.read(given.get(choice.name));
   const listeners = Object.fromEntries(Object.keys(values).map((key) => [key, []]));

@@ -4,6 +4,13 @@ import { MARGIN, timeChart } from "./timechart.js";
 
 const KEY_STEPS = { PageUp: -4, PageDown: 4 };
 
+// Hands the reader a CSV file.
+export function saveLines(name, lines) {
+  const url = URL.createObjectURL(new Blob([`${lines.join("\r\n")}\r\n`], { type: "text/csv" }));
+  h("a", { href: url, download: `${name}.csv` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
 // `read(data)` -> {finding, about, panels: [model], columns, startMs, stepMs, count, nowIndex, quality}
 export function chartFigure({ id, words, format, state, heights }) {
   const finding = h("h2", { class: "finding", id: `${id}-title` });
@@ -103,9 +110,7 @@ export function chartFigure({ id, words, format, state, heights }) {
       const quality = model.quality?.[i] ?? (i < model.nowIndex ? "measured" : "plan");
       lines.push([new Date(msOf(i)).toISOString().replace(".000", ""), quality, ...model.columns.map((c) => cell(String(c.values[i] ?? "")))].join(","));
     }
-    const url = URL.createObjectURL(new Blob([`${lines.join("\r\n")}\r\n`], { type: "text/csv" }));
-    h("a", { href: url, download: `${id}.csv` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
+    saveLines(id, lines);
   }
 
   return {
