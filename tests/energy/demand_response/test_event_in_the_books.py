@@ -15,12 +15,13 @@ from energy.steps import dr_settlement
 from energy.steps.context import open_installation, start_microgrid
 from energy.steps.dr_baselines import metered_at
 from energy.steps.proving import export_lines
+from energy.steps.receipts import Prover, Witnesses
 from energy.store.books import load_settlements
 from energy.store.demand_response import last_result, list_events, load_answers
 from energy.store.readings import LateRow, save_late_readings
 from energy.units import SLOT_S
 from market.transfers import Code
-from market.verifier import Failure, verify_export
+from market.verifier import Failure, verify_bundle, verify_export
 
 FIRST = 1_784_088_000
 EVENT = FIRST + 4 * SLOT_S
@@ -186,3 +187,27 @@ def test_an_event_or_commitment_that_is_left_out_is_missed(evented: Any, name: s
     at = next(n for n, one in enumerate(lines) if f'"type":"{name}"' in one)
     failure = verify_export(lines[:at] + lines[at + 1 :]).first_failure
     assert failure is not None and failure.check in ("set root", "commitment")
+
+
+def test_event_commitments_and_payments_are_proven_one_by_one(evented: Any) -> None:
+    """The event, a household's answer, the operator's, and all that names a household."""
+    store, books = evented.microgrid.store, evented.microgrid.books
+    (event,) = store.read(list_events)
+    answers = store.read(partial(load_answers, event=event.id))
+    theirs = next(one for one in answers if one.account in books.customers and one.e_wh_per_slot)
+    own = next(one for one in answers if one.account == books.system.spc)
+
+    def make(connection: Any) -> tuple[bytes, dict[str, bytes]]:
+        prover = Prover(connection)
+        bundles = {
+            "event": prover.entry(event.id),
+            "answer": prover.entry(theirs.digest),
+            "operator": prover.entry(own.digest),
+            "account": prover.account(theirs.account),
+        }
+        return prover.trust(Witnesses()), bundles
+
+    trust, bundles = store.read(make)
+    for name, bundle in bundles.items():
+        report = verify_bundle(trust, bundle)
+        assert report.ok, (name, report.first_failure)
