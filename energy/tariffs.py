@@ -5,6 +5,7 @@ keys are described in `market.tariff_data`.
 """
 
 import tomllib
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import Any
@@ -18,7 +19,7 @@ from energy.units import MKRW_PER_KRW
 from market.errors import MarketError
 from market.feed_in import FeedIn, build_feed_in
 from market.tariff import SlotCalendar, Tariff, TariffDay, demand_counts, price_mkrw_per_kwh
-from market.tariff_data import build_tariff
+from market.tariff_data import build_tariff, dated_row
 
 TERMS = "terms.toml"
 
@@ -42,6 +43,23 @@ def load_tariff(name: str, on: date, *, or_first: bool = False) -> Tariff:
 def load_feed_in(plant: str, capacity_kw: int, on: date) -> FeedIn:
     """What the grid pays for energy of a kind of plant on a local day: SMP and certificates."""
     return build_feed_in(_files()["terms"], on, plant, capacity_kw)
+
+
+@dataclass(frozen=True)
+class CustomerRules:
+    """What a month's bill assumes of a customer: the load factor that its contract power follows
+    from, and up to how many kW of PV KEPCO alone would net by the month.
+    """
+
+    load_factor_ppm: int
+    net_metering_kw_max: int
+
+
+def load_customer_rules(on: date) -> CustomerRules:
+    """The rules that hold on a local day; raises MarketError, one sentence."""
+    terms = _files()["terms"]
+    power = dated_row("terms", terms, "contract_power", on).integer("load_factor_ppm")
+    return CustomerRules(power, dated_row("terms", terms, "net_metering", on).integer("kw_max"))
 
 
 def slot_calendar(slot: int, time_zone: str) -> SlotCalendar:

@@ -132,7 +132,8 @@ class AccountMonth:
 
     The registers count Wh and never start anew: `rest` those left after contracts and trades,
     `import` and `export` those of the meter. `exported` has (Wh, SMP of the hour) of everything
-    that the meter fed in. `use` and `whole_use` carry what the tariff asks beside the kWh: power,
+    that the meter fed in; `exported_sum` its sums (Wh, micro-won at SMP) where they are known
+    already. `use` and `whole_use` carry what the tariff asks beside the kWh: power,
     factor, and the kWh by band where it has bands. `net_metering` says whether KEPCO alone would
     net the export; `plant` values its certificates.
     """
@@ -147,11 +148,19 @@ class AccountMonth:
     feed_in_wh: int = 0
     feed_in_ukrw: int = 0
     exported: tuple[tuple[int, int], ...] = ()
+    exported_sum: tuple[int, int] | None = None
     plant: FeedIn | None = None
     net_metering: bool = False
     use: MonthUse | None = None
     whole_use: MonthUse | None = None
     points_ukrw: int = 0
+
+    @property
+    def at_smp(self) -> tuple[int, int]:
+        """Wh fed in, and what the SMP of their hours makes of them, micro-won."""
+        if self.exported_sum is not None:
+            return self.exported_sum
+        return sum(e_wh for e_wh, _ in self.exported), smp_income_ukrw(self.exported)
 
 
 @dataclass(frozen=True)
@@ -209,7 +218,7 @@ def build_statement(months: Sequence[AccountMonth]) -> Statement:
     found: list[StatementMonth] = []
     for one in months:
         carried = found[-1].carried_kwh if found else 0
-        found.append(_statement_month(one, carried))
+        found.append(statement_month(one, carried))
     return Statement(
         tuple(found),
         **{
@@ -229,12 +238,14 @@ def register_kwh(register_wh: tuple[int, int]) -> int:
     return end // WH_PER_KWH - start // WH_PER_KWH
 
 
-def _statement_month(one: AccountMonth, carried_kwh: int) -> StatementMonth:
+def statement_month(one: AccountMonth, carried_kwh: int) -> StatementMonth:
+    """The statement of one month; `carried_kwh` is the surplus that it begins with."""
     rest_kwh, whole_kwh = register_kwh(one.rest_register_wh), register_kwh(one.import_register_wh)
     bill = build_bill(_use(one.use, one.month, rest_kwh), one.tariff)
     whole = _use(one.whole_use, one.month, whole_kwh)
     alone = NetBill(build_bill(whole, one.tariff), 0)
-    alone_feed_in = smp_income_ukrw(one.exported)
+    exported_wh, at_smp = one.at_smp
+    alone_feed_in = at_smp
     if one.net_metering:
         surplus = register_kwh(one.export_register_wh)
         alone = build_net_bill(whole, one.tariff, NetMetering(surplus, carried_kwh))
@@ -250,7 +261,6 @@ def _statement_month(one: AccountMonth, carried_kwh: int) -> StatementMonth:
     alone_krw = alone.bill.total_krw + -alone_feed_in // UKRW_PER_KRW
     total = bill.total_krw + market
     sold = sum(-line.amount_ukrw for line in lines if line.kind in _OF_EXPORT and line.e_wh < 0)
-    exported_wh = sum(e_wh for e_wh, _ in one.exported)
     certificates = rec_income_ukrw(exported_wh, one.plant) if one.plant else 0
     return StatementMonth(
         year=one.year,
@@ -264,7 +274,7 @@ def _statement_month(one: AccountMonth, carried_kwh: int) -> StatementMonth:
         alone_krw=alone_krw,
         saved_krw=alone_krw - total,
         carried_kwh=alone.carried_kwh,
-        smp_rec_ukrw=smp_income_ukrw(one.exported) + certificates,
+        smp_rec_ukrw=at_smp + certificates,
         sold_ukrw=sold,
     )
 

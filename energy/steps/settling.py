@@ -28,6 +28,7 @@ from energy.steps.corrections import CorrectionFacts, gather_corrections, settle
 from energy.steps.dr_settlement import EventFacts, gather_events, save_events, settle_events
 from energy.steps.lost_readings import find_frozen, find_lost
 from energy.steps.metering import Usual, usual_of
+from energy.steps.month_close import CloseFacts, close_month, gather_close, save_close
 from energy.steps.proving import Audit as Audit
 from energy.steps.proving import audit_books as audit_books
 from energy.steps.slot_contracts import running_contracts
@@ -38,6 +39,7 @@ from energy.steps.slot_settlement import (
     settle_first,
     trade_columns,
 )
+from energy.steps.tally import keep_tally
 from energy.steps.tick_book import Before, TickBook, Version, save_tick, seal
 from energy.steps.trading import keep_trading
 from energy.store.anchors import save_anchor_entries, unentered_anchors
@@ -180,13 +182,17 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     for number, facts in enumerate(found.corrections):
         settle_again(book, district, facts, number)
     events = settle_events(book, district, found.events)
+    closed = None if found.close is None else close_month(book, district, found.close)
     anchors = enter_anchors(book, store.read(unentered_anchors))
     sealed = seal(book, found.before)
     head = _head_after(book, sealed, settled, found)
     outcome = _outcome(book, sealed, settled)
 
     def write(connection: Connection) -> None:
+        keep_tally(connection, books, district, slot)
         save_tick(connection, book, sealed, head)
+        if closed is not None:
+            save_close(connection, slot, closed)
         save_late_readings(connection, found.told)
         save_events(connection, slot, events)
         save_anchor_entries(connection, slot, anchors)
@@ -211,6 +217,7 @@ class _Found:
     told: list[LateRow]
     corrections: list[CorrectionFacts]
     events: list[EventFacts]
+    close: CloseFacts | None
     first_settlement: int
 
 
@@ -246,7 +253,10 @@ def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: i
     corrections = gather_corrections(connection, microgrid, late, usual.most_wh)
     corrected = [one.version.slot for one in corrections]
     events = gather_events(connection, books, complete - SLOT_S, corrected)
-    return _Found(before, due, told, corrections, events, next_settlement(connection))
+    slots = [one.slot for one in due]
+    close = gather_close(connection, books, district, tick=tick, due=slots)
+    number = next_settlement(connection)
+    return _Found(before, due, told, corrections, events, close, number)
 
 
 def _head_after(

@@ -1,0 +1,201 @@
+"""The end of a local month: once all its slots are settled, every customer gets a signed bill.
+
+It belongs to the tick in which the last slot is settled, under the same checkpoint and in the same
+transaction: a crash repeats both, with the same bytes. The slots have posted energy at tariff at
+the price of its hour; the close posts what the bill adds to it or takes off (basic charge,
+rounding of kWh and won, VAT, fund), so that what the books have moved of an account's month is its
+bill. Slots that were settled anew since an earlier month's bill are an adjustment of this one.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from sqlalchemy import Connection
+
+from energy.district import District
+from energy.steps.billing import (
+    CustomerTerms,
+    content_of_month,
+    customer_terms,
+    sums_of,
+)
+from energy.steps.books import Books
+from energy.steps.tally import BEGINNING, Tally, add_rows, tally_of, whole_tally
+from energy.steps.tick_book import TickBook, Version
+from energy.store.bills import (
+    BilledMonthRow,
+    last_billed,
+    load_billed_months,
+    save_billed_month,
+    save_tally,
+)
+from energy.store.slots import unsettled_slots
+from energy.timegrid import local_month_start
+from energy.units import SLOT_S
+from market.books import Entry, make_entry
+from market.month_bill import (
+    BilledMonth,
+    BillPosts,
+    MonthBill,
+    build_month_bill,
+    month_of_content,
+)
+from market.settlement import SystemAccounts
+from market.transfers import (
+    Code,
+    LedgerId,
+    Transfer,
+    TransferKind,
+    sort_and_merge,
+    system_account,
+)
+
+MONTH_SCOPE = 2
+TARIFF_KIND = 3
+BILL_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class CloseFacts:
+    """What the store knows of a month that ends: its document, those billed before it, and what
+    was moved, until now and until the last bills.
+    """
+
+    content: str
+    months: tuple[BilledMonth, ...]  # the last is the one that ends
+    now: Tally
+    before: Tally | None
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedMonth:
+    """A month with its bills, ready to be written; `now` is all that was moved up to them."""
+
+    facts: CloseFacts
+    terms: CustomerTerms
+    total_krw: list[int] = field(default_factory=list)
+    totals: dict[str, int] = field(default_factory=dict)
+
+
+def gather_close(
+    connection: Connection, books: Books, district: District, *, tick: int, due: Sequence[int]
+) -> CloseFacts | None:
+    """The facts of a month that ends with the `due` slots of this tick, None where none does."""
+    last = last_billed(connection)
+    begun = books.genesis + SLOT_S if last is None else last[0]
+    first = local_month_start(begun, district.time_zone)
+    end = local_month_start(begun, district.time_zone, months_on=1)
+    if tick < end + SLOT_S or set(unsettled_slots(connection, end)) - set(due):
+        return None
+    content = content_of_month(district, first)
+    known = [month_of_content(one.content) for one in load_billed_months(connection)]
+    return CloseFacts(
+        content=content,
+        months=(*known, month_of_content(content)),
+        now=whole_tally(connection, books, district, tick),
+        before=None if last is None else tally_of(connection, books, district, through=last[1]),
+    )
+
+
+def close_month(book: TickBook, district: District, facts: CloseFacts) -> ClosedMonth:
+    """Sign and post the bills of the month; to be called when all else of the tick is posted."""
+    books, month = book.books, facts.months[-1]
+    for posted in book.settlements:
+        add_rows(facts.now, district, posted.row.slot, posted.rows)
+    numbers = [books.book.number[one] for one in books.customers]
+    terms = customer_terms(district, month, numbers)
+    closed = ClosedMonth(facts, terms)
+    _enter_tariffs(book, facts)
+    transfers: list[Transfer] = []
+    entries: list[Entry] = []
+    sums = dict.fromkeys(("total_krw", "utility_krw", "market_krw", "alone_krw"), 0)
+    for row, no in enumerate(terms.no.tolist()):
+        account = books.book.accounts[no]
+        bill = build_month_bill(
+            facts.months,
+            terms.of(row, month),
+            sums_of(no, facts.months, facts.now, facts.before),
+        )
+        transfers += bill_transfers(books, account, month.first_slot, bill.posts)
+        entries.append(bill_entry(books, account, bill))
+        closed.total_krw.append(bill.total_krw)
+        sums["total_krw"] += bill.total_krw
+        sums["utility_krw"] += bill.statement.bill.total_krw
+        sums["market_krw"] += bill.statement.market_krw
+        sums["alone_krw"] += bill.statement.alone_krw
+    book.settle(Version(month.first_slot, 1), sort_and_merge(transfers), scope=MONTH_SCOPE)
+    book.entries += entries
+    closed.totals.update(sums, bills=len(entries), unbilled=len(numbers) - len(entries))
+    return closed
+
+
+def save_close(connection: Connection, tick: int, closed: ClosedMonth) -> None:
+    """Write the month that is billed, and all that was moved up to its bills."""
+    month = closed.facts.months[-1]
+    columns = closed.terms.columns() | {"total_krw": np.array(closed.total_krw, dtype=np.int64)}
+    row = BilledMonthRow(
+        first_slot=month.first_slot,
+        end_slot=month.end_slot,
+        tick=tick,
+        content=closed.facts.content,
+        summary={name: str(amount) for name, amount in closed.totals.items()},
+        accounts=columns,
+    )
+    save_billed_month(connection, row)
+    save_tally(connection, BEGINNING, tick, closed.facts.now.columns())
+
+
+def bill_message(account: bytes, bill: MonthBill) -> dict[str, int | bytes]:
+    """The message of a bill; its tariff version is the month, yyyymm, of the tariffs' document."""
+    return {
+        "account": account,
+        "first_slot": bill.month.first_slot,
+        "end_slot": bill.month.end_slot,
+        "version": BILL_VERSION,
+        "tariff_version": bill.month.number,
+        "lines_root": bill.lines_root,
+        "total_krw": bill.total_krw,
+        "rounding_ukrw": bill.rounding_ukrw,
+    }
+
+
+def bill_entry(books: Books, account: bytes, bill: MonthBill) -> Entry:
+    """The signed bill of an account."""
+    plain = make_entry(books.domain, "Bill", bill_message(account, bill), books.keys.settle)
+    salt = books.salt(account, plain.digest)
+    return Entry(plain.type, plain.message, plain.digest, plain.signers, plain.signatures, salt)
+
+
+def bill_transfers(
+    books: Books, account: bytes, first_slot: int, posts: BillPosts
+) -> Iterator[Transfer]:
+    """What a bill posts; the customer's supplier is the SPC, who was paid for its energy."""
+    system: SystemAccounts = books.system
+    vat, fund, rounding = (
+        system_account(books.domain.market_id, name) for name in ("VAT", "FUND", "ROUNDING")
+    )
+    for code, debit, credit, amount in (
+        (Code.RETAIL, account, system.spc, posts.retail_ukrw),
+        (Code.TAX, account, vat, posts.vat_ukrw),
+        (Code.TAX, account, fund, posts.fund_ukrw),
+        (Code.ROUNDING, rounding, account, posts.rounding_ukrw),
+    ):
+        pair = (debit, credit) if amount > 0 else (credit, debit)
+        if amount:
+            yield Transfer(
+                LedgerId.KRW, TransferKind.PLAIN, code, *pair, abs(amount), first_slot, 1
+            )
+
+
+def _enter_tariffs(book: TickBook, facts: CloseFacts) -> None:
+    """The hash of the month's tariffs as an entry of the log: bills name it by its version."""
+    month = facts.months[-1]
+    message: dict[str, int | bytes] = {
+        "kind": TARIFF_KIND,
+        "version": month.number,
+        "from_slot": month.first_slot,
+        "content": hashlib.sha256(facts.content.encode()).digest(),
+    }
+    book.enter("Rules", message, book.books.keys.trading)

@@ -1,0 +1,508 @@
+"""An account's bill of a month from what the books have moved, as lines that a signature covers.
+
+The books post a slot's energy at the price of its hour; the bill counts whole kWh of the register
+by the utility's own rule. What the books have posted and what is billed meet once a month: basic
+charge, tax, fund and every rounding are posted as the difference, so that the account's movement
+is the bill to the micro-won. Slots of an earlier month that were settled anew since its bill give
+an adjustment: that month's bill as it is now, less what it was.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from market.bill import UKRW_PER_KRW, Bill, MonthUse
+from market.errors import MarketError
+from market.feed_in import FeedIn
+from market.merkle import leaf_hash, root_of
+from market.statement import AccountMonth, LineKind, MarketLine, StatementMonth, statement_month
+from market.tariff import (
+    Band,
+    DemandRule,
+    PowerFactorRule,
+    ProgressiveTable,
+    SeasonalTable,
+    Tariff,
+    TierSet,
+)
+from market.transfers import Code
+
+MARKET_CODES = (
+    Code.TRADE,
+    Code.NETWORK_FEE,
+    Code.CONGESTION_RENT,
+    Code.DEVIATION,
+    Code.LABEL,
+    Code.PPA,
+    Code.CFD,
+    Code.PPA_CHARGE,
+    Code.NEIGHBOUR,
+    Code.DR_REWARD,
+    Code.DR_PENALTY,
+)
+"""Codes whose money is a line of the bill's market part, in the order of the lines."""
+SUMMED_CODES = (*MARKET_CODES, Code.REMAINDER)
+SIDES = ("in_wh", "out_wh", "paid_ukrw", "got_ukrw")
+SMP_REST, SMP_ALL = len(SUMMED_CODES) * len(SIDES), len(SUMMED_CODES) * len(SIDES) + 1
+COLUMNS = SMP_ALL + 1
+"""Columns of a month's sums: four sides for each code, then what the feed-in price of their hours
+makes of the energy fed in: of the rest of readings alone, and of all."""
+
+_AT = {
+    (code, side): place * len(SIDES) + at
+    for place, code in enumerate(SUMMED_CODES)
+    for at, side in enumerate(SIDES)
+}
+_LINE = struct.Struct(">Hqq16s")
+_WH_PER_KWH = 1000
+
+
+class Kind(IntEnum):
+    """What a line of the bill says; numbers as they are hashed. Those of the market's part are
+    100 and twice the code, and one more where the account gave energy or got money.
+    """
+
+    TARIFF = 1  # place of the tariff among the month's names, in order
+    REGISTER_START = 2
+    REGISTER_END = 3
+    POWER = 4  # kW of the contract
+    NET_METERING = 5  # 1 where KEPCO alone would net what is fed in
+    BASIC = 10
+    POWER_FACTOR = 11
+    ENERGY = 12
+    CLIMATE = 13
+    FUEL = 14
+    VAT = 15
+    FUND = 16
+    CUT = 17  # what cutting each component and the total gives up
+    UTILITY = 18  # the utility's part, whole won
+    FEED_IN = 90
+    MARKET = 91  # the market's part, rounded down to whole won
+    ROUNDING = 92
+    ADJUSTMENT = 93  # quantity is the month, yyyymm
+    ALONE = 94  # what KEPCO alone would have cost; quantity: kWh received
+    CARRIED = 95  # kWh that net metering would carry on
+    SMP_REC = 96  # what SMP and certificates would have paid; quantity: Wh fed in
+    SOLD = 97  # what the market and the feed-in paid for it
+
+
+class Line(NamedTuple):
+    """A line: its kind, a quantity in the kind's unit, a price, an amount (below 0: received)."""
+
+    kind: int
+    quantity: int
+    price_mkrw: int
+    amount_ukrw: int
+
+
+class Sums(NamedTuple):
+    """What an account has moved in the slots of a month; columns as `COLUMNS` tells."""
+
+    columns: tuple[int, ...]
+
+    def side(self, code: Code, side: str) -> int:
+        """One side of a code."""
+        return self.columns[_AT[code, side]]
+
+    def wh(self, side: str) -> int:
+        """All energy that came in or went out."""
+        return sum(self.columns[SIDES.index(side) : SMP_REST : len(SIDES)])
+
+    @property
+    def feed_in_ukrw(self) -> int:
+        """What the rest that was fed in has earned."""
+        return self.columns[SMP_REST]
+
+    @property
+    def charge_ukrw(self) -> int:
+        """What the rest that was drawn has been charged per slot.
+
+        A charge that a correction has turned negative stands among what was got.
+        """
+        net = self.side(Code.REMAINDER, "paid_ukrw") - self.side(Code.REMAINDER, "got_ukrw")
+        return net + self.feed_in_ukrw
+
+
+NOTHING = Sums((0,) * COLUMNS)
+
+
+@dataclass(frozen=True)
+class BilledMonth:
+    """A month by its slots, its tariffs in order of their names, and its certificates."""
+
+    first_slot: int
+    end_slot: int
+    year: int
+    month: int
+    tariffs: Mapping[str, Tariff]
+    plant: FeedIn
+
+    @property
+    def number(self) -> int:
+        """The month as yyyymm."""
+        return self.year * 100 + self.month
+
+
+@dataclass(frozen=True)
+class BillTerms:
+    """What the bill of an account follows from beside its sums."""
+
+    tariff: str
+    power_kw: int | None = None
+    net_metering: bool = False
+
+
+@dataclass(frozen=True)
+class BillPosts:
+    """What the books must post so that they have moved what the bill says, micro-won.
+
+    `retail_ukrw` from the customer to its supplier, below 0 the other way; the rest to their
+    accounts, `rounding_ukrw` from the rounding account to the customer.
+    """
+
+    retail_ukrw: int = 0
+    vat_ukrw: int = 0
+    fund_ukrw: int = 0
+    rounding_ukrw: int = 0
+
+    def plus(self, other: "BillPosts", sign: int = 1) -> "BillPosts":
+        """The sum, or the difference where `sign` is -1."""
+        return BillPosts(
+            self.retail_ukrw + sign * other.retail_ukrw,
+            self.vat_ukrw + sign * other.vat_ukrw,
+            self.fund_ukrw + sign * other.fund_ukrw,
+            self.rounding_ukrw + sign * other.rounding_ukrw,
+        )
+
+
+@dataclass(frozen=True)
+class MonthBill:
+    """The bill of an account: its month, adjustments by month (yyyymm, won), and all lines."""
+
+    month: BilledMonth
+    terms: BillTerms
+    statement: StatementMonth
+    adjustments: tuple[tuple[int, int], ...]
+    lines: tuple[Line, ...]
+    total_krw: int
+    rounding_ukrw: int
+    posts: BillPosts
+    register_wh: tuple[int, int]
+
+    @property
+    def lines_root(self) -> bytes:
+        """The Merkle root over the lines in their order, which the signed Bill carries."""
+        return root_of([leaf_hash(pack_line(one)) for one in self.lines])
+
+
+@dataclass(frozen=True)
+class AccountSums:
+    """An account's sums by month, as they are now and as they were at its last bill.
+
+    Months are those of the books from the first one on; `before` ends with the last month that
+    was billed.
+    """
+
+    now: Sequence[Sums]
+    before: Sequence[Sums] = field(default=())
+
+
+def pack_line(line: Line) -> bytes:
+    """The bytes of a line, as they are hashed and stand in proofs."""
+    amount = line.amount_ukrw.to_bytes(16, "big", signed=True)
+    return _LINE.pack(line.kind, line.quantity, line.price_mkrw, amount)
+
+
+def require_billable(tariff: Tariff) -> None:
+    """Raise MarketError for a tariff that a month's sums cannot bill: it asks for bands of hours
+    or for a metered demand.
+    """
+    table = tariff.table
+    if isinstance(table, SeasonalTable):
+        flat = all(table.is_flat(month) for month in range(1, 13))
+        if not flat or not table.demand.on_contract:
+            raise MarketError(
+                f"tariff {tariff.name}: has bands of hours or a metered demand, allowed for the "
+                "bills of a district: steps, or one price on contract power"
+            )
+
+
+def build_month_bill(
+    months: Sequence[BilledMonth], terms: BillTerms, sums: AccountSums
+) -> MonthBill:
+    """The bill of the last of these months; raises MarketError where sums do not fit them."""
+    if len(sums.now) != len(months) or len(sums.before) >= len(months):
+        raise MarketError(
+            f"bill: sums of {len(sums.now)} months now and {len(sums.before)} before, allowed "
+            f"{len(months)} and fewer"
+        )
+    last = len(months) - 1
+    now = _Books(months, terms, sums.now)
+    before = _Books(months[: len(sums.before)], terms, sums.before)
+    own = now.statement(last)
+    posts, adjustments = now.posts(last), []
+    for n in range(now.first_change(before), len(sums.before)):
+        found, was = now.statement(n), before.statement(n)
+        posts = posts.plus(now.posts(n)).plus(before.posts(n), -1)
+        if found.total_krw != was.total_krw:
+            adjustments.append((months[n].number, found.total_krw - was.total_krw))
+    total = own.total_krw + sum(amount for _, amount in adjustments)
+    register = now.register(last)
+    return MonthBill(
+        month=months[last],
+        terms=terms,
+        statement=own,
+        adjustments=tuple(adjustments),
+        lines=tuple(_lines(months[last], terms, own, now.sums[last], adjustments, register)),
+        total_krw=total,
+        rounding_ukrw=own.rounding_ukrw,
+        posts=posts,
+        register_wh=register,
+    )
+
+
+class _Books:
+    """The months of an account as the books stood at one time."""
+
+    def __init__(
+        self, months: Sequence[BilledMonth], terms: BillTerms, sums: Sequence[Sums]
+    ) -> None:
+        self.months, self.terms, self.sums = months, terms, sums
+        self._found: dict[int, StatementMonth] = {}
+
+    def first_change(self, before: "_Books") -> int:
+        """The first month whose sums are others than they were."""
+        pairs = zip(self.sums, before.sums, strict=False)
+        return next((n for n, (a, b) in enumerate(pairs) if a != b), len(before.sums))
+
+    def register(self, n: int) -> tuple[int, int]:
+        """Wh at tariff since the books began, at the start and the end of a month."""
+        start = sum(one.side(Code.REMAINDER, "in_wh") for one in self.sums[:n])
+        return start, start + self.sums[n].side(Code.REMAINDER, "in_wh")
+
+    def _meter(self, n: int, side: str) -> tuple[int, int]:
+        start = sum(one.wh(side) for one in self.sums[:n])
+        return start, start + self.sums[n].wh(side)
+
+    def _carried(self, n: int) -> int:
+        """Surplus kWh that net metering would have carried into a month."""
+        carried = 0
+        for m in range(n if self.terms.net_metering else 0):
+            received, given = (_kwh(self._meter(m, side)) for side in ("in_wh", "out_wh"))
+            carried = max(given + carried - received, 0)
+        return carried
+
+    def statement(self, n: int) -> StatementMonth:
+        """The statement of a month."""
+        if n not in self._found:
+            month, terms, sums = self.months[n], self.terms, self.sums[n]
+            use = MonthUse(month.month, 0, power_kw=terms.power_kw)
+            account = AccountMonth(
+                year=month.year,
+                month=month.month,
+                tariff=month.tariffs[terms.tariff],
+                rest_register_wh=self.register(n),
+                import_register_wh=self._meter(n, "in_wh"),
+                export_register_wh=self._meter(n, "out_wh"),
+                lines=tuple(_market_lines(sums)),
+                feed_in_wh=sums.side(Code.REMAINDER, "out_wh"),
+                feed_in_ukrw=sums.feed_in_ukrw,
+                exported_sum=(sums.wh("out_wh"), sums.columns[SMP_ALL]),
+                plant=month.plant,
+                net_metering=terms.net_metering,
+                use=use,
+                whole_use=use,
+            )
+            self._found[n] = statement_month(account, self._carried(n))
+        return self._found[n]
+
+    def posts(self, n: int) -> BillPosts:
+        """What must be posted beside what the slots of a month have posted."""
+        bill, sums = self.statement(n).bill, self.sums[n]
+        vat, fund = bill.vat_krw * UKRW_PER_KRW, bill.fund_krw * UKRW_PER_KRW
+        return BillPosts(
+            retail_ukrw=bill.total_krw * UKRW_PER_KRW - vat - fund - sums.charge_ukrw,
+            vat_ukrw=vat,
+            fund_ukrw=fund,
+            rounding_ukrw=self.statement(n).rounding_ukrw,
+        )
+
+
+def _kwh(register_wh: tuple[int, int]) -> int:
+    return register_wh[1] // _WH_PER_KWH - register_wh[0] // _WH_PER_KWH
+
+
+_KIND_OF = {
+    Code.TRADE: LineKind.TRADE,
+    Code.NETWORK_FEE: LineKind.COMMON,
+    Code.CONGESTION_RENT: LineKind.COMMON,
+    Code.DEVIATION: LineKind.DEVIATION,
+    Code.LABEL: LineKind.LABEL,
+    Code.PPA: LineKind.PPA,
+    Code.CFD: LineKind.CFD,
+    Code.PPA_CHARGE: LineKind.PPA_CHARGE,
+    Code.NEIGHBOUR: LineKind.NEIGHBOUR,
+    Code.DR_REWARD: LineKind.DR,
+    Code.DR_PENALTY: LineKind.DR,
+}
+
+
+def _sides(sums: Sums) -> Iterator[tuple[Code, int, int, int]]:
+    """Code, 0 in or 1 out, Wh and amount of the market's lines that say anything."""
+    for code in MARKET_CODES:
+        for out, wh, money, sign in ((0, "in_wh", "paid_ukrw", 1), (1, "out_wh", "got_ukrw", -1)):
+            e_wh, amount = sums.side(code, wh), sign * sums.side(code, money)
+            if e_wh or amount:
+                yield code, out, e_wh, amount
+
+
+def _market_lines(sums: Sums) -> Iterator[MarketLine]:
+    for code, out, e_wh, amount in _sides(sums):
+        yield MarketLine(_KIND_OF[code], -e_wh if out else e_wh, amount)
+
+
+def _lines(
+    month: BilledMonth,
+    terms: BillTerms,
+    own: StatementMonth,
+    sums: Sums,
+    adjustments: Sequence[tuple[int, int]],
+    register_wh: tuple[int, int],
+) -> Iterator[Line]:
+    """The lines of a bill in their order."""
+    yield Line(Kind.TARIFF, sorted(month.tariffs).index(terms.tariff), 0, 0)
+    yield Line(Kind.REGISTER_START, register_wh[0], 0, 0)
+    yield Line(Kind.REGISTER_END, register_wh[1], 0, 0)
+    yield Line(Kind.POWER, terms.power_kw or 0, 0, 0)
+    yield Line(Kind.NET_METERING, int(terms.net_metering), 0, 0)
+    yield from _utility_lines(own.bill)
+    for code, out, e_wh, amount in _sides(sums):
+        yield Line(100 + 2 * code + out, e_wh, 0, amount)
+    if sums.side(Code.REMAINDER, "out_wh"):
+        fed_in_wh = sums.side(Code.REMAINDER, "out_wh")
+        yield Line(Kind.FEED_IN, fed_in_wh, 0, -sums.feed_in_ukrw)
+    yield Line(Kind.MARKET, 0, 0, own.market_krw * UKRW_PER_KRW)
+    yield Line(Kind.ROUNDING, 0, 0, own.rounding_ukrw)
+    for number, krw in adjustments:
+        yield Line(Kind.ADJUSTMENT, number, 0, krw * UKRW_PER_KRW)
+    yield Line(Kind.ALONE, own.alone.kwh, 0, own.alone_krw * UKRW_PER_KRW)
+    yield Line(Kind.CARRIED, own.carried_kwh, 0, 0)
+    if sums.wh("out_wh"):
+        yield Line(Kind.SMP_REC, sums.wh("out_wh"), 0, own.smp_rec_ukrw)
+        yield Line(Kind.SOLD, 0, 0, own.sold_ukrw)
+
+
+_COMPONENT = {
+    "basic": Kind.BASIC,
+    "power_factor": Kind.POWER_FACTOR,
+    "energy": Kind.ENERGY,
+    "climate": Kind.CLIMATE,
+    "fuel": Kind.FUEL,
+}
+
+
+def _utility_lines(bill: Bill) -> Iterator[Line]:
+    exact = 0
+    for one in bill.lines:
+        exact += one.amount_ukrw
+        yield Line(_COMPONENT[one.component], one.quantity, one.price_mkrw, one.amount_ukrw)
+    yield Line(Kind.VAT, 0, 0, bill.vat_krw * UKRW_PER_KRW)
+    yield Line(Kind.FUND, 0, 0, bill.fund_krw * UKRW_PER_KRW)
+    total = bill.total_krw * UKRW_PER_KRW
+    whole = exact + (bill.vat_krw + bill.fund_krw) * UKRW_PER_KRW
+    yield Line(Kind.CUT, 0, 0, total - whole)
+    yield Line(Kind.UTILITY, bill.kwh, 0, total)
+
+
+MONTH_FORMAT = "microgrid-tariffs/1"
+
+
+def month_content(month: BilledMonth, smp_mkrw_per_kwh: Sequence[int]) -> str:
+    """The document of a month that its bills name: tariffs, feed-in prices by hour, certificates.
+
+    Numbers are decimal strings, the same figures give the same text. Raises MarketError for a
+    tariff that `require_billable` refuses.
+    """
+    document = {
+        "format": MONTH_FORMAT,
+        "month": str(month.number),
+        "first_slot": str(month.first_slot),
+        "end_slot": str(month.end_slot),
+        "tariffs": {name: _figures(tariff, month.month) for name, tariff in month.tariffs.items()},
+        "smp_mkrw_per_kwh": [str(one) for one in smp_mkrw_per_kwh],
+        "rec_krw_per_mwh": str(month.plant.rec_krw_per_mwh),
+        "rec_weight_milli": str(month.plant.weight_milli),
+    }
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def month_of_content(content: str) -> BilledMonth:
+    """The month that `month_content` wrote."""
+    found = json.loads(content)
+    number = int(found["month"])
+    return BilledMonth(
+        first_slot=int(found["first_slot"]),
+        end_slot=int(found["end_slot"]),
+        year=number // 100,
+        month=number % 100,
+        tariffs={
+            name: _tariff(name, number, figures)
+            for name, figures in sorted(found["tariffs"].items())
+        },
+        plant=FeedIn(0, int(found["rec_krw_per_mwh"]), int(found["rec_weight_milli"])),
+    )
+
+
+_LEVIES = ("climate_mkrw_per_kwh", "fuel_mkrw_per_kwh", "vat_ppm", "fund_ppm")
+
+
+def _figures(tariff: Tariff, month: int) -> dict[str, object]:
+    """The figures of a tariff in a month."""
+    require_billable(tariff)
+    shared: dict[str, object] = {name: str(getattr(tariff, name)) for name in _LEVIES}
+    table = tariff.table
+    if isinstance(table, ProgressiveTable):
+        tiers = table.tiers[month - 1]
+        return shared | {
+            "basic_krw": [str(one) for one in tiers.basic_krw],
+            "limits_kwh": [str(limit // _WH_PER_KWH) for limit in tiers.limit_wh],
+            "price_mkrw_per_kwh": [str(one) for one in tiers.price_mkrw_per_kwh],
+        }
+    price = table.price_mkrw_per_kwh[table.season(month)][0]
+    return shared | {
+        "basic_krw_per_kw": str(table.basic_krw_per_kw),
+        "price_mkrw_per_kwh": [str(price)],
+    }
+
+
+# Bills here have no metered power factor: the figures of the rule are not used.
+_NO_POWER_FACTOR = PowerFactorRule(0, 0, 0, 0, 0)
+
+
+def _tariff(name: str, version: int, figures: Mapping[str, Any]) -> Tariff:
+    prices = tuple(map(int, figures["price_mkrw_per_kwh"]))
+    table: ProgressiveTable | SeasonalTable
+    if "basic_krw_per_kw" in figures:
+        table = SeasonalTable(
+            season_names=("month",),
+            season_of_month=(0,) * 12,
+            price_mkrw_per_kwh=(prices * len(Band),),
+            band_of_hour=((Band.OFF,) * 24,),
+            demand=DemandRule(int(figures["basic_krw_per_kw"]), on_contract=True),
+        )
+    else:
+        limits = tuple(int(one) * _WH_PER_KWH for one in figures["limits_kwh"])
+        basic = tuple(map(int, figures["basic_krw"]))
+        table = ProgressiveTable((TierSet(limits, prices, basic),) * 12)
+    levies = {one: int(figures[one]) for one in _LEVIES}
+    return Tariff(
+        name=name,
+        title=name,
+        version=version,
+        table=table,
+        power_factor=_NO_POWER_FACTOR,
+        **levies,
+    )
