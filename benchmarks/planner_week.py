@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from energy.config import build_settings
 from energy.cycle import Stopwatch, close_book
+from energy.forecast import DistrictForecast
 from energy.steps.clearing import no_market
 from energy.steps.context import Microgrid, open_installation, start_microgrid
 from energy.steps.grid import plan_within_grid
-from energy.steps.measure import measure
+from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
 from energy.steps.publish import publish
@@ -44,9 +45,13 @@ class Replan:
     seconds: dict[str, float]
     departures: int
     broken: int
+    measured: Measured
 
 
-def replan(microgrid: Microgrid, slot: int) -> Replan:
+Foresee = Callable[[Microgrid, Measured], DistrictForecast]
+
+
+def replan(microgrid: Microgrid, slot: int, foresee: Foresee = forecast_slot) -> Replan:
     """Measure, forecast, plan, check and publish one slot."""
     gate_s = float(slot - microgrid.settings.gate_lead_s)
     claim, orders = close_book(microgrid, slot, gate_s)
@@ -60,7 +65,7 @@ def replan(microgrid: Microgrid, slot: int) -> Replan:
     )
     microgrid.memory.record.append(measured.telemetry, measured.known)
     watch.lap("measure")
-    forecast = forecast_slot(microgrid, measured)
+    forecast = foresee(microgrid, measured)
     watch.lap("forecast")
     problem = build_problem(microgrid, measured, forecast)
     checked = plan_within_grid(microgrid, problem, watch.lap)
@@ -76,6 +81,7 @@ def replan(microgrid: Microgrid, slot: int) -> Replan:
         seconds=watch.seconds,
         departures=len(kept),
         broken=int((~kept).sum()),
+        measured=measured,
     )
 
 

@@ -141,7 +141,7 @@ def build_outcome(microgrid: Microgrid, run: Run, collected: Collected) -> Outco
     audit = audit_books(microgrid.store, microgrid.books)
     summary = {
         **_frame(microgrid, run, rows),
-        **_money(microgrid, run, collected),
+        **money_of(microgrid, run, collected),
         **_energy(collected),
         **_market(collected),
         **_books(audit),
@@ -163,7 +163,7 @@ def _frame(microgrid: Microgrid, run: Run, rows: list[SlotRow]) -> dict[str, Any
     }
 
 
-def _money(microgrid: Microgrid, run: Run, collected: Collected) -> dict[str, Any]:
+def money_of(microgrid: Microgrid, run: Run, collected: Collected) -> dict[str, Any]:
     """Cost as run and without a plan, both with demand charge; what stores hold more is credited.
 
     Without a plan stores end as they begin, and cars have drawn what they would have drawn at once.
