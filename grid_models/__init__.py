@@ -46,9 +46,12 @@ from grid_models.zones import (
     Headroom,
     SharedHeadroom,
     SharedRoom,
+    ZonePush,
     shared_headroom,
     zone_headroom,
     zone_loss_factors,
+    zone_pushes,
+    zone_ways,
     zone_weights,
 )
 
@@ -88,6 +91,7 @@ __all__ = [
     "StreetPlan",
     "Transformers",
     "Violation",
+    "ZonePush",
     "base_case",
     "build_sensitivities",
     "build_street_plan",
@@ -111,5 +115,7 @@ __all__ = [
     "write_pandapower_json",
     "zone_headroom",
     "zone_loss_factors",
+    "zone_pushes",
+    "zone_ways",
     "zone_weights",
 ]

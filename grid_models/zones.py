@@ -5,12 +5,15 @@ by a BusShare (else at its busbar).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
+from grid_models.cuts import LOADING_MARGIN, LOADINGS, V_MARGIN_PU, rows_of, worst_of
 from grid_models.district import BusShare, FloatArray, Network
+from grid_models.limits import NOT_CONVERGED, V_MIN, Violation
 from grid_models.power_flow import FlowResult, PowerFlow
 from grid_models.room import Room, keeps_limits, room_along
 from grid_models.sensitivities import Tangent, complete_share
@@ -55,7 +58,7 @@ def zone_headroom(
     power_flow: PowerFlow, p_kw: FloatArray, q_kvar: FloatArray, share: BusShare | None = None
 ) -> Headroom:
     """The room of every zone above what every bus draws now, (N,) kW and kvar."""
-    ways = _zone_ways(power_flow.network, share)
+    ways = zone_ways(power_flow.network, share)
     return Headroom(
         draw=tuple(room_along(power_flow, p_kw, q_kvar, way) for way in ways),
         feed=tuple(room_along(power_flow, p_kw, q_kvar, -way) for way in ways),
@@ -72,7 +75,7 @@ def shared_headroom(
 
     `drawn` is what every bus draws now, (N,) kW and kvar: the case that `headroom` was found for.
     """
-    ways = _zone_ways(power_flow.network, share)
+    ways = zone_ways(power_flow.network, share)
     return SharedHeadroom(
         draw=_shared(power_flow, drawn, headroom.draw, ways),
         feed=_shared(power_flow, drawn, headroom.feed, [-way for way in ways]),
@@ -90,6 +93,47 @@ def zone_loss_factors(
     return Tangent(network, flow, share).losses_per_kw() @ zone_weights(network)
 
 
+def zone_ways(network: Network, share: BusShare | None) -> list[FloatArray]:
+    """One kW of each zone over the buses, (N,) each."""
+    spread, buses = complete_share(network, share), len(network.buses.id)
+    return [spread.at_buses(weights, buses) for weights in zone_weights(network).T]
+
+
+@dataclass(frozen=True, eq=False)
+class ZonePush:
+    """A broken limit, and how far it is pushed by a kW more that each zone draws.
+
+    `per_kw` (Z,) is above 0 where drawing makes it worse, below where feeding in does; `excess` is
+    what must come off, a small margin included. Both in the unit of the violation.
+    """
+
+    violation: Violation
+    per_kw: FloatArray
+    excess: float
+
+
+def zone_pushes(
+    network: Network,
+    flow: FlowResult,
+    violations: Sequence[Violation],
+    share: BusShare | None = None,
+) -> list[ZonePush]:
+    """The pushes of a flow's violations, the worst of each area and kind.
+
+    Raises GridError for a flow that has no solution.
+    """
+    usable = worst_of(network, [one for one in violations if one.kind != NOT_CONVERGED])
+    if not usable:
+        return []
+    rows = rows_of(network, Tangent(network, flow, share), usable) @ zone_weights(network)
+    found = []
+    for violation, row in zip(usable, rows, strict=True):
+        rising = -1.0 if violation.kind == V_MIN else 1.0
+        margin = LOADING_MARGIN if violation.kind in LOADINGS else V_MARGIN_PU
+        found.append(ZonePush(violation, rising * row, violation.excess + margin))
+    return found
+
+
 def zone_weights(network: Network) -> FloatArray:
     """Share of each area in one kW more of a zone, (A, Z): by transformer rating, else equal."""
     areas = network.areas
@@ -100,12 +144,6 @@ def zone_weights(network: Network) -> FloatArray:
     weight[np.arange(len(areas.id)), areas.zone] = rating
     total = weight.sum(axis=0)
     return weight / np.where(total > 0, total, 1.0)
-
-
-def _zone_ways(network: Network, share: BusShare | None) -> list[FloatArray]:
-    """One kW of each zone over the buses, (N,) each."""
-    spread, buses = complete_share(network, share), len(network.buses.id)
-    return [spread.at_buses(weights, buses) for weights in zone_weights(network).T]
 
 
 def _shared(

@@ -5,6 +5,8 @@ unless the local fee between them is above 0. Nodes without orders are hubs: the
 several zones share. Losses are part of the fee, so that flows stay whole Wh.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -81,6 +83,23 @@ class MarketNetwork:
         numbers = [zone.zone for zone in self.zones]
         if len(set(numbers)) != len(numbers):
             raise MarketError(f"network: zones {sorted(numbers)}, allowed each zone once")
+
+    @property
+    def text(self) -> str:
+        """The network as canonical JSON, which `build_network` reads back; forced nodes aside."""
+        zones = [dict(vars(zone)) for zone in self.zones]
+        links = [
+            {"from": one.from_node, "to": one.to_node, "fee_mkrw_per_kwh": one.fee_mkrw_per_kwh}
+            | ({"capacity_wh": one.capacity_wh} if one.capacity_wh < UNLIMITED_WH else {})
+            for one in self.links
+        ]
+        found = {"version": self.version, "zones": zones, "links": links}
+        return json.dumps(found, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def content(self) -> bytes:
+        """SHA-256 of the text, 32 bytes: what the ledger's `Rules` entry of kind 2 carries."""
+        return hashlib.sha256(self.text.encode()).digest()
 
     def nodes(self) -> frozenset[int]:
         """All nodes that a link or a zone names."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from market.anchor import ChainProof
 from market.books import Chain, Entry, account_leaf
@@ -217,23 +217,42 @@ def settlement_part(frame: Frame, entry: Entry, log_index: int, rows: Mapping[st
     return {"entry": entry_json(entry), "log": frame.in_log(log_index), **packed}
 
 
+class RulesPart(NamedTuple):
+    """Rules that a clearing names: their entry, its place in the log, and the text it hashes."""
+
+    entry: Entry
+    place: int
+    content: str
+
+
 def clearing_bundle(
-    frame: Frame, clearing: tuple[Entry, int], rules: tuple[Entry, int], content: str, rows: bytes
+    frame: Frame,
+    clearing: tuple[Entry, int],
+    rules: RulesPart,
+    network: RulesPart | None,
+    rows: bytes,
 ) -> bytes:
-    """The auction of a slot with its rules and rows (tag, node, side, price, Wh, fill)."""
+    """The auction of a slot with its rules and rows (tag, node, side, price, Wh, fill).
+
+    `network` are the nodes and fees where links join them.
+    """
     entry, index = clearing
-    ruled, rules_index = rules
     return frame.bundle(
         "clearing",
         entry=entry_json(entry),
         log=frame.in_log(index),
-        rules={
-            "entry": entry_json(ruled),
-            "log": frame.in_log(rules_index),
-            "content": content,
-        },
+        rules=_rules_json(frame, rules),
+        network=None if network is None else _rules_json(frame, network),
         rows=_base64(rows),
     )
+
+
+def _rules_json(frame: Frame, part: RulesPart) -> Json:
+    return {
+        "entry": entry_json(part.entry),
+        "log": frame.in_log(part.place),
+        "content": part.content,
+    }
 
 
 def fork_bundle(frame: Frame, other: str, leaves: Sequence[Json] | None = None) -> bytes:

@@ -79,7 +79,8 @@ def clear_within_grid(
     """All rounds of the book's clearing; the last one is what counts.
 
     `check` names the limits that a clearing would break, none if it holds. After the third round
-    that breaks one, the nodes at the ends of every link it names trade nothing.
+    that breaks one, the nodes with orders at the ends of every link it names trade nothing; so do
+    those of whatever would still break a limit without them.
     """
     rounds: list[Round] = []
     for number in range(1, ROUNDS_MAX + 1):
@@ -88,17 +89,32 @@ def clear_within_grid(
         if not overloads:
             rounds.append(Round(clearing, network, (), None))
             return rounds
-        worst = max(overloads, key=lambda one: (one.loading_ppm, -one.from_node, -one.to_node))
-        if number == ROUNDS_MAX:
-            break
-        cut = cut_of(network, clearing, worst)
-        rounds.append(Round(clearing, network, overloads, cut))
-        network = network.limited([cut])
-    nodes = sorted({node for one in overloads for node in (one.from_node, one.to_node)})
-    network = network.without(nodes)
-    final = replace(clear_slot(book, rules, network), round=ROUNDS_MAX)
-    rounds.append(Round(final, network, overloads, None, tuple(sorted(network.forced))))
-    return rounds
+        if number < ROUNDS_MAX:
+            worst = max(overloads, key=lambda one: (one.loading_ppm, -one.from_node, -one.to_node))
+            cut = cut_of(network, clearing, worst)
+            rounds.append(Round(clearing, network, overloads, cut))
+            network = network.limited([cut])
+    return [*rounds, _without_trade(book, rules, network, check, overloads)]
+
+
+def _without_trade(
+    book: Book,
+    rules: MarketRules,
+    network: MarketNetwork,
+    check: Callable[[Clearing], Sequence[Overload]],
+    overloads: tuple[Overload, ...],
+) -> Round:
+    """The round that closes the nodes concerned, and more of them until no limit is broken."""
+    ordered, broken = set(book.node.tolist()), overloads
+    while True:
+        # A hub has no orders: forbidding it would stop everybody behind it.
+        ends = {node for one in broken for node in (one.from_node, one.to_node)}
+        network, before = network.without(ends & ordered or ends), network.forced
+        clearing = replace(clear_slot(book, rules, network), round=ROUNDS_MAX)
+        broken = tuple(check(clearing))
+        if not broken or network.forced == before:
+            return Round(clearing, network, overloads, None, tuple(sorted(network.forced)))
+        overloads = (*overloads, *(one for one in broken if one not in overloads))
 
 
 def area_apart(network: MarketNetwork, node: int, limits: Sequence[LinkLimit]) -> MarketNetwork:

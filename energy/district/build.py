@@ -10,7 +10,7 @@ from energy.district.devices import (
     build_units,
 )
 from energy.district.meters import build_meters, identity_of
-from energy.district.model import District, Economics, GridConnection, Inverters
+from energy.district.model import District, Economics, GridConnection, Inverters, NetworkFees
 from energy.district.schema import DistrictFile
 from energy.district.shares import bus_shares
 from grid_models import Network
@@ -51,4 +51,5 @@ def build_district(file: DistrictFile, network: Network, fraction: float) -> Dis
         ),
         shares=bus_shares(network, meters, pv, batteries, chargers),
         inverters=Inverters(**file.inverters.model_dump()),
+        fees=NetworkFees(file.trading.network_fee_krw_per_kwh, file.trading.local_fee_krw_per_kwh),
     )

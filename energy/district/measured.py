@@ -20,6 +20,7 @@ from energy.district.model import (
     IntArray,
     MeasuredProfiles,
     Meters,
+    NetworkFees,
     PvFleet,
 )
 from energy.district.schema import DistrictFile, read_district_file
@@ -83,6 +84,7 @@ def build_measured_district(code: str) -> District:
         ),
         shares=bus_shares(grid.network, meters, pv, batteries, chargers),
         measured=_profiles(grid, len(meters.use), host),
+        fees=NetworkFees(file.trading.network_fee_krw_per_kwh, file.trading.local_fee_krw_per_kwh),
     )
 
 

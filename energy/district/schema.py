@@ -48,6 +48,8 @@ class Trading(Table):
     """Who takes part in the market."""
 
     traders: Count
+    network_fee_krw_per_kwh: NonNegative = 0.0
+    local_fee_krw_per_kwh: NonNegative = 0.0
 
 
 class Pv(Table):

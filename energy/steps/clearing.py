@@ -1,4 +1,7 @@
-"""The clear step: the sealed book and the SPC's rows meet in one auction, proven before use."""
+"""The clear step: the sealed book and the SPC's rows meet in one auction, proven before use.
+
+Every zone has a price of its own where its wires are full; what was cleared is checked on them.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,18 +11,20 @@ import numpy as np
 
 from energy.steps.context import Microgrid
 from energy.steps.grid import CheckedPlan
+from energy.steps.market_check import MarketCheck
+from energy.steps.market_network import network_of_slot
 from energy.store.orders import BookRow as StoredRow
 from energy.units import DT_H, mkrw_from_krw
 from market.book import Book, BookRow, book_of
 from market.certificate import check_clearing
-from market.clearing import Clearing, clear_slot
+from market.clearing import Clearing
 from market.errors import MarketError
 from market.ledger import ZERO32
 from market.maker import MakerQuote, maker_rows
+from market.network import MarketNetwork
+from market.orders import Side
+from market.reclearing import Round, clear_within_grid
 from optimizer import Plan, Tier
-
-MARKET_NODE = 0
-"""One node stands for the whole district: neighbours on any feeder meet at one price."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Cleared:
     """The auction of a slot: what was quoted, cleared, and for whom.
 
     `clearing` is None where the slot has no market (no valid plan): its orders are void. `quote`
-    is what the SPC's rows in it were made from.
+    is what the SPC's rows in it were made from. `rounds` are all clearings of the book with the
+    limits that each would have broken; the last one is `clearing`.
     """
 
     slot: int
@@ -36,42 +42,64 @@ class Cleared:
     orders: tuple[StoredRow, ...]
     reason: str = ""
     quote: MakerQuote | None = None
+    rounds: tuple[Round, ...] = ()
 
     @property
     def price_mkrw_per_kwh(self) -> int | None:
-        """The price of the slot, None without a trade."""
-        return self.clearing.price_mkrw_per_kwh if self.clearing else None
+        """What a kWh has cost its buyers on average, rounded down; None without a trade."""
+        if self.clearing is None or not self.clearing.volume_wh:
+            return None
+        paid = sum(one.price_mkrw_per_kwh * one.bought_wh for one in self.clearing.nodes)
+        return paid // self.clearing.volume_wh
 
-    def fills(self) -> dict[bytes, int]:
-        """Wh that each participant's order got, by the order's tag."""
+    @property
+    def network(self) -> MarketNetwork:
+        """Where energy could go in the last round; nowhere without a market."""
+        return self.rounds[-1].network if self.rounds else MarketNetwork()
+
+    def fills(self) -> dict[bytes, tuple[int, int]]:
+        """What each participant's order got, Wh, and the price of its node, by the order's tag."""
         if self.clearing is None:
             return {}
-        got = self.clearing.fill_by_tag()
+        book, price = self.clearing.book, self.clearing.prices()
+        rows = zip(book.tags(), self.clearing.fill_wh.tolist(), book.node.tolist(), strict=True)
+        got = {tag: (fill_wh, price[node]) for tag, fill_wh, node in rows}
         return {row.tag: got[row.tag] for row in self.orders}
 
 
 def clear_market(
     microgrid: Microgrid, slot: int, orders: Sequence[StoredRow], checked: CheckedPlan
 ) -> Cleared:
-    """Clear the locked orders of `slot` against one another and the SPC.
+    """Clear the locked orders of `slot` against one another and the SPC, within the wires' limits.
 
-    Raises MarketError where the certificate does not hold: nothing of such a clearing is used.
+    What is cleared goes through the AC power flow; where it breaks a limit, the same book is
+    cleared again with less room, three times at most. Raises MarketError where the certificate
+    does not hold: nothing of such a clearing is used.
     """
     digest = plan_digest(checked.plan)
     if checked.tier == Tier.HOLD:
         return Cleared(slot, digest, None, tuple(orders), "no valid plan, so no market")
-    rules = microgrid.books.rules
+    rules, network = microgrid.books.rules, network_of_slot(microgrid.books.network, checked.room)
+    node = {
+        (zone.zone, int(side)): network.node_of(zone.zone, side)
+        for zone in network.zones
+        for side in (Side.BID, Side.OFFER)
+    }
     rows = [
-        BookRow(row.tag, row.zone, row.side, row.price_mkrw_per_kwh, row.e_wh, MARKET_NODE)
+        BookRow(
+            row.tag, row.zone, row.side, row.price_mkrw_per_kwh, row.e_wh, node[row.zone, row.side]
+        )
         for row in orders
     ]
     quote = quote_of(checked, slot, digest)
     book: Book = book_of(slot, [*rows, *maker_rows(quote, rules)])
-    clearing = clear_slot(book, rules)
-    findings = check_clearing(book, rules, clearing)
+    check = MarketCheck(microgrid, checked, network)
+    rounds = clear_within_grid(book, rules, network, check.overloads)
+    clearing = rounds[-1].clearing
+    findings = check_clearing(book, rules, clearing, rounds[-1].network)
     if findings:
         raise MarketError(f"clearing of slot {slot}: {len(findings)} rules broken: {findings[0]}")
-    return Cleared(slot, digest, clearing, tuple(orders), quote=quote)
+    return Cleared(slot, digest, clearing, tuple(orders), quote=quote, rounds=tuple(rounds))
 
 
 def no_market(slot: int, orders: Sequence[StoredRow], reason: str) -> Cleared:
@@ -83,12 +111,8 @@ def quote_of(checked: CheckedPlan, slot: int, digest: bytes) -> MakerQuote:
     """What the plan says of its first slot, in whole numbers: value, and how much can still flow.
 
     The SPC sells or buys no more than both the connection and the wires behind it still carry;
-    where no flow has a solution, nothing. The market has one node, so the wires count with what
-    all zones can draw or feed in at once, each its own room: more could not flow whoever buys.
-    A book that cannot tell zones apart does not see a single tight zone; the least room of any
-    zone would be safe for every outcome, but would close the market for all over one full cable.
-    That is not needed for safety: a trade settles readings and moves no device, and what devices
-    are told has passed the AC check. Loss factors are published, not charged: one price for all.
+    where no flow has a solution, nothing. The wires count with what all zones can draw or feed in
+    at once, each its own room: the market's network keeps every zone to its own.
     """
     plan, connection, room = checked.plan, checked.problem.connection, checked.room
     carried_kw = (room.draw_kw, room.feed_kw) if room else (0.0, 0.0)

@@ -9,13 +9,12 @@ from energy.steps.injections import Carried
 from grid_models import (
     BusShare,
     Headroom,
-    Network,
     PowerFlow,
     Room,
     room_along,
     zone_headroom,
     zone_loss_factors,
-    zone_weights,
+    zone_ways,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,7 +44,7 @@ def market_room(
     """
     drawn, network = carried.drawn, power_flow.network
     headroom = zone_headroom(power_flow, drawn.p_kw, drawn.q_kvar, share)
-    ways = _ways(network, share)
+    ways = np.array(zone_ways(network, share))
 
     def together_kw(rooms: tuple[Room, ...], sign: float, most_kw: float) -> float:
         each_kw = np.array([min(room.step_kw, most_kw) for room in rooms])
@@ -62,15 +61,3 @@ def market_room(
         draw_kw=together_kw(headroom.draw, 1.0, connection_kw[0]),
         feed_kw=together_kw(headroom.feed, -1.0, connection_kw[1]),
     )
-
-
-def _ways(network: Network, share: BusShare) -> FloatArray:
-    """One kW of each zone over the buses, (Z, N), as `zone_headroom` moves them."""
-    buses = len(network.buses.id)
-    missing = np.setdiff1d(np.arange(len(network.areas.id)), share.area)
-    at_busbar = np.zeros((len(network.zones), buses))
-    weights = zone_weights(network)
-    for zone, area_kw in enumerate(weights.T):
-        at_busbar[zone] = share.at_buses(area_kw, buses)
-        np.add.at(at_busbar[zone], network.areas.bus[missing], area_kw[missing])
-    return at_busbar

@@ -16,11 +16,13 @@ from energy.steps.accounting import DemandTerms, SlotPrices, Tally
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
 from energy.steps.grid import CheckedPlan
+from energy.steps.issuing import keep_issue
+from energy.steps.market_views import round_views
 from energy.steps.measure import LastGood, Measured
 from energy.steps.prices import connection_prices, month_share
 from energy.steps.record import stored_row
 from energy.steps.settling import post_clearing
-from energy.steps.views import market_view, measured_view, outcome_of, plan_view, wires_view
+from energy.steps.views import measured_view, outcome_of, plan_view, wires_view
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
 from energy.store.events import add_event
 from energy.store.measured import save_measured, save_plant_state
@@ -64,6 +66,7 @@ def publish(
 
     def write(connection: Connection) -> None:
         keep_measured(connection, microgrid, measured, sums)
+        keep_issue(connection, forecast, microgrid.memory.bands, measured, int(now_s()))
         if told is not None:
             save_setpoints(connection, claim, told.expires_s, told.to_bytes())
         document = plan_view(microgrid.district, measured, forecast, checked, cleared)
@@ -94,6 +97,7 @@ def publish(
     microgrid.store.write(write)
     remember(microgrid, measured, sums)
     microgrid.memory.previous = checked.plan
+    microgrid.memory.bands.issued(forecast)
 
 
 def publish_without_plan(
@@ -289,15 +293,16 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
 
 
 def _keep_clearing(connection: Connection, microgrid: Microgrid, cleared: Cleared) -> None:
-    """The clearing as a document, and how every order of the slot ended."""
-    document = market_view(microgrid.district, cleared)
-    save_clearing(connection, cleared.slot, 1, document)
+    """The clearing as a document, one for each round, and how every order of the slot ended."""
+    for number, document in enumerate(round_views(microgrid.district, cleared), start=1):
+        save_clearing(connection, cleared.slot, number, document)
     if cleared.clearing is None:
         void_book(connection, cleared.slot)
         return
-    fills, price = cleared.fills(), cleared.price_mkrw_per_kwh or 0
-    rows = [FillRow(row.id, fills[row.tag], price) for row in cleared.orders]
-    save_fills(connection, cleared.slot, rows)
+    fills = cleared.fills()
+    save_fills(
+        connection, cleared.slot, [FillRow(row.id, *fills[row.tag]) for row in cleared.orders]
+    )
 
 
 def _late_rows(measured: Measured) -> list[LateRow]:

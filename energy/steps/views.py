@@ -15,16 +15,15 @@ from energy.steps.accounting import DemandTerms, Tally, Variant, cheapest_withou
 from energy.steps.clearing import Cleared
 from energy.steps.grid import UNSERVED, CheckedPlan
 from energy.steps.market_room import MarketRoom
+from energy.steps.market_views import market_view
 from energy.steps.measure import Measured
 from energy.timegrid import iso_of
 from energy.units import (
     SLOT_S,
     UKRW_PER_KRW,
-    krw_text_from_mkrw,
     krw_text_from_ukrw,
 )
 from grid_models import FlowResult, Network, Room, Violation
-from market.clearing import zone_volumes
 
 Document = dict[str, Any]
 QUANTILE_ROWS = {"q10": 1, "q50": 3, "q90": 5}
@@ -147,43 +146,6 @@ def cycle_view(checked: CheckedPlan, slot: int) -> Document:
 def outcome_of(checked: CheckedPlan) -> str:
     """`ok` for an optimum or the best found, `fallback` for every lower tier."""
     return "ok" if str(checked.tier) in ("T0", "T1") else "fallback"
-
-
-def market_view(district: District, cleared: Cleared) -> Document:
-    """What was traded in the slot; a slot without trade has no price."""
-    price = cleared.price_mkrw_per_kwh
-    clearing = cleared.clearing
-    volumes = zone_volumes(clearing) if clearing else ()
-    shown = None if price is None else krw_text_from_mkrw(price)
-    return {
-        "slot_utc": iso_of(cleared.slot),
-        "price_krw_per_kwh": shown,
-        "volume_kwh": clearing.volume_wh / 1000 if clearing else 0.0,
-        "orders": len(cleared.orders),
-        "welfare_krw": krw_text_from_ukrw(clearing.welfare_ukrw) if clearing else "0",
-        "reason": cleared.reason,
-        "spc": _quote(cleared),
-        "zones": [
-            {
-                "zone": district.network.zones[volume.zone],
-                "price_krw_per_kwh": shown,
-                "volume_kwh": max(volume.bought_wh, volume.sold_wh) / 1000,
-            }
-            for volume in volumes
-        ],
-    }
-
-
-def _quote(cleared: Cleared) -> Document | None:
-    """What the SPC stands ready to sell and buy, and the plan's value of energy."""
-    quote = cleared.quote
-    if quote is None:
-        return None
-    return {
-        "value_krw_per_kwh": krw_text_from_mkrw(quote.value_mkrw_per_kwh),
-        "sells_kwh_max": quote.import_wh / 1000,
-        "buys_kwh_max": quote.export_wh / 1000,
-    }
 
 
 def grid_view(network: Network, checked: CheckedPlan) -> Document:

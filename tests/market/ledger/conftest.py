@@ -130,19 +130,22 @@ class SmallMarket:
         return sign_readings(self.domain, rows, lambda _: signer, salts_of)
 
     def clearing(self) -> Entry:
-        node = {
-            "node": 1, "outcome": 2, "flags": 0, "low_mkrw_per_kwh": 142_500,
-            "high_mkrw_per_kwh": 142_500, "price_mkrw_per_kwh": 142_500, "bought_wh": 500,
+        seller = {
+            "node": 1, "outcome": 2, "flags": 0, "low_mkrw_per_kwh": 140_000,
+            "high_mkrw_per_kwh": 140_000, "price_mkrw_per_kwh": 140_000, "bought_wh": 0,
             "sold_wh": 500, "margin_mkrw_per_kwh": -1, "margin_open_wh": 0, "margin_filled_wh": 0,
         }  # fmt: skip
+        dearer = dict.fromkeys(("low_mkrw_per_kwh", "high_mkrw_per_kwh"), 142_500)
+        buyer = seller | dearer | {"node": 2, "price_mkrw_per_kwh": 142_500}
+        buyer |= {"bought_wh": 500, "sold_wh": 0}
         link = {
-            "from_node": 1, "to_node": 1, "flow_wh": 500, "capacity_wh": 900,
+            "from_node": 1, "to_node": 2, "flow_wh": 500, "capacity_wh": 900,
             "fee_mkrw_per_kwh": 2_500,
         }  # fmt: skip
         message = {
             "slot": SLOT, "label": 0, "round": 1, "rules_version": 1, "network_version": 1,
             "engine": ZERO32, "plan": ZERO32, "orders": 2, "book_root": ZERO32,
-            "fills_root": ZERO32, "volume_wh": 500, "welfare_ukrw": -5, "nodes": [node],
+            "fills_root": ZERO32, "volume_wh": 500, "welfare_ukrw": -5, "nodes": [seller, buyer],
             "links": [link],
         }  # fmt: skip
         return self.entry("Clearing", message, "trading")
@@ -207,6 +210,7 @@ class SmallMarket:
 
     def run(self) -> "SmallMarket":
         rules = {"kind": 1, "version": 1, "from_slot": T0, "content": ZERO32}
+        network = {**rules, "kind": 2}
         genesis = [
             self.register(SPC, "registrar", 64),
             self.register(SPC, "log", 32),
@@ -216,6 +220,7 @@ class SmallMarket:
             self.register(SELLER, "seller", 1),
             self.register(BUYER, "buyer", 1),
             self.entry("Rules", rules, "trading"),
+            self.entry("Rules", network, "trading"),
         ]
         self.seal(T0, genesis)
         orders = [self.order(SELLER, "seller", 2), self.order(BUYER, "buyer", 1)]
