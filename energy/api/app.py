@@ -10,7 +10,18 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from energy.api import documents, dr, grid, health, live, market, messages, orders, proofs
+from energy.api import (
+    contracts,
+    documents,
+    dr,
+    grid,
+    health,
+    live,
+    market,
+    messages,
+    orders,
+    proofs,
+)
 from energy.api.context import ApiContext
 from energy.api.desk import OrderDesk
 from energy.api.documents import LastAnswer
@@ -49,7 +60,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.hub = EventHub(context.store)
     install_problems(app)
     # Orders come most often, and routes are tried in this order.
-    for room in (orders, messages, dr, proofs, market, documents, grid, live, health):
+    for room in (orders, messages, dr, contracts, proofs, market, documents, grid, live, health):
         app.include_router(room.router)
     app.add_middleware(Guard, host=context.settings.host)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]

@@ -68,6 +68,25 @@ class Rehearsal:
             first_slot=FIRST,
         )
 
+    def let_export(self, meters: list[int], least_wh: int) -> None:
+        """More of the sun on some roofs: they draw nothing and give so much in every slot."""
+
+        def sunny(one: Readings) -> Readings:
+            number = (one.slot - FIRST) // SLOT_S + 3
+            export_wh = least_wh + 11 * np.arange(len(meters))
+            changed = {
+                "import_wh": export_wh * 0,
+                "export_wh": export_wh,
+                "import_register_wh": export_wh * 0 + 10**9,
+                "export_register_wh": export_wh * number + 10**9,
+            }
+            columns = {name: getattr(one, name).copy() for name in changed}
+            for name, values in changed.items():
+                columns[name][meters] = values
+            return replace(one, **columns)
+
+        self.readings = [sunny(one) for one in self.readings]
+
     def run(self, slots: int, begin: int = 0) -> list[Settled]:
         """Publish and settle so many slots."""
         found = []

@@ -1,0 +1,91 @@
+"""Contracts over HTTP: enter one that both parties have signed, end one, see what they come to."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+
+from energy.api.context import ApiContext, context_of
+from energy.api.documents import json_answer, not_found
+from energy.api.orders import accepted_json, parse_order_id, problem_of
+from energy.api.problems import answers
+from energy.steps.contract_views import contract_document, contracts_document
+from energy.steps.contracting import contract_desk
+from energy.store.contract_desk import ContractDesk, admit_contract
+from energy.store.contracts import find_contract
+from energy.store.mailbox import prepare_message
+from energy.store.views import Document
+
+REFUSALS = answers(400, 401, 409, 413, 422, 503)
+DONE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "the same message again: its first answer"},
+    201: {"description": "accepted, durably, and in effect; with the operator's receipt"},
+}
+
+router = APIRouter(tags=["contracts"])
+
+
+@router.post(
+    "/v1/contracts", summary="Enter a contract", status_code=201, responses={**DONE, **REFUSALS}
+)
+async def enter_contract(request: Request) -> Response:
+    """A `Contract` in an envelope like an order's, signed by the seller and then by the buyer."""
+    return await _admit(request, "Contract")
+
+
+@router.post(
+    "/v1/contracts/end", summary="End a contract", status_code=201, responses={**DONE, **REFUSALS}
+)
+async def end_contract(request: Request) -> Response:
+    """A party's `Cancel` whose `order_id` is the contract; it ends when both have sent theirs."""
+    return await _admit(request, "Cancel")
+
+
+@router.get("/v1/contracts", summary="Contracts and what they came to lately")
+def get_contracts(request: Request) -> Response:
+    """Terms, state, and energy and money of the last day that is settled; and the regime."""
+    context = context_of(request)
+    now_s, district = context.clock.now_s(), context.district
+    found = context.store.read(lambda connection: contracts_document(connection, district, now_s))
+    return json_answer(request, found)
+
+
+@router.get("/v1/contracts/{contract_id}", summary="A contract", responses=answers(404, 422))
+def get_contract(request: Request, contract_id: str) -> Response:
+    """Its terms, the ends that parties have signed, and what each slot of the last day came to."""
+    context, id_ = context_of(request), parse_order_id(contract_id)
+    now_s = context.clock.now_s()
+
+    def find(connection: Connection) -> Document | None:
+        row = find_contract(connection, id_)
+        return None if row is None else contract_document(connection, row, now_s)
+
+    found = context.store.read(find)
+    if found is None:
+        raise not_found("contract_id", contract_id, "a contract that was signed")
+    return json_answer(request, found)
+
+
+def desk_of(context: ApiContext) -> ContractDesk:
+    """Who may sign contracts."""
+    is_rehearsal = context.settings.clock != "real"
+    return contract_desk(context.admission, context.district, is_rehearsal=is_rehearsal)
+
+
+async def _admit(request: Request, type_name: str) -> Response:
+    context = context_of(request)
+    received_us = int(context.clock.now_s() * 1_000_000)
+    body = await request.body()
+    one = prepare_message(context.admission, body, received_us, (type_name,))
+    answer = await run_in_threadpool(
+        context.store.write, lambda connection: admit_contract(connection, desk_of(context), one)
+    )
+    if answer.refusal is not None:
+        raise problem_of(answer.refusal)
+    document = accepted_json(context, answer)
+    document["id"] = document.pop("order_id")
+    headers = {"Cache-Control": "no-store"}
+    status = 201 if answer.is_new else 200
+    return Response(orjson.dumps(document), status, headers, "application/json")
