@@ -290,6 +290,11 @@ def damaged(rng: random.Random, stage: Stage, name: str, count: int) -> list[byt
             inner = inner[step]
         inner[path[-1]] = [inner[path[-1]]]
         found.append(canonical(bundle))
+    # True key histories that the proof has no use for.
+    for row in (json.loads(good)["keys"], json.loads(stage.bundles["key"])["keys"][1:]):
+        bundle = json.loads(good)
+        bundle["keys"] += row
+        found.append(canonical(bundle))
     at = rng.randrange(len(good))
     found += [
         good + b"\n",

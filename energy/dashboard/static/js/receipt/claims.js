@@ -3,12 +3,11 @@ import { hex, joined, readHex, readKeys, readList, readNumber, readPacked, unhex
 import { proveInclusion, requireSigner, takeReceipt } from "./entries.js";
 import { keccak256 } from "./keccak.js";
 import { chained, climb, isConsistent, readPath, rootByPath } from "./merkle.js";
-import { readAmounts, stateLeaf, unsalted } from "./proof.js";
+import { NAMES_ACCOUNT, readAmounts, stateLeaf, unsalted } from "./proof.js";
 import { digestOf, TYPES } from "./typed.js";
 
 const WITH_NONCE = ["Order", "Cancel", "DrCommit", "Contract", "KeyRegister", "KeyRotate", "KeyRevoke"];
 const PROMISED = ["Order", "Cancel", "Contract", "DrEvent", "DrCommit"];
-const NAMES_ACCOUNT = ["account", "seller", "buyer", "program", "debit", "credit"];
 const STATE = ["note", "blind", "seq", "head", "keys_head", "balances", "path"];
 const WORD = 32;
 

@@ -1,17 +1,24 @@
 // One bundle on its way through the checks that all claims share; the claims are in claims.js.
-import { bigEndian, hex, readHex, readKeys, readList, readNumber, Refuted, unhex, Unusable, ZERO32 } from "./bytes.js";
+import { bigEndian, hex, isObject, readHex, readKeys, readList, readNumber, Refuted, unhex, Unusable, ZERO32 } from "./bytes.js";
 import { recover } from "./curve.js";
 import { makeKeyRing, OPERATOR_ROLE, ROLE } from "./keys.js";
 import { chained, climb, leafHash, readPath, rootByPath } from "./merkle.js";
 import { keyId, noteDigest, readNote } from "./note.js";
 import { digestOf, typed, TYPES } from "./typed.js";
 
+export const NAMES_ACCOUNT = ["account", "seller", "buyer", "program", "debit", "credit"];
 export const UNSALTED = ["type", "message", "signatures"];
 const EVIDENCE = ["fork", "nonce", "broken_promise"];
 const TWICE_SIGNED = ["Contract", "KeyRegister", "KeyRotate"];
 const KEY_ENTRIES = ["KeyRegister", "KeyRotate", "KeyRevoke"];
 
 export const unsalted = (found) => ({ ...readKeys(found, UNSALTED), salt: ZERO32 });
+
+// The accounts of the entries that stand in the bundle.
+function namedAccounts(found) {
+  const messages = [found.entry?.message, found.other?.message].filter(isObject);
+  return messages.flatMap((message) => NAMES_ACCOUNT.map((name) => (Object.hasOwn(message, name) ? message[name] : null)));
+}
 
 export function readAmounts(found) {
   const amounts = readList(found).map(readNumber);
@@ -33,6 +40,7 @@ export function makeProof(trust, found) {
   const ring = makeKeyRing(trust.registrar, trust.operator);
   const keyEntries = new Set();
   const seen = new Set();
+  const keyed = new Set();
   const proof = { trust, found, ring, keyEntries, part: "", checks: new Map(), head: null, headDigest: "" };
 
   function require(fact, check, message) {
@@ -71,7 +79,10 @@ export function makeProof(trust, found) {
   function takeKeyHistory(row, n) {
     readKeys(row, ["account", "entries", "state"]);
     const account = readHex(row.account, 32);
-    require(n > 0 || account === trust.operator, "key history", "the operator's keys do not come first");
+    // None twice, and none of whom the proof does not name: equal proofs are equal bytes.
+    const fresh = namedAccounts(found).includes(account) && !keyed.has(account);
+    require(n ? fresh : account === trust.operator, "key history", "not the operator's first, or of nobody named");
+    keyed.add(account);
     let head = unhex(ZERO32);
     const entries = readList(row.entries).map((one, number) => {
       proof.part = `keys[${n}].entries[${number}]`;
