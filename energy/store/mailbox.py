@@ -25,12 +25,12 @@ from energy.store.accounts import (
     used_nonces,
 )
 from energy.store.admission import Admission, Answer, Receipt
-from energy.store.orders import find_order, keep_conflict, set_status
+from energy.store.orders import OrderRow, find_order, keep_conflict, set_status
 from energy.store.schema import market_order
 from energy.store.slots import last_claimed
 from market.entries import Message
 from market.messages import MessageError, message_as_json, parse_envelope
-from market.orders import OrderRefusal, OrderStatus, RefusalCode
+from market.orders import OrderRefusal, OrderStatus, RefusalCode, has_expired
 from market.signing import SignatureError, digest, recover, sign
 from market.transfers import system_account
 
@@ -194,10 +194,18 @@ class _Case:
             order is None
             or (order.account, order.slot) != (self._account, message["slot"])
             or order.status != OrderStatus.ACCEPTED
+            or self._has_expired(order)
         ):
             allowed = "a live order of the account for the slot"
             return _refusal(RefusalCode.UNKNOWN_ORDER, "order_id", message["order_id"], allowed)
         return None
+
+    def _has_expired(self, order: OrderRow) -> bool:
+        """Whether the order has left the book by itself: its row hears of it when the book is
+        locked.
+        """
+        now_s, gate_s = self._one.received_us // 1_000_000, order.slot - self._admission.gate_lead_s
+        return has_expired(order.expires, now_s=now_s, gate_s=gate_s)
 
     def _refuse_register(self) -> OrderRefusal | None:
         return self._refuse_time() or self._refuse_live(self._message["key"])
@@ -255,7 +263,7 @@ def row_of(
         message=message_as_json(one.type, one.message),
         signers=b"".join(one.signers),
         signatures=b"".join(one.signatures),
-        salt=admission.salt(account, one.id),
+        salt=admission.salt(account, one.id, one.message.get("slot", sealed_by)),
         received_utc=received,
         sealed_by=sealed_by,
         receipt_signature=signed,
