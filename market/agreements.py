@@ -114,8 +114,10 @@ def contract_fault(message: Message) -> Fault | None:
         return Fault("cap_wh", str(message["cap_wh"]), f"1 to {most_wh} Wh in {period}")
     if message["share_ppm"] < 1:
         return Fault("share_ppm", "0", f"1 to {PPM}")
-    if not 0 <= price <= PRICE_BOUND_MKRW_PER_KWH:
-        return Fault("price_mkrw_per_kwh", str(price), f"0 to {PRICE_BOUND_MKRW_PER_KWH}")
+    least = 1 if kind == ContractKind.NEIGHBOUR else 0
+    if not least <= price <= PRICE_BOUND_MKRW_PER_KWH:
+        allowed = f"{least} to {PRICE_BOUND_MKRW_PER_KWH}"
+        return Fault("price_mkrw_per_kwh", str(price), allowed)
     try:
         terms = side_terms(message["terms"])
     except MarketError as error:

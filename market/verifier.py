@@ -1412,10 +1412,12 @@ class _Contracts:
         }
         if signed["kind"] == self.CFD:
             ways = {(1, self.DIFFERENCE, *way): "" for way in ((seller, buyer), (buyer, seller))}
+        elif signed["kind"] == self.NEIGHBOUR and scope == 2:
+            # What no neighbour has taken the operator pays for.
+            left = (1, self.BY_MONTH, operator, seller)
+            ways = {(1, self.BY_MONTH, buyer, seller): "paid", left: ""}
         elif signed["kind"] == self.NEIGHBOUR:
-            ways = {(1, self.BY_MONTH, buyer, seller): "paid"} if scope == 2 else {
-                (2, self.BY_MONTH, seller, self.grid): ""
-            }  # fmt: skip
+            ways = {(2, self.BY_MONTH, seller, self.grid): ""}
         elif signed["kind"] != self.AS_PRODUCED:
             del ways[2, self.PAID, seller, self.grid], ways[1, self.PAID, operator, buyer]
         good = line in ways and kind in (1, 5)

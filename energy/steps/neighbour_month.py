@@ -1,0 +1,201 @@
+"""Neighbour trade of a month that ends: what was set aside is netted, in whole kWh, and paid.
+
+For the close of the month. `gather_neighbours` reads, in the tick's one transaction, what the
+sellers' slots have set aside; `settle_neighbours_of` posts the month's settlement (scope 2, named
+by the month's last slot, code 23) and must be called once all slots of the month are settled and
+before its bills are made, because the money is a line of both bills. `kwh_of` is what a buyer's
+bill must not count at tariff: `bill(U - T) + T * price` instead of `bill(U)`. `netted_kwh` gives
+the same for months closed before, when their bills are made again.
+
+What a month was netted to stays: a reading that is corrected later changes bills, not the trade.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from energy.district import District
+from energy.steps.book_rows import FIRST_CONTRACT
+from energy.steps.books import Books, Registry
+from energy.steps.tally import smp_mkrw_per_kwh
+from energy.steps.tick_book import TickBook, Version
+from energy.store.books import load_settlements, load_transfers
+from energy.store.contracts import (
+    ContractRow,
+    DeliveryRow,
+    contract_numbers,
+    contracts_in,
+    deliveries_between,
+    list_contracts,
+)
+from energy.tariffs import load_tariff
+from energy.units import SLOT_S
+from market.agreements import neighbour_contract
+from market.contracts import ContractKind
+from market.neighbours import (
+    NeighbourBuyer,
+    NeighbourMonth,
+    NeighbourSeller,
+    settle_neighbours,
+)
+from market.transfers import Code, LedgerId, Transfer, TransferKind, sort_and_merge
+
+MONTH_SCOPE = 2
+WH_PER_KWH = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class NeighbourFacts:
+    """The contracts of neighbour trade of a month, and what its slots have set aside so far."""
+
+    first_slot: int
+    end_slot: int
+    contracts: tuple[ContractRow, ...] = ()
+    waiting: tuple[DeliveryRow, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class NeighbourSettlement:
+    """What the month came to: each contract by its seller, kWh by buyer, and what was left over.
+
+    `months` hold both partners' gains, whether the contract was applied or not; `unmatched_wh` of
+    a seller was paid at the mean feed-in price of what it had set aside.
+    """
+
+    months: tuple[tuple[bytes, NeighbourMonth], ...] = ()
+    kwh_of: Mapping[bytes, int] = field(default_factory=dict)
+    unmatched_wh: Mapping[bytes, int] = field(default_factory=dict)
+
+
+def gather_neighbours(connection: Connection, first_slot: int, end_slot: int) -> NeighbourFacts:
+    """The facts of the month of these slots."""
+    kind = int(ContractKind.NEIGHBOUR)
+    rows = [one for one in contracts_in(connection, first_slot, end_slot) if one.kind == kind]
+    waiting = deliveries_between(connection, first_slot, end_slot, (kind,)) if rows else []
+    return NeighbourFacts(first_slot, end_slot, tuple(rows), tuple(waiting))
+
+
+def settle_neighbours_of(
+    book: TickBook, district: District, facts: NeighbourFacts
+) -> NeighbourSettlement:
+    """Net and pay the month; nothing is posted where nothing was set aside."""
+    numbers = {one.no: one for one in facts.contracts}
+    aside: defaultdict[bytes, dict[int, int]] = defaultdict(dict)
+    # What this tick has settled counts instead of what was known before it.
+    for row in (*facts.waiting, *book.deliveries):
+        if row.contract in numbers and facts.first_slot <= row.slot < facts.end_slot:
+            aside[numbers[row.contract].seller][row.slot] = row.e_wh
+    place = {account: row for row, account in enumerate(book.books.customers)}
+    drawn_wh = book.months.of(facts.first_slot)
+    taken: defaultdict[bytes, int] = defaultdict(int)
+    months: list[tuple[bytes, NeighbourMonth]] = []
+    transfers: list[Transfer] = []
+    unmatched: dict[bytes, int] = {}
+    for seller, by_slot in sorted(aside.items()):
+        mine = [one for one in facts.contracts if one.seller == seller]
+        worth_ukrw = sum(wh * smp_mkrw_per_kwh(district, slot) for slot, wh in by_slot.items())
+        total_wh = sum(by_slot.values())
+        if not total_wh:
+            continue
+        party = _Parties(district, facts, place, drawn_wh.tolist())
+        found = settle_neighbours(
+            [neighbour_contract(one.id, vars(one)) for one in mine],
+            party.seller(seller, total_wh, worth_ukrw // total_wh),
+            {one.buyer: party.buyer(one.buyer, taken[one.buyer]) for one in mine},
+        )
+        months += [(seller, one) for one in found]
+        for one in found:
+            taken[one.contract.buyer] += one.kwh if one.applied else 0
+        left_wh = total_wh - sum(one.kwh for one in found if one.applied) * WH_PER_KWH
+        unmatched[seller] = left_wh
+        transfers += _lines(facts, seller, found)
+        transfers += _left_over(book.books, facts, mine[0], left_wh * worth_ukrw // total_wh)
+    if transfers:
+        version = Version(facts.end_slot - SLOT_S, 1)
+        book.settle(version, sort_and_merge(transfers), scope=MONTH_SCOPE)
+    return NeighbourSettlement(tuple(months), dict(taken), unmatched)
+
+
+def netted_kwh(
+    connection: Connection, books: Registry, end_slots: Sequence[int]
+) -> dict[int, dict[bytes, int]]:
+    """What buyers have had from neighbours, kWh by month (its end) and account, as posted."""
+    by_no = {no: id_ for id_, no in contract_numbers(connection).items()}
+    signed = {one.id: one for one in list_contracts(connection)}
+    found: dict[int, dict[bytes, int]] = {}
+    for end in end_slots:
+        kwh: defaultdict[bytes, int] = defaultdict(int)
+        for settlement in load_settlements(connection, end - SLOT_S, MONTH_SCOPE):
+            for row in load_transfers(connection, settlement.no):
+                one = signed[by_no[row.caused - FIRST_CONTRACT]]
+                if books.book.accounts[row.debit] == one.buyer and one.price_mkrw_per_kwh:
+                    kwh[one.buyer] += row.amount // (WH_PER_KWH * one.price_mkrw_per_kwh)
+        found[end] = dict(kwh)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Parties:
+    """Who trades: what each has drawn at tariff in the month, and what it pays for it."""
+
+    district: District
+    facts: NeighbourFacts
+    place: Mapping[bytes, int]
+    drawn_wh: Sequence[int]
+
+    def seller(self, account: bytes, aside_wh: int, feed_in_mkrw_per_kwh: int) -> NeighbourSeller:
+        """The seller's month: what it set aside is all of its surplus that this trade is about."""
+        day, row = self._day(), self.place[account]
+        return NeighbourSeller(
+            received_kwh=self.drawn_wh[row] // WH_PER_KWH,
+            surplus_kwh=aside_wh // WH_PER_KWH,
+            earmarked_kwh=aside_wh // WH_PER_KWH,
+            carried_kwh=0,
+            net_metering=False,
+            feed_in_mkrw_per_kwh=feed_in_mkrw_per_kwh,
+            tariff=load_tariff(self.district.meters.tariff[row], day.date(), or_first=True),
+            month=day.month,
+        )
+
+    def buyer(self, account: bytes, taken_kwh: int) -> NeighbourBuyer:
+        """The buyer's month, less what other neighbours have sold it."""
+        day, row = self._day(), self.place[account]
+        return NeighbourBuyer(
+            import_kwh=self.drawn_wh[row] // WH_PER_KWH - taken_kwh,
+            tariff=load_tariff(self.district.meters.tariff[row], day.date(), or_first=True),
+            month=day.month,
+        )
+
+    def _day(self) -> datetime:
+        return datetime.fromtimestamp(self.facts.first_slot, ZoneInfo(self.district.time_zone))
+
+
+def _lines(facts: NeighbourFacts, seller: bytes, found: Sequence[NeighbourMonth]) -> list[Transfer]:
+    """What buyers pay, each under its contract."""
+    return [
+        _transfer(facts, one.contract.buyer, seller, one.payment_ukrw, one.contract.id)
+        for one in found
+        if one.applied and one.payment_ukrw
+    ]
+
+
+def _left_over(
+    books: Books, facts: NeighbourFacts, first: ContractRow, amount_ukrw: int
+) -> list[Transfer]:
+    """What the SPC pays for what no neighbour has taken, under the seller's first contract."""
+    if not amount_ukrw:
+        return []
+    return [_transfer(facts, books.system.spc, first.seller, amount_ukrw, first.id)]
+
+
+def _transfer(
+    facts: NeighbourFacts, debit: bytes, credit: bytes, amount_ukrw: int, cause: bytes
+) -> Transfer:
+    return Transfer(
+        int(LedgerId.KRW), int(TransferKind.PLAIN), int(Code.NEIGHBOUR), debit, credit,
+        amount_ukrw, facts.end_slot - SLOT_S, 1, cause=cause,
+    )  # fmt: skip
