@@ -141,6 +141,12 @@ def local_month_start(slot: int, time_zone: str, months_on: int = 0) -> int:
     return int(first.timestamp())
 
 
+def month_number(moment: int, time_zone: str) -> int:
+    """The local calendar month of a moment as a number that grows by one a month."""
+    wall = utc_of(moment).astimezone(ZoneInfo(time_zone))
+    return wall.year * 12 + wall.month - 1
+
+
 def local_label(slot: int, time_zone: str) -> str:
     """`2026-07-15 14:15` in the district's zone."""
     return utc_of(slot).astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%d %H:%M")

@@ -245,7 +245,7 @@ def load_reading_batch(connection: Connection, books: Registry, tick: int) -> Re
         ids=ids,
         signers=[signers[row] for row in columns["signer"].tolist()],
         signatures=_parts(signatures, 65),
-        salts=books.book.salts(accounts, ids),
+        salts=books.book.salts(accounts, ids, numbers[0]),
     )
 
 

@@ -8,7 +8,6 @@ checkpoint, which covers every account's history and balances.
 import gc
 import hashlib
 import logging
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,11 +22,12 @@ from energy.config import Settings
 from energy.crowd import KeyRegistration, build_crowd, register_messages, register_parties
 from energy.district import District
 from energy.plant.metering import asset_ids
+from energy.steps.account_book import AccountBook, account_rows
 from energy.steps.dr_programmes import programme_system_names
 from energy.steps.keystore import OPERATOR_ROLES, OperatorKeys, operator_keys
 from energy.steps.market_network import network_rules
 from energy.steps.metering import Months, Registers, no_registers
-from energy.store.accounts import Account, KeyRow, load_accounts, save_accounts, save_keys
+from energy.store.accounts import KeyRow, load_accounts, save_accounts, save_keys
 from energy.store.books import EntryRow, save_entries
 from energy.store.checkpoints import (
     CheckpointRow,
@@ -48,12 +48,9 @@ from market.books import (
     SealedTick,
     TickEntries,
     accounts_root,
-    blinded_account,
     make_entry,
-    salt_of,
     seal_tick,
 )
-from market.errors import MarketError
 from market.merkle import Frontier
 from market.messages import message_as_json
 from market.network import MarketNetwork
@@ -85,6 +82,7 @@ SYSTEM_NAMES = (
 CONTRACT_ROLE = 2
 PLANT_KEY_NONCE = 0
 RULES_KIND = 1
+TIME_ZONE = "time_zone"
 NETWORK_KIND = 2
 LEDGERS = (LedgerId.KRW, LedgerId.ENERGY, LedgerId.POINTS)
 
@@ -105,52 +103,6 @@ class Head:
     boundary_wh: IntArray
 
 
-class AccountBook:
-    """All accounts by number, each with its blinded name and the key of its salts."""
-
-    def __init__(self, rows: Iterable[Account]) -> None:
-        self.accounts: list[bytes] = []
-        self.number: dict[bytes, int] = {}
-        self.blinds: dict[bytes, bytes] = {}
-        self._secrets: dict[bytes, bytes | None] = {}
-        self._pads: dict[bytes, tuple[bytes, bytes]] = {}
-        self.add(rows)
-
-    def __contains__(self, account: object) -> bool:
-        return account in self.number
-
-    def add(self, rows: Iterable[Account]) -> None:
-        """Take up accounts that stand in the store."""
-        for row in rows:
-            assert row.no == len(self.accounts), "accounts are numbered without gaps"
-            self.accounts.append(row.account)
-            self.number[row.account] = row.no
-            self.blinds[row.account] = row.blind
-            self._secrets[row.account] = row.secret
-
-    def salt(self, account: bytes, digest: bytes) -> bytes:
-        """The salt of an entry of the account; raises MarketError where the account is erased."""
-        return salt_of(self._secret(account), digest)
-
-    def salts(self, accounts: Iterable[bytes], digests: Iterable[bytes]) -> list[bytes]:
-        """`salt` of many entries at once."""
-        # HMAC written out: its calls would take three times as long as its hashes.
-        pads, sha256, found = self._pads, hashlib.sha256, []
-        for account, digest_32 in zip(accounts, digests, strict=True):
-            pad = pads.get(account)
-            if pad is None:
-                secret = self._secret(account)
-                pad = pads[account] = (_padded(secret, 0x36), _padded(secret, 0x5C))
-            found.append(sha256(pad[1] + sha256(pad[0] + digest_32).digest()).digest())
-        return found
-
-    def _secret(self, account: bytes) -> bytes:
-        secret = self._secrets.get(account)
-        if secret is None:
-            raise MarketError(f"account {account.hex()}: no key for its salts, unknown or erased")
-        return secret
-
-
 @dataclass(eq=False)
 class Registry:
     """A market's name and its accounts: what it takes to read the books, whoever does it.
@@ -167,15 +119,15 @@ class Registry:
         """The market's own accounts."""
         return frozenset(system_account(self.domain.market_id, name) for name in SYSTEM_NAMES)
 
-    def salt(self, account: bytes, digest: bytes) -> bytes:
-        """The salt of an entry of the account."""
-        return self.book.salt(account, digest)
+    def salt(self, account: bytes, digest: bytes, moment: int) -> bytes:
+        """The salt of an entry of the account, by the local month of its slot (or else tick)."""
+        return self.book.salt(account, digest, moment)
 
     def transfer_salts(self, transfers: Sequence[Transfer], ids: Sequence[bytes]) -> list[bytes]:
         """The salts of transfers: each that of its participant, who alone may open it."""
         system = self.system_names
         owners = [one.credit if one.debit in system else one.debit for one in transfers]
-        return self.book.salts(owners, ids)
+        return self.book.salts(owners, ids, [one.slot for one in transfers])
 
 
 @dataclass(eq=False)
@@ -223,7 +175,12 @@ def load_registry(connection: Connection) -> Registry:
     market_id = find_fact(connection, "market")
     if market_id is None:
         raise StoreError("books: found none in this store, allowed one that the loop has begun")
-    return Registry(Domain(market_id), AccountBook(load_accounts(connection)))
+    time_zone = find_fact(connection, TIME_ZONE)
+    if time_zone is None:
+        raise StoreError(
+            f"books: found no fact {TIME_ZONE}, allowed a store that the loop has begun"
+        )
+    return Registry(Domain(market_id), AccountBook(load_accounts(connection), time_zone))
 
 
 def open_books(store: Store, district: District, settings: Settings, first_slot: int) -> Books:
@@ -246,7 +203,7 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
         rules=MarketRules(),
         keys=keys,
         system=system_accounts(domain.market_id),
-        book=AccountBook(()),
+        book=AccountBook((), district.time_zone),
         customers=district.meters.account,
         assets=asset_accounts(district),
         is_rehearsal=settings.clock != "real",
@@ -286,24 +243,6 @@ def plant_accounts(district: District) -> dict[str, bytes]:
     areas = zip(district.network.areas.id, kwp, strict=True)
     plants = {f"solar-{area}" for area, size in areas if size > 0}
     return {name: account for name, account in meters if name in plants}
-
-
-def account_rows(domain: Domain, accounts: Sequence[bytes], *, is_rehearsal: bool) -> list[Account]:
-    """New accounts with keys for their salts: random, but in a rehearsal derived from the names.
-
-    An account of the market itself is known to everybody, so its own id is its key.
-    """
-    public = {system_account(domain.market_id, name) for name in SYSTEM_NAMES}
-    rows = []
-    for no, account in enumerate(accounts):
-        if account in public:
-            secret = account
-        elif is_rehearsal:
-            secret = hashlib.sha256(b"salt key/1" + domain.salt + account).digest()
-        else:
-            secret = secrets.token_bytes(32)
-        rows.append(Account(no, account, blinded_account(secret), secret))
-    return rows
 
 
 def entry_rows(tick: int, first_position: int, entries: Iterable[Entry]) -> list[EntryRow]:
@@ -414,7 +353,7 @@ def load_head(connection: Connection, book: AccountBook) -> tuple[Head, Checkpoi
         raise StoreError("books: found no kept head or no checkpoint, allowed both")
     tick, columns = found
     head = head_of_columns(tick, columns, book)
-    root = accounts_root(head.state.chains, head.balances, book.blinds)
+    root = accounts_root(head.state.chains, head.balances, book.blinds(tick))
     state = head.state
     kept = (tick, state.frontier.size, state.frontier.root(), state.previous, root)
     signed = (last.tick, last.size, last.root, last.digest, last.accounts_root)
@@ -434,10 +373,18 @@ def _begin(connection: Connection, books: Books, district: District, settings: S
     require_fact(connection, "market", books.domain.market_id)
     if last_checkpoint(connection) is not None:
         return  # another process that starts beside this one has begun them
-    books.book = AccountBook(())
+    require_fact(connection, TIME_ZONE, district.time_zone)
+    books.book = AccountBook((), district.time_zone)
     names = [system_account(books.domain.market_id, name) for name in SYSTEM_NAMES]
     accounts = [*names, *books.customers, *books.assets]
-    rows = account_rows(books.domain, accounts, is_rehearsal=books.is_rehearsal)
+    rows = account_rows(
+        books.domain,
+        accounts,
+        public=frozenset(names),
+        # Bills and corrections may look back a month.
+        month=books.book.month(tick) - 1,
+        is_rehearsal=books.is_rehearsal,
+    )
     save_accounts(connection, rows)
     books.book.add(rows)
     crowd = build_crowd(district, settings.seed)
@@ -450,7 +397,7 @@ def _begin(connection: Connection, books: Books, district: District, settings: S
         network_entry(books, tick),
     ]
     _keep_network(connection, books.network, entries[-1])
-    committed = TickEntries(tick, entries, {}, None, {}, books.book.blinds)
+    committed = TickEntries(tick, entries, {}, None, {}, books.book.blinds(tick))
     sealed = seal_tick(books.domain, BooksState(), committed, books.keys.log)
     save_keys(connection, [_key_row(one) for one in entries if one.type == "KeyRegister"])
     logged = [*entries, *(one for one in sealed.log if one.type == "SealedSet")]
@@ -462,7 +409,7 @@ def _begin(connection: Connection, books: Books, district: District, settings: S
 
 def _load(connection: Connection, books: Books) -> None:
     require_fact(connection, "market", books.domain.market_id)
-    books.book = AccountBook(load_accounts(connection))
+    books.book = AccountBook(load_accounts(connection), books.book.time_zone)
     books.head, last = load_head(connection, books.book)
     if last.signer != books.keys.address("log"):
         raise StoreError(
@@ -496,7 +443,7 @@ def _crowd_entries(books: Books, registrations: Iterable[KeyRegistration]) -> It
             digest=id_,
             signers=(one.address, registrar),
             signatures=(one.signature, sign(books.keys.registrar, id_)),
-            salt=books.salt(one.message["account"], id_),
+            salt=books.salt(one.message["account"], id_, one.message["from_slot"]),
         )
 
 
@@ -511,7 +458,7 @@ def _plant_entries(books: Books, district: District, tick: int) -> Iterable[Entr
             "nonce": PLANT_KEY_NONCE,
         }
         id_ = digest(books.domain, "KeyRegister", message)
-        salt = books.salt(account, id_)
+        salt = books.salt(account, id_, tick)
         keys = (books.keys.trading, books.keys.registrar)
         yield make_entry(books.domain, "KeyRegister", message, *keys, salt=salt)
 
@@ -599,12 +546,6 @@ def _empty_head(meters: int, state: BooksState | None = None, month_start: int =
         months=Months(month_start, nought, nought),
         boundary_wh=np.zeros(2, dtype=np.int64),
     )
-
-
-def _padded(secret: bytes, pad: int) -> bytes:
-    """The key of an HMAC as a block of SHA-256, for one of its two hashes."""
-    block = secret if len(secret) <= 64 else hashlib.sha256(secret).digest()
-    return bytes(byte ^ pad for byte in block.ljust(64, b"\0"))
 
 
 def _hashes(rows: Sequence[bytes]) -> npt.NDArray[np.uint8]:

@@ -8,8 +8,8 @@ bill. Slots that were settled anew since an earlier month's bill are an adjustme
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sqlalchemy import Connection
@@ -22,9 +22,16 @@ from energy.steps.billing import (
     sums_of,
 )
 from energy.steps.books import Books
-from energy.steps.tally import BEGINNING, Tally, add_rows, tally_of, whole_tally
+from energy.steps.neighbour_month import (
+    NeighbourFacts,
+    gather_neighbours,
+    netted_kwh,
+    settle_neighbours_of,
+)
+from energy.steps.tally import Tally, add_rows, load_tally, whole_tally
 from energy.steps.tick_book import TickBook, Version
 from energy.store.bills import (
+    BEGINNING,
     BilledMonthRow,
     last_billed,
     load_billed_months,
@@ -67,6 +74,8 @@ class CloseFacts:
     months: tuple[BilledMonth, ...]  # the last is the one that ends
     now: Tally
     before: Tally | None
+    neighbours: NeighbourFacts
+    netted: Mapping[int, Mapping[bytes, int]]  # by the ends of the months before
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,19 +98,24 @@ def gather_close(
     end = local_month_start(begun, district.time_zone, months_on=1)
     if tick < end + SLOT_S or set(unsettled_slots(connection, end)) - set(due):
         return None
-    content = content_of_month(district, first)
+    content, count = content_of_month(district, first), len(books.book.accounts)
     known = [month_of_content(one.content) for one in load_billed_months(connection)]
+    ends = [one.end_slot for one in known]
     return CloseFacts(
         content=content,
         months=(*known, month_of_content(content)),
         now=whole_tally(connection, books, district, tick),
-        before=None if last is None else tally_of(connection, books, district, through=last[1]),
+        before=None if last is None else load_tally(connection, count, through=last[1]),
+        neighbours=gather_neighbours(connection, first, end),
+        netted=netted_kwh(connection, books, ends),
     )
 
 
 def close_month(book: TickBook, district: District, facts: CloseFacts) -> ClosedMonth:
     """Sign and post the bills of the month; to be called when all else of the tick is posted."""
     books, month = book.books, facts.months[-1]
+    traded = settle_neighbours_of(book, district, facts.neighbours)
+    netted = {**facts.netted, month.end_slot: traded.kwh_of}
     for posted in book.settlements:
         add_rows(facts.now, district, posted.row.slot, posted.rows)
     numbers = [books.book.number[one] for one in books.customers]
@@ -115,7 +129,7 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
         account = books.book.accounts[no]
         bill = build_month_bill(
             facts.months,
-            terms.of(row, month),
+            replace(terms.of(row, month), netted_kwh=_netted_of(account, facts, netted)),
             sums_of(no, facts.months, facts.now, facts.before),
         )
         transfers += bill_transfers(books, account, month.first_slot, bill.posts)
@@ -129,6 +143,14 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
     book.entries += entries
     closed.totals.update(sums, bills=len(entries), unbilled=len(numbers) - len(entries))
     return closed
+
+
+def _netted_of(
+    account: bytes, facts: CloseFacts, netted: Mapping[int, Mapping[bytes, int]]
+) -> dict[int, int]:
+    """What neighbours have sold an account, kWh by month (yyyymm); months without are left out."""
+    ends = {one.end_slot: one.number for one in facts.months}
+    return {ends[end]: kwh[account] for end, kwh in netted.items() if kwh.get(account)}
 
 
 def save_close(connection: Connection, tick: int, closed: ClosedMonth) -> None:
@@ -164,7 +186,7 @@ def bill_message(account: bytes, bill: MonthBill) -> dict[str, int | bytes]:
 def bill_entry(books: Books, account: bytes, bill: MonthBill) -> Entry:
     """The signed bill of an account."""
     plain = make_entry(books.domain, "Bill", bill_message(account, bill), books.keys.settle)
-    salt = books.salt(account, plain.digest)
+    salt = books.salt(account, plain.digest, plain.message["first_slot"])
     return Entry(plain.type, plain.message, plain.digest, plain.signers, plain.signatures, salt)
 
 

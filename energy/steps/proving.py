@@ -243,6 +243,7 @@ class _Exporter:
         self._books = books
         self._genesis = genesis
         self._named: set[bytes] = set()
+        self._month = -1
         self._after = -1
         self._known: dict[int, SettledBatch] = {}
 
@@ -266,12 +267,19 @@ class _Exporter:
             readings=load_reading_batch(connection, books, tick),
         )
         used = {one.entry: _used(one, committed, reader) for one in settlements if one.version}
-        fresh = sorted(_accounts(committed) - self._named)
-        blinds = {account: books.book.blinds[account] for account in fresh}
-        self._named.update(fresh)
+        blinds = self._new_blinds(tick, _accounts(committed))
         for old in sorted(self._known)[:-KNOWN_BATCHES]:
             del self._known[old]
         return list(tick_lines(committed, _Seal(log_of(entries), last.note), blinds, used))
+
+    def _new_blinds(self, tick: int, named: set[bytes]) -> dict[bytes, bytes]:
+        """The blinded names that hold from a tick on: of all accounts where a month begins."""
+        book, fresh = self._books.book, named - self._named
+        self._named |= named
+        if book.month(tick) != self._month:
+            self._month, fresh = book.month(tick), self._named
+        blinds = book.blinds(tick)
+        return {account: blinds[account] for account in sorted(fresh)}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from energy.steps.book_rows import (
     readings_of_settlement,
 )
 from energy.steps.books import Registry, find_network, load_head, load_registry
+from energy.steps.month_close import TARIFF_KIND
+from energy.steps.statements import BillBook
 from energy.store.accounts import find_message, load_keys, messages_of, messages_to_seal
 from energy.store.anchors import find_anchored, find_try, last_anchor_entry, tick_of
 from energy.store.books import (
@@ -52,6 +54,7 @@ from market.entries import TYPE_CODE
 from market.export import pack_readings, pack_transfers
 from market.merkle import Tree, entry_leaf
 from market.messages import parse_envelope
+from market.month_bill import pack_line
 from market.proofs import (
     AccountsTree,
     Frame,
@@ -59,6 +62,7 @@ from market.proofs import (
     RulesPart,
     account_bundle,
     anchor_bundle,
+    bill_bundle,
     broken_promise_bundle,
     clearing_bundle,
     consistency_bundle,
@@ -133,7 +137,8 @@ class Prover:
                 f"books: entries give the root {self.log.tree.root().hex()}, allowed "
                 f"{self.last.root.hex()} of the last checkpoint; the store was changed"
             )
-        self._accounts = AccountsTree(head.state.chains, head.balances, self._books.book.blinds)
+        blinds = self._books.book.blinds(self.last.tick)
+        self._accounts = AccountsTree(head.state.chains, head.balances, blinds)
         self._operator = system_account(self._books.domain.market_id, "SPC")
 
     def trust(self, witnesses: Witnesses) -> bytes:
@@ -250,6 +255,25 @@ class Prover:
             raise StoreError(f"network version {version}: found no entry, allowed one in the log")
         text, digest = found
         return RulesPart(self._entry(digest), self.log.index[digest], text)
+
+    def bill(self, account: bytes, number: int) -> bytes:
+        """The bundle of an account's bill of a month (yyyymm), made once more by the verifier."""
+        book = BillBook(self._connection)
+        found = book.bill(account, number)
+        months = []
+        for row, month in zip(book.rows, book.months, strict=True):
+            rules = next(
+                one
+                for one in self._entries(row.tick)
+                if one.type == "Rules"
+                and (one.message["kind"], one.message["version"]) == (TARIFF_KIND, month.number)
+            )
+            if month.number <= number:
+                months.append((rules, self.log.index[rules.digest], row.content))
+        place = self._in_set(SetKind.BILLS, found.row.tick)
+        lines = b"".join(map(pack_line, found.bill.lines))
+        bill = (entry_of(found.entry), place)
+        return bill_bundle(self.frame(()), bill, months, lines, (account, self._runs(account)))
 
     def conflict(self, id_: bytes) -> bytes:
         """The bundle that an account has signed two messages under one nonce.

@@ -148,7 +148,7 @@ class TickBook:
             books.domain,
             readings,
             lambda reading: settle if reading.quality == Quality.ESTIMATED else gateway,
-            books.book.salts,
+            lambda accounts, ids: books.book.salts(accounts, ids, [one.slot for one in readings]),
         )
         self.readings.append(batch)
         return batch
@@ -186,7 +186,7 @@ def seal(book: TickBook, before: Before) -> SealedTick:
         batches={**before.batches, **made},
         book_tags=before.book_tags,
         balances=book.balances,
-        blinds=books.book.blinds,
+        blinds=books.book.blinds(book.tick),
         readings=joined(book.readings),
     )
     return seal_tick(books.domain, books.head.state, committed, books.keys.log)

@@ -12,12 +12,15 @@ TRADE_ROLE = 1
 
 
 class Account(NamedTuple):
-    """An account of the books: number in the rows, 32 bytes, blinded name, key of its salts."""
+    """An account of the books: number in the rows, 32 bytes, secret of its salts from a month on.
+
+    `month` is the number of that month, None where the secret holds for ever.
+    """
 
     no: int
     account: bytes
-    blind: bytes
-    secret: bytes | None
+    secret: bytes
+    month: int | None
 
 
 @dataclass(frozen=True)

@@ -66,15 +66,16 @@ class Trader:
 class Admission:
     """Rules of admission, the same for all orders of an installation.
 
-    `keys` finds the trading keys of accounts, `salt` the salt of an entry by account and digest,
-    `market_key` signs receipts. Nothing is open before `first_slot`, with which the books began.
+    `keys` finds the trading keys of accounts, `salt` the salt of an entry by account, digest and
+    slot, `market_key` signs receipts. Nothing is open before `first_slot`, with which the books
+    began.
     """
 
     domain: Domain
     rules: MarketRules
     traders: Mapping[bytes, Trader]
     keys: KeyLookup
-    salt: Callable[[bytes, bytes], bytes]
+    salt: Callable[[bytes, bytes, int], bytes]
     market_key: bytes = field(repr=False)
     gate_lead_s: int = 300
     horizon_slots: int = 96
@@ -429,7 +430,7 @@ def _new_row(
     admission: Admission, one: PreparedOrder, order: Order, claimed: int | None
 ) -> OrderRow:
     """The row of an order that is accepted, with the operator's receipt."""
-    salt = admission.salt(order.account, one.id)
+    salt = admission.salt(order.account, one.id, order.slot)
     received = one.received_us // 1_000_000
     # A claim closes the set of its tick, so what comes after it is promised to the next one.
     sealed_by = admission.first_open(one.received_us, claimed)

@@ -27,9 +27,9 @@ account = Table(
     METADATA,
     Column("no", Integer, primary_key=True, autoincrement=False),
     Column("account", fixed_bytes(32), nullable=False, unique=True),
-    Column("blind", fixed_bytes(32), nullable=False),  # its name in the accounts tree
-    # Key of the account's salts; NULL once the account is erased.
-    Column("secret", fixed_bytes(32)),
+    # The keys of its salts follow from the secret, from this month on; NULL: in every month.
+    Column("secret", fixed_bytes(32), nullable=False),
+    Column("month", Integer),
 )
 
 # Which key may do what for an account, as the log's key entries have it.

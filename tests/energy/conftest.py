@@ -124,7 +124,7 @@ def desk(small_district: District) -> Desk:
     def find_keys(_: Connection, accounts: Collection[bytes]) -> dict[bytes, list[TradeKey]]:
         return {account: keys[account] for account in accounts if account in keys}
 
-    def salt(account: bytes, digest_32: bytes) -> bytes:
+    def salt(account: bytes, digest_32: bytes, _: int) -> bytes:
         return hashlib.sha256(account + digest_32).digest()
 
     admission = Admission(

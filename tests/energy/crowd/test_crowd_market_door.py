@@ -26,7 +26,7 @@ def test_every_order_made_from_the_published_prices_is_accepted(
         rules=MarketRules(),
         traders=traders_of(crowd.district),
         keys=lambda connection, accounts: keys,
-        salt=lambda account, order_id: order_id,
+        salt=lambda account, order_id, _: order_id,
         market_key=derive_key("market"),
     )
     store = open_store(f"sqlite:///{tmp_path / 'market.db'}")

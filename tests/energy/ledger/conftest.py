@@ -54,6 +54,7 @@ class Rehearsal:
     with_market: bool = True
     draw: int = 0  # which prices are drawn
     refusals: frozenset[str] = frozenset({"SELF_CROSS"})
+    first: int = FIRST
 
     @property
     def admission(self) -> Admission:
@@ -65,7 +66,7 @@ class Rehearsal:
             keys=trade_keys,
             salt=self.books.salt,
             market_key=self.books.keys.trading,
-            first_slot=FIRST,
+            first_slot=self.first,
         )
 
     def let_export(self, meters: list[int], least_wh: int) -> None:
@@ -91,8 +92,8 @@ class Rehearsal:
         """Publish and settle so many slots."""
         found = []
         for number in range(begin, begin + slots):
-            self.publish(FIRST + number * SLOT_S)
-            found.append(self.settle(FIRST + number * SLOT_S))
+            self.publish(self.first + number * SLOT_S)
+            found.append(self.settle(self.first + number * SLOT_S))
         return found
 
     def settle(self, tick: int) -> Settled:
@@ -149,7 +150,7 @@ class Rehearsal:
 
     def keep_readings(self, connection: Connection, tick: int) -> None:
         """What came at the gate of a tick: the readings of two slots before, and late ones."""
-        found = self.edit(self.readings[(tick - FIRST) // SLOT_S])
+        found = self.edit(self.readings[(tick - self.first) // SLOT_S])
         columns = {
             name: getattr(found, name)
             for name in (
@@ -167,12 +168,12 @@ MISSED = SlotOutcome("missed", "T4", "the slot was over")
 
 
 @cache
-def true_readings(source: str) -> list[Readings]:
+def true_readings(source: str, first: int = FIRST) -> list[Readings]:
     """The meters of sixteen ticks, all good: what is wrong with them the tests say themselves."""
     plant = Plant(load_district(source), 1)
-    state, found = plant.begin(FIRST - 2 * SLOT_S), []
+    state, found = plant.begin(first - 2 * SLOT_S), []
     for number in range(SLOTS):
-        step = plant.step(state, FIRST + (number - 2) * SLOT_S, None)
+        step = plant.step(state, first + (number - 2) * SLOT_S, None)
         truth, now = step.readings, step.state_after
         moved = [
             (now.import_register_wh - state.import_register_wh),
@@ -200,7 +201,7 @@ def begin_books(small_district: District, tmp_path: Path) -> Iterator[Callable[.
     """
     opened: list[Store] = []
 
-    def begin(url: str = "", seed: int = 1, source: str = "") -> Rehearsal:
+    def begin(url: str = "", seed: int = 1, source: str = "", first: int = FIRST) -> Rehearsal:
         district = load_district(source) if source else small_district
         for old in opened:
             old.close()
@@ -209,9 +210,10 @@ def begin_books(small_district: District, tmp_path: Path) -> Iterator[Callable[.
         settings = Settings(database_url=url, district=district.id, seed=seed)
         store = open_store(url)
         opened.append(store)
-        books = open_books(store, district, settings, FIRST)
+        books = open_books(store, district, settings, first)
         crowd = build_crowd(district, 1)
-        return Rehearsal(store, district, books, crowd, list(true_readings(district.id)))
+        readings = list(true_readings(district.id, first))
+        return Rehearsal(store, district, books, crowd, readings, first=first)
 
     yield begin
     for store in opened:

@@ -233,8 +233,7 @@ def test_books_of_another_market_or_operator_are_not_taken_up(
     begin_books: Begin, tmp_path: Path, small_district: Any
 ) -> None:
     from energy.config import Settings
-    from energy.crowd import register_parties
-from energy.steps.books import open_books
+    from energy.steps.books import open_books
 
     url = f"sqlite:///{tmp_path / 'a.db'}"
     here = begin_books(url)
@@ -260,8 +259,8 @@ def test_in_earnest_salts_are_random_and_demonstration_keys_are_warned_of(
             books = open_books(store, small_district, settings, FIRST)
             again = open_books(store, small_district, settings, FIRST)
         assert books.domain.market_id == small_district.id
-        salts.append(books.salt(books.customers[0], bytes(32)))
-        assert salts[-1] == again.salt(books.customers[0], bytes(32))
+        salts.append(books.salt(books.customers[0], bytes(32), FIRST))
+        assert salts[-1] == again.salt(books.customers[0], bytes(32), FIRST)
     assert salts[0] != salts[1]
     assert "anybody can sign for it" in caplog.text
 
