@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from energy.steps.market_day import MarketDay, SlotAudit
 
 Source = Annotated[str | None, typer.Option("--district", help="default: that of the store")]
-SHOWN_GAINS = ("saved", "trade", "forgone", "other", "delivered", "deviation", "gain")
+SHOWN_GAINS = (
+    "saved", "trade", "forgone", "other", "delivered", "deviation", "gain", "contract_gain"
+)  # fmt: skip
 WORST = 10
 
 

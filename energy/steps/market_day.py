@@ -33,6 +33,7 @@ from energy.units import SLOT_S
 from market.entries import Message
 from market.orders import Side
 from market.transfers import Code, LedgerId, TransferKind, system_account
+from market.waterfall import CONTRACT_CODES
 
 IntArray = npt.NDArray[np.int64]
 KRW, ENERGY = int(LedgerId.KRW), int(LedgerId.ENERGY)
@@ -219,17 +220,21 @@ def _load(connection: Connection, registry: Registry, slot: int) -> _Rows | None
 def _use(rows: _Rows, customers: IntArray) -> SlotUse:
     """The slot as the customers see it."""
     drawn, given = rows.drawn_and_given()
+    bought, sold = rows.drawn_and_given(Code.TRADE)
     rest_drawn, rest_given = rows.drawn_and_given(Code.REMAINDER)
     trade, deviation = rows.net(KRW, Code.TRADE), rows.net(KRW, Code.DEVIATION)
-    other = rows.net(KRW) - trade - deviation - rows.net(KRW, Code.REMAINDER)
+    contract = rows.net(KRW, *CONTRACT_CODES)
+    known = trade + deviation + contract + rows.net(KRW, Code.REMAINDER)
     return SlotUse(
         import_wh=drawn[customers],
-        export_wh=given[customers],
         rest_import_wh=rest_drawn[customers],
-        rest_export_wh=rest_given[customers],
+        bought_wh=bought[customers],
+        sold_wh=sold[customers],
+        contract_export_wh=(given - sold - rest_given)[customers],
         trade_ukrw=trade[customers],
         deviation_ukrw=deviation[customers],
-        other_ukrw=other[customers],
+        contract_ukrw=contract[customers],
+        other_ukrw=(rows.net(KRW) - known)[customers],
         has_traded=np.isin(customers, rows.trades["account"]),
     )
 

@@ -1,9 +1,10 @@
 """What the market brought each customer over tariff and feed-in alone, for the same readings.
 
-A Wh that was not drawn at tariff is worth what the month's bill would have charged for it. A part
-of a month says where the month will end: the period is taken to go on as it was, so that a home
-whose month ends in the second block saves at the price of the second block. Without VAT and fund,
-which the bill adds to every Wh at tariff and not to trades: true savings are greater.
+Contracts come before the auction and are told apart from it: their price is the partners' own. A
+Wh that was not drawn at tariff is worth what the month's bill would have charged for it. A part of
+a month says where the month will end: the period is taken to go on as it was, so that a home whose
+month ends in the second block saves at the price of the second block. Without VAT and fund, which
+the bill adds to every Wh at tariff and not to trades: true savings are greater.
 """
 
 from dataclasses import dataclass, field
@@ -25,16 +26,20 @@ IntArray = npt.NDArray[np.int64]
 class SlotUse:
     """A settled slot of every customer, (M,) each; money as the account got it, losses below 0.
 
-    `rest_*` is what went at tariff and at feed-in. `trade_ukrw` is what trades brought,
-    `deviation_ukrw` what was missing, `other_ukrw` all else but the rest: contracts, labels.
+    `bought_wh` and `sold_wh` are delivered trades, `rest_import_wh` what went at tariff; what is
+    left of the meter went under contracts and at feed-in. `trade_ukrw` is what trades brought,
+    `deviation_ukrw` what was missing, `contract_ukrw` what contracts did, `other_ukrw` all else but
+    the rest, such as labels.
     """
 
     import_wh: IntArray
-    export_wh: IntArray
     rest_import_wh: IntArray
-    rest_export_wh: IntArray
+    bought_wh: IntArray
+    sold_wh: IntArray
+    contract_export_wh: IntArray
     trade_ukrw: IntArray
     deviation_ukrw: IntArray
+    contract_ukrw: IntArray
     other_ukrw: IntArray
     has_traded: npt.NDArray[np.bool_]
 
@@ -43,8 +48,9 @@ class SlotUse:
 class CustomerGains:
     """What the market brought each customer, (M,), in order of the district's meters.
 
-    `saved_ukrw` is what tariff would have charged for `bought_wh`, as the month will end; `saved_
-    so_far_ukrw` the same as the month stood. `forgone_ukrw` is the feed-in of `sold_wh`.
+    `saved_ukrw` is what tariff would have charged for `bought_wh`, as the month will end;
+    `saved_so_far_ukrw` the same as the month stood. `forgone_ukrw` is the feed-in of `sold_wh`.
+    `contract_gain_ukrw` is what contracts brought over tariff and feed-in, on top of the market.
     """
 
     has_traded: npt.NDArray[np.bool_]
@@ -56,6 +62,7 @@ class CustomerGains:
     trade_ukrw: IntArray
     deviation_ukrw: IntArray
     other_ukrw: IntArray
+    contract_gain_ukrw: IntArray
 
     @property
     def delivered_ukrw(self) -> IntArray:
@@ -64,7 +71,7 @@ class CustomerGains:
 
     @property
     def gain_ukrw(self) -> IntArray:
-        """Gain over tariff and feed-in alone, everything included."""
+        """Gain of trades over tariff and feed-in alone, fees and missing Wh included."""
         return self.delivered_ukrw + self.deviation_ukrw
 
     @property
@@ -90,56 +97,68 @@ class GainSums:
         terms = terms_of(self._district, slot)
         start = local_month_start(slot, self._district.time_zone)
         month = self._months.setdefault(start, _Month(len(self._rows)))
-        counts = slot >= self._first
-        saved = np.zeros_like(use.import_wh)
-        for sign, height, wh in (
-            (1, month.full_wh, use.import_wh),
-            (-1, month.rest_wh, use.rest_import_wh),
-        ):
-            saved += sign * self._charges(terms, height, height + wh)
+        drawn = (use.rest_import_wh, use.rest_import_wh + use.bought_wh, use.import_wh)
+        costs = [
+            self._charges(terms, height, height + wh)
+            for height, wh in zip(month.heights_wh, drawn, strict=True)
+        ]
+        for height, wh in zip(month.heights_wh, drawn, strict=True):
             height += wh
         month.terms = terms
-        month.slots += 1
-        if not counts:
+        if slot < self._first:
             return
         month.counted += 1
-        month.saved_ukrw += saved
-        month.import_wh += use.import_wh
-        month.rest_import_wh += use.rest_import_wh
-        sold_wh = use.export_wh - use.rest_export_wh
+        for sums, cost in zip(month.costs_ukrw, costs, strict=True):
+            sums += cost
+        for sums, wh in zip(month.drawn_wh, drawn, strict=True):
+            sums += wh
         self._traded |= use.has_traded
+        feed_in = terms.feed_in_mkrw_per_kwh
         for name, values in (
-            ("bought_wh", use.import_wh - use.rest_import_wh),
-            ("sold_wh", sold_wh),
-            ("forgone_ukrw", sold_wh * terms.feed_in_mkrw_per_kwh),
+            ("bought_wh", use.bought_wh),
+            ("sold_wh", use.sold_wh),
+            ("forgone_ukrw", use.sold_wh * feed_in),
             ("trade_ukrw", use.trade_ukrw),
             ("deviation_ukrw", use.deviation_ukrw),
             ("other_ukrw", use.other_ukrw),
+            ("contract_gain_ukrw", use.contract_ukrw - use.contract_export_wh * feed_in),
         ):
             self._sums[name] += values
 
     def gains(self) -> CustomerGains:
         """What all slots came to."""
-        so_far, saved = (np.zeros(len(self._rows), dtype=np.int64) for _ in range(2))
+        so_far, saved, under_contract = (
+            np.zeros(len(self._rows), dtype=np.int64) for _ in range(3)
+        )
         for start, month in self._months.items():
-            so_far += month.saved_ukrw
-            saved += self._at_months_end(start, month)
+            rest, bought, _ = month.costs_ukrw
+            so_far += bought - rest
+            low, middle, high = self._at_months_end(start, month)
+            saved += middle - low
+            under_contract += high - middle
+        sums = dict(self._sums)
+        sums["contract_gain_ukrw"] = sums["contract_gain_ukrw"] + under_contract
         return CustomerGains(
-            has_traded=self._traded, saved_ukrw=saved, saved_so_far_ukrw=so_far, **self._sums
+            has_traded=self._traded, saved_ukrw=saved, saved_so_far_ukrw=so_far, **sums
         )
 
-    def _at_months_end(self, start: int, month: "_Month") -> IntArray:
-        """Savings of the counted slots where the whole month goes on like them."""
+    def _at_months_end(self, start: int, month: "_Month") -> list[IntArray]:
+        """Costs of the counted slots where the whole month goes on like them: of what went at
+        tariff, with what was bought, and of all that was drawn.
+        """
         if month.terms is None or not month.counted:
-            return month.saved_ukrw
+            return month.costs_ukrw
         end = local_month_start(start, self._district.time_zone, months_on=1)
         slots = (end - start) // SLOT_S
-        heights = [wh * slots // month.counted for wh in (month.rest_import_wh, month.import_wh)]
-        of_month = self._charges(month.terms, *heights)
         progressive = np.array(
             [isinstance(one.table, ProgressiveTable) for one in month.terms.tariffs]
         )[self._rows]
-        return np.where(progressive, of_month * month.counted // slots, month.saved_ukrw)
+        found = []
+        for drawn_wh, cost in zip(month.drawn_wh, month.costs_ukrw, strict=True):
+            month_wh = drawn_wh * slots // month.counted
+            of_month = self._charges(month.terms, np.zeros_like(month_wh), month_wh)
+            found.append(np.where(progressive, of_month * month.counted // slots, cost))
+        return found
 
     def _charges(self, terms: SettlementTerms, from_wh: IntArray, to_wh: IntArray) -> IntArray:
         """What each customer's tariff charges between two heights of the month's use."""
@@ -152,23 +171,25 @@ class GainSums:
         return found
 
 
-_SUMMED = ("bought_wh", "sold_wh", "forgone_ukrw", "trade_ukrw", "deviation_ukrw", "other_ukrw")
+_SUMMED = (
+    "bought_wh", "sold_wh", "forgone_ukrw", "trade_ukrw", "deviation_ukrw", "other_ukrw",
+    "contract_gain_ukrw",
+)  # fmt: skip
 
 
 @dataclass(eq=False)
 class _Month:
-    """A local month so far: what was drawn in all and at tariff, and the same of counted slots."""
+    """A local month so far: the heights of its use in three worlds, and what counted slots drew
+    and cost in each: rest alone, with what was bought, and all that the meter drew.
+    """
 
     customers: int
-    slots: int = 0
     counted: int = 0
     terms: SettlementTerms | None = None
-    full_wh: IntArray = field(init=False)
-    rest_wh: IntArray = field(init=False)
-    import_wh: IntArray = field(init=False)
-    rest_import_wh: IntArray = field(init=False)
-    saved_ukrw: IntArray = field(init=False)
+    heights_wh: list[IntArray] = field(init=False)
+    drawn_wh: list[IntArray] = field(init=False)
+    costs_ukrw: list[IntArray] = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("full_wh", "rest_wh", "import_wh", "rest_import_wh", "saved_ukrw"):
-            setattr(self, name, np.zeros(self.customers, dtype=np.int64))
+        for name in ("heights_wh", "drawn_wh", "costs_ukrw"):
+            setattr(self, name, [np.zeros(self.customers, dtype=np.int64) for _ in range(3)])
