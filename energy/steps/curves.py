@@ -154,10 +154,21 @@ def _place(
         ),
         "margin": _margin(nodes),
         "accounts": None if hidden else _accounts(auction, here),
+        "ordered_kwh": None if hidden else _ordered(auction, here),
         "hidden": hidden,
         "demand": None if hidden else _curve(columns, here, Side.BID, filled[Side.BID], steps),
         "supply": None if hidden else _curve(columns, here, Side.OFFER, filled[Side.OFFER], steps),
     }
+
+
+def _ordered(auction: AuctionRows, here: npt.NDArray[np.bool_]) -> Document:
+    """What participants have ordered on each side, the operator's standing rows aside, kWh."""
+    columns, names = auction.columns, {Side.BID: "demand", Side.OFFER: "supply"}
+    sums = dict.fromkeys(names.values(), 0)
+    for row in np.flatnonzero(here).tolist():
+        if columns["tag"][row].tobytes() in auction.account_of_tag:
+            sums[names[Side(columns["side"][row])]] += int(columns["e_wh"][row])
+    return {name: e_wh / 1000 for name, e_wh in sums.items()}
 
 
 def _nodes_of(auction: AuctionRows, here: npt.NDArray[np.bool_]) -> list[Mapping[str, Any]]:

@@ -119,7 +119,12 @@ def test_the_page_for_receipts_is_small_and_knows_nothing_of_the_operators(get: 
 
 
 def test_each_screen_marks_itself_and_carries_the_policy(get: Get) -> None:
-    for path, screen in (("/", "overview"), ("/plan", "plan"), ("/grid", "grid")):
+    for path, screen in (
+        ("/", "overview"),
+        ("/plan", "plan"),
+        ("/grid", "grid"),
+        ("/market", "market"),
+    ):
         page = get(path)
         assert page.headers["content-security-policy"] == POLICY
         assert page.headers["cache-control"] == "no-cache"

@@ -99,6 +99,8 @@ def test_a_curve_is_what_the_book_asks_and_offers_at_each_price(seed: int) -> No
             ]
             assert until_kwh == sum(reached) / 1000
     assert node["accounts"] == 120 and not node["hidden"]
+    bids_wh = sum(row.e_wh for row in rows if row.side == 1)
+    assert node["ordered_kwh"]["demand"] == bids_wh / 1000 == node["demand"]["until_kwh"][-1]
 
 
 def test_the_price_lies_in_its_interval_and_the_budget_is_nought_with_fees_and_rent() -> None:
@@ -384,6 +386,8 @@ def test_the_curves_of_a_slot_are_those_of_its_committed_book(here: Any, client:
     assert node["accounts"] == len({row.account for row in orders})
     assert node["demand"]["until_kwh"][-1] == book["e_wh"][book["side"] == 1].sum() / 1000
     assert node["supply"]["until_kwh"][-1] == book["e_wh"][book["side"] == 2].sum() / 1000
+    offered_wh = sum(row.e_wh for row in orders if row.side == 2)
+    assert node["ordered_kwh"]["supply"] == offered_wh / 1000 < node["supply"]["until_kwh"][-1]
     assert (
         node["bought_kwh"] == found["volume_kwh"] == book["fill_wh"][book["side"] == 1].sum() / 1000
     )

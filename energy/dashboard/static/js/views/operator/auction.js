@@ -19,6 +19,8 @@ export const marketScreen = {
 
 const historyOf = (all) => { if (all.history instanceof Error) throw all.history; return all.history; };
 
+const settledOf = (all) => (historyOf(all)?.totals.settled ? all.history : null);
+
 function marketBlocks(ctx) {
   const { words, format, state } = ctx;
   const none = (all) => words("empty.market", { time: format.time(Date.parse(all.clock.gate_utc)) });
@@ -39,7 +41,7 @@ function marketBlocks(ctx) {
   return [
     curves,
     chartBlock(ctx, { id: "prices", span: 12, heights: [190, 110], model: pricesModel, pick: historyOf, empty: none }),
-    chartBlock(ctx, { id: "volumes", span: 7, heights: [150, 150], model: volumesModel, pick: historyOf, empty: none }),
+    chartBlock(ctx, { id: "volumes", span: 7, heights: [150, 150], model: volumesModel, pick: settledOf, empty: (all) => (all.history ? words("volumes.none") : none(all)) }),
     gains, ...ofSlot,
   ];
 }

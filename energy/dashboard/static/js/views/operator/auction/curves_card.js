@@ -4,7 +4,8 @@ import { h, setText } from "../../../dom.js";
 import { problemText } from "../block.js";
 import { outcomeText, slotText } from "./words.js";
 
-// The operator's standing rows reach far beyond what is traded: the chart ends a little after the meeting.
+// The operator's standing rows reach far beyond what is traded: the chart ends at twice the meeting,
+// or with what participants have ordered where nothing meets.
 const BEYOND = 2;
 
 export function makeCurvesCard(ctx, follower) {
@@ -55,7 +56,7 @@ export function makeCurvesCard(ctx, follower) {
       chart.figure.hidden = !model;
       note.hidden = Boolean(model);
       if (model) chart.update(model);
-      else setText(note, hiddenText(place, words, format));
+      else setText(note, found.document.orders ? hiddenText(place, words, format) : words("auction.no_orders"));
     }
     state.on("zone", show);
     return show;
@@ -76,7 +77,7 @@ function curvesModel(found, place, { words, format }) {
   const ends = Object.values(curves).filter((side) => side.length).map((side) => side.at(-1).until);
   if (!ends.length) return null;
   const traded = Math.max(place.bought_kwh, place.sold_kwh);
-  const xMax = Math.min(Math.max(...ends), traded > 0 ? BEYOND * traded : Math.max(shortest(ends), 1e-3));
+  const ordered = Math.max(...Object.values(place.ordered_kwh)), xMax = Math.min(Math.max(...ends), (traded > 0 ? BEYOND * traded : ordered) || Infinity);
   const shown = Object.values(curves).flatMap((side) => side.filter(({ until }, at) => at === 0 || side[at - 1].until < xMax));
   const prices = shown.map(({ price }) => price), low = Math.min(...prices), high = Math.max(...prices), room = Math.max(5, (high - low) * 0.06);
   const price = place.price_krw_per_kwh === null ? null : Number(place.price_krw_per_kwh);
@@ -91,9 +92,6 @@ function curvesModel(found, place, { words, format }) {
     key: [["demand", "demand"], ["supply", "supply"], ...(price === null ? [] : [["interval", place.interval]]), ...(place.margin ? [["margin-step", "margin"]] : [])].map(([name, word]) => ({ name, label: words(`auction.${word}_key`) })),
   };
 }
-
-// Two sides of which none meets: as far as the shorter one reaches, both can be seen.
-const shortest = (ends) => Math.min(...ends) * BEYOND;
 
 function aboutOf(place, curves, xMax, { words, format }) {
   const parts = [words("curves.about")];
