@@ -70,6 +70,7 @@ class Kind(IntEnum):
     REGISTER_END = 3
     POWER = 4  # kW of the contract
     NET_METERING = 5  # 1 where KEPCO alone would net what is fed in
+    NETTED = 6  # kWh from neighbours, which are taken off before the tariff
     BASIC = 10
     POWER_FACTOR = 11
     ENERGY = 12
@@ -83,7 +84,7 @@ class Kind(IntEnum):
     MARKET = 91  # the market's part, rounded down to whole won
     ROUNDING = 92
     ADJUSTMENT = 93  # quantity is the month, yyyymm
-    ALONE = 94  # what KEPCO alone would have cost; quantity: kWh received
+    ALONE = 94  # what KEPCO alone would have cost; quantity: kWh it would bill
     CARRIED = 95  # kWh that net metering would carry on
     SMP_REC = 96  # what SMP and certificates would have paid; quantity: Wh fed in
     SOLD = 97  # what the market and the feed-in paid for it
@@ -148,11 +149,15 @@ class BilledMonth:
 
 @dataclass(frozen=True)
 class BillTerms:
-    """What the bill of an account follows from beside its sums."""
+    """What the bill of an account follows from beside its sums.
+
+    `netted_kwh` are what neighbours have sold it in months (yyyymm): not billed at tariff.
+    """
 
     tariff: str
     power_kw: int | None = None
     net_metering: bool = False
+    netted_kwh: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,11 @@ class BillPosts:
 
 @dataclass(frozen=True)
 class MonthBill:
-    """The bill of an account: its month, adjustments by month (yyyymm, won), and all lines."""
+    """The bill of an account: its month, adjustments by month (yyyymm, won), and all lines.
+
+    `register_wh` are the states of the register of what is drawn at tariff; `received_kwh` and
+    `given_kwh` are whole kWh of the meter.
+    """
 
     month: BilledMonth
     terms: BillTerms
@@ -191,6 +200,8 @@ class MonthBill:
     rounding_ukrw: int
     posts: BillPosts
     register_wh: tuple[int, int]
+    received_kwh: int
+    given_kwh: int
 
     @property
     def lines_root(self) -> bytes:
@@ -261,6 +272,8 @@ def build_month_bill(
         rounding_ukrw=own.rounding_ukrw,
         posts=posts,
         register_wh=register,
+        received_kwh=_kwh(now.meter(last, "in_wh")),
+        given_kwh=_kwh(now.meter(last, "out_wh")),
     )
 
 
@@ -283,7 +296,8 @@ class _Books:
         start = sum(one.side(Code.REMAINDER, "in_wh") for one in self.sums[:n])
         return start, start + self.sums[n].side(Code.REMAINDER, "in_wh")
 
-    def _meter(self, n: int, side: str) -> tuple[int, int]:
+    def meter(self, n: int, side: str) -> tuple[int, int]:
+        """Wh of the meter itself since the books began, at the start and the end of a month."""
         start = sum(one.wh(side) for one in self.sums[:n])
         return start, start + self.sums[n].wh(side)
 
@@ -291,7 +305,7 @@ class _Books:
         """Surplus kWh that net metering would have carried into a month."""
         carried = 0
         for m in range(n if self.terms.net_metering else 0):
-            received, given = (_kwh(self._meter(m, side)) for side in ("in_wh", "out_wh"))
+            received, given = (_kwh(self.meter(m, side)) for side in ("in_wh", "out_wh"))
             carried = max(given + carried - received, 0)
         return carried
 
@@ -300,13 +314,15 @@ class _Books:
         if n not in self._found:
             month, terms, sums = self.months[n], self.terms, self.sums[n]
             use = MonthUse(month.month, 0, power_kw=terms.power_kw)
+            start_wh, end_wh = self.register(n)
+            netted_wh = terms.netted_kwh.get(month.number, 0) * _WH_PER_KWH
             account = AccountMonth(
                 year=month.year,
                 month=month.month,
                 tariff=month.tariffs[terms.tariff],
-                rest_register_wh=self.register(n),
-                import_register_wh=self._meter(n, "in_wh"),
-                export_register_wh=self._meter(n, "out_wh"),
+                rest_register_wh=(start_wh, end_wh - netted_wh),
+                import_register_wh=self.meter(n, "in_wh"),
+                export_register_wh=self.meter(n, "out_wh"),
                 lines=tuple(_market_lines(sums)),
                 feed_in_wh=sums.side(Code.REMAINDER, "out_wh"),
                 feed_in_ukrw=sums.feed_in_ukrw,
@@ -378,6 +394,8 @@ def _lines(
     yield Line(Kind.REGISTER_END, register_wh[1], 0, 0)
     yield Line(Kind.POWER, terms.power_kw or 0, 0, 0)
     yield Line(Kind.NET_METERING, int(terms.net_metering), 0, 0)
+    if month.number in terms.netted_kwh:
+        yield Line(Kind.NETTED, terms.netted_kwh[month.number], 0, 0)
     yield from _utility_lines(own.bill)
     for code, out, e_wh, amount in _sides(sums):
         yield Line(100 + 2 * code + out, e_wh, 0, amount)
