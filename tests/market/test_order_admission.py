@@ -221,7 +221,7 @@ class Book(RuleBasedStateMachine):
 
 
 Book.TestCase.settings = settings(
-    settings.get_profile("market"), stateful_step_count=12, deadline=None
+    settings.get_profile("market"), stateful_step_count=8, deadline=None
 )
 TestBook = Book.TestCase
 
