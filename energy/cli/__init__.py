@@ -12,12 +12,13 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
-GROUPS = ("order", "market", "dr", "ledger", "grid", "store")
+GROUPS = ("order", "contract", "market", "dr", "ledger", "grid", "store")
 COMMANDS = {
     "up": "energy.cli.up",
     "simulate": "energy.cli.simulate",
     "plan": "energy.cli.plan",
     "bill": "energy.cli.market",
+    "statement": "energy.cli.statement",
     "bench": "energy.cli.bench",
     "witness": "energy.cli.witness",
     "backtest": "energy.cli.backtest",

@@ -73,6 +73,14 @@ class MarketDoor:
         """The list of DR events, or one of them by its path below the list."""
         return PostAnswer(*await self._ask("GET", f"/v1/dr/events{path}", None))
 
+    async def post_contract(self, path: str, envelope: bytes) -> PostAnswer:
+        """What the server says to a signed Contract or to its Cancel; raises UnreachableError."""
+        return PostAnswer(*await self._ask("POST", f"/v1/contracts{path}", envelope))
+
+    async def fetch_contracts(self, path: str = "") -> PostAnswer:
+        """The list of contracts, or one of them by its path below the list."""
+        return PostAnswer(*await self._ask("GET", f"/v1/contracts{path}", None))
+
     async def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
         address = self.url + path
         try:
