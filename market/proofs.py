@@ -255,6 +255,33 @@ def _rules_json(frame: Frame, part: RulesPart) -> Json:
     }
 
 
+def bill_bundle(
+    frame: Frame,
+    bill: tuple[Entry, InSet],
+    months: Sequence[tuple[Entry, int, str]],
+    lines: bytes,
+    account: tuple[bytes, History],
+) -> bytes:
+    """A bill with all that its account has ever moved; `months` are the entries of the months up
+    to it, each with its place in the log and the text that it is the hash of.
+    """
+    entry, place = bill
+    tree = Tree(place.leaves)
+    at = list(place.leaves).index(entry.leaf())
+    return frame.bundle(
+        "bill",
+        entry=entry_json(entry),
+        set={"entry": entry_json(place.over), **_place(tree, at, tree.size)},
+        log=frame.in_log(place.log_index),
+        months=[
+            {"entry": entry_json(rules), "log": frame.in_log(index), "content": content}
+            for rules, index, content in months
+        ],
+        lines=_base64(lines),
+        **_account_parts(frame, *account, None),
+    )
+
+
 def fork_bundle(frame: Frame, other: str, leaves: Sequence[Json] | None = None) -> bytes:
     """Fraud: another signed head of this size, or one whose log has another leaf at a place."""
     return frame.bundle("fork", other=other, leaves=leaves)

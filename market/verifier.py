@@ -16,6 +16,11 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
                  (address of the first key, known from elsewhere), operator (account)
     then for every tick, in this order
     tick         tick
+    erased       only where bodies were destroyed: sets [{kind, leaves B64}] of the leaves that are
+                 left of them; heads B64 (account 32, seq 8, head 32, keys_head 32) of those whose
+                 histories name them, as after the tick; covered B64 (account 32, blind 32, leaf 32)
+                 of the erased accounts; again B64 (a row as in heads, three balances of 16): an
+                 erased account from which it is known again after the tick
     account      account, blind: the name of the account in the accounts tree from here on
     entry        type, message, signatures [{signer, signature}], salt; first the log's key entries,
                  for they sign what follows; then those of the sets: Order, Cancel, Contract,
@@ -24,7 +29,9 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
     book         slot, tags B64: leaf hashes of the locked orders, if a book was sealed
     entry        the rest of the log in its order, SealedSets among them
     transfers    after each Settlement: settlement (digest), rows B64, readings B64 (leaf hashes
-                 of the readings used), originals B64 (rows named by REVERSE, salt zero)
+                 of the readings used), originals B64 (rows named by REVERSE, salt zero); where rows
+                 were destroyed also gone B64 (their leaf hashes) and sums B64 (ledger 2, account
+                 32, amount 16: what they have moved to each of the others together)
     checkpoint   note: the signed text
 
 A row has 225 bytes, big endian: ledger 2, kind 1, code 2, debit 32, credit 32, amount 16, slot 8,
@@ -40,7 +47,8 @@ BALANCING at zero in ENERGY, no pending left, each metered account moved by its 
 a demand response event every account that has committed paid for what it kept and charged for what
 it missed, which together are its commitment, and nobody else; every line of a contract under one
 that both have signed, at its price, charge and cap, while it runs; the log root, the accounts tree
-(histories and balances recomputed) and the chain of checkpoints.
+(histories and balances recomputed) and the chain of checkpoints. Where bodies were destroyed, what
+stands in for them must lead to the very roots that were signed while they were there.
 """
 
 import argparse
@@ -771,6 +779,23 @@ class _Seen:
     named: dict[int, list[tuple[bytes, tuple[bytes, ...]]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    erased: "_Erased" = field(default_factory=lambda: _Erased())
+
+
+@dataclass
+class _Erased:
+    """What stands in a tick for entries whose bodies were destroyed."""
+
+    leaves: dict[int, list[bytes]] = field(default_factory=dict)  # by kind of set
+    heads: dict[bytes, tuple[int, bytes, bytes]] = field(default_factory=dict)
+    covered: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict)  # blind, leaf
+    again: dict[bytes, tuple[int, ...]] = field(default_factory=dict)  # balances
+
+
+_HEAD = struct.Struct(">32sQ32s32s")
+_AGAIN = struct.Struct(">32sQ32s32s16s16s16s")
+_SUM = struct.Struct(">H32s16s")
+_NO_LONGER_KNOWN = b"erased"  # holds what erased accounts have moved, for the sums of the ledgers
 
 
 class _Book:
@@ -814,6 +839,7 @@ class _Book:
         self.events = _Events(self)
         self.contracts = _Contracts(self)
         self.money = _Money(self)
+        self.gone: set[bytes] = set()  # leaves of orders and readings without a body
 
     def require(self, fact: bool, check: str, message: str) -> None:
         """Count a check that holds; raise Refuted for one that does not."""
@@ -825,6 +851,7 @@ class _Book:
         """Check one line after the header and carry it into the book."""
         kind = found.get("line")
         takers = {
+            "erased": self.take_erased,
             "account": self.take_account,
             "entry": self.take_entry,
             "rows": self.take_rows,
@@ -850,6 +877,41 @@ class _Book:
             tick > self.tick and tick % 900 == 0, "ticks rise", f"tick {tick} after {self.tick}"
         )
         self.tick, self.open, self.seen = tick, True, _Seen()
+
+    def take_erased(self, found: dict[str, Any]) -> None:
+        """What is left of entries whose bodies were destroyed: leaves, and where histories stand."""
+        _keys(found, ("line", "sets", "heads", "covered", "again"))
+        erased = self.seen.erased
+        self.require(not self.seen.sealed, "set complete", "erased leaves after a set was sealed")
+        for row in _list(found["sets"]):
+            kind, raw = _number(_keys(row, ("kind", "leaves"))["kind"]), _packed(row["leaves"], 32)
+            leaves = [raw[n : n + 32] for n in range(0, len(raw), 32)]
+            self.require(kind in (1, 2, 4) and bool(leaves), "erased", f"set {kind}: {len(leaves)}")
+            erased.leaves[kind] = leaves
+            self.seen.sets.setdefault(kind, []).extend(leaves)
+            self.gone.update(leaves)
+        for account, *state in _HEAD.iter_unpack(_packed(found["heads"], _HEAD.size)):
+            erased.heads[account] = tuple(state)
+        raw = _packed(found["covered"], 96)
+        for at in range(0, len(raw), 96):
+            erased.covered[raw[at : at + 32]] = (raw[at + 32 : at + 64], raw[at + 64 : at + 96])
+        for account, *state, a, b, c in _AGAIN.iter_unpack(_packed(found["again"], _AGAIN.size)):
+            erased.heads[account] = tuple(state)
+            erased.again[account] = tuple(
+                int.from_bytes(one, "big", signed=True) for one in (a, b, c)
+            )
+
+    def know_again(self) -> None:
+        """Go on with accounts that were erased up to here, as their covered leaf has them."""
+        for account, balances in self.seen.erased.again.items():
+            blind, leaf = self.seen.erased.covered.get(account, (ZERO32, ZERO32))
+            money = [part for one in balances for part in (one >> 64, one & LOW)]
+            made = leaf_hash(_ACCOUNT.pack(1, blind, *self.chains[account], *money))
+            self.require(made == leaf, "erased", f"0x{account.hex()}: not as its leaf has it")
+            for ledger, amount in enumerate(balances, start=1):
+                kept = self.money.balances[ledger]
+                kept[_NO_LONGER_KNOWN] += kept.get(account, 0) - amount
+                kept[account] = amount
 
     def take_account(self, found: dict[str, Any]) -> None:
         _keys(found, ("line", "account", "blind"))
@@ -1084,11 +1146,12 @@ class _Book:
         slot, version = settlement["slot"], settlement["version"]
         if settlement["scope"] != 1 or version > 1:
             return
-        fees = self.carried.get(settlement["clearing"], (0, 0))
+        fees, partly = self.carried.get(settlement["clearing"], (0, 0)), slot in self.money.partly
         for code, cleared in zip((11, 12), fees, strict=True):
             found = self.money.reserved_ukrw[slot, code]
             text = f"slot {slot}, code {code}: {found}, not {cleared}"
-            self.require(found == cleared, "fees as cleared", text)
+            fits = found <= cleared if partly else found == cleared
+            self.require(fits, "fees as cleared", text)
             if version:
                 del self.money.reserved_ukrw[slot, code]
 
@@ -1114,8 +1177,9 @@ class _Book:
         tags = [raw[n : n + 32] for n in range(0, len(raw), 32)]
         self.require(slot == self.tick, "book", f"book of slot {slot} in tick {self.tick}")
         known = self.orders.pop(slot, {})
-        self.require(set(tags) <= known.keys(), "book", f"book of slot {slot}: an unknown order")
-        held = all(self.has_key(*known[tag], TRADE, slot) for tag in tags)
+        strange = set(tags) - known.keys() - self.gone
+        self.require(not strange, "book", f"book of slot {slot}: an unknown order")
+        held = all(self.has_key(*known[tag], TRADE, slot) for tag in tags if tag in known)
         self.require(held, "book", f"book of slot {slot}: an order whose key was taken away")
         self.seen.sets[3] = tags
 
@@ -1135,7 +1199,8 @@ class _Book:
         self.seen.awaiting[digest] = message
 
     def take_transfers(self, found: dict[str, Any]) -> None:
-        _keys(found, ("line", "settlement", "rows", "readings", "originals"))
+        erased = ("gone", "sums") if "gone" in found else ()
+        _keys(found, ("line", "settlement", "rows", "readings", "originals", *erased))
         settlement = self.seen.awaiting.pop(_raw(found["settlement"], 32), None)
         if settlement is None:
             raise Refuted("settlement covers", f"transfers of {found['settlement']}: not awaited")
@@ -1148,14 +1213,15 @@ class _Book:
         used = sorted(leaves[n : n + 32] for n in range(0, len(leaves), 32))
         same = set_root(used) == settlement["readings_root"]
         self.require(same, "readings root", f"slot {settlement['slot']}")
-        metered = [self.readings.find(leaf) for leaf in used]
+        metered = [self.readings.find(leaf) for leaf in used if leaf not in self.gone]
         known = None not in metered
         self.require(known, "readings root", f"slot {settlement['slot']}: an unknown reading")
         if settlement["scope"] == 1 and settlement["version"] >= 1:
             self.money.require_closed(settlement["slot"])
             read = [one for one in metered if one]
             self.money.require_metered(read)
-            self.money.require_unmoved(settlement["slot"], before, read)
+            if settlement["slot"] not in self.money.partly:
+                self.money.require_unmoved(settlement["slot"], before, read)
 
     def take_checkpoint(self, found: dict[str, Any]) -> None:
         """The end of a tick: everything sealed, all roots recomputed, the chain unbroken."""
@@ -1180,6 +1246,7 @@ class _Book:
             self.require(
                 message[name] == fact, f"checkpoint {name}", f"tick {self.tick}: found {shown}"
             )
+        self.know_again()
         self.previous = self.checkpoint_digest(message)
         self.require_log_signature(signatures)
         self.require_waiting(self.tick)
@@ -1216,12 +1283,20 @@ class _Book:
                         keys_head = sha256(b"\x02" + keys_head + digest).digest()
                     head = sha256(b"\x02" + head + digest).digest()
                     chains[account] = (seq + 1, head, keys_head)
+        chains.update(self.seen.erased.heads)
 
     def accounts_root(self) -> bytes:
-        missing = self.chains.keys() - self.blinds.keys()
+        covered = self.seen.erased.covered
+        missing = self.chains.keys() - self.blinds.keys() - covered.keys()
         self.require(not missing, "account named", f"{len(missing)} accounts without account line")
-        rows, pack, (won, energy, points) = [], _ACCOUNT.pack, self.money.balances[1:]
+        rows, pack, (won, energy, points) = (
+            [*covered.values()],
+            _ACCOUNT.pack,
+            self.money.balances[1:],
+        )
         for account, (seq, head, keys_head) in self.chains.items():
+            if account in covered:
+                continue
             blind = self.blinds[account]
             a, b, c = won.get(account, 0), energy.get(account, 0), points.get(account, 0)
             money = (a >> 64, a & LOW, b >> 64, b & LOW, c >> 64, c & LOW)
@@ -1509,6 +1584,7 @@ class _Money:
         self.reserved_ukrw: Counter[tuple[int, int]] = Counter()  # by slot and code
         self.names: dict[bytes, bytes] = {}
         self.system = {n: _system(book.market, n) for n in ("POOL", "BALANCING", "GRID")}
+        self.partly: set[int] = set()  # slots of which rows were destroyed
         self.never_negative = [_system(book.market, n) for n in ("NETFEE", "RENT")]
         self.loss = _system(book.market, "LOSS")
 
@@ -1527,9 +1603,10 @@ class _Money:
         rows = list(ROW.iter_unpack(raw))
         ids, slot = self.ids(rows), settlement["slot"]
         leaves = sorted(
-            leaf_hash(b"\x01\x08" + row[11] + id_) for row, id_ in zip(rows, ids, strict=True)
+            self.take_gone(settlement, found)
+            + [leaf_hash(b"\x01\x08" + row[11] + id_) for row, id_ in zip(rows, ids, strict=True)]
         )
-        covered = len(rows) == settlement["transfers"]
+        covered = len(leaves) == settlement["transfers"]
         covered = covered and set_root(leaves) == settlement["transfers_root"]
         self.book.require(covered, "transfers root", f"slot {slot}: rows are not those signed for")
         once = len(set(ids)) == len(ids) and self.loose.isdisjoint(ids)
@@ -1556,6 +1633,25 @@ class _Money:
         named_rows = ((id_, row[3:5]) for id_, row in zip(ids, rows, strict=True))
         self.book.seen.named[8].extend(named_rows)
         self.book.checks["transfer well formed"] += len(rows)
+
+    def take_gone(self, settlement: dict[str, Any], found: dict[str, Any]) -> list[bytes]:
+        """Leaves of rows that were destroyed; what they moved is carried into the balances."""
+        if "gone" not in found:
+            return []
+        raw, slot = _packed(found["gone"], 32), settlement["slot"]
+        self.book.require(bool(raw), "erased", f"slot {slot}: no leaf")
+        self.partly.add(slot)
+        for ledger, account, amount_raw in _SUM.iter_unpack(_packed(found["sums"], _SUM.size)):
+            if not 1 <= ledger <= 3:
+                raise Refuted("erased", f"slot {slot}: ledger {ledger}")
+            amount = int.from_bytes(amount_raw, "big", signed=True)
+            self.balances[ledger][account] += amount
+            self.balances[ledger][_NO_LONGER_KNOWN] -= amount
+            if ledger == 2:
+                self.move(slot, account, amount)
+            elif ledger == 1 and account == self.system["POOL"]:
+                self.pool_ukrw[slot] += amount
+        return [raw[n : n + 32] for n in range(0, len(raw), 32)]
 
     def take(self, row: tuple[Any, ...], id_: bytes, originals: dict[bytes, Any]) -> None:
         ledger, kind, _, debit, credit, amount_raw, slot, _, pending, *_ = row
@@ -1820,6 +1916,18 @@ _CLAIM_KEYS = {
     "fork": {"keys", "other", "leaves"},
     "nonce": {"keys", "entry", "other"},
     "broken_promise": {"keys", "receipt", "entry", "account", "from", "history", "state"},
+    "bill": {
+        "keys",
+        "entry",
+        "set",
+        "log",
+        "months",
+        "lines",
+        "account",
+        "from",
+        "history",
+        "state",
+    },
 }
 _NO_STATE = (0, ZERO32, ZERO32, (0, 0, 0))
 _CLEARING_ROW = struct.Struct(">32sIBqQQ")  # tag, node, side, price, Wh, fill
@@ -1912,6 +2020,7 @@ class _Proof:
         self.part = ""
         self.key_entries: set[bytes] = set()
         self.history: set[bytes] = set()
+        self.named: list[tuple[str, bytes, bytes]] = []  # type, words, digest, in their order
         self.head: dict[str, Any] = {}
         self.head_digest = b""
         self.block: tuple[int, bytes] | None = None
@@ -2261,12 +2370,10 @@ class _Proof:
                 self.require_named(name, one, account)
             if name == "Transfer":
                 _move(sums, words, account)
-            for digest in keccak_many(
-                [
-                    self.trust.prefix + one
-                    for one in keccak_many([TYPES[name].hash + w for w in words])
-                ]
-            ):
+            hashed = keccak_many([TYPES[name].hash + one for one in words])
+            digests = keccak_many([self.trust.prefix + one for one in hashed])
+            self.named += [(name, *pair) for pair in zip(words, digests, strict=True)]
+            for digest in digests:
                 self.history.add(digest)
                 head = hashlib.sha256(b"\x02" + head + digest).digest()
                 if TYPES[name].code >= TYPES["KeyRegister"].code:
@@ -2503,6 +2610,401 @@ class _Proof:
         self.prove_account()
         self.part = "history"
         self.require(entry.digest not in self.history, "broken promise", "the entry is there")
+
+    def prove_bill(self) -> None:
+        """A bill once more, from all that the books had moved of its account when it was signed."""
+        self.part = "entry"
+        entry = self.take_entry(self.found["entry"], "Bill")
+        message = entry.message
+        self.part = "set"
+        sealed = self.take_set(entry.leaf, self.found["set"], SET_OF[TYPES["Bill"].code])
+        self.require_operator(entry, sealed["tick"], sealed["tick"])
+        months = self.take_months(_list(self.found["months"]))
+        self.part = "months"
+        last = (months[-1].first_slot, months[-1].end_slot, months[-1].number)
+        named = tuple(message[name] for name in ("first_slot", "end_slot", "tariff_version"))
+        self.require(last == named, "tariff", "the last is not the month of the bill")
+        self.part = "from"
+        self.require(self.found["from"] is None, "account history", "begins after the books")
+        self.prove_account()
+        self.part = "account"
+        account = _raw(self.found["account"], 32)
+        self.require(account == message["account"], "bill", "of another account")
+        self.part = "history"
+        sums = _Moved(self, account, months, entry.digest)
+        self.part = "lines"
+        self.prove_lines(message, months, sums)
+
+    def take_months(self, rows: list[Any]) -> list["_Month"]:
+        """The months up to the bill's, one after the other, each as the log has its hash."""
+        months: list[_Month] = []
+        for n, found in enumerate(rows):
+            self.part = f"months[{n}]"
+            part = _keys(found, ("entry", "log", "content"))
+            rules = self.take_entry(part["entry"], "Rules")
+            self.require_operator(rules, 0, self.head["tick"])
+            self.require_logged(rules.leaf, part["log"])
+            content = part["content"]
+            if type(content) is not str:
+                raise Unusable(f"{self.part}: content must be the text that was hashed")
+            hashed = hashlib.sha256(content.encode()).digest()
+            self.require(hashed == rules.message["content"], "tariff", "not what the log has")
+            month = _Month(_read_line(content))
+            facts = (3, month.number, month.first_slot)
+            signed = tuple(rules.message[name] for name in ("kind", "version", "from_slot"))
+            self.require(facts == signed, "tariff", "of another month than its entry")
+            follows = not months or months[-1].end_slot == month.first_slot
+            self.require(follows, "tariff", "does not follow the month before")
+            months.append(month)
+        if not months:
+            raise Unusable("months: none, allowed those up to the bill's")
+        return months
+
+    def prove_lines(
+        self, message: dict[str, Any], months: Sequence["_Month"], sums: "_Moved"
+    ) -> None:
+        """The lines are those that were signed for, and those that follow; so is the total."""
+        raw = _packed(self.found["lines"], _BILL_LINE.size)
+        shown = [_read_bill_line(row) for row in _BILL_LINE.iter_unpack(raw)]
+        leaves = [
+            leaf_hash(raw[at : at + _BILL_LINE.size]) for at in range(0, len(raw), _BILL_LINE.size)
+        ]
+        signed = bool(leaves) and set_root(leaves) == message["lines_root"]
+        self.require(signed, "bill lines root", "the lines are not those that were signed for")
+        stated = {kind: quantity for kind, quantity, _, _ in shown if kind in (1, 4, 5)}
+        if set(stated) != {1, 4, 5} or min(stated.values()) < 0:
+            raise Refuted("bill lines", "lines: tariff, power or net metering is not stated")
+        terms = _Terms(stated[1], stated[4], stated[5] == 1)
+        now = _Billing(months, terms, sums.now)
+        before = _Billing(months[: len(sums.before)], terms, sums.before)
+        lines, total = now.lines(before)
+        for n, (found, right) in enumerate(zip(shown, lines, strict=False)):
+            name = _BILL_NAMES.get(right[0], f"code {(right[0] - 100) // 2}")
+            self.part = f"lines[{n}]"
+            self.require(found == right, f"bill {name}", f"found {found}, recomputed {right}")
+        self.part = "lines"
+        whole = len(shown) == len(lines)
+        self.require(whole, "bill lines", f"{len(shown)} of them, recomputed {len(lines)}")
+        self.part = "entry"
+        good = message["total_krw"] == total
+        self.require(good, "bill total", f"{message['total_krw']} won, recomputed {total}")
+        rest = now.rounding_ukrw(len(months) - 1)
+        self.require(message["rounding_ukrw"] == rest, "bill rounding", f"recomputed {rest}")
+        self.part = "history"
+        billed = -sum(now.own_krw(n) for n in range(len(months))) * _WON
+        fits = sums.moved_ukrw == billed
+        self.require(
+            fits, "booked as billed", f"the books moved {sums.moved_ukrw}, bills say {billed}"
+        )
+
+
+# --- The bill of a month, once more -------------------------------------------------------------
+
+_WON = 1_000_000  # micro-won
+_BILL_LINE = struct.Struct(">Hqq16s")  # kind, quantity, price, amount
+_BILL_NAMES = {
+    1: "tariff",
+    2: "register",
+    3: "register",
+    4: "power",
+    5: "net metering",
+    6: "neighbours",
+    10: "basic charge",
+    12: "energy",
+    13: "climate charge",
+    14: "fuel charge",
+    15: "VAT",
+    16: "fund",
+    17: "cut",
+    18: "utility part",
+    90: "feed-in",
+    91: "market part",
+    92: "rounding",
+    93: "adjustment",
+    94: "comparison",
+    95: "comparison",
+    96: "comparison",
+    97: "comparison",
+}
+_BILLED_CODES = (10, 11, 12, 14, 15, 20, 21, 22, 23, 40, 41)
+_NEIGHBOUR, _REST = 23, 30
+_NOT_BILLED = (50, 60)  # points and payments settle a bill, they are not in it
+_EXPORT_CODES = (10, 20, 23)
+_BillLine = tuple[int, int, int, int]
+
+
+def _read_bill_line(row: tuple[int, int, int, bytes]) -> _BillLine:
+    return row[0], row[1], row[2], int.from_bytes(row[3], "big", signed=True)
+
+
+class _Terms(NamedTuple):
+    """What a bill states of its account: place of its tariff, kW, whether export is netted."""
+
+    tariff: int
+    power_kw: int
+    is_netted: bool
+
+
+class _Month:
+    """The document of a month: its slots, tariffs, feed-in prices by hour, certificates."""
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        names = ("format", "month", "first_slot", "end_slot", "tariffs", "smp_mkrw_per_kwh")
+        _keys(found, (*names, "rec_krw_per_mwh", "rec_weight_milli"))
+        if found["format"] != "microgrid-tariffs/1":
+            raise Unusable(f"tariffs {found['format']!r}, allowed microgrid-tariffs/1")
+        self.number, self.first_slot, self.end_slot = (
+            _number(found[name]) for name in ("month", "first_slot", "end_slot")
+        )
+        self.smp = [_number(one) for one in _list(found["smp_mkrw_per_kwh"])]
+        hours = (self.end_slot - self.first_slot) // 3600
+        if self.first_slot >= self.end_slot or len(self.smp) != hours:
+            raise Unusable(f"tariffs of {found['month']}: {len(self.smp)} hours, allowed {hours}")
+        self.rec, self.weight = (
+            _number(found[name]) for name in ("rec_krw_per_mwh", "rec_weight_milli")
+        )
+        if type(found["tariffs"]) is not dict:
+            raise Unusable("tariffs must be figures by name")
+        self.tariffs = [_Figures(found["tariffs"][name]) for name in sorted(found["tariffs"])]
+
+
+class _Figures:
+    """The figures of one tariff in one month: by steps, or one price beside a charge per kW."""
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        shared = ("climate_mkrw_per_kwh", "fuel_mkrw_per_kwh", "vat_ppm", "fund_ppm")
+        if type(found) is not dict:
+            raise Unusable("tariffs: figures must stand under names")
+        by_power = "basic_krw_per_kw" in found
+        more = ("basic_krw_per_kw",) if by_power else ("basic_krw", "limits_kwh")
+        _keys(found, (*shared, "price_mkrw_per_kwh", *more))
+        self.climate, self.fuel, self.vat, self.fund = (_number(found[name]) for name in shared)
+        self.prices = [_number(one) for one in _list(found["price_mkrw_per_kwh"])]
+        self.per_kw = _number(found["basic_krw_per_kw"]) if by_power else None
+        self.basic, self.limits = (
+            ([], []) if by_power else [[_number(x) for x in _list(found[name])] for name in more]
+        )
+        fits = by_power or len(self.basic) == len(self.prices) == len(self.limits) + 1
+        if not fits or not self.prices:
+            raise Unusable("tariffs: steps, prices and basic charges do not fit one another")
+
+    def rows(self, kwh: int, power_kw: int) -> list[_BillLine]:
+        """Basic charge, energy step by step, climate and fuel charge, exact."""
+        found = []
+        if self.per_kw is not None:
+            found.append((10, power_kw, self.per_kw * 1000, power_kw * self.per_kw * _WON))
+            steps = [(kwh, self.prices[0])]
+        else:
+            reached = sum(kwh > limit for limit in self.limits)
+            found.append((10, 1, self.basic[reached] * 1000, self.basic[reached] * _WON))
+            edges = [0, *self.limits[:reached], kwh]
+            widths = [high - low for low, high in pairwise(edges)]
+            steps = list(zip(widths, self.prices, strict=False))
+        found += [(12, width, price, width * 1000 * price) for width, price in steps]
+        found.append((13, kwh, self.climate, kwh * 1000 * self.climate))
+        found.append((14, kwh, self.fuel, kwh * 1000 * self.fuel))
+        return found
+
+    def parts(self, kwh: int, power_kw: int) -> tuple[int, int, int]:
+        """The sum of the components cut to whole won, its tax and its fund."""
+        rows = self.rows(kwh, power_kw)
+        exact = [sum(row[3] for row in rows if row[0] == kind) for kind in (10, 12, 13, 14)]
+        subtotal = sum(amount // _WON for amount in exact)
+        vat = (subtotal * self.vat * 2 + _WON) // (2 * _WON)
+        return subtotal, vat, subtotal * self.fund // _WON // 10 * 10
+
+    def total(self, kwh: int, power_kw: int) -> int:
+        """The utility's bill, cut to ten won."""
+        return sum(self.parts(kwh, power_kw)) // 10 * 10
+
+
+class _Sum:
+    """What an account moved in a month: Wh in, Wh out, money paid, money got, by code."""
+
+    def __init__(self) -> None:
+        self.by_code: dict[int, list[int]] = {n: [0] * 4 for n in (*_BILLED_CODES, _REST)}
+        self.rest_at_smp = self.out_at_smp = self.netted_kwh = 0
+
+    def copy(self) -> "_Sum":
+        """The sums as they are now."""
+        found = _Sum()
+        found.by_code = {code: list(sides) for code, sides in self.by_code.items()}
+        found.rest_at_smp, found.out_at_smp = self.rest_at_smp, self.out_at_smp
+        found.netted_kwh = self.netted_kwh
+        return found
+
+    def wh(self, side: int) -> int:
+        """All energy in (0) or out (1)."""
+        return sum(sides[side] for sides in self.by_code.values())
+
+
+class _Moved:
+    """An account's months when a bill was signed, and when the bill before it was."""
+
+    def __init__(
+        self, proof: "_Proof", account: bytes, months: Sequence[_Month], bill: bytes
+    ) -> None:
+        self.months, self.account = months, account
+        self.now = [_Sum() for _ in months]
+        self.before: list[_Sum] = []
+        self.moved_ukrw = 0
+        self.contracts: dict[bytes, int] = {}  # price by the digest of those that it buys under
+        names = [name for name, _ in TYPES["Bill"].fields]
+        for name, words, digest in proof.named:
+            if name == "Transfer":
+                self.take(proof, words)
+            elif name == "Contract" and words[WORD : 2 * WORD] == account:
+                self.contracts[digest] = int.from_bytes(words[7 * WORD : 8 * WORD], "big")
+            elif name == "Bill":
+                if digest == bill:
+                    break
+                at = WORD * names.index("first_slot")
+                first = int.from_bytes(words[at : at + WORD], "big")
+                count = len(self.before)
+                good = count + 1 < len(months) and months[count].first_slot == first
+                proof.require(good, "bill", "the bills before it are not one a month")
+                self.before = [one.copy() for one in self.now[: count + 1]]
+        else:
+            raise Refuted("bill", "history: the bill is not in its account's")
+        whole = len(self.before) == len(months) - 1
+        proof.require(whole, "bill", f"{len(self.before)} bills before it, not one a month")
+
+    def take(self, proof: "_Proof", words: bytes) -> None:
+        """Carry one transfer into the sums."""
+        number = [int.from_bytes(words[at : at + WORD], "big") for at in range(0, 7 * WORD, WORD)]
+        ledger, kind, code, _, _, amount, slot = number
+        if kind not in (1, 3, 5) or ledger == 3 or slot >= self.months[-1].end_slot:
+            return
+        proof.require(slot >= self.months[0].first_slot, "tariff", f"none for slot {slot}")
+        # A reversal takes back from the side that its original moved.
+        is_debit = words[3 * WORD : 4 * WORD] == self.account
+        gave, sign = (not is_debit, -1) if kind == 5 else (is_debit, 1)
+        if ledger == 1 and code not in _NOT_BILLED:
+            self.moved_ukrw += -sign * amount if gave else sign * amount
+        place = next(n for n, one in enumerate(self.months) if slot < one.end_slot)
+        found, month = self.now[place], self.months[place]
+        if code not in found.by_code:
+            return
+        side = (1 if gave else 0) if ledger == 2 else (2 if gave else 3)
+        found.by_code[code][side] += sign * amount
+        if code == _NEIGHBOUR and side == 2:
+            # What a neighbour has sold is paid at the contract's price, and not at tariff.
+            price = self.contracts.get(words[9 * WORD : 10 * WORD], 0)
+            found.netted_kwh += sign * (amount // (1000 * price)) if price else 0
+        if side == 1:
+            worth = sign * amount * month.smp[(slot - month.first_slot) // 3600]
+            found.out_at_smp += worth
+            found.rest_at_smp += worth if code == _REST else 0
+
+
+class _Billing:
+    """The bills of an account's months as the books stood at one time."""
+
+    def __init__(self, months: Sequence[_Month], terms: _Terms, sums: Sequence[_Sum]) -> None:
+        self.months, self.terms, self.sums = months, terms, sums
+        if any(terms.tariff >= len(one.tariffs) for one in months):
+            raise Refuted("bill tariff", f"lines: place {terms.tariff} of a month's tariffs")
+
+    def figures(self, n: int) -> _Figures:
+        """The figures of the account's tariff in a month."""
+        return self.months[n].tariffs[self.terms.tariff]
+
+    def register(self, n: int) -> tuple[int, int]:
+        """Wh at tariff since the books began, at the start and the end of a month."""
+        start = sum(one.by_code[_REST][0] for one in self.sums[:n])
+        return start, start + self.sums[n].by_code[_REST][0]
+
+    def metered_kwh(self, n: int, side: int) -> int:
+        """Whole kWh of the meter's own register in a month, in (0) or out (1)."""
+        start = sum(one.wh(side) for one in self.sums[:n])
+        return (start + self.sums[n].wh(side)) // 1000 - start // 1000
+
+    def kwh(self, n: int) -> int:
+        """Whole kWh that the utility's part bills."""
+        start, end = self.register(n)
+        return end // 1000 - start // 1000 - self.sums[n].netted_kwh
+
+    def market_ukrw(self, n: int) -> int:
+        """The market's part, exact."""
+        money = (self.sums[n].by_code[code] for code in _BILLED_CODES)
+        return sum(sides[2] - sides[3] for sides in money) - self.sums[n].rest_at_smp
+
+    def rounding_ukrw(self, n: int) -> int:
+        """What rounding the market's part down to whole won gives up."""
+        return self.market_ukrw(n) % _WON
+
+    def own_krw(self, n: int) -> int:
+        """What the account pays for a month by itself."""
+        return self.figures(n).total(self.kwh(n), self.terms.power_kw) + self.market_ukrw(n) // _WON
+
+    def carried_kwh(self, n: int) -> int:
+        """Surplus that netting would carry into a month."""
+        carried = 0
+        for m in range(n if self.terms.is_netted else 0):
+            carried = max(self.metered_kwh(m, 1) + carried - self.metered_kwh(m, 0), 0)
+        return carried
+
+    def lines(self, before: "_Billing") -> tuple[list[_BillLine], int]:
+        """The lines of the last month's bill in their order, and its total in won."""
+        n, terms = len(self.months) - 1, self.terms
+        start, end = self.register(n)
+        found: list[_BillLine] = [(1, terms.tariff, 0, 0), (2, start, 0, 0), (3, end, 0, 0)]
+        found += [(4, terms.power_kw, 0, 0), (5, int(terms.is_netted), 0, 0)]
+        netted = self.sums[n].netted_kwh
+        found += [(6, netted, 0, 0)] if netted else []
+        found += self.utility_lines(n)
+        for code in _BILLED_CODES:
+            came, went, paid, got = self.sums[n].by_code[code]
+            found += [(100 + 2 * code, came, 0, paid)] if came or paid else []
+            found += [(101 + 2 * code, went, 0, -got)] if went or got else []
+        fed_in = self.sums[n].by_code[_REST][1]
+        found += [(90, fed_in, 0, -self.sums[n].rest_at_smp)] if fed_in else []
+        found.append((91, 0, 0, self.market_ukrw(n) // _WON * _WON))
+        found.append((92, 0, 0, self.rounding_ukrw(n)))
+        total = self.own_krw(n)
+        for m in range(n):
+            change = self.own_krw(m) - before.own_krw(m)
+            found += [(93, self.months[m].number, 0, change * _WON)] if change else []
+            total += change
+        return found + self.comparison(n), total
+
+    def utility_lines(self, n: int) -> list[_BillLine]:
+        """The utility's part with its tax, fund and cuts."""
+        figures, kwh, power_kw = self.figures(n), self.kwh(n), self.terms.power_kw
+        rows = figures.rows(kwh, power_kw)
+        _, vat, fund = figures.parts(kwh, power_kw)
+        total = figures.total(kwh, power_kw)
+        exact = sum(row[3] for row in rows)
+        return [
+            *rows,
+            (15, 0, 0, vat * _WON),
+            (16, 0, 0, fund * _WON),
+            (17, 0, 0, (total - vat - fund) * _WON - exact),
+            (18, kwh, 0, total * _WON),
+        ]
+
+    def comparison(self, n: int) -> list[_BillLine]:
+        """What the utility alone would have cost, what SMP and certificates would have paid."""
+        figures, sums, month = self.figures(n), self.sums[n], self.months[n]
+        power_kw, received = self.terms.power_kw, self.metered_kwh(n, 0)
+        carried, surplus = self.carried_kwh(n), self.metered_kwh(n, 1)
+        if self.terms.is_netted:
+            billed = max(received - surplus - carried, 0)
+            carried = max(surplus + carried - received, 0)
+            subtotal, _, fund = figures.parts(billed, power_kw)
+            # The tax falls on what was received, before netting.
+            alone = (subtotal + figures.parts(received, power_kw)[1] + fund) // 10 * 10
+        else:
+            billed, carried = received, 0
+            alone = figures.total(received, power_kw) + -sums.out_at_smp // _WON
+        found: list[_BillLine] = [(94, billed, 0, alone * _WON), (95, carried, 0, 0)]
+        if sums.wh(1):
+            certificates = sums.wh(1) * month.rec * month.weight // 1000
+            found.append((96, sums.wh(1), 0, sums.out_at_smp + certificates))
+            sold = sum(sums.by_code[c][3] for c in _EXPORT_CODES if sums.by_code[c][1])
+            rest = sums.by_code[_REST][1]
+            found.append((97, 0, 0, sold + (sums.rest_at_smp if rest else 0)))
+        return found
 
 
 # --- Blocks of a chain --------------------------------------------------------------------------

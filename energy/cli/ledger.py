@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from sqlalchemy import Connection
 
 from energy.cli.anchors import anchor
-from energy.cli.settings import AsJson, DatabaseUrl
+from energy.cli.settings import AsJson, DatabaseUrl, parse_month
 from energy.config import build_settings
 from energy.steps.books import collector_at_rest
 from energy.steps.ledger_files import (
@@ -197,10 +197,15 @@ def receipt(
     since: Annotated[
         int | None, typer.Option(help="older size of the log: that it is a beginning")
     ] = None,
+    bill: Annotated[
+        str | None, typer.Option(help="a billed month, 2026-07; with --account: its bill")
+    ] = None,
     out: Annotated[Path, typer.Option(help="file; - is the output")] = STANDARD_OUTPUT,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Write one proof that anybody can verify alone, with the trust root."""
+    if bill is not None and account is None:
+        raise typer.BadParameter("--bill: found no --account, allowed beside one")
     claims = (entry, account, clearing, conflict, since, None if entry else slot)
     if sum(one is not None for one in claims) != 1:
         raise typer.BadParameter(
@@ -211,6 +216,8 @@ def receipt(
         prover, start = Prover(connection), None if slot is None else _slot_of(slot)
         if entry is not None:
             return prover.entry(_hex32(entry, "--entry"), start)
+        if account is not None and bill is not None:
+            return prover.bill(_hex32(account, "--account"), parse_month(bill))
         if account is not None:
             return prover.account(_hex32(account, "--account"))
         if clearing is not None:

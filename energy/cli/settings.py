@@ -1,6 +1,7 @@
 """Flags that several commands share, and how they become settings."""
 
 import logging
+import re
 from typing import Annotated
 
 import typer
@@ -23,3 +24,10 @@ def start_logging(settings: Settings, *, quiet: bool = False) -> None:
         datefmt="%H:%M:%S",
     )
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+def parse_month(text: str) -> int:
+    """The month 2026-07 as 202607; anything else is wrong use."""
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+        raise typer.BadParameter(f"month {text!r}: allowed a month such as 2026-07")
+    return int(text.replace("-", ""))

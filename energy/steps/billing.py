@@ -12,7 +12,6 @@ from energy.steps.slot_settlement import tariff_names_of
 from energy.steps.tally import Tally, smp_of_hours
 from energy.tariffs import load_customer_rules, load_feed_in, load_tariff
 from energy.timegrid import local_month_start, utc_of
-from energy.units import SLOT_S
 from market.errors import MarketError
 from market.month_bill import (
     NOTHING,
@@ -21,7 +20,6 @@ from market.month_bill import (
     BillTerms,
     Sums,
     month_content,
-    month_of_content,
     require_billable,
 )
 
@@ -123,21 +121,3 @@ def sums_of(
         return found
 
     return AccountSums(rows(now, months), rows(before, months[:-1]) if before else ())
-
-
-def months_between(first: int, last: int, time_zone: str) -> list[int]:
-    """First slots of the local months from that of one slot to that of another."""
-    found = [local_month_start(first, time_zone)]
-    while (after := local_month_start(found[-1] + SLOT_S, time_zone, months_on=1)) <= last:
-        found.append(after)
-    return found
-
-
-__all__ = [
-    "CustomerTerms",
-    "content_of_month",
-    "customer_terms",
-    "month_of_content",
-    "months_between",
-    "sums_of",
-]

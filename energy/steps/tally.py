@@ -16,7 +16,6 @@ from energy.district import District
 from energy.steps.books import Books
 from energy.steps.prices import smp_krw_per_kwh
 from energy.store.bills import (
-    BEGINNING,
     last_tallied,
     load_tallies,
     save_tally,
@@ -104,11 +103,9 @@ def keep_tally(connection: Connection, books: Books, district: District, tick: i
     save_tally(connection, after, through, found.columns())
 
 
-def tally_of(
-    connection: Connection, books: Books, district: District, *, through: int | None = None
-) -> Tally:
-    """Everything that was kept, up to a tick at most."""
-    found = Tally(len(books.book.accounts))
+def load_tally(connection: Connection, accounts: int, *, through: int | None = None) -> Tally:
+    """Everything that was kept, up to a tick at most, of so many accounts."""
+    found = Tally(accounts)
     for row in load_tallies(connection, through):
         found.take(row.columns)
     return found
@@ -116,7 +113,7 @@ def tally_of(
 
 def whole_tally(connection: Connection, books: Books, district: District, tick: int) -> Tally:
     """Everything that the ticks before this one have moved."""
-    found = tally_of(connection, books, district)
+    found = load_tally(connection, len(books.book.accounts))
     after = last_tallied(connection)
     add_settlements(found, connection, district, after=after, tick=tick)
     return found
@@ -157,14 +154,3 @@ def smp_of_hours(district: District, first_slot: int, end_slot: int) -> Sequence
 def _utc_offset_s(tick: int, time_zone: str) -> int:
     offset = datetime.fromtimestamp(tick, ZoneInfo(time_zone)).utcoffset()
     return int(offset.total_seconds()) if offset else 0
-
-
-__all__ = [
-    "BEGINNING",
-    "Tally",
-    "add_rows",
-    "keep_tally",
-    "smp_of_hours",
-    "tally_of",
-    "whole_tally",
-]
