@@ -7,6 +7,7 @@ a key of the programme's account, or the operator's market key.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from energy.store.accounts import TRADE_ROLE, MessageRow, find_message, load_key
 from energy.store.admission import Admission, Answer
 from energy.store.demand_response import (
     AnswerRow,
+    BaselineTable,
     EventRow,
     events_between,
     find_answer,
@@ -258,7 +260,7 @@ class _Case:
         e_wh, event = self._message["e_wh_per_slot"], self._known_event()
         if e_wh == 0:
             return None
-        table = load_baselines(self._connection, event.id)
+        table = self._baselines
         if table is None:
             found, allowed = "baselines that are not worked out yet", "after the next gate"
             return OrderRefusal(RefusalCode.NO_BASELINE, "event_id", found, allowed)
@@ -283,7 +285,7 @@ class _Case:
         e_wh, event = self._message["e_wh_per_slot"], self._known_event()
         if e_wh == 0 or self.account == self._desk.operator:
             return None
-        table = load_baselines(self._connection, event.id)
+        table = self._baselines
         baseline = table.of(self.account) if table is not None else None
         assert baseline is not None and baseline.net_wh is not None, "looked at before"
         column = market_order.c
@@ -315,6 +317,10 @@ class _Case:
             return None
         found, allowed = iso_of(event.first_slot), "an event whose first gate is still to come"
         return OrderRefusal(RefusalCode.GATE_CLOSED, "slot", found, allowed)
+
+    @cached_property
+    def _baselines(self) -> BaselineTable | None:
+        return load_baselines(self._connection, self._known_event().id)
 
     def _known_event(self) -> EventRow:
         assert self._event is not None, "an unknown event is refused before"

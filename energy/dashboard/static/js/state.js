@@ -11,6 +11,7 @@ const CHOICES = {
   moment: { name: "at", ...asText },
   outage: { name: "outage", ...asText },
   zone: { name: "zone", ...asText },
+  event: { name: "event", ...asText },
 };
 
 export function makeState() {
