@@ -83,6 +83,7 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
         slot,
         state=microgrid.memory.plant_state,
         last_good=microgrid.memory.last_good,
+        weather_at=microgrid.weather_at,
     )
     microgrid.memory.record.append(measured.telemetry, measured.known)
     watch.lap("measure")

@@ -4,7 +4,7 @@ Truth and references are made here and never shown to the forecaster.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -28,6 +28,7 @@ from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
 
 HORIZON = 2 * SLOTS_PER_DAY
 Progress = Callable[[int, int], None]
+WeatherColumns = Callable[[int], dict[str, FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,13 @@ def replay_node(
     record: NodeRecord,
     plan: ReplayPlan,
     progress: Progress,
+    weather_at: WeatherColumns | None = None,
 ) -> Replay:
-    """Every issue of the plan, forecast for 48 h from what was known at it."""
+    """Every issue of the plan, forecast for 48 h from what was known at it.
+
+    `weather_at` gives the weather columns as they were known at an issue; without it those of the
+    record are taken as known.
+    """
     issues = _issues(record, plan, spec)
     flags = flag_readings(spec, record.p_kw)
     clean = np.where(flags.any, np.nan, record.p_kw)
@@ -81,7 +87,10 @@ def replay_node(
     model: NodeModel | None = None
     fitted_at, fit_s, predict_s, rows, tiers = 0, [], [], [], dict[str, int]()
     tracker = Tracker(uncalibrated(), plan.every_h / 24)
+    whole = record
     for done, issue in enumerate(issues.tolist()):
+        if weather_at is not None:
+            record = replace(whole, weather=weather_at(issue))
         if model is None or issue - fitted_at >= plan.refit_days * SLOTS_PER_DAY * SLOT_S:
             begun = perf_counter()
             model, fitted_at = fit_node(spec, record, issue), issue

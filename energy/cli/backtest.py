@@ -14,6 +14,7 @@ from energy.backtest import (
     Replay,
     ReplayPlan,
     SessionReport,
+    issued_weather,
     read_series,
     read_sessions,
     read_weather,
@@ -46,7 +47,9 @@ def backtest(
         str | None, typer.Option(help="zone of the local calendar and bare stamps")
     ] = None,
     capacity: Annotated[float | None, typer.Option(help="physical limit, kW; EV: kW a car")] = None,
-    weather: Annotated[Path | None, typer.Option(help="CSV of weather columns")] = None,
+    weather: Annotated[
+        Path | None, typer.Option(help="weather: columns, or forecasts as issued")
+    ] = None,
     column: Column = None,
     unit: Unit = None,
     latitude: Annotated[float | None, typer.Option(help="degrees; else the zone's city")] = None,
@@ -111,13 +114,17 @@ def _of_series(given: Given, site: Site, plan: ReplayPlan, shown: Shown) -> Repl
     reading = read_series(given.path, given.kind, zone, given.column, given.unit)
     said = [*reading.findings, f"place {site.latitude_deg:.2f}, {site.longitude_deg:.2f} degrees"]
     columns: dict[str, FloatArray] = {}
-    if given.weather is not None:
+    issued = issued_weather(given.weather, reading.slot) if given.weather is not None else None
+    if issued is not None:
+        said.append("weather: as issued, each forecast with what was known at its issue")
+    elif given.weather is not None:
         columns, more = read_weather(given.weather, zone, reading.slot)
         said += [f"weather: {text}" for text in more]
     kind: Kind = "pv" if given.kind == "pv" else "load"
     spec = NodeSpec(kind, site, given.capacity_kw, reading.step_slots)
     record = NodeRecord(reading.slot, reading.p_kw, columns)
-    replay = replay_node(given.path.name, spec, record, plan, shown)
+    weather_at = issued.columns if issued is not None else None
+    replay = replay_node(given.path.name, spec, record, plan, shown, weather_at)
     return replace(replay, findings=(*said, *replay.findings))
 
 

@@ -27,6 +27,7 @@ from energy.steps.issuing import load_bands
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
 from energy.steps.record import Record
+from energy.steps.weather_feed import WeatherAt, feed_of
 from energy.store.accounts import trade_keys
 from energy.store.admission import Admission, traders_of
 from energy.store.engine import Store, open_store
@@ -96,6 +97,7 @@ class Microgrid:
     basis: ForecastBasis
     arrivals: ArrivalModel
     memory: Memory
+    weather_at: WeatherAt
     owner: str = field(default_factory=process_name)
 
     @property
@@ -191,6 +193,7 @@ def start_microgrid(installation: Installation) -> Microgrid:
     settings, district = installation.settings, installation.district
     plant = Plant(district, settings.seed)
     basis = build_basis(district)
+    weather_at = feed_of(settings.weather_file, plant.weather_forecast)
     past = installation.first_slot - SLOTS_BEHIND * SLOT_S
     stays = plant.past_stays(past, settings.history_days)
     return Microgrid(
@@ -208,11 +211,14 @@ def start_microgrid(installation: Installation) -> Microgrid:
             past,
             district.time_zone,
         ),
-        memory=_remember(installation, plant, basis),
+        memory=_remember(installation, plant, basis, weather_at),
+        weather_at=weather_at,
     )
 
 
-def _remember(installation: Installation, plant: Plant, basis: ForecastBasis) -> Memory:
+def _remember(
+    installation: Installation, plant: Plant, basis: ForecastBasis, weather_at: WeatherAt
+) -> Memory:
     """What the loop carried when the store was last written."""
     store, settings = installation.store, installation.settings
     past = installation.first_slot - SLOTS_BEHIND * SLOT_S
@@ -222,7 +228,7 @@ def _remember(installation: Installation, plant: Plant, basis: ForecastBasis) ->
     floor_kw = connection_prices(installation.district, np.array([past])).peak_floor_kw
     if last is None:
         state = load_state(store, plant, past, installation.first_slot)
-        bands = warmed_bands(basis, record.history, plant.weather_forecast)
+        bands = warmed_bands(basis, record.history, weather_at)
         return Memory(state, record, deque(maxlen=UNIT_LOG_SLOTS), bands, floor_kw)
     rows = store.read(lambda connection: load_measured(connection, last - days_back, last + 1))
     summary = store.read(lambda connection: load_summaries(connection, last, last + 1))[last]
@@ -236,7 +242,7 @@ def _remember(installation: Installation, plant: Plant, basis: ForecastBasis) ->
             [(row["unit_starts"], row["unit_stops"]) for row in newest_first[:UNIT_LOG_SLOTS]],
             maxlen=UNIT_LOG_SLOTS,
         ),
-        bands=taught or warmed_bands(basis, record.history, plant.weather_forecast),
+        bands=taught or warmed_bands(basis, record.history, weather_at),
         peak_kw=float(summary["peak_kw"]),
         day=Tally.from_json(summary["day"]),
         last_good=LastGood(rows[last]["load_used_kw"], rows[last]["pv_used_kw"]),

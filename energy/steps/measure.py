@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.forecast import CarSessions, WeatherForecast
 from energy.plant import Plant, PlantState, Readings, SetPoints, Telemetry
+from energy.steps.weather_feed import WeatherAt
 from energy.store.demand_response import pledge_arrays, pledges
 from energy.store.engine import Store
 from energy.store.measured import load_plant_state
@@ -71,11 +72,18 @@ class Measured:
 
 
 def measure(
-    plant: Plant, store: Store, slot: int, *, state: PlantState, last_good: LastGood | None
+    plant: Plant,
+    store: Store,
+    slot: int,
+    *,
+    state: PlantState,
+    last_good: LastGood | None,
+    weather_at: WeatherAt | None = None,
 ) -> Measured:
     """Run the simulated plant through the last complete slot and read its meters.
 
-    `state` stands at the start of that slot; `last_good` is the telemetry of the slot before.
+    `state` stands at the start of that slot; `last_good` is the telemetry of the slot before;
+    `weather_at` gives the newest weather issue, by default that of the plant's own service.
     """
     past = slot - SLOTS_BEHIND * SLOT_S
     told, told_now = store.read(
@@ -94,7 +102,7 @@ def measure(
         state_after=step.state_after,
         states=carry_on(plant.district, telemetry, now, slot),
         told_now=now,
-        weather=plant.weather_forecast(past + SLOT_S),
+        weather=(weather_at or plant.weather_forecast)(past + SLOT_S),
         named=named,
     )
 
