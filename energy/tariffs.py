@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,9 +96,16 @@ def _files() -> dict[str, dict[str, Any]]:
     for path in sorted(folder.glob("*.toml")):
         if path.name == TERMS:
             continue
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = read_tables(path)
         for name in found.keys() & rows.keys():
             raise MarketError(f"{path.name}: tariff {name!r} stands in two files, allowed one")
         rows |= found
-    terms = tomllib.loads((folder / TERMS).read_text(encoding="utf-8"))
-    return {"rows": rows, "terms": terms}
+    return {"rows": rows, "terms": read_tables(folder / TERMS)}
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; raises MarketError where it is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise MarketError(f"{path.name}: cannot be read as TOML: {error}") from error

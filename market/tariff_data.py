@@ -30,6 +30,8 @@ from market.tariff import (
     WeekendReduction,
 )
 
+# A million won: no price, limit or demand is greater, and all amounts of a month stay within int64.
+NUMBER_MAX = 1_000_000_000
 _PROGRESSIVE = {"from", "limits_kwh", "energy_mkrw_per_kwh", "basic_krw"}
 _PROGRESSIVE_MORE = {
     "high_months", "high_limits_kwh", "super_months", "super_above_kwh", "super_mkrw_per_kwh"
@@ -52,17 +54,17 @@ class _Data:
 
     def integer(self, key: str) -> int:
         found = self.found.get(key)
-        if type(found) is not int or found < 0:
-            raise self.fail(key, "a whole number, 0 or more")
+        if type(found) is not int or not 0 <= found <= NUMBER_MAX:
+            raise self.fail(key, f"a whole number 0 to {NUMBER_MAX}")
         return found
 
     def integers(self, key: str, counts: Sequence[int] = ()) -> tuple[int, ...]:
         found = self.found.get(key)
         numbers = found if isinstance(found, list) else [None]
-        good = all(type(one) is int and one >= 0 for one in numbers)
+        good = all(type(one) is int and 0 <= one <= NUMBER_MAX for one in numbers)
         if not good or (counts and len(numbers) not in counts):
             some = " or ".join(map(str, counts)) or "some"
-            raise self.fail(key, f"a list of {some} whole numbers, 0 or more")
+            raise self.fail(key, f"a list of {some} whole numbers 0 to {NUMBER_MAX}")
         return tuple(numbers)
 
     def months(self, key: str) -> frozenset[int]:
@@ -157,6 +159,8 @@ def _progressive(table: _Data) -> ProgressiveTable:
     table.require_keys(_PROGRESSIVE, _PROGRESSIVE_MORE)
     prices = table.integers("energy_mkrw_per_kwh")
     steps = len(prices)
+    if not steps:
+        raise table.fail("energy_mkrw_per_kwh", "one price at least")
     basic = table.integers("basic_krw", (steps,))
     usual = table.integers("limits_kwh", (steps - 1,))
     high_months = table.months("high_months") if "high_months" in table.found else frozenset()
@@ -211,7 +215,7 @@ def _reduction(table: _Data, names: tuple[str, ...], on: date) -> WeekendReducti
     row = _Data(f"{table.name}: weekend", table.found["weekend"])
     row.require_keys({"seasons", "hours", "ppm", "until"}, set())
     seasons, hours = row.found["seasons"], row.integers("hours", (2,))
-    if not isinstance(seasons, list) or not seasons or not set(seasons) <= set(names):
+    if not isinstance(seasons, list) or not seasons or any(one not in names for one in seasons):
         raise row.fail("seasons", f"some of {', '.join(names)}")
     if not 0 <= hours[0] < hours[1] <= 24:
         raise row.fail("hours", "[first, end) of 0 to 24")
@@ -236,7 +240,10 @@ def _bands(hours: _Data, season: str) -> tuple[Band, ...]:
     found.require_keys({"mid", "on"}, set())
     bands = [Band.OFF] * 24
     for key, band in (("mid", Band.MID), ("on", Band.ON)):
-        for span in found.found[key]:
+        spans = found.found[key]
+        if not isinstance(spans, list):
+            raise found.fail(key, "pairs of hours [first, end), 0 to 24")
+        for span in spans:
             good = isinstance(span, list) and len(span) == 2 and all(type(h) is int for h in span)
             if not good or not 0 <= span[0] < span[1] <= 24:
                 raise found.fail(key, "pairs of hours [first, end), 0 to 24")

@@ -180,7 +180,7 @@ LV, B2 = "rows/residential-lv/table/0", "rows/general-b-hv-a-2/table/0"
 DAMAGES = [
     (f"{LV}/basic_krw", [910, 1600], "basic_krw: found [910, 1600], allowed a list of 3"),
     (f"{LV}/energy_mkrw_per_kwh", [120.0, 1, 2], "energy_mkrw_per_kwh: found [120.0, 1, 2]"),
-    (f"{LV}/energy_mkrw_per_kwh", [-1, 1, 2], "whole numbers, 0 or more"),
+    (f"{LV}/energy_mkrw_per_kwh", [-1, 1, 2], "whole numbers 0 to 1000000000"),
     (f"{LV}/limits_kwh", [400, 200], "limits_kwh: found [400, 200], allowed rising limits"),
     (f"{LV}/high_months", [0], "high_months: found [0], allowed months 1 to 12"),
     (f"{LV}/from", "2023-05-16", "from: found '2023-05-16', allowed a date"),
