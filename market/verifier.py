@@ -879,7 +879,7 @@ class _Book:
         self.tick, self.open, self.seen = tick, True, _Seen()
 
     def take_erased(self, found: dict[str, Any]) -> None:
-        """What is left of entries whose bodies were destroyed: leaves, and where histories stand."""
+        """What is left of entries whose bodies were destroyed: leaves, and how histories stand."""
         _keys(found, ("line", "sets", "heads", "covered", "again"))
         erased = self.seen.erased
         self.require(not self.seen.sealed, "set complete", "erased leaves after a set was sealed")
@@ -3295,8 +3295,10 @@ def broken_rules(
         yield "nodes", f"found {list(nodes)}, allowed {known}"
         return
     forced = {number for number, node in nodes.items() if node["flags"] & 4}
-    yield from _broken_links(message)
-    yield from _Zones(message, rules, by_node, root).broken()
+    unbalanced = list(_broken_links(message))
+    yield from unbalanced
+    if not unbalanced:
+        yield from _Zones(message, rules, by_node, root).broken()
     for number, node in nodes.items():
         if number in forced:
             yield from _broken_forced(node, by_node[number])
@@ -3561,6 +3563,11 @@ class _Zones:
         """Name and finding of every rule that does not hold."""
         if not self.nodes:
             return
+        for node, shown in self.nodes.items():
+            filled = [sum(r[5] for r in self.rows[node] if r[2] == side) for side in (1, 2)]
+            if filled != [shown["bought_wh"], shown["sold_wh"]]:
+                yield "bought_wh", f"node {node}: not what its orders got"
+                return
         best = _least_costs([*self.nodes, _OUTSIDE], self.changes())
         if best is None:
             yield "welfare, volume and fees", "orders or links could do better"
