@@ -12,8 +12,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from energy.cli.order import read_key
 from energy.cli.settings import AsJson, District, Seed
@@ -39,7 +37,6 @@ Url = Annotated[str | None, typer.Option(help="address of the market; default: h
 Key = Annotated[Path | None, typer.Option(help="file with a hex key or a keystore")]
 Answers = Callable[[MarketDoor], Awaitable[Any]]
 DAY_S = SLOTS_PER_DAY * SLOT_S
-COLUMNS = ("kind", "state", "share_ppm", "cap_wh", "price_krw_per_kwh", "first_slot_utc")
 
 
 @app.command()
@@ -214,9 +211,12 @@ def _show(contracts: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         typer.echo(orjson.dumps(contracts, option=orjson.OPT_INDENT_2).decode())
         return
-    table = Table(*(name.replace("_", " ") for name in COLUMNS), "last day kWh", "won", "id")
     for one in contracts:
-        done = one["last_day"]
-        kwh = f"{int(done['energy_wh']) / 1000:.3f}"
-        table.add_row(*(str(one[name]) for name in COLUMNS), kwh, done["buyer_pays_krw"], one["id"])
-    Console(soft_wrap=True).print(table)
+        done, cap_kwh = one["last_day"], int(one["cap_wh"]) / 1000
+        share, kwh = one["share_ppm"] / PPM, int(done["energy_wh"]) / 1000
+        typer.echo(
+            f"{one['id']} {one['kind']} {one['state']}: {share:.0%}, up to {cap_kwh:g} kWh a "
+            f"{one['cap_period']}, {one['price_krw_per_kwh']} won/kWh, from "
+            f"{one['first_slot_utc']} to {one['end_slot_utc']}; last day {kwh:.3f} kWh, "
+            f"{done['buyer_pays_krw']} won"
+        )
