@@ -20,6 +20,8 @@ from energy.steps.accounting import (
 )
 from energy.steps.context import Microgrid
 from energy.steps.dr_calls import DrCall
+from energy.steps.market_day import audit_market
+from energy.steps.market_totals import market_totals
 from energy.steps.measure import Measured
 from energy.steps.planning import end_value_krw_per_kwh
 from energy.steps.prices import connection_prices, month_share
@@ -144,6 +146,9 @@ def build_outcome(microgrid: Microgrid, run: Run, collected: Collected) -> Outco
         **money_of(microgrid, run, collected),
         **_energy(collected),
         **_market(collected),
+        "market": market_totals(
+            audit_market(microgrid.store, microgrid.district, run.start, run.end)
+        ),
         **_books(audit),
         **_speed(collected),
     }

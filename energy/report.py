@@ -98,6 +98,7 @@ def build_page(summary: Mapping[str, Any], series: Mapping[str, Series], time_zo
         line_chart({"price": series["price_krw_per_kwh"]}, labels, 1.0),
         "<h2>Neighbours' market: volume, kWh</h2>",
         line_chart({"volume": series["traded_kwh"]}, labels, 1.0),
+        f"<p>{html.escape(market_sentence(summary['market']))}</p>",
         _table(summary),
     ]
     body = "\n".join(parts)
@@ -117,6 +118,27 @@ def answer_sentence(summary: Mapping[str, Any]) -> str:
         f"{summary['violations']} grid limits exceeded, {summary['broken_departures']} of "
         f"{summary['departures']} departures short of their promise; {books}."
     )
+
+
+def market_sentence(market: Mapping[str, Any]) -> str:
+    """What the market came to and whom it served, with losses as readily as gains."""
+    if not market["slots_with_trade"]:
+        return f"Nobody traded in {market['slots']} settled quarter hours."
+    gain, contracts = market["gain_krw"], market["contract_gain_krw"]
+    budget = "closes to 0" if market["closed"] else "DOES NOT CLOSE"
+    return (
+        f"{market['bought_kwh']:,.1f} kWh were traded in {market['slots_with_trade']} of "
+        f"{market['slots']} settled quarter hours at {market['price_low_krw_per_kwh']:,.1f} to "
+        f"{market['price_high_krw_per_kwh']:,.1f} won/kWh; the auctions' welfare is "
+        f"{market['welfare_krw']:,.0f} won. Against tariff and feed-in alone {market['traders']} "
+        f"traders {_gained(gain)}, {market['worse_off']} of them are worse off; contracts "
+        f"{_gained(contracts)}. Fees are {market['fees_krw']:,.0f} won, congestion rent "
+        f"{market['rent_krw']:,.0f} won; the budget {budget}."
+    )
+
+
+def _gained(won: float) -> str:
+    return f"gained {won:,.0f} won" if won >= 0 else f"lost {-won:,.0f} won"
 
 
 def _cards(summary: Mapping[str, Any]) -> str:

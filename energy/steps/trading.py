@@ -5,7 +5,7 @@ committed. A customer's gain is what the slot cost it against the same readings 
 feed-in alone; `saved_p2p` is what the auction has brought of it. A kWh less at tariff is one less
 in the block where the month will end: at what has been drawn so far and, for the rest of the month,
 the mean of the meter's year in the season's shape. Without VAT and fund, which a bill adds to every
-Wh at tariff.
+Wh at tariff; neighbour trade through the utility counts when its month closes, and not here.
 """
 
 from collections.abc import Callable, Collection
@@ -28,12 +28,12 @@ from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
 from market.settlement import SettlementTerms
 from market.tariff import charges_ukrw
 from market.transfers import Code, LedgerId
+from market.waterfall import CONTRACT_CODES
 
 IntArray = npt.NDArray[np.int64]
 Document = dict[str, Any]
 
 MARKET = (Code.TRADE, Code.DEVIATION, Code.LABEL)
-CONTRACTS = (Code.PPA, Code.CFD, Code.NEIGHBOUR)
 KRW, ENERGY = LedgerId.KRW, LedgerId.ENERGY
 
 
@@ -100,7 +100,7 @@ def trading_document(
         len(books.book.accounts),
     )
     terms, rest = terms_of(district, slot), moved.sides(ENERGY, Code.REMAINDER)
-    trade, contracts = moved.sides(ENERGY, Code.TRADE), moved.sides(ENERGY, *CONTRACTS)
+    trade, contracts = moved.sides(ENERGY, Code.TRADE), moved.sides(ENERGY, *CONTRACT_CODES)
     ends_wh = _month_ends_wh(books, district, months, slot)
     gains = _gains(moved, lambda wh: _charges(district, terms, ends_wh, ends_wh + wh), terms)
     return {
@@ -136,7 +136,9 @@ def _gains(
     every, rest = moved.sides(ENERGY), moved.sides(ENERGY, Code.REMAINDER)
     trade = moved.sides(ENERGY, Code.TRADE)
     avoided = charge(every.got - rest.got)
-    forgone = (every.gave - rest.gave) * terms.feed_in_mkrw_per_kwh
+    # What is earmarked for a neighbour through the utility is paid for when the month closes.
+    later = moved.sides(ENERGY, Code.NEIGHBOUR)
+    forgone = (every.gave - rest.gave - later.gave) * terms.feed_in_mkrw_per_kwh
     outside = moved.sides(KRW).net - moved.sides(KRW, Code.REMAINDER).net
     saved = avoided - forgone + outside
     saved_p2p = charge(trade.got) - trade.gave * terms.feed_in_mkrw_per_kwh

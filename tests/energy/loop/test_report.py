@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from energy.report import write_report
+from energy.report import market_sentence, write_report
 
 SUMMARY: dict[str, Any] = {
     "district": "sejong-5-1<&>",
@@ -26,6 +26,21 @@ SUMMARY: dict[str, Any] = {
     "baseline_peak_kw": 13.0,
     "traded_kwh": 5.0,
     "seconds_per_slot": {"median": 1.0, "worst": 2.0},
+    "market": {
+        "closed": True,
+        "slots": 2,
+        "slots_with_trade": 1,
+        "bought_kwh": 5.0,
+        "price_low_krw_per_kwh": 142.5,
+        "price_high_krw_per_kwh": 151.0,
+        "welfare_krw": 412.0,
+        "fees_krw": 8.0,
+        "rent_krw": 0.0,
+        "traders": 12,
+        "gain_krw": 250.0,
+        "contract_gain_krw": -31.0,
+        "worse_off": 3,
+    },
 }
 COLUMNS = (
     "fuel_cell_kw", "biogas_kw", "solar_kw", "battery_out_kw", "cars_out_kw", "import_kw",
@@ -57,3 +72,16 @@ def test_the_page_stands_alone_and_quotes_what_it_shows(page: str) -> None:
 def test_a_slot_without_trade_is_a_gap_in_the_price_line(page: str) -> None:
     price = page.split("won/kWh (a gap")[1].split("</figure>")[0]
     assert price.count('d="M') == 1 and "L" not in price.split('d="')[1].split('"')[0]
+
+
+def test_the_market_is_told_with_who_lost_by_it(page: str) -> None:
+    assert (
+        "5.0 kWh were traded in 1 of 2 settled quarter hours at 142.5 to 151.0 won/kWh; the "
+        "auctions&#x27; welfare is 412 won. Against tariff and feed-in alone 12 traders gained "
+        "250 won, 3 of them are worse off; contracts lost 31 won. Fees are 8 won, congestion "
+        "rent 0 won; the budget closes to 0." in page
+    )
+    silent = market_sentence({**SUMMARY["market"], "slots_with_trade": 0})
+    assert silent == "Nobody traded in 2 settled quarter hours."
+    open_ = market_sentence({**SUMMARY["market"], "closed": False})
+    assert "the budget DOES NOT CLOSE" in open_
