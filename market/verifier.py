@@ -2539,12 +2539,14 @@ class _Proof:
         self.part = "header"
         header = _any_raw(found["header"])
         fields = _read_rlp_list(header, 15)
+        if any(type(one) is not bytes for one in fields):
+            raise Unusable("header: a field is a list")
         self.part = "nodes"
         key = _write_rlp(_number_bytes(_number(found["index"])))
         nodes = [_any_raw(one) for one in _list(found["nodes"])]
-        reached = trie_value(bytes(fields[4]), key, nodes)
+        reached = trie_value(fields[4], key, nodes)
         self.require(reached == raw, "path in block", "does not lead to the transaction")
-        self.block = int.from_bytes(bytes(fields[8]), "big"), keccak256(header)
+        self.block = int.from_bytes(fields[8], "big"), keccak256(header)
 
     def prove_fork(self) -> None:
         """Two signed heads that no one log can have."""

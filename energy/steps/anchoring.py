@@ -147,6 +147,12 @@ class Anchorer:
 
     def round(self) -> AnchorStatus:
         """Do what is next, and say how far it is; raises AnchorError where the node refuses."""
+        try:
+            return self._round()
+        except (KeyError, TypeError, ValueError) as error:
+            raise AnchorError(f"node of the chain: answers oddly: {error!r}") from error
+
+    def _round(self) -> AnchorStatus:
         tries = self._store.read(_open_tries)
         if tries:
             return self._follow(tries)

@@ -21,7 +21,7 @@ from energy.steps.receipts import Prover, Witnesses
 from energy.store.anchor_tables import anchor_try
 from energy.store.anchors import last_tries
 from energy.store.errors import StoreError
-from market.anchor import AnchorError, Fees, anchor_data, sign_transaction
+from market.anchor import AnchorError, Fees, anchor_data, rlp, sign_transaction
 from market.signing import address_of, derive_key
 from market.verifier import canonical, read_note, read_transaction, verify_bundle, verify_online
 
@@ -149,6 +149,9 @@ def test_nothing_of_the_proof_can_be_changed(begin_books: Begin, chain: str) -> 
         {**good, "transaction": "0x" + other.hex()},
         {**good, "index": str(int(good["index"]) + 1)},
         {**good, "index": "-1"},
+        {**good, "header": "0x" + rlp([[]] * 20).hex()},
+        {**good, "header": "0x" + rlp([b""] * 20).hex()},
+        {**good, "header": "0x"},
         {**good, "nodes": []},
         {**good, "nodes": good["nodes"][::-1]},
         {**good, "nodes": [*good["nodes"], good["nodes"][-1]]},
@@ -170,7 +173,7 @@ def test_nothing_of_the_proof_can_be_changed(begin_books: Begin, chain: str) -> 
             report = verify_online(report, chain)
         assert not report.ok, lie
         refused += 1
-    assert refused == 157
+    assert refused == 160
 
 
 def test_what_was_kept_before_a_failure_is_sent_again_and_nothing_else(
@@ -191,6 +194,25 @@ def test_what_was_kept_before_a_failure_is_sent_again_and_nothing_else(
     mine(chain, 3)
     assert again.round() == AnchorStatus.ANCHORED
     assert len(here.store.read(last_tries)) == 1
+
+
+class Odd(ChainNode):
+    """A node that answers what nobody expects."""
+
+    def ask(self, method: str, *parameters: object) -> Any:
+        return {} if method == "eth_getBlockByNumber" else "0x1"
+
+
+def test_a_node_that_answers_oddly_is_told_in_a_sentence(begin_books: Begin) -> None:
+    here = begin_books()
+    here.run(1)
+    work = Anchorer(here.store, Odd("http://127.0.0.1:9"), KEY, lambda: FIRST)
+    with pytest.raises(AnchorError, match="baseFeePerGas"):
+        work.round()
+    with pytest.raises(AnchorError, match="allowed http"):
+        ChainNode("file:///etc/hosts")
+    with pytest.raises(AnchorError, match="eth_chainId: URLError"):
+        ChainNode("http://127.0.0.1:9").ask("eth_chainId")
 
 
 class Lost(ChainNode):
