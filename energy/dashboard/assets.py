@@ -19,7 +19,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 SCREENS = ("overview", "plan", "grid", "market", "dr")
-PUBLIC_SCREENS = ("verify",)  # pages of their own, for everybody
+PUBLIC_SCREENS = ("verify", "statement")  # pages of their own, for everybody
 WORD = re.compile(r"%([a-z0-9_.]+)%")
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', re.MULTILINE)
 

@@ -15,7 +15,7 @@ from energy.dashboard.assets import (
 
 THEMES = ("auto", "light", "dark")
 OPERATOR_PAGE = "operator.html"
-PAGE_OF = {"verify": "verify.html"}
+PAGE_OF = {"verify": "verify.html", "statement": "statement.html"}
 
 
 def create_dashboard_router() -> APIRouter:
@@ -61,6 +61,11 @@ def create_dashboard_router() -> APIRouter:
     def verify_page(request: Request) -> Response:
         """The page that checks a receipt in the reader's browser."""
         return answer(request, pages[choose_edition(request, "verify")], headers.PAGE)
+
+    @router.api_route("/statement", methods=["GET", "HEAD"])
+    def statement_page(request: Request) -> Response:
+        """The page that shows a participant's statement from a file."""
+        return answer(request, pages[choose_edition(request, "statement")], headers.PAGE)
 
     @router.api_route("/assets/{tree_hash}/{path:path}", methods=["GET", "HEAD"])
     def asset(request: Request, tree_hash: str, path: str) -> Response:
