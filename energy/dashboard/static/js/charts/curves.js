@@ -70,7 +70,7 @@ function drawAxes(svg, { plot, x, y, model, format }) {
 }
 
 function drawMeeting(svg, { meet, plot, x, y, format, words }) {
-  const kwh = Math.max(meet.bought, meet.sold), at = { x: x(kwh), y: y(meet.price) }, right = at.x < plot.right - 130;
+  const kwh = Math.max(meet.bought, meet.sold), at = { x: x(kwh), y: y(meet.price) }, right = at.x < plot.right - 150;
   svg.append(
     s("path", { class: "meeting", d: `M${plot.left} ${r(at.y)}H${r(at.x)}V${plot.bottom}` }),
     s("circle", { class: "meeting-point", cx: r(at.x), cy: r(at.y), r: 5 }),

@@ -77,7 +77,8 @@ function curvesModel(found, place, { words, format }) {
   const ends = Object.values(curves).filter((side) => side.length).map((side) => side.at(-1).until);
   if (!ends.length) return null;
   const traded = Math.max(place.bought_kwh, place.sold_kwh);
-  const ordered = Math.max(...Object.values(place.ordered_kwh)), xMax = Math.min(Math.max(...ends), (traded > 0 ? BEYOND * traded : ordered) || Infinity);
+  const ordered = Math.max(...Object.values(place.ordered_kwh)), margin = marginOf(place, curves);
+  const xMax = Math.min(Math.max(...ends), (traded > 0 ? Math.max(BEYOND * traded, Math.min(1.1 * (margin?.to ?? 0), 2 * BEYOND * traded)) : ordered) || Infinity);
   const shown = Object.values(curves).flatMap((side) => side.filter(({ until }, at) => at === 0 || side[at - 1].until < xMax));
   const prices = shown.map(({ price }) => price), low = Math.min(...prices), high = Math.max(...prices), room = Math.max(5, (high - low) * 0.06);
   const price = place.price_krw_per_kwh === null ? null : Number(place.price_krw_per_kwh);
@@ -86,10 +87,10 @@ function curvesModel(found, place, { words, format }) {
     id: `${found.ms}/${place.zone}`, curves, xMax, range: [low - room, high + room], divide, unit: divide > 1 ? "MWh" : "kWh", priceUnit: words.language === "ko" ? "원/kWh" : "₩/kWh",
     // What a zone gets from elsewhere parts the two sides: each is drawn as far as it was served.
     meet: price === null ? null : { bought: place.bought_kwh, sold: place.sold_kwh, price, low: Number(place.low_krw_per_kwh), high: Number(place.high_krw_per_kwh) },
-    margin: marginOf(place, curves),
+    margin,
     finding: price === null ? words("curves.none") : words("curves.finding", { price: format.price(place.price_krw_per_kwh), volume: format.energy(traded) }),
     about: aboutOf(place, curves, xMax, { words, format }),
-    key: [["demand", "demand"], ["supply", "supply"], ...(price === null ? [] : [["interval", place.interval]]), ...(place.margin ? [["margin-step", "margin"]] : [])].map(([name, word]) => ({ name, label: words(`auction.${word}_key`) })),
+    key: [["demand", "demand"], ["supply", "supply"], ...(price === null || place.low_krw_per_kwh === place.high_krw_per_kwh ? [] : [["interval", place.interval]]), ...(place.margin ? [["margin-step", "margin"]] : [])].map(([name, word]) => ({ name, label: words(`auction.${word}_key`) })),
   };
 }
 
