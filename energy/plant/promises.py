@@ -1,7 +1,6 @@
 """What people do about a promise to draw less: most keep it more or less, some forget it.
 
-Shares and spreads are assumptions (D); field trials report that households deliver some 60 to
-110 % of what they announce. Nobody gives up what they do not draw.
+Shares and spreads are assumptions (D). Nobody gives up what they do not draw.
 """
 
 import numpy as np
