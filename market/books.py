@@ -90,17 +90,24 @@ class Chain(NamedTuple):
 
 @dataclass(frozen=True)
 class SettledBatch:
-    """The transfers of one Settlement, in batch order, with their ids and salts."""
+    """The transfers of one Settlement, in batch order, with their ids and salts.
+
+    Of those whose bodies were destroyed the leaves are left in `gone`, and in `sums` what they have
+    moved together: ledger, account on the other side, credits less debits.
+    """
 
     transfers: Sequence[Transfer]
     ids: Sequence[bytes]
     salts: Sequence[bytes]
+    gone: Sequence[bytes] = ()
+    sums: Sequence[tuple[int, bytes, int]] = ()
 
     def leaves(self) -> tuple[bytes, ...]:
         """The leaf hashes in rising order; their root is `transfers_root`."""
         code = TYPE_CODE["Transfer"]
         pairs = zip(self.ids, self.salts, strict=True)
-        return sorted_set(entry_leaf(code, salt, id_, b"") for id_, salt in pairs)
+        there = (entry_leaf(code, salt, id_, b"") for id_, salt in pairs)
+        return sorted_set((*there, *self.gone))
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,21 @@ class BooksState:
     frontier: Frontier = field(default_factory=Frontier)
     previous: bytes = ZERO32  # digest of the last Checkpoint
     chains: Mapping[bytes, Chain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ErasedTick:
+    """What stands in a tick for entries whose bodies were destroyed.
+
+    `leaves` by kind of set; `heads` are the histories that they have named, as after the tick;
+    `covered` are blinded name and leaf of each erased account; `again` are those accounts that are
+    known again after the tick, with history and balances.
+    """
+
+    leaves: Mapping[int, Sequence[bytes]]
+    heads: Mapping[bytes, Chain]
+    covered: Mapping[bytes, tuple[bytes, bytes]]
+    again: Mapping[bytes, tuple[Chain, Sequence[int]]]
 
 
 @dataclass(frozen=True)
@@ -131,6 +153,7 @@ class TickEntries:
     balances: Mapping[tuple[int, bytes], int]
     blinds: Mapping[bytes, bytes]
     readings: ReadingBatch = NO_READINGS
+    erased: ErasedTick | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +213,7 @@ def seal_tick(domain: Domain, state: BooksState, tick: TickEntries, log_key: byt
     sealed = [_sealed_set(domain, kind, tick.tick, leaves, log_key) for kind, leaves in sets]
     log = log_of([*tick.entries, *sealed])
     frontier = state.frontier.append(entry.leaf() for entry in log)
-    chains = _extend_chains(state.chains, tick)
+    chains = extend_chains(state.chains, tick)
     message: dict[str, int | bytes] = {
         "origin": keccak256(origin_of(domain.market_id).encode()),
         "tick": tick.tick,
@@ -277,8 +300,10 @@ def log_of(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     return tuple(sorted(logged, key=lambda entry: rank[entry.type]))
 
 
-def _extend_chains(chains: Mapping[bytes, Chain], tick: TickEntries) -> dict[bytes, Chain]:
-    """The chains after the tick, extended in order of type code and digest."""
+def extend_chains(chains: Mapping[bytes, Chain], tick: TickEntries) -> dict[bytes, Chain]:
+    """The chains after the tick, extended in order of type code and digest; where bodies were
+    destroyed, as they are known to have been.
+    """
     by_code: defaultdict[int, list[tuple[bytes, tuple[bytes, ...]]]] = defaultdict(list)
     for entry in tick.entries:
         by_code[TYPE_CODE[entry.type]].append((entry.digest, entry.accounts()))
@@ -298,6 +323,9 @@ def _extend_chains(chains: Mapping[bytes, Chain], tick: TickEntries) -> dict[byt
                     keys_head = sha256(b"\x02" + keys_head + id_).digest()
                 head = sha256(b"\x02" + head + id_).digest()
                 after[account] = Chain(seq + 1, head, keys_head)
+    if tick.erased is not None:
+        after.update(tick.erased.heads)
+        after.update((account, chain) for account, (chain, _) in tick.erased.again.items())
     return after
 
 

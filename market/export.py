@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from market.books import KEY_TYPES, SET_OF, Entry, SettledBatch, TickEntries
+from market.books import KEY_TYPES, SET_OF, Entry, ErasedTick, SettledBatch, TickEntries
 from market.checkpoint import origin_of
 from market.entries import ENTRY_TYPES
 from market.messages import message_as_json
@@ -22,6 +22,8 @@ from market.transfers import Transfer, system_account
 
 ROW = struct.Struct(">HBH32s32s16sQI32s32s32s32s")
 ROWS = {"Order": ">32sIQBQqBQQ32sIQ20s65s32s", "Reading": ">32s32sQQQQQBI20s65s32s"}
+HEAD = struct.Struct(">32sQ32s32s")
+SUM = struct.Struct(">H32s16s")
 PACKED_FROM = 16
 """So many orders of a tick are written as rows, fewer one by one."""
 
@@ -59,6 +61,8 @@ def tick_lines(
 ) -> Iterator[str]:
     """All lines of one tick; `used` tells what each Settlement (by digest) was made from."""
     yield tick_line(tick.tick)
+    if tick.erased is not None:
+        yield erased_line(tick.erased)
     for account, blind in new_blinds.items():
         yield account_line(account, blind)
     keys = [entry for entry in sealed.log if entry.type in KEY_TYPES]
@@ -89,6 +93,24 @@ Used = tuple[Sequence[bytes], Sequence[Transfer]]  # leaves of readings; origina
 def tick_line(tick: int) -> str:
     """The beginning of a tick."""
     return _line(line="tick", tick=str(tick))
+
+
+def erased_line(erased: ErasedTick) -> str:
+    """What is left of entries whose bodies were destroyed, and where histories stand after them."""
+    sets = [
+        {"kind": str(kind), "leaves": _base64(b"".join(sorted(leaves)))}
+        for kind, leaves in sorted(erased.leaves.items())
+        if leaves
+    ]
+    heads = [HEAD.pack(account, *chain) for account, chain in sorted(erased.heads.items())]
+    covered = [account + b"".join(row) for account, row in sorted(erased.covered.items())]
+    again = [
+        HEAD.pack(account, *chain) + b"".join(_signed(amount) for amount in balances)
+        for account, (chain, balances) in sorted(erased.again.items())
+    ]
+    rows = {"heads": heads, "covered": covered, "again": again}
+    packed = {name: _base64(b"".join(parts)) for name, parts in rows.items()}
+    return _line(line="erased", sets=sets, **packed)
 
 
 def account_line(account: bytes, blind: bytes) -> str:
@@ -157,12 +179,20 @@ def transfers_line(
 ) -> str:
     """The transfers of a Settlement; the readings it used; the originals that it reverses."""
     reversed_ = list(originals)
+    erased = {}
+    if batch.gone:
+        sums = [SUM.pack(ledger, name, _signed(amount)) for ledger, name, amount in batch.sums]
+        erased = {
+            "gone": _base64(b"".join(sorted(batch.gone))),
+            "sums": _base64(b"".join(sorted(sums))),
+        }
     return _line(
         line="transfers",
         settlement=_hex(settlement),
         rows=_base64(pack_transfers(batch.transfers, batch.salts)),
         readings=_base64(b"".join(sorted(readings))),
         originals=_base64(pack_transfers(reversed_, [bytes(32)] * len(reversed_))),
+        **erased,
     )
 
 
@@ -183,6 +213,10 @@ def log_line(keys: Iterable[Entry], leaves: Iterable[bytes], note: str) -> str:
 
 def _row(transfer: Transfer, salt: bytes) -> bytes:
     return ROW.pack(*transfer[:5], transfer.amount.to_bytes(16, "big"), *transfer[6:], salt)
+
+
+def _signed(amount: int) -> bytes:
+    return amount.to_bytes(16, "big", signed=True)
 
 
 def _hex(raw: bytes) -> str:

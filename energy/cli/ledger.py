@@ -1,6 +1,7 @@
 """`microgrid ledger`: prove the books, write them out, hand out proofs, show their head.
 
-But for `anchor`, nothing is written to the store and all commands work beside a running loop.
+But for `anchor`, `erase` and `identity` nothing is written to the store, and all other commands
+work beside a running loop.
 """
 
 import gzip
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from sqlalchemy import Connection
 
 from energy.cli.anchors import anchor
+from energy.cli.participants import erase, identity
 from energy.cli.settings import AsJson, DatabaseUrl, parse_month
 from energy.config import build_settings
 from energy.steps.books import collector_at_rest
@@ -47,9 +49,12 @@ from market.transfers import LedgerId
 from market.verifier import Report, tell, verify_export, verify_files, verify_online
 
 app = typer.Typer(
-    help="The books: verify, audit, export, receipt, trust, head, anchor.", no_args_is_help=True
+    help="The books: verify, audit, export, receipt, trust, head, anchor, identity, erase.",
+    no_args_is_help=True,
 )
 app.command()(anchor)
+app.command()(erase)
+app.add_typer(identity, name="identity")
 
 Line = TypeVar("Line", str, str | bytes)
 

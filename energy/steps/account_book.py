@@ -9,6 +9,8 @@ forget the older; nothing has to be made when a month begins.
 import hashlib
 import secrets
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from energy.store.accounts import Account
 from energy.timegrid import month_number
@@ -63,7 +65,7 @@ class AccountBook:
 
     def salt(self, account: bytes, digest: bytes, moment: int) -> bytes:
         """The salt of an entry of the account; raises MarketError where the month is erased."""
-        return salt_of(self._key(account, self.month(moment)), digest)
+        return salt_of(self.key(account, self.month(moment)), digest)
 
     def salts(
         self, accounts: Iterable[bytes], digests: Iterable[bytes], moments: Sequence[int]
@@ -77,7 +79,7 @@ class AccountBook:
             pads = pads_of[moment]
             pad = pads.get(account)
             if pad is None:
-                key = self._key(account, months[moment])
+                key = self.key(account, months[moment])
                 pad = pads[account] = (_padded(key, 0x36), _padded(key, 0x5C))
             found.append(sha256(pad[1] + sha256(pad[0] + digest_32).digest()).digest())
         return found
@@ -88,7 +90,7 @@ class AccountBook:
         if month not in self._blinds:
             self._blinds = {
                 month: {
-                    account: blinded_account(self._key(account, month))
+                    account: blinded_account(self.key(account, month))
                     for account in self.accounts
                     if not self.is_erased(account, month)
                 }
@@ -116,7 +118,13 @@ class AccountBook:
             secret = next_secret(secret)
         return secret
 
-    def _key(self, account: bytes, month: int) -> bytes:
+    def month_start(self, month: int) -> int:
+        """The moment at which a month of this number begins, seconds since 1970."""
+        wall = datetime(month // 12, month % 12 + 1, 1, tzinfo=ZoneInfo(self.time_zone))
+        return int(wall.timestamp())
+
+    def key(self, account: bytes, month: int) -> bytes:
+        """The key of an account's salts in a month; raises MarketError where it is erased."""
         found = self._secrets.get(account)
         if found is not None and found[1] is None:
             return found[0]

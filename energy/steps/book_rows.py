@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
+from energy.steps.account_book import AccountBook
 from energy.steps.books import Registry
 from energy.store.accounts import MessageRow, messages_to_seal
 from energy.store.books import (
@@ -21,9 +22,16 @@ from energy.store.books import (
     load_transfers_at,
 )
 from energy.store.contracts import contract_numbers
+from energy.store.erasures import (
+    Leftovers,
+    erased_accounts,
+    erased_leaves,
+    erased_states,
+    leftovers_of,
+)
 from energy.store.errors import StoreError
 from energy.store.orders import OrderRow, orders_to_seal
-from market.books import Entry, SettledBatch
+from market.books import SET_OF, Chain, Entry, ErasedTick, SetKind, SettledBatch
 from market.clearing import Clearing
 from market.messages import parse_message
 from market.orders import Order, order_message
@@ -117,9 +125,37 @@ class BatchReader:
         rows = load_transfers(self._connection, settlement.no)
         transfers = self.transfers(rows)
         ids = transfer_digests(self._books.domain, transfers)
-        found = SettledBatch(transfers, ids, self._books.transfer_salts(transfers, ids))
-        self._known[settlement.no] = found
-        return found
+        left = leftovers_of(self._connection, settlement.no)
+        if not left.leaves and not left.salts:
+            found = SettledBatch(transfers, ids, self._books.transfer_salts(transfers, ids))
+            self._known[settlement.no] = found
+            return found
+        # Positions have gaps here, so that the batch is not kept at hand.
+        salts = self._salts(rows, transfers, ids, left)
+        accounts = self._books.book.accounts
+        sums = [(ledger, accounts[no], amount) for ledger, no, amount in left.sums]
+        return SettledBatch(transfers, ids, salts, list(left.leaves.values()), sums)
+
+    def ids_and_salts(
+        self, settlement: SettlementRow, rows: Sequence[TransferRow]
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Ids and salts of some transfers of a settlement."""
+        transfers = self.transfers(rows)
+        ids = transfer_digests(self._books.domain, transfers)
+        left = leftovers_of(self._connection, settlement.no)
+        return ids, self._salts(rows, transfers, ids, left)
+
+    def _salts(
+        self,
+        rows: Sequence[TransferRow],
+        transfers: Sequence[Transfer],
+        ids: Sequence[bytes],
+        left: Leftovers,
+    ) -> list[bytes]:
+        return [
+            left.salts.get(row.position) or self._books.transfer_salts([one], [id_])[0]
+            for row, one, id_ in zip(rows, transfers, ids, strict=True)
+        ]
 
     def transfers(self, rows: Sequence[TransferRow]) -> list[Transfer]:
         """The transfers of rows."""
@@ -249,6 +285,14 @@ def load_reading_batch(connection: Connection, books: Registry, tick: int) -> Re
     )
 
 
+def leaves_of_readings(
+    connection: Connection, books: Registry, tick: int, places: Sequence[int]
+) -> list[bytes]:
+    """The leaves of the readings at these places of a tick's batch."""
+    leaves = load_reading_batch(connection, books, tick).leaves()
+    return [leaves[n] for n in places]
+
+
 def readings_of_settlement(batch: ReadingBatch, settlement: SettlementRow) -> ReadingBatch:
     """Of the readings of a tick those that a settlement in that tick was made from.
 
@@ -259,6 +303,41 @@ def readings_of_settlement(batch: ReadingBatch, settlement: SettlementRow) -> Re
     mine = [n for n, one in enumerate(batch.readings) if one.slot == settlement.slot]
     return ReadingBatch(
         *([getattr(batch, name)[n] for n in mine] for name in ReadingBatch.__dataclass_fields__)
+    )
+
+
+def erased_readings(connection: Connection, settlement: SettlementRow) -> list[bytes]:
+    """The leaves of readings without a body that a settlement of a slot was made from."""
+    if settlement.scope != SLOT_SCOPE or not settlement.version:
+        return []
+    gone = erased_leaves(connection, settlement.tick).get(SetKind.READINGS, ())
+    return [leaf for leaf, slot in gone if slot == settlement.slot]
+
+
+def erased_tick(connection: Connection, book: AccountBook, tick: int) -> ErasedTick | None:
+    """What stands in a tick for entries whose bodies were destroyed, None where there are none."""
+    states = erased_states(connection, tick)
+    if not states:
+        return None
+    names, sets = book.accounts, frozenset(SET_OF.values()) - {SetKind.BOOK}
+    leaves = erased_leaves(connection, tick)
+    return ErasedTick(
+        leaves={
+            int(kind): [leaf for leaf, _ in rows] for kind, rows in leaves.items() if kind in sets
+        },
+        heads={
+            names[one.account]: Chain(one.seq, one.head, one.keys_head)
+            for one in states
+            if one.seq is not None
+        },
+        covered={
+            names[one.account]: (one.keys_head, one.head) for one in states if one.seq is None
+        },
+        again={
+            names[one.account]: (Chain(one.seq, one.head, one.keys_head), one.balances)
+            for one in erased_accounts(connection)
+            if one.tick == tick
+        },
     )
 
 

@@ -18,6 +18,8 @@ from energy.steps.book_rows import (
     SLOT_SCOPE,
     BatchReader,
     committed_entries,
+    erased_readings,
+    erased_tick,
     load_reading_batch,
     readings_of_settlement,
 )
@@ -41,6 +43,7 @@ from energy.store.books import (
 )
 from energy.store.checkpoints import checkpoint_ticks, find_checkpoint
 from energy.store.engine import Store
+from energy.store.erasures import count_erased_transfers, erased_leaves, erased_moves
 from energy.store.errors import StoreError
 from energy.store.orders import load_book
 from energy.timegrid import iso_of
@@ -116,6 +119,8 @@ def add_up(connection: Connection) -> Totals:
     registry = load_registry(connection)
     head, _ = load_head(connection, registry.book)
     accounts, sums = registry.book.accounts, moved_sums(connection)
+    for key, amount in erased_moves(connection).items():
+        sums[key] = sums.get(key, 0) + amount
     anew = {(ledger, accounts[no]): amount for (ledger, no), amount in sums.items() if amount}
     kept = {(int(ledger), one): amount for (ledger, one), amount in head.balances.items() if amount}
     findings = [
@@ -131,7 +136,7 @@ def add_up(connection: Connection) -> Totals:
         for ledger, amount in left.items()
         if amount
     ]
-    found = count_transfers(connection)
+    found = count_transfers(connection) + count_erased_transfers(connection)
     if found != head.transfers:
         findings.append(f"transfers: found {found} rows, allowed {head.transfers}")
     return Totals(turnover(connection), found, tuple(findings))
@@ -191,9 +196,18 @@ def export_lines(store: Store) -> Iterator[str]:
         raise StoreError("books: found no checkpoint, allowed a store that the loop has begun")
     first = store.read(lambda connection: _registrar(connection, ticks[0]))
     yield header_line(registry.domain, first)
-    exporter = _Exporter(registry, ticks[0])
+    exporter = TickReader(registry, ticks[0])
     for tick in ticks:
         yield from store.read(partial(exporter.lines, tick=tick))
+
+
+def lines_of_ticks(connection: Connection) -> Iterator[str]:
+    """The lines of the export as one transaction sees the books."""
+    registry, ticks = load_registry(connection), checkpoint_ticks(connection)
+    yield header_line(registry.domain, _registrar(connection, ticks[0]))
+    reader = TickReader(registry, ticks[0])
+    for tick in ticks:
+        yield from reader.lines(connection, tick)
 
 
 def find_oversold(connection: Connection, books: Registry) -> list[str]:
@@ -236,8 +250,8 @@ def _registrar(connection: Connection, first_tick: int) -> bytes:
     return load_entries(connection, first_tick)[0].signers[:20]
 
 
-class _Exporter:
-    """Writes tick after tick, and remembers which accounts were named."""
+class TickReader:
+    """Reads tick after tick from the rows, and remembers which accounts were named."""
 
     def __init__(self, books: Registry, genesis: int) -> None:
         self._books = books
@@ -247,11 +261,11 @@ class _Exporter:
         self._after = -1
         self._known: dict[int, SettledBatch] = {}
 
-    def lines(self, connection: Connection, tick: int) -> list[str]:
-        """The lines of the next tick."""
+    def read(
+        self, connection: Connection, tick: int
+    ) -> tuple[TickEntries, list[SettlementRow], BatchReader]:
+        """What the next tick was committed with, and its settlements."""
         books, reader = self._books, BatchReader(connection, self._books, self._known)
-        last = find_checkpoint(connection, tick)
-        assert last is not None, "ticks come from the table of checkpoints"
         # Nobody could order before the books began: the first slot's tick takes all there is.
         after = tick if tick == self._genesis else self._after
         entries = committed_entries(connection, after=after, tick=tick)
@@ -265,12 +279,26 @@ class _Exporter:
             balances={},
             blinds={},
             readings=load_reading_batch(connection, books, tick),
+            erased=erased_tick(connection, books.book, tick),
         )
-        used = {one.entry: _used(one, committed, reader) for one in settlements if one.version}
-        blinds = self._new_blinds(tick, _accounts(committed))
         for old in sorted(self._known)[:-KNOWN_BATCHES]:
             del self._known[old]
-        return list(tick_lines(committed, _Seal(log_of(entries), last.note), blinds, used))
+        return committed, settlements, reader
+
+    def lines(self, connection: Connection, tick: int) -> list[str]:
+        """The lines of the next tick."""
+        last = find_checkpoint(connection, tick)
+        assert last is not None, "ticks come from the table of checkpoints"
+        committed, settlements, reader = self.read(connection, tick)
+        used = {one.entry: _used(one, committed, reader) for one in settlements if one.version}
+        for one in settlements:
+            if one.entry in used:
+                leaves, originals = used[one.entry]
+                gone = erased_readings(connection, one)
+                used[one.entry] = ([*leaves, *gone], originals)
+        blinds = self._new_blinds(tick, _accounts(committed))
+        log = log_of(committed.entries)
+        return list(tick_lines(committed, _Seal(log, last.note), blinds, used))
 
     def _new_blinds(self, tick: int, named: set[bytes]) -> dict[bytes, bytes]:
         """The blinded names that hold from a tick on: of all accounts where a month begins."""
@@ -279,7 +307,7 @@ class _Exporter:
         if book.month(tick) != self._month:
             self._month, fresh = book.month(tick), self._named
         blinds = book.blinds(tick)
-        return {account: blinds[account] for account in sorted(fresh)}
+        return {account: blinds[account] for account in sorted(fresh) if account in blinds}
 
 
 @dataclass(frozen=True)
@@ -291,7 +319,10 @@ class _Seal:
 def _book_tags(connection: Connection, tick: int, entries: Sequence[Entry]) -> list[bytes] | None:
     """The leaves of the slot's locked orders where its book was sealed."""
     kinds = {one.message["kind"] for one in entries if one.type == "SealedSet"}
-    return [row.tag for row in load_book(connection, tick)] if SetKind.BOOK in kinds else None
+    if SetKind.BOOK not in kinds:
+        return None
+    gone = erased_leaves(connection, tick).get(SetKind.BOOK, ())
+    return [*(row.tag for row in load_book(connection, tick)), *(leaf for leaf, _ in gone)]
 
 
 def _used(settlement: SettlementRow, committed: TickEntries, reader: BatchReader) -> Used:
@@ -310,4 +341,6 @@ def _accounts(committed: TickEntries) -> set[bytes]:
         for one in batch.transfers:
             named.add(one.debit)
             named.add(one.credit)
+    if committed.erased is not None:
+        named.update(committed.erased.heads, committed.erased.covered)
     return named

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from energy.steps.account_book import month_text
 from energy.steps.book_rows import (
     BatchReader,
     committed_entries,
@@ -45,6 +46,7 @@ from energy.store.checkpoints import (
     load_leaves,
 )
 from energy.store.contracts import bought_by
+from energy.store.erasures import erased_accounts, erased_leaves, leftovers_of
 from energy.store.errors import StoreError
 from energy.store.orders import find_conflict, find_order, orders_of
 from energy.timegrid import iso_of
@@ -187,6 +189,11 @@ class Prover:
         ]
         if not any(one.version for one in settlements):
             raise StoreError(f"slot {iso_of(slot)}: found no settlement under a checkpoint")
+        if any(leftovers_of(self._connection, one.no).leaves for one in settlements):
+            raise StoreError(
+                f"slot {iso_of(slot)}: transfers of an erased account are leaves alone, so that "
+                "the whole export alone proves its balance"
+            )
         parts = []
         for one in settlements:
             entry = self._entry(one.entry)
@@ -396,7 +403,9 @@ class Prover:
             for one in self._entries(tick)
             if one.type == "SealedSet" and one.message["kind"] == kind
         )
-        return InSet(sealed, sorted(leaves), self.log.index[sealed.digest])
+        gone = erased_leaves(self._connection, tick).get(kind, ())
+        leaves = sorted([*leaves, *(leaf for leaf, _ in gone)])
+        return InSet(sealed, leaves, self.log.index[sealed.digest])
 
     def _receipt(self, id_: bytes) -> Entry | None:
         """The receipt that an order or message got, as the signed entry that it is."""
@@ -443,6 +452,7 @@ class Prover:
         )
         if no is None:
             raise StoreError(f"account 0x{account.hex()}: found none in the books")
+        self._require_whole(account, no)
         signed: dict[int, list[Entry]] = {}
         for row in orders_of(self._connection, account):
             if row.sealed_by <= self.last.tick:
@@ -465,6 +475,20 @@ class Prover:
             ]
             for entry in sorted(entries, key=_place_in_tick):
                 yield entry.type, words_of(entry.type, entry.message)
+
+    def _require_whole(self, account: bytes, no: int) -> None:
+        """Raise StoreError where erased entries have named the account."""
+        erased = {one.account: one for one in erased_accounts(self._connection)}
+        if no in erased:
+            raise StoreError(
+                f"account 0x{account.hex()}: was erased before {month_text(erased[no].month)}, so "
+                "that its history cannot be shown any more"
+            )
+        if account in self._books.system_names and erased:
+            raise StoreError(
+                f"account 0x{account.hex()}: erased transfers have named it, so that its history "
+                "cannot be shown any more"
+            )
 
     def _readings_of(self, tick: int, account: bytes, no: int) -> list[Entry]:
         """The readings of an account that were signed in a tick."""

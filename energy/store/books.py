@@ -96,6 +96,13 @@ def find_entry(connection: Connection, digest: bytes) -> EntryRow | None:
     return None if row is None else EntryRow(**row._mapping)
 
 
+def entries_of_type(connection: Connection, type_name: str) -> list[EntryRow]:
+    """All entries of a type in the order of their commitment."""
+    query = select(entry).where(entry.c.type == type_name)
+    rows = connection.execute(query.order_by(entry.c.tick, entry.c.position))
+    return [EntryRow(**row._mapping) for row in rows]
+
+
 def count_entries(connection: Connection, tick: int) -> int:
     """How many entries a tick has so far: the place of the next one."""
     query = select(func.count()).select_from(entry).where(entry.c.tick == tick)
@@ -181,9 +188,7 @@ def load_transfers_at(
     return [TransferRow(*row) for row in connection.execute(query)]
 
 
-def load_movements(
-    connection: Connection, settlements: Collection[int]
-) -> npt.NDArray[np.int64]:
+def load_movements(connection: Connection, settlements: Collection[int]) -> npt.NDArray[np.int64]:
     """What these settlements have moved, reversals as rows of their own, (N, 6).
 
     Columns: ledger, kind, code, debit, credit, amount; accounts by number.

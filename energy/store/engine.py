@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
@@ -25,6 +25,7 @@ import energy.store.bill_tables
 import energy.store.book_tables
 import energy.store.contract_tables
 import energy.store.dr_tables
+import energy.store.erasure_tables
 import energy.store.forecasts  # noqa: F401 - these tables stand on METADATA
 from energy.store.errors import (
     StoreBusyError,
@@ -123,6 +124,26 @@ class Store:
         """What the unit returns; it sees one state of the store and cannot write."""
         with _words(self.url), self._reader.begin() as connection:
             return unit(connection)
+
+    def compact(self) -> None:
+        """Write the store anew, so that nothing deleted is left in its file, log or journal.
+
+        PostgreSQL's tables are written anew as well; its write-ahead log goes by its own settings.
+        """
+        with _words(self.url), self._turn, self._writer.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            if self.is_sqlite:
+                (journal,) = driver.execute("PRAGMA journal_mode").fetchone()
+                driver.execute("PRAGMA secure_delete = ON").close()
+                driver.execute("VACUUM").close()
+                # Both kinds of journal keep old pages until they are cut off.
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+                driver.execute("PRAGMA journal_mode = DELETE").close()
+                driver.execute(f"PRAGMA journal_mode = {journal}").close()
+                return
+            driver.autocommit = True
+            driver.execute("VACUUM FULL")
+            driver.autocommit = False
 
     def close(self) -> None:
         """Give back connections and the file's lock."""

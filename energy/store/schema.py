@@ -4,11 +4,15 @@ Times ending in `_utc` are whole seconds since 1970 UTC of the district's clock;
 its start. The tables of the ledger stand in `book_tables.py`, on the same METADATA.
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import (
     DDL,
     BigInteger,
     CheckConstraint,
     Column,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -269,20 +273,52 @@ def append_only(table: Table, columns: tuple[str, ...] = ()) -> None:
 
     Takes effect where the table is created; a correction is then a new row.
     """
+    for dialect, statements in _append_only_triggers(table, columns).items():
+        for statement in statements.values():
+            _listen(table, "after_create", statement, dialect)
+    _GUARDED_COLUMNS[table.name] = columns
+
+
+_GUARDED_COLUMNS: dict[str, tuple[str, ...]] = {}
+
+
+@contextmanager
+def suspended(connection: Connection, tables: Iterable[Table]) -> Iterator[None]:
+    """Let rows of append-only tables be changed meanwhile; the triggers are back before the end of
+    the transaction, and where it fails they were never away.
+    """
+    dialect = connection.dialect.name
+    triggers = [
+        (table.name, name, statement)
+        for table in tables
+        for name, statement in _append_only_triggers(table, _GUARDED_COLUMNS[table.name])[
+            dialect
+        ].items()
+    ]
+    for table, name, _ in triggers:
+        on = f" ON {table}" if dialect == "postgresql" else ""
+        connection.exec_driver_sql(f"DROP TRIGGER {name}{on}")
+    yield
+    for _, _, statement in triggers:
+        connection.exec_driver_sql(statement)
+
+
+def _append_only_triggers(table: Table, columns: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """The statements that make the triggers, by database and name of the trigger."""
+    found: dict[str, dict[str, str]] = {"sqlite": {}, "postgresql": {}}
     name, of = table.name, f" OF {', '.join(columns)}" if columns else ""
     sentence = f"{name} is append-only"
     for verb, scope in (("UPDATE", of), ("DELETE", "")):
         trigger = f"{name}_no_{verb.lower()}"
-        sqlite = (
+        found["sqlite"][trigger] = (
             f"CREATE TRIGGER {trigger} BEFORE {verb}{scope} ON {name}"
             f" BEGIN SELECT RAISE(ABORT, '{sentence}'); END"
         )
-        postgresql = (
+        found["postgresql"][trigger] = (
             f"CREATE TRIGGER {trigger} BEFORE {verb}{scope} ON {name}"
             f" FOR EACH ROW EXECUTE FUNCTION refuse_change()"
         )
-        _listen(table, "after_create", sqlite, "sqlite")
-        _listen(table, "after_create", postgresql, "postgresql")
+    return found
 
 
 _listen(

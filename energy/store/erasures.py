@@ -1,0 +1,298 @@
+"""Destroying bodies, and reading what stands in for them.
+
+`erasing` lifts the triggers that keep the tables append-only for one transaction; what is deleted
+is overwritten in the pages of a SQLite file by `compact`.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, select, update
+
+from energy.store.book_tables import (
+    account,
+    account_message,
+    entry,
+    signed_readings,
+    slot_trades,
+    transfer,
+)
+from energy.store.erasure_tables import (
+    erased_account,
+    erased_leaf,
+    erased_state,
+    erased_sum,
+    erased_transfer,
+    kept_salt,
+)
+from energy.store.packing import pack_arrays, unpack_arrays
+from energy.store.schema import (
+    fill,
+    late_reading,
+    market_order,
+    meter_month,
+    order_conflict,
+    reading,
+    suspended,
+)
+
+Arrays = dict[str, npt.NDArray[Any]]
+_GUARDED = (
+    market_order, order_conflict, fill, reading, late_reading, entry, transfer, signed_readings,
+    slot_trades, account_message,
+)  # fmt: skip
+
+
+class ErasedState(NamedTuple):
+    """How the history of an account stood after a tick; `seq` None: its leaf and blinded name."""
+
+    tick: int
+    account: int
+    seq: int | None
+    head: bytes
+    keys_head: bytes
+
+
+class ErasedAccount(NamedTuple):
+    """An erased account, and how it goes on after `tick`: history, balances, what was erased."""
+
+    account: int
+    month: int
+    tick: int
+    seq: int
+    head: bytes
+    keys_head: bytes
+    balance_1: int
+    balance_2: int
+    balance_3: int
+    moved_1: int
+    moved_2: int
+    moved_3: int
+
+    @property
+    def balances(self) -> tuple[int, int, int]:
+        """Balances by ledger after the tick."""
+        return self.balance_1, self.balance_2, self.balance_3
+
+    @property
+    def moved(self) -> tuple[int, int, int]:
+        """What the erased rows have moved, by ledger."""
+        return self.moved_1, self.moved_2, self.moved_3
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What is left of the erased rows of a settlement."""
+
+    leaves: dict[int, bytes] = field(default_factory=dict)  # by position
+    sums: list[tuple[int, int, int]] = field(default_factory=list)  # ledger, account, amount
+    salts: dict[int, bytes] = field(default_factory=dict)  # of kept rows by position
+
+
+def leftovers_of(connection: Connection, settlement: int) -> Leftovers:
+    """What is left of the erased rows of a settlement, and the salts of those that were kept."""
+
+    def rows(table: Table, *names: str) -> Iterator[Any]:
+        columns = [table.c[name] for name in names]
+        query = select(*columns).where(table.c.settlement == settlement)
+        yield from connection.execute(query.order_by(*columns))
+
+    return Leftovers(
+        leaves={position: leaf for position, leaf in rows(erased_transfer, "position", "leaf")},
+        sums=[tuple(row) for row in rows(erased_sum, "ledger", "account", "amount")],
+        salts={position: salt for position, salt in rows(kept_salt, "position", "salt")},
+    )
+
+
+def erased_leaves(connection: Connection, tick: int) -> dict[int, list[tuple[bytes, int]]]:
+    """Leaves without a body, and the slots of readings, by the kind of the set of a tick."""
+    columns = erased_leaf.c
+    query = select(columns.kind, columns.leaf, columns.slot).where(columns.tick == tick)
+    found: dict[int, list[tuple[bytes, int]]] = {}
+    for kind, leaf, slot in connection.execute(query.order_by(columns.kind, columns.leaf)):
+        found.setdefault(kind, []).append((leaf, slot))
+    return found
+
+
+def erased_states(connection: Connection, tick: int) -> list[ErasedState]:
+    """The histories that erased entries of a tick have named."""
+    query = select(erased_state).where(erased_state.c.tick == tick)
+    rows = connection.execute(query.order_by(erased_state.c.account))
+    return [ErasedState(**row._mapping) for row in rows]
+
+
+def erased_accounts(connection: Connection) -> list[ErasedAccount]:
+    """All accounts that were ever erased."""
+    rows = connection.execute(select(erased_account).order_by(erased_account.c.account))
+    return [ErasedAccount(**row._mapping) for row in rows]
+
+
+def count_erased_transfers(connection: Connection) -> int:
+    """How many transfers are a leaf alone."""
+    return len(connection.execute(select(erased_transfer.c.position)).all())
+
+
+def erased_moves(connection: Connection) -> dict[tuple[int, int], int]:
+    """What erased rows have moved, by ledger and number of the account."""
+    found: dict[tuple[int, int], int] = {}
+    columns = (erased_sum.c.ledger, erased_sum.c.account, erased_sum.c.amount)
+    for ledger, no, amount in connection.execute(select(*columns)):
+        found[ledger, no] = found.get((ledger, no), 0) + amount
+    for one in erased_accounts(connection):
+        for ledger, amount in enumerate(one.moved, start=1):
+            found[ledger, one.account] = found.get((ledger, one.account), 0) + amount
+    return found
+
+
+@contextmanager
+def erasing(connection: Connection) -> Iterator["Eraser"]:
+    """Lets rows be destroyed until the transaction ends; the triggers stand again at its end."""
+    with suspended(connection, _GUARDED):
+        yield Eraser(connection)
+
+
+class Eraser:
+    """Takes bodies away and leaves what stands in for them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def _delete(self, table: Table, column: Column[Any], keys: Collection[object]) -> None:
+        if keys:
+            rows = [{"key": key} for key in keys]
+            self._connection.execute(delete(table).where(column == bindparam("key")), rows)
+
+    def _add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(insert(table), list(rows))
+
+    def leaves(self, rows: Collection[tuple[int, int, bytes, int]]) -> None:
+        """Keep leaves: tick, kind, leaf, slot."""
+        names = ("tick", "kind", "leaf", "slot")
+        self._add(erased_leaf, [dict(zip(names, row, strict=True)) for row in sorted(rows)])
+
+    def orders(self, ids: Collection[bytes]) -> None:
+        """Destroy orders with their fills."""
+        self._delete(fill, fill.c.order_id, ids)
+        self._delete(market_order, market_order.c.id, ids)
+
+    def messages(self, digests: Collection[bytes]) -> None:
+        """Destroy messages beside orders."""
+        self._delete(account_message, account_message.c.digest, digests)
+
+    def entries(self, digests: Collection[bytes]) -> None:
+        """Destroy entries of a set."""
+        self._delete(entry, entry.c.digest, digests)
+
+    def conflicts(self, of: bytes, before: int) -> None:
+        """Destroy an account's messages that were refused for their nonces before a moment."""
+        columns = order_conflict.c
+        old = (columns.account == of) & (columns.received_utc < before)
+        self._connection.execute(delete(order_conflict).where(old))
+
+    def transfers(self, settlement: int, leaves: Mapping[int, bytes]) -> None:
+        """Destroy transfers of a settlement by their positions; their leaves stay."""
+        rows = [{"no": settlement, "at": position} for position in leaves]
+        here = (transfer.c.settlement == bindparam("no")) & (transfer.c.position == bindparam("at"))
+        self._connection.execute(delete(transfer).where(here), rows)
+        self._add(
+            erased_transfer,
+            [
+                {"settlement": settlement, "position": position, "leaf": leaf}
+                for position, leaf in leaves.items()
+            ],
+        )
+
+    def sums(self, settlement: int, sums: Mapping[tuple[int, int], int]) -> None:
+        """Add to what the erased rows of a settlement have moved, by ledger and account."""
+        before = {row[:2]: row[2] for row in leftovers_of(self._connection, settlement).sums}
+        of = erased_sum.c.settlement == settlement
+        self._connection.execute(delete(erased_sum).where(of))
+        now = {key: before.get(key, 0) + sums.get(key, 0) for key in {*before, *sums}}
+        self._add(
+            erased_sum,
+            [
+                {"settlement": settlement, "ledger": ledger, "account": no, "amount": amount}
+                for (ledger, no), amount in sorted(now.items())
+                if amount
+            ],
+        )
+
+    def salts(self, settlement: int, salts: Mapping[int, bytes]) -> None:
+        """Keep the salts of transfers that stay."""
+        self._add(
+            kept_salt,
+            [
+                {"settlement": settlement, "position": position, "salt": salt}
+                for position, salt in salts.items()
+            ],
+        )
+
+    def states(self, rows: Collection[ErasedState]) -> None:
+        """Keep where histories stood, where that is not kept already."""
+        for tick in {row.tick for row in rows}:
+            known = {one.account for one in erased_states(self._connection, tick)}
+            fresh = [one._asdict() for one in rows if one.tick == tick and one.account not in known]
+            self._add(erased_state, fresh)
+
+    def account(self, row: ErasedAccount, secret: bytes) -> None:
+        """Let an account be erased before its month, and its salts begin with this secret."""
+        self._delete(erased_account, erased_account.c.account, [row.account])
+        self._add(erased_account, [row._asdict()])
+        changed = {"secret": secret, "month": row.month}
+        self._connection.execute(update(account).where(account.c.no == row.account).values(changed))
+
+    def signed_readings(self, tick: int, keep: npt.NDArray[np.bool_]) -> None:
+        """Destroy the readings of a tick that are not to be kept, with their signatures."""
+        here = signed_readings.c.tick == tick
+        row = self._connection.execute(select(signed_readings).where(here)).one()
+        columns = unpack_arrays(row.body)
+        kept = {
+            name: values if name == "signers" else values[keep] for name, values in columns.items()
+        }
+        signatures = np.frombuffer(row.signatures, dtype=np.uint8).reshape(-1, 65)[keep]
+        changed = {"body": pack_arrays(kept), "signatures": signatures.tobytes()}
+        self._connection.execute(update(signed_readings).where(here).values(changed))
+
+    def trades(self, number: int, before: int) -> None:
+        """Destroy what an account traded in slots before a moment."""
+
+        def without(columns: Arrays) -> Arrays | None:
+            keep = columns["account"] != number
+            return None if keep.all() else {name: all_[keep] for name, all_ in columns.items()}
+
+        self._rewrite(slot_trades, before, without)
+
+    def meter(self, place: int, before: int) -> None:
+        """Destroy what a meter has said of slots before a moment, as it came and as month sums."""
+
+        def blank(columns: Arrays) -> Arrays | None:
+            found: Arrays = {}
+            for name, values in columns.items():
+                of_meters = not name.startswith(("asset_", "boundary_")) and place < len(values)
+                found[name] = values.copy()
+                if of_meters:
+                    found[name][place] = 0
+            return found
+
+        self._rewrite(reading, before, blank)
+        self._rewrite(meter_month, before, blank)
+        columns = late_reading.c
+        old = (columns.meter == place) & (columns.slot < before)
+        self._connection.execute(delete(late_reading).where(old))
+
+    def _rewrite(
+        self, table: Table, before: int, change: Callable[[Arrays], Arrays | None]
+    ) -> None:
+        slots = self._connection.scalars(select(table.c.slot).where(table.c.slot < before)).all()
+        for slot in slots:
+            here = table.c.slot == slot
+            body: bytes = self._connection.execute(select(table.c.body).where(here)).scalar_one()
+            changed = change(unpack_arrays(body))
+            if changed is not None:
+                values = {"body": pack_arrays(changed)}
+                self._connection.execute(update(table).where(here).values(values))
