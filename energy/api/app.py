@@ -14,6 +14,7 @@ from energy.api import (
     contracts,
     documents,
     dr,
+    forecasts,
     grid,
     health,
     live,
@@ -60,7 +61,8 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.hub = EventHub(context.store)
     install_problems(app)
     # Orders come most often, and routes are tried in this order.
-    for room in (orders, messages, dr, contracts, proofs, market, documents, grid, live, health):
+    rooms = (orders, messages, dr, contracts, proofs, market, forecasts, documents)
+    for room in (*rooms, grid, live, health):
         app.include_router(room.router)
     app.add_middleware(Guard, host=context.settings.host)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]

@@ -78,12 +78,6 @@ def get_plan(request: Request, slot: str | None = None) -> Response:
     return view_answer(request, "plan", slot)
 
 
-@router.get("/v1/forecasts", summary="The forecasts of a plan", responses=answers(404, 422))
-def get_forecasts(request: Request, slot: str | None = None) -> Response:
-    """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from."""
-    return view_answer(request, "plan", slot, part="forecast")
-
-
 @router.get("/v1/measured", summary="What a slot's meters say", responses=answers(404, 422))
 def get_measured(request: Request, slot: str | None = None) -> Response:
     """Sources, uses and costs of the newest measured slot, or of `slot`."""

@@ -22,6 +22,7 @@ from energy.steps.measure import LastGood, Measured
 from energy.steps.prices import connection_prices, month_share
 from energy.steps.record import stored_row
 from energy.steps.settling import post_clearing
+from energy.steps.verification import watch_drift
 from energy.steps.views import measured_view, outcome_of, plan_view, wires_view
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
 from energy.store.events import add_event
@@ -80,6 +81,9 @@ def publish(
             raise_alarm(connection, alarm, int(now_s()))
         causes = frozenset(alarm.cause for alarm in found)
         end_other_alarms(connection, "slot/", causes, int(now_s()))
+        if local_day_start(claim.slot, microgrid.district.time_zone) == claim.slot:
+            begun = microgrid.installation.first_slot
+            watch_drift(connection, claim.slot, begun, int(now_s()))
         gap = checked.plan.certificate.gap_frac
         how = SlotOutcome(
             outcome=outcome_of(checked),

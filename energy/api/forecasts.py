@@ -1,0 +1,94 @@
+"""The forecasts for those who look at them: as issued, and how they came true."""
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
+
+from energy.api.context import context_of
+from energy.api.documents import etag_of, json_answer, not_found, parse_slot, view_answer
+from energy.api.problems import answers
+from energy.forecast import BANDS, QUANTILES
+from energy.steps.verification import verify_issues
+from energy.store.forecasts import StoredIssue, last_issue, load_issues
+from energy.store.measured import last_measured
+from energy.store.views import Document
+from energy.timegrid import iso_of
+from energy.units import SLOT_S
+
+DAYS_MAX = 28
+
+router = APIRouter(tags=["forecasts"])
+
+
+@router.get("/v1/forecasts", summary="The forecasts of a plan", responses=answers(404, 422))
+def get_forecasts(request: Request, slot: str | None = None) -> Response:
+    """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from."""
+    return view_answer(request, "plan", slot, part="forecast")
+
+
+@router.get(
+    "/v1/forecasts/issued",
+    summary="A forecast as it was issued",
+    responses=answers(404, 422),
+)
+def get_issued(
+    request: Request, slot: str | None = Query(None, description="its first slot; else the newest")
+) -> Response:
+    """Seven quantiles of the district's load, sun and heat in kW, tiers, and the weather used."""
+    start = None if slot is None else parse_slot(slot, "slot")
+
+    def find(connection: Connection) -> StoredIssue | None:
+        if start is None:
+            return last_issue(connection)
+        return next(iter(load_issues(connection, start, start + SLOT_S)), None)
+
+    found = context_of(request).store.read(find)
+    if found is None:
+        raise not_found("slot", (slot or "none")[:60], "a slot for which a forecast was issued")
+    return json_answer(request, issued_document(found), etag_of("issued", str(found.first_slot)))
+
+
+@router.get(
+    "/v1/forecasts/verification",
+    summary="How the forecasts came true",
+    responses=answers(404, 422),
+)
+def get_verification(
+    request: Request, days: int = Query(1, ge=1, le=DAYS_MAX, description="days looked back")
+) -> Response:
+    """By quantity and hours of lead: shares inside the bands, CRPS and bias in kW."""
+    store = context_of(request).store
+    newest = store.read(last_measured)
+    if newest is None:
+        raise not_found("slot", "none", "a district that has been measured")
+    end = newest + SLOT_S
+    found = store.read(lambda connection: verify_issues(connection, end, days))
+    document = {
+        "to_utc": iso_of(end),
+        "days": days,
+        "quantities": {
+            name: {leads: one.as_json() for leads, one in buckets.items()}
+            for name, buckets in found.items()
+        },
+    }
+    return json_answer(request, document)
+
+
+def issued_document(issue: StoredIssue) -> Document:
+    """A forecast for programs."""
+    weather = issue.weather_issue
+    return {
+        "first_slot_utc": iso_of(issue.first_slot),
+        "step_s": SLOT_S,
+        "issued_utc": iso_of(issue.issued_utc),
+        "readings_before_utc": iso_of(issue.issue_slot),
+        "weather_issue_utc": None if weather is None else iso_of(weather),
+        "probabilities": QUANTILES.tolist(),
+        "quantiles_kw": {
+            name: [[round(float(one), 3) for one in row] for row in issue.quantiles[name]]
+            for name in BANDS
+        },
+        "tiers": {
+            name: {"tier": tier, "reason": reason or None}
+            for name, (tier, reason) in issue.tiers.items()
+        },
+    }
