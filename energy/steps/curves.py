@@ -149,9 +149,7 @@ def _place(
         "bought_kwh": filled[Side.BID] / 1000,
         "sold_kwh": filled[Side.OFFER] / 1000,
         **_prices(nodes, any(filled.values())),
-        "flags": sorted(
-            {flag.name.lower() for node in nodes for flag in Flag(node["flags"]) if flag.name}
-        ),
+        "flags": _flags(nodes, zone),
         "margin": _margin(nodes),
         "accounts": None if hidden else _accounts(auction, here),
         "ordered_kwh": None if hidden else _ordered(auction, here),
@@ -201,6 +199,14 @@ def _prices(nodes: Sequence[Mapping[str, Any]], traded: bool) -> Document:
         "high_krw_per_kwh": krw_text_from_mkrw(high),
         "interval": "valid" if len(set(price)) == 1 else "zones",
     }
+
+
+def _flags(nodes: Sequence[Mapping[str, Any]], zone: str | None) -> list[str]:
+    """What else is to be known of a price; a zone without offers is no scarcity of the district."""
+    told = {flag for node in nodes for flag in Flag(node["flags"])}
+    if zone is None and len(nodes) > 1:
+        told &= {Flag.FORCED}
+    return sorted(flag.name.lower() for flag in told if flag.name)
 
 
 def _margin(nodes: Sequence[Mapping[str, Any]]) -> Document | None:

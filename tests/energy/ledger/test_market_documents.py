@@ -136,6 +136,16 @@ def test_the_price_lies_in_its_interval_and_the_budget_is_nought_with_fees_and_r
     assert found["district"]["bought_kwh"] == found["volume_kwh"] == found["district"]["sold_kwh"]
 
 
+def test_that_one_zone_has_no_offers_left_is_not_told_of_the_district() -> None:
+    bids = [BookRow(bytes([n]) * 32, n % 2, 1, (300 - n) * 1000, 500, n % 2) for n in range(20)]
+    offers = [BookRow(bytes([n + 200]) * 32, n, 2, 100_000, 700 + n * 90_000, n) for n in (0, 1)]
+    apart = curves_document(auction_of([*bids, *offers]), ["A", "B"])
+    assert [one["flags"] for one in apart["zones"]] == [["scarce"], ["glut"]]
+    assert apart["district"]["flags"] == []
+    alone = [row._replace(node=0, zone=0) for row in (*bids, offers[0])]
+    assert curves_document(auction_of(alone), ["A"])["district"]["flags"] == ["scarce"]
+
+
 def test_nine_accounts_show_a_price_and_no_curve() -> None:
     rows = [
         BookRow(bytes([n]) * 32, 0, 1 + n % 2, (200 if n % 2 == 0 else 100) * 1000, 50, 0)
