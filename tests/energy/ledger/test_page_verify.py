@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from energy.store.checkpoints import (
 from energy.store.mailbox import admit_message, prepare_message
 from energy.store.orders import load_book
 from energy.units import SLOT_S
+from market import verifier
 from market.books import make_entry
 from market.checkpoint import checkpoint_note, origin_of, parse_note
 from market.messages import message_as_json
@@ -494,6 +496,18 @@ def test_nothing_of_a_chosen_receipt_is_sent(open_page: Page, stage: Stage) -> N
     choose(open_page, "my.proof.json", stage.bundles["account"])
     expect(open_page.locator("#verdict")).to_have_attribute("data-verdict", "proven")
     assert asked == []
+
+
+def test_the_page_knows_every_type_and_every_role_that_the_verifier_knows() -> None:
+    receipt = STATIC / "js" / "receipt"
+    told = re.findall(r"^(\d+) (\w+)\(([^)]*)\)", (receipt / "typed.js").read_text(), re.MULTILINE)
+    fields = {
+        name: (int(code), tuple(tuple(one.split()[::-1]) for one in inside.split(",")))
+        for code, name, inside in told
+    }
+    assert fields == {name: (kind.code, kind.fields) for name, kind in verifier.TYPES.items()}
+    roles = re.findall(r"(\w+): ROLE\.(\w+)", (receipt / "keys.js").read_text())
+    assert {name: getattr(verifier, role) for name, role in roles} == verifier.OPERATOR_ROLES
 
 
 def test_the_overview_leads_to_the_page() -> None:
