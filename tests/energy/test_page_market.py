@@ -353,6 +353,14 @@ def test_a_zone_is_chosen_by_name_and_one_of_few_accounts_shows_its_price_alone(
     assert "zone=F2" in page.url
     page.reload()
     expect(page.get_by_label("Zone", exact=True)).to_have_value("F2")
+    page.get_by_label("Zone", exact=True).select_option("F1")
+    edge = stage.curves()["zones"][0]
+    beyond = edge["sold_kwh"] - edge["bought_kwh"]
+    assert abs(beyond) > 0.1
+    way = "sold goes to" if beyond > 0 else "bought comes from"
+    expect(page.locator("#curves .outcome")).to_contain_text(
+        f"{abs(beyond):.2f}{NB}kWh of what is {way} other zones or the connection."
+    )
     page.get_by_label("Zone", exact=True).select_option("F3")
     note = page.locator("#curves .note:visible")
     expect(note).to_contain_text(price(hidden["price_krw_per_kwh"]))

@@ -29,5 +29,7 @@ export function outcomeText(place, words, format) {
   const { margin, flags } = place, flag = flags.find((one) => words.has(`auction.flag.${one}`));
   const told = margin ? words(`auction.margin.${margin.side}`, { price: format.price(margin.price_krw_per_kwh), filled: format.energy(margin.filled_kwh), open: format.energy(margin.open_kwh) })
     : place.price_krw_per_kwh === null ? words("auction.untraded") : "";
-  return [told, flag && words(`auction.flag.${flag}`)].filter(Boolean).join(" ");
+  const out = place.sold_kwh - place.bought_kwh, energy = format.energy(Math.abs(out));
+  const flow = Math.abs(out) < 0.0005 ? "" : words(out > 0 ? "auction.flow_out" : "auction.flow_in", { energy });
+  return [told, flow, flag && words(`auction.flag.${flag}`)].filter(Boolean).join(" ");
 }
