@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, insert
 
-from energy.config import Settings
+from energy.config import build_settings
 from energy.district import District, load_district
 from energy.steps.settling import Books, open_books, settle_tick
 from energy.steps.tally import Tally, add_settlements
@@ -112,7 +112,7 @@ def run(name: str, folder: Path) -> None:
     """Measure and print."""
     district = load_district(name)
     url = f"sqlite:///{folder / 'month.db'}"
-    settings = Settings(database_url=url, district=name, seed=1)
+    settings = build_settings(database_url=url, district=name, seed=1)
     with open_store(url) as store:
         books = open_books(store, district, settings, FIRST)
         begun = time.perf_counter()

@@ -49,18 +49,23 @@ def load_feed_in(plant: str, capacity_kw: int, on: date) -> FeedIn:
 @dataclass(frozen=True)
 class CustomerRules:
     """What a month's bill assumes of a customer: the load factor that its contract power follows
-    from, and up to how many kW of PV KEPCO alone would net by the month.
+    from, and up to how many kW of PV KEPCO alone would net by the month; and the shares of points
+    that are issued for sales to neighbours and that a bill may be paid with, 0 where they are off.
     """
 
     load_factor_ppm: int
     net_metering_kw_max: int
+    points_issue_ppm: int = 0
+    points_pay_ppm: int = 0
 
 
 def load_customer_rules(on: date) -> CustomerRules:
     """The rules that hold on a local day; raises MarketError, one sentence."""
     terms = _files()["terms"]
     power = dated_row("terms", terms, "contract_power", on).integer("load_factor_ppm")
-    return CustomerRules(power, dated_row("terms", terms, "net_metering", on).integer("kw_max"))
+    netted = dated_row("terms", terms, "net_metering", on).integer("kw_max")
+    points = dated_row("terms", terms, "points", on)
+    return CustomerRules(power, netted, points.integer("issue_ppm"), points.integer("pay_ppm"))
 
 
 def slot_calendar(slot: int, time_zone: str) -> SlotCalendar:

@@ -83,6 +83,9 @@ def _print_month(month: dict[str, Any]) -> None:
         quantity = f"{line.get('quantity', '')} {line.get('unit', line.get('month', ''))}".strip()
         typer.echo(f"  {line['text']:<75} {quantity + price:>28} {line['amount_krw']:>16}")
     typer.echo(f"  {'to pay':<75} {'':>28} {month['total_krw']:>16}")
+    points = month["points"]
+    if points != {"issued": "0", "paid": "0"}:
+        typer.echo(f"  points: {points['paid']} paid of this bill, {points['issued']} new ones")
     other = month["comparison"]
     typer.echo(
         f"  KEPCO alone: {_won(other['kepco_alone_krw'])}"

@@ -10,6 +10,7 @@ bill. Slots that were settled anew since an earlier month's bill are an adjustme
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 import numpy as np
 from sqlalchemy import Connection
@@ -39,8 +40,10 @@ from energy.store.bills import (
     save_tally,
 )
 from energy.store.slots import unsettled_slots
+from energy.tariffs import CustomerRules, load_customer_rules
 from energy.timegrid import local_month_start
 from energy.units import SLOT_S
+from market.bill import UKRW_PER_KRW
 from market.books import Entry, make_entry
 from market.month_bill import (
     BilledMonth,
@@ -50,6 +53,7 @@ from market.month_bill import (
     month_of_content,
 )
 from market.settlement import SystemAccounts
+from market.statement import LineKind
 from market.transfers import (
     Code,
     LedgerId,
@@ -62,6 +66,7 @@ from market.transfers import (
 MONTH_SCOPE = 2
 TARIFF_KIND = 3
 BILL_VERSION = 1
+PPM = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +126,7 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
     numbers = [books.book.number[one] for one in books.customers]
     terms = customer_terms(district, month, numbers)
     closed = ClosedMonth(facts, terms)
+    rules = load_customer_rules(date(month.year, month.month, 1))
     _enter_tariffs(book, facts)
     transfers: list[Transfer] = []
     entries: list[Entry] = []
@@ -133,6 +139,7 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
             sums_of(no, facts.months, facts.now, facts.before),
         )
         transfers += bill_transfers(books, account, month.first_slot, bill.posts)
+        transfers += points_transfers(book, account, bill, rules)
         entries.append(bill_entry(books, account, bill))
         closed.total_krw.append(bill.total_krw)
         sums["total_krw"] += bill.total_krw
@@ -209,6 +216,34 @@ def bill_transfers(
             yield Transfer(
                 LedgerId.KRW, TransferKind.PLAIN, code, *pair, abs(amount), first_slot, 1
             )
+
+
+def points_transfers(
+    book: TickBook, account: bytes, bill: MonthBill, rules: CustomerRules
+) -> Iterator[Transfer]:
+    """Points that a bill brings, and those that pay a part of it: whole ones, at a won each.
+
+    An account pays with what it had before, so that it never owes points.
+    """
+    books, first_slot = book.books, bill.month.first_slot
+    issue = system_account(books.domain.market_id, "POINTS_ISSUE")
+    sold_ukrw = sum(
+        -one.amount_ukrw
+        for one in bill.statement.lines
+        if one.kind in (LineKind.TRADE, LineKind.NEIGHBOUR) and one.amount_ukrw < 0
+    )
+    had = book.balances.get((int(LedgerId.POINTS), account), 0)
+    most = max(bill.total_krw, 0) * rules.points_pay_ppm
+    paid = min(had, most) // UKRW_PER_KRW * UKRW_PER_KRW
+    issued = sold_ukrw * rules.points_issue_ppm // PPM // UKRW_PER_KRW * UKRW_PER_KRW
+    for ledger, debit, credit, amount in (
+        (LedgerId.POINTS, issue, account, issued),
+        (LedgerId.POINTS, account, issue, paid),
+        (LedgerId.KRW, books.system.spc, account, paid),
+    ):
+        if amount:
+            plain, code = TransferKind.PLAIN, Code.POINTS
+            yield Transfer(ledger, plain, code, debit, credit, amount, first_slot, 1)
 
 
 def _enter_tariffs(book: TickBook, facts: CloseFacts) -> None:

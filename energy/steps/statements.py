@@ -14,18 +14,18 @@ from sqlalchemy import Connection
 
 from energy.steps.billing import CustomerTerms, sums_of
 from energy.steps.books import Registry, load_registry
-from energy.steps.month_close import bill_message
+from energy.steps.month_close import MONTH_SCOPE, bill_message
 from energy.steps.neighbour_month import netted_kwh
 from energy.steps.tally import Tally, load_tally
 from energy.store.bills import BilledMonthRow, load_billed_months
-from energy.store.books import EntryRow, find_entry
+from energy.store.books import EntryRow, find_entry, load_settlements, load_transfers_of
 from energy.store.checkpoints import find_checkpoint
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
 from market.month_bill import Kind, Line, MonthBill, build_month_bill, month_of_content
 from market.signing import digest
-from market.transfers import Code
+from market.transfers import Code, LedgerId
 
 FORMAT = "microgrid-statement/1"
 Document = dict[str, Any]
@@ -81,6 +81,7 @@ class StoredBill:
     """A bill of the books with its signed entry, and the row of its month."""
 
     account: bytes
+    no: int
     bill: MonthBill
     entry: EntryRow
     row: BilledMonthRow
@@ -135,7 +136,7 @@ class BillBook:
                 f"account 0x{account.hex()}: the bill of {_month_text(number)} does not follow "
                 "from what the books have moved; the store was changed"
             )
-        return StoredBill(account, bill, entry, row)
+        return StoredBill(account, no, bill, entry, row)
 
     def _tally(self, tick: int) -> Tally:
         if tick not in self._tallies:
@@ -194,6 +195,7 @@ def _month_document(connection: Connection, one: StoredBill) -> Document:
             "sold_krw": krw_text_from_ukrw(own.sold_ukrw),
             "sold_better_krw": krw_text_from_ukrw(own.sold_ukrw - own.smp_rec_ukrw),
         },
+        "points": _points(connection, one),
         "proof": {
             "bill": "0x" + one.entry.digest.hex(),
             "lines_root": "0x" + bill.lines_root.hex(),
@@ -201,6 +203,17 @@ def _month_document(connection: Connection, one: StoredBill) -> Document:
             "checkpoint_size": str(checkpoint.size),
             "checkpoint_root": "0x" + checkpoint.root.hex(),
         },
+    }
+
+
+def _points(connection: Connection, one: StoredBill) -> Document:
+    """Points that came with a bill, and those that paid a part of it, a won each."""
+    scope = load_settlements(connection, one.bill.month.first_slot, MONTH_SCOPE)
+    rows = load_transfers_of(connection, [row.no for row in scope], [one.no])
+    points = [row for row in rows if (row.ledger, row.code) == (LedgerId.POINTS, Code.POINTS)]
+    return {
+        "issued": krw_text_from_ukrw(sum(row.amount for row in points if row.credit == one.no)),
+        "paid": krw_text_from_ukrw(sum(row.amount for row in points if row.debit == one.no)),
     }
 
 

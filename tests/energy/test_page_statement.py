@@ -26,6 +26,7 @@ MONTH = {
          "amount_krw": "-30"},
         {"part": "market", "kind": "of_tomorrow", "text": "<b>new</b>", "amount_krw": "1"},
     ],
+    "points": {"issued": "52", "paid": "7"},
     "comparison": {
         "kepco_alone_krw": "76310", "net_metering": True, "carried_kwh": "0", "saved_krw": "13100",
         "smp_rec_krw": "300", "sold_krw": "200", "sold_better_krw": "-100",
@@ -74,6 +75,7 @@ def test_a_statement_is_shown_line_by_line_and_nothing_is_sent(
     expect(chromium_page.locator(".month .cheaper").first).to_contain_text("₩13,100 less")
     expect(chromium_page.locator(".month .sentence.dearer")).to_contain_text("₩500 more")
     expect(chromium_page.locator(".month").first).to_contain_text("₩100 more")
+    expect(chromium_page.locator(".month").first).to_contain_text("7 have paid")
     assert asked == []
 
 

@@ -28,6 +28,11 @@ QUIET = SlotOutcome("missed", "T4", "the slot was over")
 OPEN = SlotOutcome("ok", "T0", "")
 
 
+def local_hour(slot: int) -> int:
+    """The hour of a slot in Sejong."""
+    return datetime.fromtimestamp(slot, ZoneInfo(ZONE)).hour
+
+
 class Cleared(NamedTuple):
     """What the clear step hands on."""
 
@@ -58,7 +63,9 @@ class BilledYear:
         stop = local_month_start(self.end, ZONE, months_on=1)
         free = np.arange(max(self.end, FIRST), stop, SLOT_S)
         chosen = np.sort(self.rng.choice(free, quiet + auctions, replace=False))
-        with_market = set(self.rng.choice(chosen, auctions, replace=False).tolist())
+        # By day, where there is something to sell.
+        sunny = [slot for slot in chosen.tolist() if 9 <= local_hour(slot) < 17]
+        with_market = set(self.rng.choice(sunny, min(auctions, len(sunny)), replace=False).tolist())
         for slot in chosen.tolist():
             self.publish(slot, market=slot in with_market)
             if slot in with_market:
@@ -88,7 +95,7 @@ class BilledYear:
 
     def readings(self, slot: int) -> dict[str, Any]:
         """What the meters show: cars by night, sun at noon."""
-        hour = datetime.fromtimestamp(slot, ZoneInfo(ZONE)).hour
+        hour = local_hour(slot)
         drawn = self.rng.integers(500, 5_500, self.meters)
         given = np.zeros(self.meters, dtype=np.int64)
         if hour < 5:

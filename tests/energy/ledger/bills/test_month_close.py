@@ -18,7 +18,7 @@ from energy.steps.statements import statement_document
 from energy.store.bills import load_billed_months, load_tallies
 from energy.store.books import count_transfers, load_entries, moved_sums
 from energy.store.checkpoints import last_checkpoint
-from energy.tariffs import load_tariff
+from energy.tariffs import CustomerRules, load_tariff
 from energy.units import SLOT_S
 from market.errors import MarketError
 from market.month_bill import require_billable
@@ -209,3 +209,27 @@ def test_a_store_without_a_billed_month_says_so(begin_year: Begin) -> None:
     account = year.here.district.meters.account[HOUSE]
     with pytest.raises(Exception, match="found no billed month"):
         year.here.store.read(lambda c: statement_document(c, account))
+
+
+def test_points_are_issued_for_sales_and_pay_a_part_of_the_next_bill(
+    begin_year: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = CustomerRules(150_000, 10, points_issue_ppm=500_000, points_pay_ppm=1_000)
+    monkeypatch.setattr("energy.steps.month_close.load_customer_rules", lambda _: rules)
+    year = begin_year()
+    year.month(quiet=20, auctions=12)
+    year.month(quiet=20, auctions=12)
+    store, issued, paid = year.here.store, 0, 0
+    for account in year.here.district.meters.account:
+        months = store.read(lambda c, a=account: statement_document(c, a, months=2))["months"]
+        points = [{name: int(one["points"][name]) for name in ("issued", "paid")} for one in months]
+        assert points[0]["paid"] == 0, "an account pays with what it had before"
+        most = int(months[1]["total_krw"]) // 1000
+        assert points[1]["paid"] == min(points[0]["issued"], max(most, 0))
+        total = sum(int(one["total_krw"]) for one in months)
+        assert moved_ukrw(year, account) == (points[1]["paid"] - total) * WON
+        issued += sum(one["issued"] for one in points)
+        paid += points[1]["paid"]
+    assert issued > paid > 0
+    assert verify_store(store).first_failure is None
+    assert store.read(add_up).findings == ()

@@ -56,7 +56,8 @@ def quarter_hour(year: Any, one: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_twelve_months_are_the_same_to_the_won(begin_year: Begin) -> None:
-    year, asked = begin_year(), []
+    year = begin_year()
+    asked: list[dict[str, Any]] = []
     for number in range(12):
         before = len(year.slots)
         year.month(quiet=70, auctions=4)

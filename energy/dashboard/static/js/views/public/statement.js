@@ -29,6 +29,7 @@ function readStatement(text) {
     for (const name of ["billed_kwh", "received_kwh", "given_kwh", "register_start_kwh", "register_end_kwh", "utility_krw", "market_krw", "adjustments_krw", "total_krw"]) need(isDecimal(month[name]), name);
     for (const name of ["kepco_alone_krw", "saved_krw", "smp_rec_krw", "sold_krw", "sold_better_krw", "carried_kwh"]) need(isDecimal(month.comparison?.[name]), name);
     for (const name of ["bill", "checkpoint_size", "checkpoint_root", "tick_utc"]) need(isText(month.proof?.[name]), name);
+    for (const name of ["issued", "paid"]) need(isDecimal(month.points?.[name]), "points");
     need(isText(month.tariff) && Array.isArray(month.lines), "lines");
     for (const line of month.lines) need(isText(line?.kind) && isText(line.part) && isDecimal(line.amount_krw) && (line.quantity === undefined || isDecimal(line.quantity)), "lines");
   }
@@ -119,6 +120,7 @@ function monthSheet(month, words, format) {
     difference(comparison.saved_krw, words, format),
     comparison.net_metering ? h("p", { class: "why" }, words("statement.netted", { carried: format.kwh(comparison.carried_kwh) })) : null,
     lines(month, words, format),
+    /[1-9]/.test(month.points.issued + month.points.paid) ? h("p", null, words("statement.points", { paid: format.number(month.points.paid), issued: format.number(month.points.issued) })) : null,
     isBelow(comparison.smp_rec_krw) || /[1-9]/.test(comparison.smp_rec_krw) ? h("p", { class: isBelow(comparison.sold_better_krw) ? "dearer" : "cheaper" }, words(isBelow(comparison.sold_better_krw) ? "statement.sold_worse" : "statement.sold_better", { sold: format.won(comparison.sold_krw), grid: format.won(comparison.smp_rec_krw), won: format.won(without(comparison.sold_better_krw)) })) : null,
     h("p", { class: "why proof" }, words("statement.proof", { bill: proof.bill, size: proof.checkpoint_size, root: proof.checkpoint_root, tick: proof.tick_utc })));
 }
