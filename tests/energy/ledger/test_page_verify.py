@@ -510,6 +510,94 @@ def test_the_page_knows_every_type_and_every_role_that_the_verifier_knows() -> N
     assert {name: getattr(verifier, role) for name, role in roles} == verifier.OPERATOR_ROLES
 
 
+def test_the_page_knows_every_claim_or_sends_it_elsewhere() -> None:
+    receipt = STATIC / "js" / "receipt"
+    own = re.findall(r"^  (\w+): \[", (receipt / "claims.js").read_text(), re.MULTILINE)
+    (rest,) = re.findall(r"ELSEWHERE = \[(.*)\]", (receipt / "verify.js").read_text())
+    elsewhere = re.findall(r"\w+", rest)
+    assert sorted([*own, *elsewhere]) == sorted(verifier._CLAIM_KEYS)
+    for claim in own:
+        (keys,) = re.findall(rf"^  {claim}: \[(.*)\]", (receipt / "claims.js").read_text(), re.M)
+        assert set(re.findall(r"\w+", keys)) == verifier._CLAIM_KEYS[claim]
+
+
+MAY_SIGN = """async (cases) => {
+  const { assets } = document.documentElement.dataset;
+  const { requireSigner } = await import(`${assets}/js/receipt/entries.js`);
+  const { makeKeyRing } = await import(`${assets}/js/receipt/keys.js`);
+  return cases.map(({ name, message, signers, keys, first, last }) => {
+    const ring = makeKeyRing("registrar", "operator");
+    for (const { account, address, roles, from, end } of keys) {
+      ring.give(account, address, BigInt(roles), BigInt(from));
+      if (end !== null) ring.take("KeyRevoke", { account, key: address, from_slot: BigInt(end) });
+    }
+    const numbers = Object.fromEntries(Object.entries(message).map(([field, value]) =>
+      [field, typeof value === "number" ? BigInt(value) : value]));
+    let good = true;
+    const proof = {
+      ring, trust: { operator: "operator" }, keyEntries: new Set(),
+      require: (fact) => { good &&= fact; },
+      requireOperator: (entry) => { good &&= entry === null; },
+    };
+    const entry = { name, message: numbers, signers, digest: "0x" };
+    requireSigner(proof, entry, BigInt(first), BigInt(last));
+    return good;
+  });
+}"""
+SIGNED_BY_ACCOUNTS = ("Order", "Cancel", "DrEvent", "DrCommit", "Contract", "Reading")
+
+
+def may_sign_in_python(case: dict[str, Any], trust: bytes) -> bool:
+    proof = verifier._Proof(verifier.Trust(trust), {})
+    proof.trust.operator = b"operator"
+    proof.ring = verifier.KeyRing(b"registrar", b"operator")
+    for key in case["keys"]:
+        account, address = key["account"].encode(), key["address"].encode()
+        row = verifier._Key(address, key["roles"], key["from"], key["end"])
+        proof.ring.keys[account].append(row)
+    message = {
+        field: value.encode() if isinstance(value, str) else value
+        for field, value in case["message"].items()
+    }
+    signers = [one.encode() for one in case["signers"]]
+    entry = verifier._Signed(case["name"], message, b"", signers, b"")
+    try:
+        proof.require_signer(entry, case["first"], case["last"])
+    except verifier.Refuted:
+        return False
+    return True
+
+
+def test_who_may_sign_what_and_when_is_one_rule_in_both(open_page: Page, stage: Stage) -> None:
+    rng, cases = random.Random(4), []
+    accounts, addresses = ("operator", "ann", "bob"), ("a", "b")
+    for _ in range(4000):
+        fields = dict.fromkeys(("account", "seller", "buyer", "program"), "")
+        name, first = rng.choice(SIGNED_BY_ACCOUNTS), rng.randrange(4)
+        message: dict[str, Any] = {field: rng.choice(accounts) for field in fields}
+        message |= {"slot": rng.randrange(4), "first_slot": rng.randrange(4)}
+        message["quality"] = rng.randrange(1, 4)
+        if name.startswith("Dr"):
+            del message["slot"]
+        keys = {
+            (rng.choice(accounts), rng.choice(addresses)): {
+                "roles": rng.choice([1, 2, 3, 4, 8, 16, 32, 63]),
+                "from": rng.randrange(4),
+                "end": rng.choice([None, None, rng.randrange(5)]),
+            }
+            for _ in range(rng.randrange(2, 9))
+        }
+        rows = [{"account": who, "address": key, **row} for (who, key), row in keys.items()]
+        signers = [rng.choice(addresses) for _ in range(2 if name == "Contract" else 1)]
+        case = {"name": name, "message": message, "signers": signers, "keys": rows}
+        cases.append({**case, "first": first, "last": first + rng.randrange(3)})
+    told = open_page.evaluate(MAY_SIGN, cases)
+    for case, one in zip(cases, told, strict=True):
+        assert one == may_sign_in_python(case, stage.trust), case
+    allowed = Counter(case["name"] for case, one in zip(cases, told, strict=True) if one)
+    assert set(allowed) == set(SIGNED_BY_ACCOUNTS) and allowed.total() > 300, allowed
+
+
 def test_the_overview_leads_to_the_page() -> None:
     trust = (STATIC / "js" / "views" / "operator" / "trust.js").read_text()
     assert 'href: "/verify"' in trust

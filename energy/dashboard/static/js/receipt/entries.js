@@ -34,9 +34,12 @@ export function requireSigner(proof, entry, first, last) {
     good = [trust.operator, message.account].some((owner) => holds(owner, ROLE.METER, slot, slot));
   } else if (name === "DrEvent") {
     good = holds(message.program, ROLE.TRADE, first, last) || holds(trust.operator, ROLE.MARKET, first, last);
+  } else if (name === "DrCommit" && message.account === trust.operator) {
+    good = holds(trust.operator, ROLE.MARKET, first, last);
   } else {
-    // A key taken away after this tick leaves the message where it is.
-    good = holds(message.account, ROLE.TRADE, first < slot ? first : slot, slot);
+    // A key taken away after this tick leaves the message where it is; a contract's key may end one.
+    const roles = name === "Cancel" ? [ROLE.TRADE, ROLE.CONTRACT] : [ROLE.TRADE];
+    good = roles.some((role) => holds(message.account, role, first < slot ? first : slot, slot));
   }
   proof.require(good, "key role", `${name}: ${signers[0]} has no valid role`);
 }
