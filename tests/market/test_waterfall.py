@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from energy.tariffs import load_tariff
@@ -118,7 +118,6 @@ def moved(transfers: list[Transfer]) -> Counter[tuple[int, bytes, str]]:
     return found
 
 
-@settings(max_examples=2_000, deadline=None)
 @given(contracts(), st.lists(READING, min_size=4, max_size=4), st.lists(TRADED, max_size=2))
 def test_steps_add_up_to_the_reading_on_both_sides_and_the_pool_closes(
     given_: tuple[SupplyContract, ...], rows: list[Any], traded: list[Any]
@@ -141,7 +140,6 @@ def test_steps_add_up_to_the_reading_on_both_sides_and_the_pool_closes(
     assert not deviating & estimated
 
 
-@settings(max_examples=2_000, deadline=None)
 @given(
     contracts(),
     st.lists(READING, min_size=4, max_size=4),
