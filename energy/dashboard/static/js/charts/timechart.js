@@ -21,7 +21,7 @@ export function timeChart(model, { width, height, format, words, label }) {
   const svg = s("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
   const hatch = `hatch-${(drawn += 1)}`;
   svg.append(hatchPattern(hatch));
-  drawGrid(svg, { plot, axis, y, format, unit: model.unit });
+  drawGrid(svg, { plot, axis, y, format, unit: model.unit, signed: Boolean(model.range) });
   drawTimes(svg, { plot, x, model, width, format });
   const units = (value) => y(value / divide);
   for (const side of [up, down]) {
@@ -86,13 +86,14 @@ function estimates(quality, top, x, y, hatch) {
     : []);
 }
 
-function drawGrid(svg, { plot, axis, y, format, unit }) {
+// With a range of its own an axis has a sign; stacks show what goes down as it is.
+function drawGrid(svg, { plot, axis, y, format, unit, signed }) {
   for (const tick of axis.ticks) {
-    for (const value of tick === 0 ? [0] : [tick, -tick]) {
+    for (const value of tick === 0 || signed ? [tick] : [tick, -tick]) {
       if (value > axis.high + 1e-9 || value < axis.low - 1e-9) continue;
       const at = Math.round(y(value)) + 0.5;
       svg.append(s("path", { class: "gridline", d: `M${plot.left} ${at}H${plot.right}` }));
-      svg.append(s("text", { class: "tick", x: plot.left - 6, y: at + 4, "text-anchor": "end" }, tickText(format, Math.abs(value), axis.step)));
+      svg.append(s("text", { class: "tick", x: plot.left - 6, y: at + 4, "text-anchor": "end" }, tickText(format, signed ? value : Math.abs(value), axis.step)));
     }
   }
   svg.append(s("text", { class: "tick unit", x: 2, y: 11 }, unit));

@@ -29,23 +29,22 @@ export function makeCourse(ctx) {
 
 function courseModel(event, { words, format, state }) {
   const { series } = event;
-  const every = GROUPS.flatMap((name) => LINES.map(([, key]) => series[name][key]));
-  const { unit, scale, column } = powerScale(format, ...every);
+  const scales = Object.fromEntries(GROUPS.map((name) => [name, powerScale(format, ...LINES.map(([, key]) => series[name][key]))]));
   const startMs = Date.parse(series.first_slot_utc), now = state.get("nowMs") ?? startMs;
   const { committed, reduced } = totals(event);
   const figures = { window: windowOf(event, format), committed: format.energy(committed), reduced: format.energy(reduced ?? 0) };
   return {
-    startMs, stepMs: STEP_MS, count: event.slots, unit, scale,
+    startMs, stepMs: STEP_MS, count: event.slots,
     nowIndex: Math.min(event.slots, Math.max(0, Math.round((now - startMs) / STEP_MS))),
     quality: series.households.metered_kw.map((value) => (value === null ? "plan" : "measured")),
     finding: words(reduced === null ? "dr.course.ahead" : "dr.course.finding", figures),
     about: words("dr.course.about"), absent: words("dr.course.nobody"),
     panels: GROUPS.map((name) => ({
-      about: words(`dr.group.${name}`), range: rangeOf(LINES.map(([, key]) => series[name][key])),
+      unit: scales[name].unit, scale: scales[name].scale, about: words(`dr.group.${name}`), range: rangeOf(LINES.map(([, key]) => series[name][key])),
       lines: LINES.map(([line, key, kind]) => ({ name: `dr-${line}`, values: series[name][key], kind })),
     })),
     key: LINES.map(([line]) => ({ name: `dr-${line}`, shape: "line", label: words(`dr.line.${line}`) })),
-    columns: GROUPS.flatMap((name) => LINES.map(([line, key]) => column(`${name}_${key}`, `${words(`dr.group.${name}`)}: ${words(`dr.line.${line}`)}`, series[name][key]))),
+    columns: GROUPS.flatMap((name) => LINES.map(([line, key]) => scales[name].column(`${name}_${key}`, `${words(`dr.group.${name}`)}: ${words(`dr.line.${line}`)}`, series[name][key]))),
   };
 }
 
