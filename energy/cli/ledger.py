@@ -1,6 +1,6 @@
 """`microgrid ledger`: prove the books, write them out, hand out proofs, show their head.
 
-But for `anchor`, `erase` and `identity` nothing is written to the store, and all other commands
+But for `anchor`, `erase`, `identity` and `import` nothing is written to the store, and all others
 work beside a running loop.
 """
 
@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeVar
 
@@ -22,6 +23,7 @@ from energy.cli.anchors import anchor
 from energy.cli.participants import erase, identity
 from energy.cli.settings import AsJson, DatabaseUrl, parse_month
 from energy.config import build_settings
+from energy.steps.archiving import csv_of, import_lines, read_lines, write_parquet_of
 from energy.steps.books import collector_at_rest
 from energy.steps.ledger_files import (
     beancount_lines,
@@ -41,7 +43,7 @@ from energy.steps.proving import (
 from energy.steps.receipts import Prover
 from energy.steps.witnessing import HeadStatus, status_of, trusted_witnesses
 from energy.store.checkpoints import CheckpointRow, last_checkpoint
-from energy.store.engine import Store, open_reader
+from energy.store.engine import Store, open_reader, open_store
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of, parse_instant
 from energy.units import SLOT_S, krw_text_from_ukrw
@@ -49,7 +51,7 @@ from market.transfers import LedgerId
 from market.verifier import Report, tell, verify_export, verify_files, verify_online
 
 app = typer.Typer(
-    help="The books: verify, audit, export, receipt, trust, head, anchor, identity, erase.",
+    help="The books: verify, audit, export, receipt, trust, head, anchor, identity, erase, import.",
     no_args_is_help=True,
 )
 app.command()(anchor)
@@ -124,6 +126,8 @@ class ExportFormat(StrEnum):
     """What is written: the whole book, the log alone, tables of transfers, a journal."""
 
     VERIFIER = "verifier"
+    VERIFIER_CSV = "verifier-csv"
+    VERIFIER_PARQUET = "verifier-parquet"
     CHECKPOINTS = "checkpoints"
     JSONL = "jsonl"
     CSV = "csv"
@@ -144,6 +148,9 @@ def export(
         if format_ == ExportFormat.PARQUET:
             _whole(file, lambda scratch: write_parquet(store, scratch))
             return
+        if format_ == ExportFormat.VERIFIER_PARQUET:
+            _whole(file, lambda scratch: write_parquet_of(export_lines(store), scratch))
+            return
         lines = _lines(store, format_)
         if file == STANDARD_OUTPUT:
             sys.stdout.buffer.writelines(line.encode() + b"\n" for line in lines)
@@ -162,6 +169,7 @@ def _lines(store: Store, format_: ExportFormat) -> Iterator[str]:
     """The lines of a format."""
     makers = {
         ExportFormat.VERIFIER: export_lines,
+        ExportFormat.VERIFIER_CSV: lambda books: csv_of(export_lines(books)),
         ExportFormat.CHECKPOINTS: checkpoint_lines,
         ExportFormat.JSONL: json_lines,
         ExportFormat.CSV: csv_lines,
@@ -181,6 +189,25 @@ def _whole(file: Path, write: Callable[[Path], None]) -> None:
     except OSError as error:
         raise StoreError(f"export {file}: cannot be written: {error.strerror}") from error
     typer.echo(f"{file}: {file.stat().st_size} bytes")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="an export for the verifier: JSON lines (.gz), .csv, .parquet")
+    ],
+    database_url: DatabaseUrl = None,
+    registrar: Registrar = None,
+) -> None:
+    """Keep somebody else's books in a new store, if they prove; all of them or nothing."""
+    settings = build_settings(database_url=database_url)
+    lines = read_lines(file)
+    first = next(lines, "")
+    if registrar is not None and f'"registrar":"{registrar}"' not in first:
+        raise StoreError(f"import {file}: the first key is not {registrar}")
+    with open_store(settings.database_url) as store, collector_at_rest():
+        report = import_lines(store, chain([first], lines))
+    typer.echo(f"{file}: proven and kept, {report.checks['checkpoint root']} ticks")
 
 
 @app.command()

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import energy.store.anchor_tables
+import energy.store.archive
 import energy.store.bill_tables
 import energy.store.book_tables
 import energy.store.contract_tables
