@@ -23,13 +23,14 @@ from market.tariff import charge_ukrw
 from market.transfers import LedgerId
 
 FIRST = 1_784_084_400
+DISTRICT = "sejong-5-1@0.005"
 Begin = Callable[..., Any]
 
 
 @pytest.fixture
 def here(begin_books: Begin, tmp_path: Path) -> Any:
     """Six ticks of a small market, four slots of them settled."""
-    found = begin_books(f"sqlite:///{tmp_path / 'day.db'}")
+    found = begin_books(f"sqlite:///{tmp_path / 'day.db'}", source=DISTRICT)
     found.store.write(lambda connection: settle_fact(connection, "district", found.district.id))
     found.run(6)
     return found
@@ -89,10 +90,10 @@ def test_a_part_of_the_day_counts_its_slots_and_fills_the_month_before(here: Any
 def test_corrected_slots_are_closed_too_and_gain_what_the_truth_gains(
     begin_books: Begin, tmp_path: Path
 ) -> None:
-    timely = begin_books(f"sqlite:///{tmp_path / 'a.db'}")
+    timely = begin_books(f"sqlite:///{tmp_path / 'a.db'}", source=DISTRICT)
     timely.run(6)
     expected = audit(timely)
-    late = begin_books(f"sqlite:///{tmp_path / 'b.db'}")
+    late = begin_books(f"sqlite:///{tmp_path / 'b.db'}", source=DISTRICT)
     truth = late.readings[2]
     meters = [int(row) for row in np.flatnonzero(expected.customers.has_traded)[:3]]
 
@@ -173,7 +174,7 @@ def test_the_command_prints_the_day_and_its_json_adds_up(
         (["--from", "2027-01-01"], "found no settled slot in the period, allowed slots from"),
         (["--from", "2026-07-15T12:07"], "allowed"),
         (["--from", "noon"], "noon"),
-        (["--district", "sejong-5-1@0.5"], "allowed sejong-5-1@0.02"),
+        (["--district", "sejong-5-1@0.5"], "allowed sejong-5-1@0.005"),
         (["--district", "atlantis"], "atlantis"),
     ],
 )
@@ -193,11 +194,11 @@ def test_a_period_or_district_that_is_not_there_gets_one_sentence(
 def test_a_store_without_settled_slots_gets_one_sentence(
     begin_books: Begin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = begin_books(f"sqlite:///{tmp_path / 'new.db'}")
+    here = begin_books(f"sqlite:///{tmp_path / 'new.db'}", source=DISTRICT)
     with pytest.raises(StoreError, match="found no settled slot in this store"):
         audit(here)
     here.run(3)
-    other = load_district("sejong-5-1@0.005")
+    other = load_district("sejong-5-1@0.002")
     with pytest.raises(StoreError, match="have no account in these books"):
         audit_market(here.store, other)
     with open_store(f"sqlite:///{tmp_path / 'bare.db'}"):

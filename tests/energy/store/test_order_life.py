@@ -260,7 +260,7 @@ def life_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def test_every_order_leaves_the_book_exactly_once(life_store: Store, desk: Any) -> None:
     OrderLife.doors = Doors(life_store, desk)
     run_state_machine_as_test(
-        OrderLife, settings=settings(max_examples=EXAMPLES, stateful_step_count=10, deadline=None)
+        OrderLife, settings=settings(max_examples=EXAMPLES, stateful_step_count=8, deadline=None)
     )
 
 
