@@ -56,9 +56,38 @@ def prices_document(
         },
         "feed_in_krw_per_kwh": krw_text_from_mkrw(mkrw_from_krw(feed_in)),
         "tariffs": tariff_blocks(district, first),
+        "network": _network(connection, district, first),
         "sun_frac": _sun_frac(connection, first),
         "last": _last_prices(connection, first),
     }
+
+
+def _network(connection: Connection, district: District, first: int) -> dict[str, Any]:
+    """Zones, what a traded kWh pays for the wires, and what each way was like when last cleared.
+
+    A bid's limit has the fees in it: a buyer pays its zone's price and nothing more.
+    """
+    fees = {
+        "network_fee_krw_per_kwh": district.fees.network_krw_per_kwh,
+        "local_fee_krw_per_kwh": district.fees.local_krw_per_kwh,
+    }
+    last = _last_cleared(connection, first) or {}
+    return {
+        "version": last.get("network_version"),
+        "zones": list(district.network.zones),
+        **{name: krw_text_from_mkrw(mkrw_from_krw(krw)) for name, krw in fees.items()},
+        "transfers": last.get("transfers", []),
+        "links": last.get("links", []),
+    }
+
+
+def _last_cleared(connection: Connection, first: int) -> dict[str, Any] | None:
+    """The newest clearing before a slot, None where there is none among the last ones."""
+    for slot in range(first - SLOT_S, first - (LAST_SLOTS + 1) * SLOT_S, -SLOT_S):
+        found = load_clearing(connection, slot)
+        if found is not None:
+            return found
+    return None
 
 
 def tariff_blocks(district: District, slot: int) -> dict[str, list[dict[str, Any]]]:
@@ -97,10 +126,21 @@ def _sun_frac(connection: Connection, slot: int) -> float | None:
 
 
 def _last_prices(connection: Connection, first: int) -> list[dict[str, Any]]:
-    """Prices of the newest cleared slots, oldest first; null where nobody traded."""
+    """Prices of the newest cleared slots, oldest first; null where nobody traded.
+
+    `price_krw_per_kwh` is the mean that buyers paid, `zones` has the price of each zone.
+    """
     rows = []
     for slot in range(first - LAST_SLOTS * SLOT_S, first, SLOT_S):
         found = load_clearing(connection, slot)
         if found is not None:
-            rows.append({"slot_utc": iso_of(slot), "price_krw_per_kwh": found["price_krw_per_kwh"]})
+            rows.append(
+                {
+                    "slot_utc": iso_of(slot),
+                    "price_krw_per_kwh": found["price_krw_per_kwh"],
+                    "zones": {
+                        one["zone"]: one["price_krw_per_kwh"] for one in found.get("zones", ())
+                    },
+                }
+            )
     return rows

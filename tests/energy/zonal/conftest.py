@@ -1,8 +1,8 @@
 """A small district of three feeders, each a zone, whose third cable is nearly full."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -191,3 +191,17 @@ def tight(
         store.write(lambda connection: save_late_readings(connection, [row]))
         run.go(1, with_orders=False)
         yield Tight(request.param, run, before, late)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How tests of this folder write districts and open loops."""
+
+    write: Callable[..., str] = write_district
+    opened: Callable[..., AbstractContextManager[Run]] = opened
+
+
+@pytest.fixture
+def loop() -> Loop:
+    """Districts and loops, made by the test itself."""
+    return Loop()

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from energy.steps.context import build_admission
 from energy.steps.grid import CheckedPlan
 from energy.steps.market_check import MarketCheck
 from energy.steps.market_day import audit_market
 from energy.steps.market_network import HUB_NODE, SPC_NODE, network_of_slot
 from energy.steps.market_views import market_view, round_views
 from energy.steps.proving import export_lines
+from energy.steps.public import DistrictTime, prices_document
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.books import load_settlements
 from energy.store.orders import load_book, load_clearing, load_fills
-from energy.units import krw_text_from_mkrw
+from energy.units import SLOT_S, krw_text_from_mkrw
 from grid_models import BatchFlow, zone_ways
 from market.certificate import check_clearing
 from market.clearing import Clearing
@@ -293,3 +295,20 @@ def test_a_bundle_with_one_value_changed_is_refuted(tight: Any, edit: Edit) -> N
 def test_the_rounds_of_one_slot_are_those_of_the_last_clearing(tight: Any) -> None:
     rounds: tuple[Round, ...] = tight.traded.cleared.rounds
     assert rounds[-1].clearing is tight.clearing and rounds[-1].overloads == ()
+
+
+def test_bidders_are_told_the_price_of_each_zone_the_fees_and_the_narrow_way(tight: Any) -> None:
+    installation = tight.run.microgrid.installation
+    time = DistrictTime(float(tight.run.start + SLOT_S - 600), 900.0)
+    admission = build_admission(installation)
+    found = installation.store.read(
+        lambda connection: prices_document(connection, installation.district, admission, time)
+    )
+    network, shown = found["network"], view_of(tight)
+    (traded,) = [one for one in found["last"] if one["slot_utc"] == shown["slot_utc"]]
+    assert traded["zones"] == {one["zone"]: one["price_krw_per_kwh"] for one in shown["zones"]}
+    assert network["network_fee_krw_per_kwh"] == "2" and network["local_fee_krw_per_kwh"] == "0"
+    assert network["zones"] == ["Z1", "Z2", "Z3"] and network["version"] == 1
+    ends = ("Z2", "Z3") if tight.name == "evening" else ("Z3", "Z2")
+    between = {(one["from"], one["to"]): one for one in network["transfers"]}
+    assert "Z3" in (between[ends]["limiting"]["from"], between[ends]["limiting"]["to"])
