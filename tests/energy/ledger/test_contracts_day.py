@@ -178,6 +178,29 @@ def test_a_difference_is_paid_the_other_way_where_the_index_is_above_the_strike(
     assert verify_store(here.store, 0).ok
 
 
+def test_a_specialised_area_lets_only_a_part_of_the_years_output_be_sold_as_surplus(
+    begin_books: Begin,
+) -> None:
+    here = with_contracts(begin_books)
+    regime = replace(
+        here.district.agreements.regime, name="specialised-area", surplus_limit_ppm=100_000
+    )
+    agreements = replace(here.district.agreements, regime=regime)
+    here.district = replace(here.district, agreements=agreements)
+    here.run(6)
+    one = contracts(here, ContractKind.PPA_AS_PRODUCED)
+    slots = [deliveries(here, FIRST + n * SLOT_S) for n in range(4)]
+    for row in one:
+        done = [found[row.no] for found in slots]
+        produced = np.cumsum([each.produced_wh for each in done])
+        sold = np.cumsum([each.surplus_wh for each in done])
+        assert (sold <= produced * 100_000 // 1_000_000).all()
+        assert all(d.taken_wh + d.surplus_wh + d.stranded_wh == d.e_wh for d in done)
+    spare = [each for found in slots for each in found.values() if each.stranded_wh]
+    assert len(spare) >= 4 and sum(each.surplus_wh for each in spare) > 0
+    assert verify_store(here.store, 0).ok
+
+
 def test_late_readings_of_both_partners_end_in_the_same_balances_as_if_in_time(
     begin_books: Begin, tmp_path: Any
 ) -> None:
