@@ -7,27 +7,17 @@ is the bill to the micro-won. Slots of an earlier month that were settled anew s
 an adjustment: that month's bill as it is now, less what it was.
 """
 
-import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from market.bill import UKRW_PER_KRW, Bill, MonthUse
 from market.errors import MarketError
-from market.feed_in import FeedIn
 from market.merkle import leaf_hash, root_of
+from market.month_tariffs import BilledMonth
 from market.statement import AccountMonth, LineKind, MarketLine, StatementMonth, statement_month
-from market.tariff import (
-    Band,
-    DemandRule,
-    PowerFactorRule,
-    ProgressiveTable,
-    SeasonalTable,
-    Tariff,
-    TierSet,
-)
 from market.transfers import Code
 
 MARKET_CODES = (
@@ -131,23 +121,6 @@ NOTHING = Sums((0,) * COLUMNS)
 
 
 @dataclass(frozen=True)
-class BilledMonth:
-    """A month by its slots, its tariffs in order of their names, and its certificates."""
-
-    first_slot: int
-    end_slot: int
-    year: int
-    month: int
-    tariffs: Mapping[str, Tariff]
-    plant: FeedIn
-
-    @property
-    def number(self) -> int:
-        """The month as yyyymm."""
-        return self.year * 100 + self.month
-
-
-@dataclass(frozen=True)
 class BillTerms:
     """What the bill of an account follows from beside its sums.
 
@@ -225,20 +198,6 @@ def pack_line(line: Line) -> bytes:
     """The bytes of a line, as they are hashed and stand in proofs."""
     amount = line.amount_ukrw.to_bytes(16, "big", signed=True)
     return _LINE.pack(line.kind, line.quantity, line.price_mkrw, amount)
-
-
-def require_billable(tariff: Tariff) -> None:
-    """Raise MarketError for a tariff that a month's sums cannot bill: it asks for bands of hours
-    or for a metered demand.
-    """
-    table = tariff.table
-    if isinstance(table, SeasonalTable):
-        flat = all(table.is_flat(month) for month in range(1, 13))
-        if not flat or not table.demand.on_contract:
-            raise MarketError(
-                f"tariff {tariff.name}: has bands of hours or a metered demand, allowed for the "
-                "bills of a district: steps, or one price on contract power"
-            )
 
 
 def build_month_bill(
@@ -433,94 +392,3 @@ def _utility_lines(bill: Bill) -> Iterator[Line]:
     whole = exact + (bill.vat_krw + bill.fund_krw) * UKRW_PER_KRW
     yield Line(Kind.CUT, 0, 0, total - whole)
     yield Line(Kind.UTILITY, bill.kwh, 0, total)
-
-
-MONTH_FORMAT = "microgrid-tariffs/1"
-
-
-def month_content(month: BilledMonth, smp_mkrw_per_kwh: Sequence[int]) -> str:
-    """The document of a month that its bills name: tariffs, feed-in prices by hour, certificates.
-
-    Numbers are decimal strings, the same figures give the same text. Raises MarketError for a
-    tariff that `require_billable` refuses.
-    """
-    document = {
-        "format": MONTH_FORMAT,
-        "month": str(month.number),
-        "first_slot": str(month.first_slot),
-        "end_slot": str(month.end_slot),
-        "tariffs": {name: _figures(tariff, month.month) for name, tariff in month.tariffs.items()},
-        "smp_mkrw_per_kwh": [str(one) for one in smp_mkrw_per_kwh],
-        "rec_krw_per_mwh": str(month.plant.rec_krw_per_mwh),
-        "rec_weight_milli": str(month.plant.weight_milli),
-    }
-    return json.dumps(document, sort_keys=True, separators=(",", ":"))
-
-
-def month_of_content(content: str) -> BilledMonth:
-    """The month that `month_content` wrote."""
-    found = json.loads(content)
-    number = int(found["month"])
-    return BilledMonth(
-        first_slot=int(found["first_slot"]),
-        end_slot=int(found["end_slot"]),
-        year=number // 100,
-        month=number % 100,
-        tariffs={
-            name: _tariff(name, number, figures)
-            for name, figures in sorted(found["tariffs"].items())
-        },
-        plant=FeedIn(0, int(found["rec_krw_per_mwh"]), int(found["rec_weight_milli"])),
-    )
-
-
-_LEVIES = ("climate_mkrw_per_kwh", "fuel_mkrw_per_kwh", "vat_ppm", "fund_ppm")
-
-
-def _figures(tariff: Tariff, month: int) -> dict[str, object]:
-    """The figures of a tariff in a month."""
-    require_billable(tariff)
-    shared: dict[str, object] = {name: str(getattr(tariff, name)) for name in _LEVIES}
-    table = tariff.table
-    if isinstance(table, ProgressiveTable):
-        tiers = table.tiers[month - 1]
-        return shared | {
-            "basic_krw": [str(one) for one in tiers.basic_krw],
-            "limits_kwh": [str(limit // _WH_PER_KWH) for limit in tiers.limit_wh],
-            "price_mkrw_per_kwh": [str(one) for one in tiers.price_mkrw_per_kwh],
-        }
-    price = table.price_mkrw_per_kwh[table.season(month)][0]
-    return shared | {
-        "basic_krw_per_kw": str(table.basic_krw_per_kw),
-        "price_mkrw_per_kwh": [str(price)],
-    }
-
-
-# Bills here have no metered power factor: the figures of the rule are not used.
-_NO_POWER_FACTOR = PowerFactorRule(0, 0, 0, 0, 0)
-
-
-def _tariff(name: str, version: int, figures: Mapping[str, Any]) -> Tariff:
-    prices = tuple(map(int, figures["price_mkrw_per_kwh"]))
-    table: ProgressiveTable | SeasonalTable
-    if "basic_krw_per_kw" in figures:
-        table = SeasonalTable(
-            season_names=("month",),
-            season_of_month=(0,) * 12,
-            price_mkrw_per_kwh=(prices * len(Band),),
-            band_of_hour=((Band.OFF,) * 24,),
-            demand=DemandRule(int(figures["basic_krw_per_kw"]), on_contract=True),
-        )
-    else:
-        limits = tuple(int(one) * _WH_PER_KWH for one in figures["limits_kwh"])
-        basic = tuple(map(int, figures["basic_krw"]))
-        table = ProgressiveTable((TierSet(limits, prices, basic),) * 12)
-    levies = {one: int(figures[one]) for one in _LEVIES}
-    return Tariff(
-        name=name,
-        title=name,
-        version=version,
-        table=table,
-        power_factor=_NO_POWER_FACTOR,
-        **levies,
-    )

@@ -13,15 +13,8 @@ from energy.steps.tally import Tally, smp_of_hours
 from energy.tariffs import load_customer_rules, load_feed_in, load_tariff
 from energy.timegrid import local_month_start, utc_of
 from market.errors import MarketError
-from market.month_bill import (
-    NOTHING,
-    AccountSums,
-    BilledMonth,
-    BillTerms,
-    Sums,
-    month_content,
-    require_billable,
-)
+from market.month_bill import NOTHING, AccountSums, BillTerms, Sums
+from market.month_tariffs import BilledMonth, month_content, require_billable
 
 IntArray = npt.NDArray[np.int64]
 

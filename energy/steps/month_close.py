@@ -45,13 +45,8 @@ from energy.timegrid import local_month_start
 from energy.units import SLOT_S
 from market.bill import UKRW_PER_KRW
 from market.books import Entry, make_entry
-from market.month_bill import (
-    BilledMonth,
-    BillPosts,
-    MonthBill,
-    build_month_bill,
-    month_of_content,
-)
+from market.month_bill import BillPosts, MonthBill, build_month_bill
+from market.month_tariffs import BilledMonth, month_of_content
 from market.settlement import SystemAccounts
 from market.statement import LineKind
 from market.transfers import (

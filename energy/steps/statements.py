@@ -23,7 +23,8 @@ from energy.store.checkpoints import find_checkpoint
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
-from market.month_bill import Kind, Line, MonthBill, build_month_bill, month_of_content
+from market.month_bill import Kind, Line, MonthBill, build_month_bill
+from market.month_tariffs import month_of_content
 from market.signing import digest
 from market.transfers import Code, LedgerId
 

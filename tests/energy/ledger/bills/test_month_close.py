@@ -21,7 +21,7 @@ from energy.store.checkpoints import last_checkpoint
 from energy.tariffs import CustomerRules, load_tariff
 from energy.units import SLOT_S
 from market.errors import MarketError
-from market.month_bill import require_billable
+from market.month_tariffs import require_billable
 from market.transfers import system_account
 
 HOUSE = 23
