@@ -20,6 +20,7 @@ from energy.steps.accounting import (
 )
 from energy.steps.context import Microgrid
 from energy.steps.dr_calls import DrCall
+from energy.steps.dr_views import DrScene, events_document
 from energy.steps.market_day import audit_market
 from energy.steps.market_totals import market_totals
 from energy.steps.measure import Measured
@@ -151,8 +152,18 @@ def build_outcome(microgrid: Microgrid, run: Run, collected: Collected) -> Outco
         ),
         **_books(audit),
         **_speed(collected),
+        "dr_events": _events(microgrid, run),
     }
     return Outcome(summary, _series(collected), microgrid.district.time_zone)
+
+
+def _events(microgrid: Microgrid, run: Run) -> list[dict[str, Any]]:
+    """What the demand response events of the run have come to."""
+    after_s = float(run.end + SLOT_S)
+    scene = DrScene(microgrid.books.domain, microgrid.district, after_s)
+    found = microgrid.store.read(lambda connection: events_document(connection, scene))
+    events: list[dict[str, Any]] = found["items"]
+    return events
 
 
 def _frame(microgrid: Microgrid, run: Run, rows: list[SlotRow]) -> dict[str, Any]:

@@ -151,15 +151,20 @@ def _show(events: list[dict[str, Any]], time_zone: str, *, as_json: bool) -> Non
         typer.echo(orjson.dumps(events, option=orjson.OPT_INDENT_2).decode())
         return
     for one in events:
-        groups = one["groups"].values()
-        start = local_label(parse_instant(one["first_slot_utc"]), time_zone)
-        committed = sum(each["committed_kwh"] for each in groups)
-        text = f"{start}  {one['slots'] // 4} h  {one['programme']:9} {one['state']:9}"
-        text += f" {committed:10,.1f} kWh committed"
-        if one["version"]:
-            reduced = sum(each["reduced_kwh"] for each in groups)
-            paid = sum(float(each["reward_krw"]) - float(each["penalty_krw"]) for each in groups)
-            text += f" {reduced:10,.1f} kWh reduced {paid:12,.0f} won paid"
-        typer.echo(f"{text}\n  {one['id']}")
+        typer.echo(f"{event_line(one, time_zone)}\n  {one['id']}")
     if not events:
         typer.echo("no event")
+
+
+def event_line(event: dict[str, Any], time_zone: str) -> str:
+    """An event in one line: when, state, committed and, once verified, reduced and paid."""
+    groups = event["groups"].values()
+    start = local_label(parse_instant(event["first_slot_utc"]), time_zone)
+    committed = sum(each["committed_kwh"] for each in groups)
+    text = f"{start}  {event['slots'] // 4} h  {event['programme']:9} {event['state']:9}"
+    text += f" {committed:10,.1f} kWh committed"
+    if event["version"]:
+        reduced = sum(each["reduced_kwh"] for each in groups)
+        paid = sum(float(each["reward_krw"]) - float(each["penalty_krw"]) for each in groups)
+        text += f" {reduced:10,.1f} kWh reduced {paid:12,.0f} won paid"
+    return text

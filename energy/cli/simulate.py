@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from energy.cli.dr import event_line
 from energy.cli.settings import DatabaseUrl, District, Seed, start_logging
 from energy.config import build_settings
 from energy.district import load_district
@@ -76,6 +77,8 @@ def _show(outcome: Outcome) -> None:
     for name in SHOWN:
         table.add_row(name.replace("_", " "), _words(outcome.summary[name]))
     Console(soft_wrap=True).print(table)
+    for event in outcome.summary["dr_events"]:
+        typer.echo(event_line(event, outcome.time_zone))
 
 
 def _words(found: object) -> str:
