@@ -1,5 +1,6 @@
 """The forecasts for those who look at them: as issued, and how they came true."""
 
+import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
@@ -7,7 +8,8 @@ from energy.api.context import context_of
 from energy.api.documents import etag_of, json_answer, not_found, parse_slot, view_answer
 from energy.api.problems import answers
 from energy.forecast import BANDS, QUANTILES
-from energy.steps.verification import verify_issues
+from energy.forecast.inputs import FloatArray
+from energy.steps.verification import COURSE_LEAD_SLOTS, forecast_courses, verify_issues
 from energy.store.forecasts import StoredIssue, last_issue, load_issues
 from energy.store.measured import last_measured
 from energy.store.views import Document
@@ -45,6 +47,40 @@ def get_issued(
     if found is None:
         raise not_found("slot", (slot or "none")[:60], "a slot for which a forecast was issued")
     return json_answer(request, issued_document(found), etag_of("issued", str(found.first_slot)))
+
+
+@router.get(
+    "/v1/forecasts/course",
+    summary="A day of forecasts beside what was measured, and the horizon",
+    responses=answers(404),
+)
+def get_course(request: Request) -> Response:
+    """Seven quantiles in kW about now: back as issued twelve hours before, ahead the newest."""
+    found = context_of(request).store.read(forecast_courses)
+    if not found:
+        raise not_found("slot", "none", "a district with a forecast")
+    some = next(iter(found.values()))
+    document = {
+        "start_utc": iso_of(some.first_slot),
+        "step_s": SLOT_S,
+        "now_index": some.now_index,
+        "lead_back_h": COURSE_LEAD_SLOTS * SLOT_S / 3600,
+        "probabilities": QUANTILES.tolist(),
+        "quantities": {
+            name: {
+                "quantiles_kw": [_column(row) for row in one.quantiles],
+                "measured_kw": _column(one.measured),
+            }
+            for name, one in found.items()
+        },
+    }
+    state = f"{some.first_slot} {np.isfinite(some.measured).sum()}"
+    return json_answer(request, document, etag_of("course", state))
+
+
+def _column(values: FloatArray) -> list[float | None]:
+    """Numbers rounded to watts, None where nothing is known."""
+    return [None if np.isnan(one) else round(float(one), 3) for one in values]
 
 
 @router.get(

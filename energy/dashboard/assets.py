@@ -18,7 +18,7 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
 }
-SCREENS = ("overview", "plan", "grid", "market", "dr")
+SCREENS = ("overview", "plan", "grid", "market", "forecasts", "dr")
 PUBLIC_SCREENS = ("verify", "statement")  # pages of their own, for everybody
 WORD = re.compile(r"%([a-z0-9_.]+)%")
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', re.MULTILINE)

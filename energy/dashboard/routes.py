@@ -52,6 +52,11 @@ def create_dashboard_router() -> APIRouter:
         """The auctions in the reader's language and theme."""
         return answer(request, pages[choose_edition(request, "market")], headers.PAGE)
 
+    @router.api_route("/forecasts", methods=["GET", "HEAD"])
+    def forecasts_page(request: Request) -> Response:
+        """The forecasts in the reader's language and theme."""
+        return answer(request, pages[choose_edition(request, "forecasts")], headers.PAGE)
+
     @router.api_route("/dr", methods=["GET", "HEAD"])
     def dr_page(request: Request) -> Response:
         """Demand response in the reader's language and theme."""

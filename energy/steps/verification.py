@@ -17,7 +17,7 @@ from energy.forecast.features import sum_of_known
 from energy.forecast.inputs import MEDIAN
 from energy.forecast.series import BUCKET_END
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
-from energy.store.forecasts import StoredIssue, load_issues
+from energy.store.forecasts import StoredIssue, last_issue, load_issues
 from energy.store.measured import load_measured
 from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
 
@@ -96,6 +96,47 @@ def watch_drift(connection: Connection, slot: int, first_slot: int, now_s: int) 
         raise_alarm(connection, alarm, now_s)
     causes = frozenset(f"forecast/{name}" for name in low)
     end_other_alarms(connection, "forecast/", causes, now_s)
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A day back and the horizon ahead of one quantity, kW: quantiles (Q, T), measured (T,).
+
+    Back, a slot's band is that of an issue made `COURSE_LEAD_SLOTS` before it; ahead, the newest.
+    """
+
+    first_slot: int
+    now_index: int
+    quantiles: FloatArray
+    measured: FloatArray
+
+
+COURSE_LEAD_SLOTS = 12 * SLOTS_PER_HOUR
+COURSE_BACK_SLOTS = SLOTS_PER_DAY
+
+
+def forecast_courses(connection: Connection) -> dict[str, Course]:
+    """Each quantity's course about the newest forecast; empty before there is one."""
+    newest = last_issue(connection)
+    if newest is None:
+        return {}
+    first = newest.first_slot - COURSE_BACK_SLOTS * SLOT_S
+    lead_s = COURSE_LEAD_SLOTS * SLOT_S
+    issues = load_issues(connection, first - lead_s, newest.first_slot - lead_s)
+    at_lead = {one.first_slot + lead_s: one for one in issues}
+    truth = _truth(connection, first, newest.first_slot)
+    found = {}
+    for name in BANDS:
+        ahead = newest.quantiles[name]
+        back = np.full((len(QUANTILES), COURSE_BACK_SLOTS), np.nan)
+        for number in range(COURSE_BACK_SLOTS):
+            issue = at_lead.get(first + number * SLOT_S)
+            if issue is not None and issue.quantiles[name].shape[1] > COURSE_LEAD_SLOTS:
+                back[:, number] = issue.quantiles[name][:, COURSE_LEAD_SLOTS]
+        measured = np.concatenate([truth[name], np.full(ahead.shape[1], np.nan)])
+        quantiles = np.concatenate([back, ahead], axis=1)
+        found[name] = Course(first, COURSE_BACK_SLOTS, quantiles, measured)
+    return found
 
 
 def _truth(connection: Connection, first: int, end: int) -> dict[str, FloatArray]:
