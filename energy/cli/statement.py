@@ -104,6 +104,8 @@ def _won(text: str) -> str:
 
 
 def _better(text: str) -> str:
+    if text == "0":
+        return "the same as KEPCO alone"
     if text.startswith("-"):
         return f"{text[1:]} won more than KEPCO alone"
     return f"{text} won less than KEPCO alone"

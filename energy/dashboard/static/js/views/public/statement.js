@@ -85,6 +85,7 @@ function paper(found, words, format) {
 }
 
 function difference(text, words, format) {
+  if (!/[1-9]/.test(text)) return h("p", { class: "sentence" }, words("statement.same"));
   const key = isBelow(text) ? "statement.dearer" : "statement.cheaper";
   return h("p", { class: isBelow(text) ? "sentence dearer" : "sentence cheaper" }, words(key, { won: format.won(without(text)) }));
 }
