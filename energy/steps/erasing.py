@@ -323,4 +323,6 @@ def _destroy(
     for no, salts in targets.salts.items():
         eraser.salts(no, salts)
     eraser.trades(number, end)
+    eraser.bills(number, end)
+    eraser.baselines(account, end)
     eraser.meter(number - len(SYSTEM_NAMES), end)

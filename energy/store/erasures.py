@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, select, update
 
+from energy.store.bill_tables import billed_month, tally
 from energy.store.book_tables import (
     account,
     account_message,
@@ -21,6 +22,7 @@ from energy.store.book_tables import (
     slot_trades,
     transfer,
 )
+from energy.store.dr_tables import dr_baseline, dr_event
 from energy.store.erasure_tables import (
     erased_account,
     erased_leaf,
@@ -43,7 +45,7 @@ from energy.store.schema import (
 Arrays = dict[str, npt.NDArray[Any]]
 _GUARDED = (
     market_order, order_conflict, fill, reading, late_reading, entry, transfer, signed_readings,
-    slot_trades, account_message,
+    slot_trades, account_message, tally, billed_month, dr_baseline,
 )  # fmt: skip
 
 
@@ -284,6 +286,43 @@ class Eraser:
         columns = late_reading.c
         old = (columns.meter == place) & (columns.slot < before)
         self._connection.execute(delete(late_reading).where(old))
+
+    def bills(self, number: int, before: int) -> None:
+        """Destroy what months before a moment came to for an account, and what its bills were made
+        from beside that.
+        """
+        rows = self._connection.execute(select(tally.c.through, tally.c.after, tally.c.body))
+        for through, after, body in rows.all():
+            columns = unpack_arrays(body)
+            keep = (columns["no"] != number) | (columns["month"] >= before)
+            if not keep.all():
+                here = (tally.c.through == through) & (tally.c.after == after)
+                kept = pack_arrays({name: values[keep] for name, values in columns.items()})
+                self._connection.execute(update(tally).where(here).values(body=kept))
+        months = select(billed_month.c.first_slot, billed_month.c.accounts)
+        old = self._connection.execute(months.where(billed_month.c.end_slot <= before)).all()
+        for first_slot, body in old:
+            columns = {name: values.copy() for name, values in unpack_arrays(body).items()}
+            mine = columns["no"] == number
+            for name in columns.keys() - {"no"}:
+                columns[name][mine] = 0
+            here = billed_month.c.first_slot == first_slot
+            self._connection.execute(
+                update(billed_month).where(here).values(accounts=pack_arrays(columns))
+            )
+
+    def baselines(self, of: bytes, before: int) -> None:
+        """Destroy what an account was expected to use in events that began before a moment."""
+        events = select(dr_event.c.id).where(dr_event.c.first_slot < before)
+        name = np.frombuffer(of, dtype=np.uint8)
+        for event in self._connection.scalars(events).all():
+            here = dr_baseline.c.event == event
+            body = self._connection.scalar(select(dr_baseline.c.body).where(here))
+            if body is not None:
+                columns = unpack_arrays(body)
+                keep = (columns["account"] != name).any(axis=1)
+                kept = pack_arrays({key: values[keep] for key, values in columns.items()})
+                self._connection.execute(update(dr_baseline).where(here).values(body=kept))
 
     def _rewrite(
         self, table: Table, before: int, change: Callable[[Arrays], Arrays | None]

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Connection, text
 
@@ -17,11 +18,15 @@ from energy.steps.erasing import Erased, erase_account
 from energy.steps.proving import add_up, audit_books, export_lines, verify_store
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.backup import restore_backup, write_backup
+from energy.store.bills import load_billed_months
 from energy.store.checkpoints import checkpoint_ticks
+from energy.store.demand_response import BaselineTable, load_baselines, save_baselines
+from energy.store.dr_tables import dr_event
 from energy.store.engine import Store, open_store
 from energy.store.errors import StoreError
 from energy.store.identities import Identity, find_identity, set_identity
 from energy.store.orders import orders_of
+from energy.store.packing import unpack_arrays
 from energy.store.readings import load_readings
 from energy.store.schema import METADATA
 from energy.timegrid import local_month_start, month_number
@@ -270,3 +275,49 @@ def test_the_commands_keep_show_and_erase(begin_books: Begin, tmp_path: Path, ca
     assert "before 2026-08" in capsys.readouterr().out
     assert run(["ledger", "identity", "show", who, *at]) == 1
     assert run(["ledger", "verify", *at]) == 0 and run(["ledger", "audit", *at]) == 0
+
+
+def test_sums_of_months_terms_of_bills_and_baselines_go_as_well(
+    begin_books: Begin, store_url: str
+) -> None:
+    here, kim, lee = run_books(begin_books, store_url)
+    mine, other = here.books.book.number[kim], here.books.book.number[lee]
+    july, event = local_month_start(FIRST, SEOUL), bytes(31) + b"e"
+
+    def write(connection: Connection) -> None:
+        row = {
+            "id": event, "programme": "test", "program": bytes(32), "first_slot": july, "slots": 4,
+            "baseline": 1, "reward_mkrw_per_kwh": 1, "penalty_mkrw_per_kwh": 0,
+            "answer_by": july, "least_wh_per_hour": 1, "pay_cap_ppm": 1, "controllable_ppm": 1,
+            "called_utc": july,
+        }  # fmt: skip
+        connection.execute(dr_event.insert().values(row))
+        made = BaselineTable((kim, lee), np.array([[666], [777]]), np.array([1, 1]))
+        save_baselines(connection, event, made, july)
+
+    here.store.write(write)
+
+    def of(number: int) -> tuple[int, list[int]]:
+        """How many sums the tallies have of July, and the terms of its bill but for the number."""
+
+        def read(connection: Connection) -> tuple[int, list[int]]:
+            found = 0
+            for body in connection.scalars(text("SELECT body FROM tally")):
+                columns = unpack_arrays(bytes(body))
+                found += int(((columns["no"] == number) & (columns["month"] == july)).sum())
+            (month,) = load_billed_months(connection)
+            (place,) = np.flatnonzero(month.accounts["no"] == number).tolist()
+            names = sorted(month.accounts.keys() - {"no"})
+            return found, [int(month.accounts[name][place]) for name in names]
+
+        found: tuple[int, list[int]] = here.store.read(read)
+        return found
+
+    assert of(mine)[0] > 0 and any(of(mine)[1])
+    theirs, bills = of(other), "SELECT count(*) FROM entry WHERE type = 'Bill'"
+    before = here.store.read(lambda c: c.scalar(text(bills)))
+    assert erase(here, kim).others == 1
+    assert here.store.read(lambda c: c.scalar(text(bills))) == before - 1 > 0
+    assert of(mine) == (0, [0] * len(theirs[1])) and of(other) == theirs
+    left = here.store.read(lambda connection: load_baselines(connection, event))
+    assert left.account == (lee,) and left.net_wh.tolist() == [[777]]
