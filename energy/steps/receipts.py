@@ -19,6 +19,7 @@ from energy.steps.book_rows import (
     load_reading_batch,
     message_entry,
     order_entry,
+    own_readings,
     readings_of_settlement,
 )
 from energy.steps.books import Registry, find_network, load_head, load_registry
@@ -31,7 +32,6 @@ from energy.store.books import (
     find_entry,
     load_entries,
     load_settlements,
-    load_signed_readings,
     load_slot_book,
     load_transfers_of,
     settlements_of_tick,
@@ -464,7 +464,7 @@ class Prover:
         for tick in self._ticks:
             entries = [*signed.get(tick, ())]
             entries += [one for one in self._entries(tick) if account in one.accounts()]
-            entries += self._readings_of(tick, account, no)
+            entries += self._readings_of(tick, no)
             numbers = [one.no for one in settlements_of_tick(self._connection, tick)]
             rows = load_transfers_of(self._connection, numbers, [no]) if numbers else []
             transfers = reader.transfers(rows)
@@ -490,18 +490,10 @@ class Prover:
                 "cannot be shown any more"
             )
 
-    def _readings_of(self, tick: int, account: bytes, no: int) -> list[Entry]:
+    def _readings_of(self, tick: int, no: int) -> list[Entry]:
         """The readings of an account that were signed in a tick."""
-        found = load_signed_readings(self._connection, tick)
-        if found is None or no not in found[0]["account"]:
-            return []
-        batch = load_reading_batch(self._connection, self._books, tick)
-        pairs = zip(batch.readings, batch.ids, strict=True)
-        return [
-            Entry("Reading", one._asdict(), id_, (), ())
-            for one, id_ in pairs
-            if one.account == account
-        ]
+        found = own_readings(self._connection, self._books, tick, no)
+        return [Entry("Reading", one._asdict(), id_, (), ()) for one, id_ in found]
 
     def _committed(self, tick: int) -> list[Entry]:
         """Everything that the sets and the log of a tick were made from."""
