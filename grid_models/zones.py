@@ -20,6 +20,7 @@ from grid_models.sensitivities import Tangent, complete_share
 
 # Two zones that together may use 99 % of what each may use alone share nothing that counts.
 SHARED_FRAC = 0.99
+PUSH_MARGIN = 0.1  # of the margin that a plan keeps: a trade is checked again, and cut in Wh
 NO_ROOM_KW = 0.1  # a zone with less than this has nothing to share
 
 
@@ -130,7 +131,7 @@ def zone_pushes(
     for violation, row in zip(usable, rows, strict=True):
         rising = -1.0 if violation.kind == V_MIN else 1.0
         margin = LOADING_MARGIN if violation.kind in LOADINGS else V_MARGIN_PU
-        found.append(ZonePush(violation, rising * row, violation.excess + margin))
+        found.append(ZonePush(violation, rising * row, violation.excess + PUSH_MARGIN * margin))
     return found
 
 

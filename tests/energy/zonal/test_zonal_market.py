@@ -309,6 +309,11 @@ def test_bidders_are_told_the_price_of_each_zone_the_fees_and_the_narrow_way(tig
     assert traded["zones"] == {one["zone"]: one["price_krw_per_kwh"] for one in shown["zones"]}
     assert network["network_fee_krw_per_kwh"] == "2" and network["local_fee_krw_per_kwh"] == "0"
     assert network["zones"] == ["Z1", "Z2", "Z3"] and network["version"] == 1
+    # Ways are those of the newest clearing; in the traded slot the narrow one leads to the third.
+    newest = tight.run.start + 3 * SLOT_S
+    last = installation.store.read(lambda connection: load_clearing(connection, newest))
+    assert last is not None
+    assert (network["transfers"], network["links"]) == (last["transfers"], last["links"])
     ends = ("Z2", "Z3") if tight.name == "evening" else ("Z3", "Z2")
-    between = {(one["from"], one["to"]): one for one in network["transfers"]}
+    between = {(one["from"], one["to"]): one for one in shown["transfers"]}
     assert "Z3" in (between[ends]["limiting"]["from"], between[ends]["limiting"]["to"])
