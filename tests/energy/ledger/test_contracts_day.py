@@ -12,12 +12,14 @@ from energy.district import FirstContract
 from energy.plant import Readings
 from energy.steps.books import plant_accounts
 from energy.steps.contracting import enter_first_contracts
+from energy.steps.erasing import erase_account
 from energy.steps.proving import audit_books, verify_store
 from energy.steps.receipts import Prover, Witnesses
 from energy.steps.slot_contracts import settled_readings
 from energy.store.books import load_movements, load_settlements
 from energy.store.contracts import ContractRow, DeliveryRow, deliveries_between, list_contracts
 from energy.store.readings import LateRow
+from energy.timegrid import local_month_start
 from energy.units import SLOT_S
 from market.agreements import SideTerms
 from market.contracts import ContractKind
@@ -48,9 +50,9 @@ def agreed(here: Any) -> tuple[FirstContract, ...]:
     )
 
 
-def with_contracts(begin_books: Begin, url: str = "") -> Any:
+def with_contracts(begin_books: Begin, url: str = "", first: int = FIRST) -> Any:
     """Books that begin with such contracts, whose sellers have something to share."""
-    here = begin_books(url)
+    here = begin_books(url, first=first)
     here.refusals |= {"OVER_CAPACITY"}
     agreements = replace(here.district.agreements, first=agreed(here))
     here.district = replace(here.district, agreements=agreements)
@@ -345,3 +347,25 @@ def test_an_operator_that_pays_otherwise_than_signed_is_refuted(
     here.run(3)
     failure = verify_store(here.store, 0).first_failure
     assert failure is not None and failure.check == "contract paid"
+
+
+def test_parties_that_are_erased_leave_what_the_other_has_signed_for(
+    begin_books: Begin, store_url: str
+) -> None:
+    august = local_month_start(1_785_600_000, "Asia/Seoul")
+    here = with_contracts(begin_books, store_url, first=august - 6 * SLOT_S)
+    here.run(10)
+    (one, *_) = contracts(here, ContractKind.NEIGHBOUR)
+    (hedged,) = contracts(here, ContractKind.CFD)
+    paid = moved(here, here.first)
+    trust = here.store.read(lambda c: Prover(c).trust(Witnesses()))
+    for account in (one.seller, *(row.buyer for row in contracts(here, ContractKind.PARTNER))):
+        assert erase_account(here.store, account, even_retained=True).transfers > 0
+        audit = audit_books(here.store, here.books)
+        assert audit.verified and audit.debits_equal_credits, audit.finding
+    left = moved(here, here.first)
+    codes = {Code.PPA, Code.CFD, Code.PPA_CHARGE, Code.NEIGHBOUR}
+    agreed_lines = {key: amount for key, amount in paid.items() if key[1] in codes}
+    assert agreed_lines and agreed_lines.items() <= left.items()
+    whole = here.store.read(lambda c: Prover(c).account(hedged.buyer))
+    assert verify_bundle(trust, whole).ok
