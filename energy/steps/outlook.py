@@ -30,6 +30,4 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
         arrivals=microgrid.arrivals,
         calibration=memory.bands.calibrations,
     )
-    return sane_forecast(
-        microgrid.basis, observed, measured.slot, microgrid.settings.horizon_slots
-    )
+    return sane_forecast(microgrid.basis, observed, measured.slot, microgrid.settings.horizon_slots)
