@@ -7,6 +7,7 @@ feed-in alone.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,14 +97,8 @@ def audit_market(
     Months are added up from their beginning, or from the first settled slot. Raises StoreError
     where nothing of the period is settled.
     """
-    return store.read(lambda connection: _audit(connection, district, first, end))
-
-
-def _audit(
-    connection: Connection, district: District, first: int | None, end: int | None
-) -> MarketDay:
-    registry = load_registry(connection)
-    bounds = settled_bounds(connection)
+    registry = store.read(load_registry)
+    bounds = store.read(settled_bounds)
     if bounds is None:
         raise StoreError("market day: found no settled slot in this store, allowed one at least")
     oldest, newest = bounds
@@ -118,7 +113,8 @@ def _audit(
     sums, audits = GainSums(district, first), []
     begin = max(oldest, local_month_start(first, district.time_zone))
     for slot in slots_from(begin, (end - begin) // SLOT_S).tolist():
-        rows = _load(connection, registry, slot)
+        # A read of its own each: one over all slots would keep a running loop from writing.
+        rows = store.read(partial(_load, registry=registry, slot=slot))
         if rows is None:
             continue
         sums.add(slot, _use(rows, customers))
