@@ -92,14 +92,15 @@ class Child:
             self._stop()
 
     def _stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(EXIT_WAIT_S)
-            self._process = None
-        # Last, for a sender may still hold the pipe until its reader is gone.
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+        _bury(*self._give_up())
+
+    def _give_up(
+        self,
+    ) -> "tuple[subprocess.Popen[bytes] | None, Connection[Request, Message] | None]":
+        """The process and its pipe, which nobody is to use any more."""
+        given = self._process, self._pipe
+        self._process = self._pipe = None
+        return given
 
     def ask(self, problem: PlanProblem, terms: Terms) -> Reply:
         """The process's answer by `terms.kill_s`; then it is killed and a new one is started."""
@@ -110,15 +111,20 @@ class Child:
         )
         reply = self._await(request, terms.kill_s)
         if reply.end in (End.DIED, End.LATE):
-            # The caller's time is up: the next process starts beside it.
-            threading.Thread(target=self._replace, args=(self._process,), daemon=True).start()
+            # The caller's time is up: the next process starts beside it. Whoever asks meanwhile
+            # must not find the old one, whose pipe is about to be closed.
+            with self._lock:
+                given = self._give_up()
+            threading.Thread(target=self._replace, args=given, daemon=True).start()
         return reply
 
-    def _replace(self, process: "subprocess.Popen[bytes] | None") -> None:
-        with self._lock:
-            if self._process is process:
-                self._stop()
-                self._start()
+    def _replace(
+        self,
+        process: "subprocess.Popen[bytes] | None",
+        pipe: "Connection[Request, Message] | None",
+    ) -> None:
+        _bury(process, pipe)
+        self.start()
 
     def _await(self, request: Request, kill_s: float) -> Reply:
         pipe = self._pipe
@@ -140,7 +146,20 @@ class Child:
         return Reply(best, End.LATE)
 
 
+def _bury(
+    process: "subprocess.Popen[bytes] | None", pipe: "Connection[Request, Message] | None"
+) -> None:
+    """Kill a process, if there is one, wait for its end, and close its pipe."""
+    if process is not None:
+        process.kill()
+        process.wait(EXIT_WAIT_S)
+    # Last, for a sender may still hold the pipe until its reader is gone.
+    if pipe is not None:
+        pipe.close()
+
+
 def _send(pipe: "Connection[Request, Message]", request: Request) -> None:
     """Send a request; where the pipe breaks meanwhile, the receiving side tells why."""
-    with suppress(OSError):
+    # A write that begins while the pipe is being closed finds no handle: a TypeError.
+    with suppress(OSError, TypeError):
         pipe.send(request)

@@ -262,3 +262,18 @@ def test_numbers_that_cannot_be_are_refused_by_name(bench: Bench, number: float,
             bench.planner.plan(problem, bench.last)
         assert str(refused.value).startswith(f"{where}: {number:g}")
     bench.require_as_ever()
+
+
+@pytest.mark.parametrize("runs", RUNS)
+def test_a_problem_asked_at_once_after_a_kill_is_solved_by_the_next_process(
+    bench: Bench, runs: int
+) -> None:
+    """A re-plan within the same slot does not wait: it must not meet the process that is killed."""
+    fault = SHIFTED["a solver that ignores its limit"]
+    for _ in range(runs):
+        bench.plan(bench.problem, bench.last, fault)
+        bench.planner.settings = PlannerSettings()
+        assert bench.planner.plan(bench.problem, bench.last).tier == "T0"
+        bench.plan(bench.problem, bench.last, SHIFTED["a solver that dies"])
+        bench.planner.settings = PlannerSettings()
+        assert bench.planner.plan(bench.problem, bench.last).tier == "T0"
