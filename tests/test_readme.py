@@ -32,5 +32,5 @@ def test_every_route_that_is_told_is_in_the_source() -> None:
         path.read_text(encoding="utf-8")
         for path in (Path(__file__).parents[1] / "energy" / "api").glob("*.py")
     )
-    for path in re.findall(r"/v1/[a-z]+(?:/\{[a-z]+\})?", README):
+    for path in re.findall(r"/v1/[a-z]+(?:/(?:\{[a-z]+\}|[a-z]+))*", README):
         assert f'"{path}"' in sources, path
