@@ -263,8 +263,11 @@ def test_no_twin_of_a_sealed_signature_is_proven(door: Door) -> None:
         failure = verify_bundle(trust, canonical(lie)).first_failure
         assert failure is not None, what
         refused[failure.check] += 1
-    # Other forms are unreadable or no signature; nothing gets as far as the path.
-    assert refused.total() == 295 and set(refused) <= {"signature", "readable"}, refused
+    # Other forms are unreadable or no signature, and in another account's name the keys that are
+    # shown are not that account's; nothing gets as far as the path.
+    assert refused.total() == 295
+    assert set(refused) == {"signature", "readable", "key history"}, refused
+    assert refused["key history"] == 1
 
 
 TIMES = """
