@@ -242,30 +242,3 @@ def test_a_suffix_signed_anew_is_whole_and_yet_another_head(
     assert ledger.begins[3] <= same and verify_export(lines).ok
     failure = ledger.verify(lines, ledger.begins[3])
     assert failure is not None and failure.check == "witness"
-
-
-def verify_untouched(begin_books: Begin, draws: range) -> int:
-    """How many ledgers, each after another tick or of other orders, are proven."""
-    proven = 0
-    for draw in draws:
-        here = begin_books(seed=draw + 2)
-        here.draw = draw
-        for number in range(5):
-            here.run(1, begin=number)
-            report = verify_export(export_lines(here.store))
-            assert report.ok, (draw, number, report.first_failure)
-            proven += 1
-    return proven
-
-
-@pytest.mark.soak
-def test_a_thousand_untouched_ledgers_raise_no_false_alarm(
-    begin_books: Begin, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    proven = 0
-    for draw in range(200):
-        url = f"sqlite:///{tmp_path_factory.mktemp('books') / 'books.db'}"
-        proven += verify_untouched(
-            lambda seed, url=url: begin_books(url, seed), range(draw, draw + 1)
-        )
-    assert proven == 1000
