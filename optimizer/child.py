@@ -57,6 +57,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection[Request, Message] | None = None
         self._number = 0
+        self._is_wanted = False
         self._lock = threading.RLock()
 
     @property
@@ -67,6 +68,7 @@ class Child:
     def start(self) -> None:
         """Start a process unless one lives; it loads its libraries while the caller goes on."""
         with self._lock:
+            self._is_wanted = True
             if self.process_id is None:
                 self._stop()
                 self._start()
@@ -89,6 +91,7 @@ class Child:
     def stop(self) -> None:
         """Kill the process, if there is one, and wait for its end."""
         with self._lock:
+            self._is_wanted = False
             self._stop()
 
     def _stop(self) -> None:
@@ -124,7 +127,10 @@ class Child:
         pipe: "Connection[Request, Message] | None",
     ) -> None:
         _bury(process, pipe)
-        self.start()
+        with self._lock:
+            # Nobody would end a process that is started after `stop`.
+            if self._is_wanted:
+                self.start()
 
     def _await(self, request: Request, kill_s: float) -> Reply:
         pipe = self._pipe

@@ -277,3 +277,12 @@ def test_a_problem_asked_at_once_after_a_kill_is_solved_by_the_next_process(
         bench.plan(bench.problem, bench.last, SHIFTED["a solver that dies"])
         bench.planner.settings = PlannerSettings()
         assert bench.planner.plan(bench.problem, bench.last).tier == "T0"
+
+
+def test_a_planner_closed_right_after_a_kill_leaves_no_process(toys: Any) -> None:
+    problem = toys.random(1)
+    for _ in range(5):
+        with Planner(PlannerSettings(drill="die")) as planner:
+            planner.plan(problem)
+        time.sleep(0.3)  # a process that is to replace the dead one would have been started by now
+        assert planner._child.process_id is None
