@@ -1,4 +1,6 @@
-"""The operators' screens at `/`, `/plan` and `/grid`, receipts at `/verify`, and the assets."""
+"""A route for every screen: the operators' and those for everybody; and the assets."""
+
+from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
@@ -32,45 +34,9 @@ def create_dashboard_router() -> APIRouter:
     }
     router = APIRouter(include_in_schema=False)
 
-    @router.api_route("/", methods=["GET", "HEAD"])
-    def overview_page(request: Request) -> Response:
-        """The overview in the reader's language and theme."""
-        return answer(request, pages[choose_edition(request, "overview")], headers.PAGE)
-
-    @router.api_route("/plan", methods=["GET", "HEAD"])
-    def plan_page(request: Request) -> Response:
-        """The plan in the reader's language and theme."""
-        return answer(request, pages[choose_edition(request, "plan")], headers.PAGE)
-
-    @router.api_route("/grid", methods=["GET", "HEAD"])
-    def grid_page(request: Request) -> Response:
-        """The wires in the reader's language and theme."""
-        return answer(request, pages[choose_edition(request, "grid")], headers.PAGE)
-
-    @router.api_route("/market", methods=["GET", "HEAD"])
-    def market_page(request: Request) -> Response:
-        """The auctions in the reader's language and theme."""
-        return answer(request, pages[choose_edition(request, "market")], headers.PAGE)
-
-    @router.api_route("/forecasts", methods=["GET", "HEAD"])
-    def forecasts_page(request: Request) -> Response:
-        """The forecasts in the reader's language and theme."""
-        return answer(request, pages[choose_edition(request, "forecasts")], headers.PAGE)
-
-    @router.api_route("/dr", methods=["GET", "HEAD"])
-    def dr_page(request: Request) -> Response:
-        """Demand response in the reader's language and theme."""
-        return answer(request, pages[choose_edition(request, "dr")], headers.PAGE)
-
-    @router.api_route("/verify", methods=["GET", "HEAD"])
-    def verify_page(request: Request) -> Response:
-        """The page that checks a receipt in the reader's browser."""
-        return answer(request, pages[choose_edition(request, "verify")], headers.PAGE)
-
-    @router.api_route("/statement", methods=["GET", "HEAD"])
-    def statement_page(request: Request) -> Response:
-        """The page that shows a participant's statement from a file."""
-        return answer(request, pages[choose_edition(request, "statement")], headers.PAGE)
+    for screen in (*SCREENS, *PUBLIC_SCREENS):
+        path = "/" if screen == SCREENS[0] else f"/{screen}"
+        router.add_api_route(path, _page_of(pages, screen), methods=["GET", "HEAD"])
 
     @router.api_route("/assets/{tree_hash}/{path:path}", methods=["GET", "HEAD"])
     def asset(request: Request, tree_hash: str, path: str) -> Response:
@@ -88,6 +54,15 @@ def create_dashboard_router() -> APIRouter:
         )
 
     return router
+
+
+def _page_of(pages: Mapping[Edition, Asset], screen: str) -> Callable[[Request], Response]:
+    """The route of a screen: the page in the reader's language and theme."""
+
+    def page(request: Request) -> Response:
+        return answer(request, pages[choose_edition(request, screen)], headers.PAGE)
+
+    return page
 
 
 def install(app: FastAPI) -> None:
