@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from time import monotonic
 
@@ -137,7 +138,8 @@ class Child:
         assert pipe is not None, "started before it is asked"
         best: Found | None = None
         # A process that does not read would hold up the sender beyond any deadline.
-        threading.Thread(target=_send, args=(pipe, request), daemon=True).start()
+        packed = ForkingPickler.dumps(request)
+        threading.Thread(target=_send, args=(pipe, packed), daemon=True).start()
         try:
             while pipe.poll(max(kill_s - monotonic(), 0.0)):
                 message = pipe.recv()
@@ -164,8 +166,8 @@ def _bury(
         pipe.close()
 
 
-def _send(pipe: "Connection[Request, Message]", request: Request) -> None:
-    """Send a request; where the pipe breaks meanwhile, the receiving side tells why."""
+def _send(pipe: "Connection[Request, Message]", packed: memoryview) -> None:
+    """Send a packed request; where the pipe breaks meanwhile, the receiving side tells why."""
     # A write that begins while the pipe is being closed finds no handle: a TypeError.
     with suppress(OSError, TypeError):
-        pipe.send(request)
+        pipe.send_bytes(packed)
