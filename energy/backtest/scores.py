@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from energy.backtest.replay import Replay
-from energy.forecast.inputs import MEDIAN, QUANTILES, BoolArray, FloatArray, IntArray
+from energy.forecast.inputs import MEDIAN, BoolArray, FloatArray, IntArray
+from energy.forecast.scoring import WIDTHS, pinball
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
 BUCKETS_H = ((0, 1), (1, 4), (4, 12), (12, 24), (24, 48), (12, 36), (0, 48))
 DRAWS = 1000
-BANDS = {50: (2, 4), 80: (1, 5), 90: (0, 6)}
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,6 @@ def score_table(replay: Replay) -> list[Score]:
     return found
 
 
-def pinball(quantiles: FloatArray, truth: FloatArray) -> FloatArray:
-    """Pinball loss (..., Q, H) of quantiles (..., Q, H) against truth (..., H), in kW."""
-    error = truth[..., None, :] - quantiles
-    level = QUANTILES[:, None]
-    return np.maximum(level * error, (level - 1) * error)
-
-
 def _score(replay: Replay, name: str, chosen: BoolArray) -> Score:
     truth = replay.truth[:, chosen]
     own = replay.quantiles[:, :, chosen]
@@ -76,7 +69,7 @@ def _score(replay: Replay, name: str, chosen: BoolArray) -> Score:
     crps = float(loss[known].mean())
     versus_point = _skill(loss, point_loss, known, day)
     versus_climate = _skill(loss, climate_loss, known, day)
-    cover = {width: _cover(own, truth, known, *edge) for width, edge in BANDS.items()}
+    cover = {width: _cover(own, truth, known, *edge) for width, edge in WIDTHS.items()}
     return Score(
         leads_h=name,
         values=int(known.sum()),
@@ -94,7 +87,7 @@ def _score(replay: Replay, name: str, chosen: BoolArray) -> Score:
         skill_climatology=versus_climate[0],
         skill_climatology_low=versus_climate[1],
         skill_climatology_high=versus_climate[2],
-        climatology_cover_80=_cover(climate, truth, known, *BANDS[80]),
+        climatology_cover_80=_cover(climate, truth, known, *WIDTHS[80]),
     )
 
 

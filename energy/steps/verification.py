@@ -15,6 +15,7 @@ from energy.forecast import BANDS, QUANTILES
 from energy.forecast.calibration import bucket_of
 from energy.forecast.features import sum_of_known
 from energy.forecast.inputs import MEDIAN
+from energy.forecast.scoring import WIDTHS, pinball
 from energy.forecast.series import BUCKET_END
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
 from energy.store.forecasts import StoredIssue, last_issue, load_issues
@@ -22,9 +23,6 @@ from energy.store.measured import load_measured
 from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
 
 FloatArray = npt.NDArray[np.float64]
-
-WIDTHS = {50: (2, 4), 80: (1, 5), 90: (0, 6)}
-"""Bands by what they promise in per cent, as positions of their edges in QUANTILES."""
 
 ISSUE_EVERY = SLOTS_PER_HOUR
 """One issue an hour is compared: those between differ by little and would count the same twice."""
@@ -184,9 +182,6 @@ def _by_bucket(
 
 
 def _verified(quantiles: FloatArray, truth: FloatArray) -> Verified:
-    error = truth - quantiles
-    level = QUANTILES[:, None]
-    loss = np.maximum(level * error, (level - 1) * error)
     # A band of no width that is right says nothing: the sun at night.
     said = quantiles[-1] > quantiles[0]
     inside = {}
@@ -195,7 +190,7 @@ def _verified(quantiles: FloatArray, truth: FloatArray) -> Verified:
         inside[width] = float(held[said].mean()) if said.any() else 1.0
     return Verified(
         values=len(truth),
-        crps_kw=float(2 * loss.mean()),
-        bias_kw=float(-error[MEDIAN].mean()),
+        crps_kw=float(2 * pinball(quantiles, truth).mean()),
+        bias_kw=float((quantiles[MEDIAN] - truth).mean()),
         inside=inside,
     )

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from energy.backtest import Replay, read_sessions, score_table, write_page
-from energy.backtest.scores import pinball
 from energy.backtest.sessions import power_of
 from energy.forecast.inputs import QUANTILES
+from energy.forecast.scoring import pinball
 from energy.forecast.stays import Stays, energy_so_far, fit_stays, forecast_stays
 from energy.timegrid import parse_instant, slots_from
 
