@@ -3,6 +3,7 @@
 Truth and references are made here and never shown to the forecaster.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -84,26 +85,11 @@ def replay_node(
     flags = flag_readings(spec, record.p_kw)
     clean = np.where(flags.any, np.nan, record.p_kw)
     axis = build_axis(record.slot, spec.site.time_zone)
-    model: NodeModel | None = None
-    fitted_at, fit_s, predict_s, rows, tiers = 0, [], [], [], dict[str, int]()
-    tracker = Tracker(uncalibrated(), plan.every_h / 24)
-    whole = record
+    forecaster = _Forecaster(spec, record, plan, weather_at)
+    rows = []
     for done, issue in enumerate(issues.tolist()):
-        if weather_at is not None:
-            record = replace(whole, weather=weather_at(issue))
-        if model is None or issue - fitted_at >= plan.refit_days * SLOTS_PER_DAY * SLOT_S:
-            begun = perf_counter()
-            model, fitted_at = fit_node(spec, record, issue), issue
-            fit_s.append(perf_counter() - begun)
-        slots = issue + SLOT_S * np.arange(HORIZON, dtype=np.int64)
-        begun = perf_counter()
-        known = known_readings(spec, record, issue)
-        tracker.learn(issue, known.slot, known.p_kw)
-        found = forecast_node(spec, model, record, issue, slots, tracker.calibration)
-        tracker.issued(Issue(issue, found.p_kw))
-        predict_s.append(perf_counter() - begun)
-        tiers[found.tier] = tiers.get(found.tier, 0) + 1
-        rows.append((found.p_kw, *_truth_and_references(clean, axis, record.slot, issue, spec)))
+        p_kw = forecaster.issue(issue)
+        rows.append((p_kw, *_truth_and_references(clean, axis, record.slot, issue, spec)))
         progress(done + 1, len(issues))
     columns = [np.stack(column) for column in zip(*rows, strict=True)]
     steps = [_by_step(column, spec.step_slots) for column in columns]
@@ -123,11 +109,54 @@ def replay_node(
         norm_kw=norm,
         range_kw=float(high - low),
         time_zone=spec.site.time_zone,
-        tiers=tiers,
-        fit_s=np.array(fit_s),
-        predict_s=np.array(predict_s),
+        tiers=dict(forecaster.tiers),
+        fit_s=np.array(forecaster.fit_s),
+        predict_s=np.array(forecaster.predict_s),
         findings=_named(flags.impossible, flags.spike, flags.frozen),
     )
+
+
+class _Forecaster:
+    """What lasts between two issues: the fit, the calibration, and the time that both took."""
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        record: NodeRecord,
+        plan: ReplayPlan,
+        weather_at: WeatherColumns | None,
+    ) -> None:
+        self._spec, self._record, self._weather_at = spec, record, weather_at
+        self._refit_s = plan.refit_days * SLOTS_PER_DAY * SLOT_S
+        self._fit: tuple[int, NodeModel] | None = None
+        self._tracker = Tracker(uncalibrated(), plan.every_h / 24)
+        self.fit_s: list[float] = []
+        self.predict_s: list[float] = []
+        self.tiers = Counter[str]()
+
+    def issue(self, issue: int) -> FloatArray:
+        """The quantiles (Q, H) that go out at `issue`, in kW."""
+        spec, record = self._spec, self._record
+        if self._weather_at is not None:
+            record = replace(record, weather=self._weather_at(issue))
+        model = self._model(record, issue)
+        slots = issue + SLOT_S * np.arange(HORIZON, dtype=np.int64)
+        begun = perf_counter()
+        known = known_readings(spec, record, issue)
+        self._tracker.learn(issue, known.slot, known.p_kw)
+        found = forecast_node(spec, model, record, issue, slots, self._tracker.calibration)
+        self._tracker.issued(Issue(issue, found.p_kw))
+        self.predict_s.append(perf_counter() - begun)
+        self.tiers[found.tier] += 1
+        return found.p_kw
+
+    def _model(self, record: NodeRecord, issue: int) -> NodeModel:
+        """The last fit, or a new one where it is due."""
+        if self._fit is None or issue - self._fit[0] >= self._refit_s:
+            begun = perf_counter()
+            self._fit = issue, fit_node(self._spec, record, issue)
+            self.fit_s.append(perf_counter() - begun)
+        return self._fit[1]
 
 
 def _issues(record: NodeRecord, plan: ReplayPlan, spec: NodeSpec) -> IntArray:
