@@ -1,43 +1,31 @@
 """Contracts over HTTP: enter one that both parties have signed, end one, see what they come to."""
 
-from typing import Any
-
-import orjson
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
-from starlette.concurrency import run_in_threadpool
 
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found
-from energy.api.orders import accepted_json, parse_order_id, problem_of
+from energy.api.messages import SIGNED, admit_signed
+from energy.api.orders import parse_order_id
 from energy.api.problems import answers
 from energy.steps.contract_views import contract_document, contracts_document
 from energy.steps.contracting import contract_desk
+from energy.store.admission import Answer
 from energy.store.contract_desk import ContractDesk, admit_contract
 from energy.store.contracts import find_contract
-from energy.store.mailbox import prepare_message
+from energy.store.mailbox import PreparedMessage
 from energy.store.views import Document
-
-REFUSALS = answers(400, 401, 409, 413, 422, 503)
-DONE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "the same message again: its first answer"},
-    201: {"description": "accepted, durably, and in effect; with the operator's receipt"},
-}
 
 router = APIRouter(tags=["contracts"])
 
 
-@router.post(
-    "/v1/contracts", summary="Enter a contract", status_code=201, responses={**DONE, **REFUSALS}
-)
+@router.post("/v1/contracts", summary="Enter a contract", status_code=201, responses=SIGNED)
 async def enter_contract(request: Request) -> Response:
     """A `Contract` in an envelope like an order's, signed by the seller and then by the buyer."""
     return await _admit(request, "Contract")
 
 
-@router.post(
-    "/v1/contracts/end", summary="End a contract", status_code=201, responses={**DONE, **REFUSALS}
-)
+@router.post("/v1/contracts/end", summary="End a contract", status_code=201, responses=SIGNED)
 async def end_contract(request: Request) -> Response:
     """A party's `Cancel` whose `order_id` is the contract; it ends when both have sent theirs."""
     return await _admit(request, "Cancel")
@@ -76,16 +64,8 @@ def desk_of(context: ApiContext) -> ContractDesk:
 
 async def _admit(request: Request, type_name: str) -> Response:
     context = context_of(request)
-    received_us = int(context.clock.now_s() * 1_000_000)
-    body = await request.body()
-    one = prepare_message(context.admission, body, received_us, (type_name,))
-    answer = await run_in_threadpool(
-        context.store.write, lambda connection: admit_contract(connection, desk_of(context), one)
-    )
-    if answer.refusal is not None:
-        raise problem_of(answer.refusal)
-    document = accepted_json(context, answer)
-    document["id"] = document.pop("order_id")
-    headers = {"Cache-Control": "no-store"}
-    status = 201 if answer.is_new else 200
-    return Response(orjson.dumps(document), status, headers, "application/json")
+
+    def admit(connection: Connection, one: PreparedMessage) -> tuple[Answer, Document]:
+        return admit_contract(connection, desk_of(context), one), {}
+
+    return await admit_signed(request, (type_name,), admit)

@@ -1,16 +1,14 @@
 """Demand response over HTTP: call an event, answer it, cancel it, see what became of it."""
 
 from collections.abc import Callable
-from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
-from starlette.concurrency import run_in_threadpool
 
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found
-from energy.api.orders import accepted_json, parse_order_id, problem_of
+from energy.api.messages import SIGNED, admit_signed
+from energy.api.orders import parse_order_id
 from energy.api.problems import answers
 from energy.steps.dr_programmes import programmes_by_account
 from energy.steps.dr_views import (
@@ -23,21 +21,13 @@ from energy.store.admission import Answer
 from energy.store.demand_response import find_event
 from energy.store.dr_desk import DrDesk, admit_dr
 from energy.store.events import add_event
-from energy.store.mailbox import PreparedMessage, prepare_message
+from energy.store.mailbox import PreparedMessage
 from energy.store.views import Document
-
-REFUSALS = answers(400, 401, 409, 413, 422, 503)
-DONE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "the same message again: its first answer"},
-    201: {"description": "accepted, durably, and in effect; with the operator's receipt"},
-}
 
 router = APIRouter(tags=["demand response"])
 
 
-@router.post(
-    "/v1/dr/events", summary="Call a DR event", status_code=201, responses={**DONE, **REFUSALS}
-)
+@router.post("/v1/dr/events", summary="Call a DR event", status_code=201, responses=SIGNED)
 async def call_event(request: Request) -> Response:
     """A `DrEvent` in an envelope like an order's, by the programme's or the operator's key."""
     return await _admit(request, "DrEvent", _no_more)
@@ -47,7 +37,7 @@ async def call_event(request: Request) -> Response:
     "/v1/dr/events/cancel",
     summary="Cancel a DR event",
     status_code=201,
-    responses={**DONE, **REFUSALS},
+    responses=SIGNED,
 )
 async def cancel_event(request: Request) -> Response:
     """A `Cancel` of the programme's account whose `order_id` is the event, before it begins."""
@@ -58,7 +48,7 @@ async def cancel_event(request: Request) -> Response:
     "/v1/dr/commits",
     summary="Answer a DR event",
     status_code=201,
-    responses={**DONE, **REFUSALS},
+    responses=SIGNED,
 )
 async def answer_event(request: Request) -> Response:
     """A `DrCommit`: Wh to be given up in every slot, 0 declines; the answer has the baseline."""
@@ -114,11 +104,8 @@ def _own_answer(connection: Connection, one: PreparedMessage) -> Document:
 
 async def _admit(request: Request, type_name: str, more: More) -> Response:
     context = context_of(request)
-    received_us = int(context.clock.now_s() * 1_000_000)
-    body = await request.body()
-    one = prepare_message(context.admission, body, received_us, (type_name,))
 
-    def write(connection: Connection) -> tuple[Answer, Document]:
+    def admit(connection: Connection, one: PreparedMessage) -> tuple[Answer, Document]:
         answer = admit_dr(connection, desk_of(context), one)
         if answer.refusal is not None:
             return answer, {}
@@ -126,11 +113,4 @@ async def _admit(request: Request, type_name: str, more: More) -> Response:
             add_event(connection, "dr", None, {"type": type_name})
         return answer, more(connection, one)
 
-    answer, extra = await run_in_threadpool(context.store.write, write)
-    if answer.refusal is not None:
-        raise problem_of(answer.refusal)
-    document = accepted_json(context, answer)
-    document["id"] = document.pop("order_id")
-    headers = {"Cache-Control": "no-store"}
-    status = 201 if answer.is_new else 200
-    return Response(orjson.dumps(document | extra), status, headers, "application/json")
+    return await admit_signed(request, (type_name,), admit)

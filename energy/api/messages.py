@@ -1,22 +1,30 @@
 """What accounts sign beside orders, over HTTP: cancel an order, change keys."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from energy.api.context import context_of
 from energy.api.orders import accepted_json, problem_of
 from energy.api.problems import answers
-from energy.store.mailbox import admit_message, prepare_message
+from energy.store.admission import Answer
+from energy.store.mailbox import PreparedMessage, admit_message, prepare_message
+from energy.store.views import Document
 
 KEY_TYPES = ("KeyRegister", "KeyRotate", "KeyRevoke")
-REFUSALS = answers(400, 401, 409, 413, 422, 503)
-DONE: dict[int | str, dict[str, Any]] = {
+SIGNED: dict[int | str, dict[str, Any]] = {
     200: {"description": "the same message again: its first answer"},
     201: {"description": "accepted, durably, and in effect; with the operator's receipt"},
+    **answers(400, 401, 409, 413, 422, 503),
 }
+"""What a route for a signed message may answer."""
+
+Admit = Callable[[Connection, PreparedMessage], tuple[Answer, Document]]
+"""What admits a message in one transaction: its answer, and what the reader is told besides."""
 
 router = APIRouter(tags=["orders"])
 
@@ -25,34 +33,43 @@ router = APIRouter(tags=["orders"])
     "/v1/orders/cancel",
     summary="Cancel a live order",
     status_code=201,
-    responses={**DONE, **REFUSALS},
+    responses=SIGNED,
 )
 async def cancel_order(request: Request) -> Response:
     """A signed `Cancel` in an envelope like an order's; done before the gate or not at all."""
-    return await _admit(request, ("Cancel",))
+    return await admit_signed(request, ("Cancel",), _admit_of(request))
 
 
 @router.post(
     "/v1/keys",
     summary="Register, rotate or revoke a key",
     status_code=201,
-    responses={**DONE, **REFUSALS},
+    responses=SIGNED,
 )
 async def change_keys(request: Request) -> Response:
     """A signed key entry: new key and registrar; old and new key; or any key of the account."""
-    return await _admit(request, KEY_TYPES)
+    return await admit_signed(request, KEY_TYPES, _admit_of(request))
 
 
-async def _admit(request: Request, types: tuple[str, ...]) -> Response:
+def _admit_of(request: Request) -> Admit:
+    admission = context_of(request).admission
+    return lambda connection, one: (admit_message(connection, admission, one), {})
+
+
+async def admit_signed(request: Request, types: tuple[str, ...], admit: Admit) -> Response:
+    """The answer to the signed message that a request brings, which is of one of these types.
+
+    Raises ProblemError where it is refused.
+    """
     context = context_of(request)
     received_us = int(context.clock.now_s() * 1_000_000)
     one = prepare_message(context.admission, await request.body(), received_us, types)
-    answer = await run_in_threadpool(
-        context.store.write, lambda connection: admit_message(connection, context.admission, one)
+    answer, more = await run_in_threadpool(
+        context.store.write, lambda connection: admit(connection, one)
     )
     if answer.refusal is not None:
         raise problem_of(answer.refusal)
     document = accepted_json(context, answer)
     document["id"] = document.pop("order_id")
-    body, headers = orjson.dumps(document), {"Cache-Control": "no-store"}
+    body, headers = orjson.dumps(document | more), {"Cache-Control": "no-store"}
     return Response(body, 201 if answer.is_new else 200, headers, "application/json")
