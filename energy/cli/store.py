@@ -10,6 +10,8 @@ from energy.config import build_settings
 from energy.steps.proving import verify_store
 from energy.store.backup import BackupSummary, restore_backup, write_backup
 from energy.store.engine import open_reader
+from energy.store.migrations import migrate_store
+from energy.store.schema import SCHEMA_VERSION
 
 app = typer.Typer(no_args_is_help=True, help="The store of an installation.")
 
@@ -37,6 +39,27 @@ def restore(
     """
     url = build_settings(database_url=database_url).database_url
     _tell("restored from", file, restore_backup(file, url))
+    return _verified(url)
+
+
+@app.command()
+def migrate(
+    to: Annotated[
+        int, typer.Option(help="version of the tables; an older one loses what only newer hold")
+    ] = SCHEMA_VERSION,
+    database_url: DatabaseUrl = None,
+) -> int:
+    """Bring the store's tables to this program's version, or another, and verify its ledger.
+
+    Stop the program first. Exit code 1 where the ledger does not hold.
+    """
+    url = build_settings(database_url=database_url).database_url
+    before, after = migrate_store(url, to)
+    typer.echo(f"{url}: schema version {before} -> {after}")
+    return 0 if after != SCHEMA_VERSION else _verified(url)
+
+
+def _verified(url: str) -> int:
     with open_reader(url) as opened:
         report = verify_store(opened)
     if report.first_failure is not None:

@@ -253,7 +253,7 @@ def _make_folder(path: Path) -> None:
 def _writer(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, pool_size=1, max_overflow=0)
-        _prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
+        prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
         return engine
     return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, pool_size=4)
 
@@ -261,7 +261,7 @@ def _writer(url: URL) -> Engine:
 def _reader(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, pool_size=8, max_overflow=16)
-        _prepare_sqlite(engine, begin="BEGIN", read_only=True)
+        prepare_sqlite(engine, begin="BEGIN", read_only=True)
         return engine
     return create_engine(
         url,
@@ -272,7 +272,7 @@ def _reader(url: URL) -> Engine:
     )
 
 
-def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
+def prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
     """Own BEGIN statements, for the driver opens no transaction for a SELECT; safe settings."""
     wal = wal_is_safe(sqlite3.sqlite_version_info)
     if not wal and not read_only:
@@ -304,10 +304,15 @@ def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
         connection.exec_driver_sql(begin)
 
 
-def _create_tables(connection: Connection) -> None:
+def lock_tables(connection: Connection) -> None:
+    """Until the transaction's end nothing else makes or changes the tables."""
     if connection.dialect.name == "postgresql":
-        # Two processes that start at once would both find nothing and both create.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305001)")
+
+
+def _create_tables(connection: Connection) -> None:
+    # Two processes that start at once would both find nothing and both create.
+    lock_tables(connection)
     if not connection.dialect.has_table(connection, "meta"):
         METADATA.create_all(connection)
         row = {"key": "schema_version", "value": str(SCHEMA_VERSION)}
@@ -319,9 +324,15 @@ def _require_version(connection: Connection) -> None:
     query = select(meta.c.value).where(meta.c.key == "schema_version")
     found = connection.scalar(query) if connection.dialect.has_table(connection, "meta") else None
     if found != str(SCHEMA_VERSION):
+        older = found is not None and found.isdecimal() and int(found) < SCHEMA_VERSION
+        remedy = (
+            "make a backup with the program that made it, then run `microgrid store migrate`"
+            if older
+            else "use the program that made it, or choose another database"
+        )
         raise StoreVersionError(
             f"store {connection.engine.url.render_as_string()}: schema version {found}, allowed "
-            f"{SCHEMA_VERSION}; use the program that made it, or choose another database"
+            f"{SCHEMA_VERSION}; {remedy}"
         )
 
 

@@ -1,0 +1,180 @@
+"""A store of an older program becomes one of this program, and back, with all its rows.
+
+`tests/cases/stores` holds the tables of version 3 as statements for each database, and the backup
+that its program wrote of a tiny district's four quarter hours.
+"""
+
+import contextlib
+import sqlite3
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, create_engine, inspect, text
+
+from energy.cli import run
+from energy.store.engine import Store, open_reader, open_store, parse_url
+from energy.store.errors import StoreError, StoreVersionError
+from energy.store.migrations import FOLDER, OLDEST, migrate_store
+from energy.store.schema import METADATA, SCHEMA_VERSION
+
+CASES = Path(__file__).parents[2] / "cases" / "stores"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A store of the oldest version, with rows."""
+    statements = (CASES / f"v3.{request.param}.sql").read_text()
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'old.db'}"
+        with contextlib.closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+            connection.executescript(statements)
+    else:
+        url = request.getfixturevalue("new_postgresql")()
+        with psycopg.connect(url) as server:
+            server.execute(statements.encode())
+    fill(url)
+    return url
+
+
+def fill(url: str) -> None:
+    """The rows that the old program has written, numbers going on after them."""
+    engine = create_engine(parse_url(url))
+    with zipfile.ZipFile(CASES / "v3.backup") as archive, engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        for table in tables.sorted_tables:
+            with archive.open(f"{table.name}.arrow") as stream:
+                rows = pa.ipc.open_stream(stream).read_all().to_pylist()
+            if rows:
+                connection.execute(table.insert(), rows)
+        if engine.dialect.name == "postgresql":
+            newest = "SELECT setval('event_id_seq', (SELECT max(id) FROM event))"
+            connection.execute(text(newest))
+    engine.dispose()
+
+
+def rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows by table, but for the version."""
+    engine = create_engine(parse_url(url))
+    with engine.connect() as connection:
+        found = {}
+        for table in sorted(inspect(connection).get_table_names()):
+            rows = connection.execute(text(f"SELECT * FROM {table}")).all()
+            found[table] = sorted(
+                (tuple(row) for row in rows if row[0] != "schema_version"), key=repr
+            )
+    engine.dispose()
+    return found
+
+
+def differences(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, METADATA))
+
+
+def guards_of(store: Store) -> set[tuple[str, ...]]:
+    """Triggers and checks by name, which the comparison of tables does not see."""
+
+    def unit(connection: Connection) -> set[tuple[str, ...]]:
+        found: set[tuple[str, ...]] = set()
+        for table in inspect(connection).get_table_names():
+            for check in inspect(connection).get_check_constraints(table):
+                found.add((table, str(check["name"]), "".join(str(check["sqltext"]).split())))
+        triggers = (
+            "SELECT tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+            if store.is_sqlite
+            else "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger"
+            " WHERE NOT tgisinternal"
+        )
+        found |= {tuple(row) for row in connection.execute(text(triggers))}
+        return found
+
+    return store.read(unit)
+
+
+def test_an_old_store_gets_the_tables_of_a_new_one_and_keeps_every_row(
+    old_url: str, tmp_path: Path, new_postgresql: Callable[[], str]
+) -> None:
+    before = rows_of(old_url)
+    assert len(before["transfer"]) > 0 and len(before["market_order"]) > 0
+    with pytest.raises(StoreVersionError, match="run `microgrid store migrate`"):
+        open_store(old_url)
+    assert migrate_store(old_url) == (OLDEST, SCHEMA_VERSION)
+    after = rows_of(old_url)
+    for table, rows in before.items():
+        width = len(rows[0]) if rows else 0
+        assert sorted((row[:width] for row in after[table]), key=repr) == rows, table
+    new_url = new_postgresql() if "postgresql" in old_url else f"sqlite:///{tmp_path}/new.db"
+    with open_store(old_url) as changed, open_store(new_url) as new:
+        assert changed.read(differences) == []
+        assert guards_of(changed) == guards_of(new)
+
+
+def test_back_and_forth_again_keeps_what_both_versions_hold(old_url: str) -> None:
+    before = rows_of(old_url)
+    assert migrate_store(old_url) == (OLDEST, SCHEMA_VERSION)
+    assert migrate_store(old_url, OLDEST) == (SCHEMA_VERSION, OLDEST)
+    assert rows_of(old_url) == before
+    assert migrate_store(old_url) == (OLDEST, SCHEMA_VERSION)
+    assert migrate_store(old_url) == (SCHEMA_VERSION, SCHEMA_VERSION)
+
+
+def test_the_command_changes_the_store_and_proves_its_ledger(
+    old_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["store", "migrate", "--database-url", old_url]) == 0
+    told = capsys.readouterr().out
+    assert f"schema version {OLDEST} -> {SCHEMA_VERSION}" in told
+    assert "the ledger is proven" in told
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    old_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows_of(old_url)
+
+    def refuse(*_: object) -> None:
+        raise StoreError("after all steps")
+
+    monkeypatch.setattr("energy.store.migrations._require_references", refuse)
+    with pytest.raises(StoreError, match="after all steps"):
+        migrate_store(old_url)
+    assert rows_of(old_url) == before
+    monkeypatch.undo()
+    assert migrate_store(old_url) == (OLDEST, SCHEMA_VERSION)
+
+
+def test_a_store_in_use_is_left_alone(old_url: str) -> None:
+    migrate_store(old_url)
+    if "postgresql" in old_url:
+        pytest.skip("PostgreSQL's own locks make others wait")
+    with open_store(old_url), pytest.raises(StoreError, match="another process is using it"):
+        migrate_store(old_url, OLDEST)
+
+
+def test_versions_that_no_revision_knows_are_refused(store_url: str) -> None:
+    with open_store(store_url):
+        pass
+    for version in (OLDEST - 1, SCHEMA_VERSION + 1):
+        with pytest.raises(StoreVersionError, match=f"schema version {version}, allowed {OLDEST}"):
+            migrate_store(store_url, version)
+    with open_reader(store_url):
+        pass
+
+
+def test_there_is_a_revision_for_every_version() -> None:
+    names = sorted(path.stem for path in FOLDER.glob("*.py"))
+    assert names == [f"v{version:04}" for version in range(OLDEST, SCHEMA_VERSION + 1)]
+
+
+def test_no_store_is_made_by_a_migration(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="found no file"):
+        migrate_store(f"sqlite:///{tmp_path}/none.db")
+    assert list(tmp_path.iterdir()) == []
