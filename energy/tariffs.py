@@ -5,6 +5,7 @@ keys are described in `market.tariff_data`.
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -19,10 +20,12 @@ from energy.timegrid import local_calendar
 from energy.units import MKRW_PER_KRW
 from market.errors import MarketError
 from market.feed_in import FeedIn, build_feed_in
+from market.guarantee import NO_GUARANTEE, PPM, GuaranteeRule
 from market.tariff import SlotCalendar, Tariff, TariffDay, demand_counts, price_mkrw_per_kwh
 from market.tariff_data import build_tariff, dated_row
 
 TERMS = "terms.toml"
+RENT_GOES_TO = ("accounts", "network")
 
 
 def tariff_names() -> tuple[str, ...]:
@@ -49,23 +52,44 @@ def load_feed_in(plant: str, capacity_kw: int, on: date) -> FeedIn:
 @dataclass(frozen=True)
 class CustomerRules:
     """What a month's bill assumes of a customer: the load factor that its contract power follows
-    from, and up to how many kW of PV KEPCO alone would net by the month; and the shares of points
-    that are issued for sales to neighbours and that a bill may be paid with, 0 where they are off.
+    from, and up to how many kW of PV KEPCO alone would net by the month; the shares of points
+    that are issued for sales to neighbours and that a bill may be paid with, 0 where they are off;
+    the market's guarantee; and whether congestion rent goes to the accounts or to the network.
     """
 
     load_factor_ppm: int
     net_metering_kw_max: int
     points_issue_ppm: int = 0
     points_pay_ppm: int = 0
+    guarantee: GuaranteeRule = NO_GUARANTEE
+    is_rent_shared: bool = True
 
 
 def load_customer_rules(on: date) -> CustomerRules:
     """The rules that hold on a local day; raises MarketError, one sentence."""
-    terms = _files()["terms"]
+    return build_customer_rules(_files()["terms"], on)
+
+
+def build_customer_rules(terms: Mapping[str, Any], on: date) -> CustomerRules:
+    """The rules of a terms file that hold on a local day; raises MarketError, one sentence."""
     power = dated_row("terms", terms, "contract_power", on).integer("load_factor_ppm")
     netted = dated_row("terms", terms, "net_metering", on).integer("kw_max")
     points = dated_row("terms", terms, "points", on)
-    return CustomerRules(power, netted, points.integer("issue_ppm"), points.integer("pay_ppm"))
+    promise = dated_row("terms", terms, "market_guarantee", on)
+    rent = dated_row("terms", terms, "congestion_rent", on)
+    kept_ppm = promise.integer("kept_ppm")
+    if kept_ppm > PPM:
+        raise promise.fail("kept_ppm", f"a whole number 0 to {PPM}")
+    if rent.text("to") not in RENT_GOES_TO:
+        raise rent.fail("to", " or ".join(RENT_GOES_TO))
+    return CustomerRules(
+        load_factor_ppm=power,
+        net_metering_kw_max=netted,
+        points_issue_ppm=points.integer("issue_ppm"),
+        points_pay_ppm=points.integer("pay_ppm"),
+        guarantee=GuaranteeRule(kept_ppm, promise.integer("most_krw")),
+        is_rent_shared=rent.text("to") == RENT_GOES_TO[0],
+    )
 
 
 def slot_calendar(slot: int, time_zone: str) -> SlotCalendar:

@@ -4,48 +4,32 @@ The books post a slot's energy at the price of its hour; the bill counts whole k
 by the utility's own rule. What the books have posted and what is billed meet once a month: basic
 charge, tax, fund and every rounding are posted as the difference, so that the account's movement
 is the bill to the micro-won. Slots of an earlier month that were settled anew since its bill give
-an adjustment: that month's bill as it is now, less what it was.
+an adjustment: that month's bill as it is now, less what it was. The market's guarantee is a line
+of the month like any other, so that late news ends in the same total as timely news.
 """
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import NamedTuple
 
-from market.bill import UKRW_PER_KRW, Bill, MonthUse
+from market.bill import UKRW_PER_KRW, Bill, MonthUse, build_bill
 from market.errors import MarketError
+from market.guarantee import GuaranteeMonth, guarantee_month
 from market.merkle import leaf_hash, root_of
+from market.month_sums import MARKET_CODES, SMP_ALL, SMP_TRADE, Sums
 from market.month_tariffs import BilledMonth
-from market.statement import AccountMonth, LineKind, MarketLine, StatementMonth, statement_month
+from market.statement import (
+    AccountMonth,
+    LineKind,
+    MarketLine,
+    StatementMonth,
+    register_kwh,
+    statement_month,
+)
 from market.transfers import Code
 
-MARKET_CODES = (
-    Code.TRADE,
-    Code.NETWORK_FEE,
-    Code.CONGESTION_RENT,
-    Code.DEVIATION,
-    Code.LABEL,
-    Code.PPA,
-    Code.CFD,
-    Code.PPA_CHARGE,
-    Code.NEIGHBOUR,
-    Code.DR_REWARD,
-    Code.DR_PENALTY,
-)
-"""Codes whose money is a line of the bill's market part, in the order of the lines."""
-SUMMED_CODES = (*MARKET_CODES, Code.REMAINDER)
-SIDES = ("in_wh", "out_wh", "paid_ukrw", "got_ukrw")
-SMP_REST, SMP_ALL = len(SUMMED_CODES) * len(SIDES), len(SUMMED_CODES) * len(SIDES) + 1
-COLUMNS = SMP_ALL + 1
-"""Columns of a month's sums: four sides for each code, then what the feed-in price of their hours
-makes of the energy fed in: of the rest of readings alone, and of all."""
-
-_AT = {
-    (code, side): place * len(SIDES) + at
-    for place, code in enumerate(SUMMED_CODES)
-    for at, side in enumerate(SIDES)
-}
 _LINE = struct.Struct(">Hqq16s")
 _WH_PER_KWH = 1000
 
@@ -70,6 +54,7 @@ class Kind(IntEnum):
     FUND = 16
     CUT = 17  # what cutting each component and the total gives up
     UTILITY = 18  # the utility's part, whole won
+    GUARANTEE = 89  # quantity: ppm of its trades that the account kept
     FEED_IN = 90
     MARKET = 91  # the market's part, rounded down to whole won
     ROUNDING = 92
@@ -78,6 +63,7 @@ class Kind(IntEnum):
     CARRIED = 95  # kWh that net metering would carry on
     SMP_REC = 96  # what SMP and certificates would have paid; quantity: Wh fed in
     SOLD = 97  # what the market and the feed-in paid for it
+    WITHOUT_AUCTIONS = 98  # what the month would have cost then; quantity: ppm of trades kept
 
 
 class Line(NamedTuple):
@@ -87,37 +73,6 @@ class Line(NamedTuple):
     quantity: int
     price_mkrw: int
     amount_ukrw: int
-
-
-class Sums(NamedTuple):
-    """What an account has moved in the slots of a month; columns as `COLUMNS` tells."""
-
-    columns: tuple[int, ...]
-
-    def side(self, code: Code, side: str) -> int:
-        """One side of a code."""
-        return self.columns[_AT[code, side]]
-
-    def wh(self, side: str) -> int:
-        """All energy that came in or went out."""
-        return sum(self.columns[SIDES.index(side) : SMP_REST : len(SIDES)])
-
-    @property
-    def feed_in_ukrw(self) -> int:
-        """What the rest that was fed in has earned."""
-        return self.columns[SMP_REST]
-
-    @property
-    def charge_ukrw(self) -> int:
-        """What the rest that was drawn has been charged per slot.
-
-        A charge that a correction has turned negative stands among what was got.
-        """
-        net = self.side(Code.REMAINDER, "paid_ukrw") - self.side(Code.REMAINDER, "got_ukrw")
-        return net + self.feed_in_ukrw
-
-
-NOTHING = Sums((0,) * COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -138,13 +93,15 @@ class BillPosts:
     """What the books must post so that they have moved what the bill says, micro-won.
 
     `retail_ukrw` from the customer to its supplier, below 0 the other way; the rest to their
-    accounts, `rounding_ukrw` from the rounding account to the customer.
+    accounts, `rounding_ukrw` from the rounding account to the customer, and `guarantee_ukrw` from
+    whoever pays for the market's guarantee.
     """
 
     retail_ukrw: int = 0
     vat_ukrw: int = 0
     fund_ukrw: int = 0
     rounding_ukrw: int = 0
+    guarantee_ukrw: int = 0
 
     def plus(self, other: "BillPosts", sign: int = 1) -> "BillPosts":
         """The sum, or the difference where `sign` is -1."""
@@ -153,6 +110,7 @@ class BillPosts:
             self.vat_ukrw + sign * other.vat_ukrw,
             self.fund_ukrw + sign * other.fund_ukrw,
             self.rounding_ukrw + sign * other.rounding_ukrw,
+            self.guarantee_ukrw + sign * other.guarantee_ukrw,
         )
 
 
@@ -273,16 +231,15 @@ class _Books:
         if n not in self._found:
             month, terms, sums = self.months[n], self.terms, self.sums[n]
             use = MonthUse(month.month, 0, power_kw=terms.power_kw)
-            start_wh, end_wh = self.register(n)
-            netted_wh = terms.netted_kwh.get(month.number, 0) * _WH_PER_KWH
+            given = self.guarantee(n)
             account = AccountMonth(
                 year=month.year,
                 month=month.month,
                 tariff=month.tariffs[terms.tariff],
-                rest_register_wh=(start_wh, end_wh - netted_wh),
+                rest_register_wh=self._billed(n),
                 import_register_wh=self.meter(n, "in_wh"),
                 export_register_wh=self.meter(n, "out_wh"),
-                lines=tuple(_market_lines(sums)),
+                lines=tuple(_market_lines(sums, given)),
                 feed_in_wh=sums.side(Code.REMAINDER, "out_wh"),
                 feed_in_ukrw=sums.feed_in_ukrw,
                 exported_sum=(sums.wh("out_wh"), sums.columns[SMP_ALL]),
@@ -291,8 +248,34 @@ class _Books:
                 use=use,
                 whole_use=use,
             )
-            self._found[n] = statement_month(account, self._carried(n))
+            own = statement_month(account, self._carried(n))
+            self._found[n] = replace(own, guarantee=given)
         return self._found[n]
+
+    def _billed(self, n: int) -> tuple[int, int]:
+        """The register of what a month bills at tariff: less what neighbours have sold."""
+        start_wh, end_wh = self.register(n)
+        return start_wh, end_wh - self.terms.netted_kwh.get(self.months[n].number, 0) * _WH_PER_KWH
+
+    def guarantee(self, n: int) -> GuaranteeMonth | None:
+        """What the market's guarantee makes of a month, None where the account has not traded."""
+        sums = self.sums[n]
+        if not sums.has_traded:
+            return None
+        month, (start_wh, end_wh) = self.months[n], self._billed(n)
+        bought_wh = sums.side(Code.TRADE, "in_wh")
+        krw = []
+        for end in (end_wh, end_wh + bought_wh):
+            use = MonthUse(month.month, register_kwh((start_wh, end)), power_kw=self.terms.power_kw)
+            krw.append(build_bill(use, month.tariffs[self.terms.tariff]).total_krw)
+        market = sum(one.amount_ukrw for one in _market_lines(sums)) - sums.feed_in_ukrw
+        fed_in = sums.columns[SMP_TRADE]
+        return guarantee_month(
+            month.guarantee,
+            sums.kept,
+            with_ukrw=krw[0] * UKRW_PER_KRW + market,
+            without_ukrw=krw[1] * UKRW_PER_KRW + market - sums.auctions_ukrw - fed_in,
+        )
 
     def posts(self, n: int) -> BillPosts:
         """What must be posted beside what the slots of a month have posted."""
@@ -303,7 +286,12 @@ class _Books:
             vat_ukrw=vat,
             fund_ukrw=fund,
             rounding_ukrw=self.statement(n).rounding_ukrw,
+            guarantee_ukrw=_given_ukrw(self.statement(n).guarantee),
         )
+
+
+def _given_ukrw(guarantee: GuaranteeMonth | None) -> int:
+    return guarantee.given_ukrw if guarantee else 0
 
 
 def _kwh(register_wh: tuple[int, int]) -> int:
@@ -334,9 +322,11 @@ def _sides(sums: Sums) -> Iterator[tuple[Code, int, int, int]]:
                 yield code, out, e_wh, amount
 
 
-def _market_lines(sums: Sums) -> Iterator[MarketLine]:
+def _market_lines(sums: Sums, guarantee: GuaranteeMonth | None = None) -> Iterator[MarketLine]:
     for code, out, e_wh, amount in _sides(sums):
         yield MarketLine(_KIND_OF[code], -e_wh if out else e_wh, amount)
+    if given_ukrw := _given_ukrw(guarantee):
+        yield MarketLine(LineKind.GUARANTEE, 0, -given_ukrw)
 
 
 def _lines(
@@ -361,6 +351,8 @@ def _lines(
     if sums.side(Code.REMAINDER, "out_wh"):
         fed_in_wh = sums.side(Code.REMAINDER, "out_wh")
         yield Line(Kind.FEED_IN, fed_in_wh, 0, -sums.feed_in_ukrw)
+    if own.guarantee and own.guarantee.given_ukrw:
+        yield Line(Kind.GUARANTEE, own.guarantee.kept_ppm, 0, -own.guarantee.given_ukrw)
     yield Line(Kind.MARKET, 0, 0, own.market_krw * UKRW_PER_KRW)
     yield Line(Kind.ROUNDING, 0, 0, own.rounding_ukrw)
     for number, krw in adjustments:
@@ -370,6 +362,9 @@ def _lines(
     if sums.wh("out_wh"):
         yield Line(Kind.SMP_REC, sums.wh("out_wh"), 0, own.smp_rec_ukrw)
         yield Line(Kind.SOLD, 0, 0, own.sold_ukrw)
+    if own.guarantee:
+        kept_ppm, without_ukrw = own.guarantee.kept_ppm, own.guarantee.without_ukrw
+        yield Line(Kind.WITHOUT_AUCTIONS, kept_ppm, 0, without_ukrw)
 
 
 _COMPONENT = {

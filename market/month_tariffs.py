@@ -1,4 +1,5 @@
-"""The document of a billed month: its tariffs, feed-in prices and certificates, as bills name it.
+"""The document of a billed month: its tariffs, feed-in prices, certificates, the market's guarantee
+and the rent that was given back, as bills name it.
 
 The log has its hash as Rules of kind 3. Numbers stand as decimal strings, and the same figures
 give the same text; whoever checks a bill reads the tariff from here.
@@ -7,10 +8,11 @@ give the same text; whoever checks a bill reads the tariff from here.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from market.errors import MarketError
 from market.feed_in import FeedIn
+from market.guarantee import NO_GUARANTEE, GuaranteeRule
 from market.tariff import (
     Band,
     DemandRule,
@@ -21,13 +23,13 @@ from market.tariff import (
     TierSet,
 )
 
-MONTH_FORMAT = "microgrid-tariffs/1"
+MONTH_FORMAT = "microgrid-tariffs/2"
 _WH_PER_KWH = 1000
 
 
 @dataclass(frozen=True)
 class BilledMonth:
-    """A month by its slots, its tariffs in order of their names, and its certificates."""
+    """A month by its slots: its tariffs in order of their names, certificates, guarantee."""
 
     first_slot: int
     end_slot: int
@@ -35,11 +37,19 @@ class BilledMonth:
     month: int
     tariffs: Mapping[str, Tariff]
     plant: FeedIn
+    guarantee: GuaranteeRule = NO_GUARANTEE
 
     @property
     def number(self) -> int:
         """The month as yyyymm."""
         return self.year * 100 + self.month
+
+
+class RentShared(NamedTuple):
+    """The congestion rent of a month, micro-won, and the metered import that it was shared by."""
+
+    rent_ukrw: int
+    import_wh: int
 
 
 def require_billable(tariff: Tariff) -> None:
@@ -71,7 +81,22 @@ def month_content(month: BilledMonth, smp_mkrw_per_kwh: Sequence[int]) -> str:
         "smp_mkrw_per_kwh": [str(one) for one in smp_mkrw_per_kwh],
         "rec_krw_per_mwh": str(month.plant.rec_krw_per_mwh),
         "rec_weight_milli": str(month.plant.weight_milli),
+        "guarantee": {name: str(value) for name, value in vars(month.guarantee).items()},
+        "rent": {},
     }
+    return _canonical(document)
+
+
+def with_rent(content: str, shared: Mapping[int, RentShared]) -> str:
+    """The document with the rent that its month's close has given back, by month (yyyymm)."""
+    rent = {
+        str(number): {name: str(value) for name, value in one._asdict().items()}
+        for number, one in shared.items()
+    }
+    return _canonical(json.loads(content) | {"rent": rent})
+
+
+def _canonical(document: Mapping[str, object]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
@@ -89,6 +114,7 @@ def month_of_content(content: str) -> BilledMonth:
             for name, figures in sorted(found["tariffs"].items())
         },
         plant=FeedIn(0, int(found["rec_krw_per_mwh"]), int(found["rec_weight_milli"])),
+        guarantee=GuaranteeRule(**{name: int(one) for name, one in found["guarantee"].items()}),
     )
 
 

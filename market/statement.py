@@ -14,6 +14,7 @@ from typing import NamedTuple
 from market.bill import UKRW_PER_KRW, Bill, MonthUse, build_bill
 from market.errors import MarketError
 from market.feed_in import FeedIn, rec_income_ukrw, smp_income_ukrw
+from market.guarantee import GuaranteeMonth
 from market.tariff import Tariff
 from market.transfers import Code, LedgerId, Transfer, TransferKind
 
@@ -34,6 +35,7 @@ class LineKind(StrEnum):
     DR = "demand response"
     POINTS = "points"
     COMMON = "share of the common pot"
+    GUARANTEE = "market guarantee"
     ADJUSTMENT = "adjustment of an earlier month"
 
 
@@ -55,6 +57,7 @@ _KIND = {
     Code.NEIGHBOUR: LineKind.NEIGHBOUR,
     Code.CONGESTION_RENT: LineKind.COMMON,
     Code.NETWORK_FEE: LineKind.COMMON,
+    Code.GUARANTEE: LineKind.GUARANTEE,
     Code.DR_REWARD: LineKind.DR,
     Code.DR_PENALTY: LineKind.DR,
 }
@@ -170,7 +173,8 @@ class StatementMonth:
     `total_krw` is what the account pays; `rounding_ukrw` is what rounding the market's part gave
     up. `alone_krw` is what KEPCO alone would have cost, `saved_krw` the difference, below 0 if it
     would have been less. `smp_rec_ukrw` is what SMP and certificates would have paid for all that
-    was fed in, `sold_ukrw` what the market and the feed-in paid for it.
+    was fed in, `sold_ukrw` what the market and the feed-in paid for it. `guarantee` is there where
+    the account has traded: what the month would have cost without the auctions.
     """
 
     year: int
@@ -186,6 +190,7 @@ class StatementMonth:
     carried_kwh: int
     smp_rec_ukrw: int
     sold_ukrw: int
+    guarantee: GuaranteeMonth | None = None
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,11 @@ class Code(IntEnum):
 
     TRADE = 10  # auction: buyer -> POOL -> seller, KRW pending then posted, ENERGY when metered
     NETWORK_FEE = 11  # POOL -> NETFEE
-    CONGESTION_RENT = 12  # POOL -> RENT
+    CONGESTION_RENT = 12  # POOL -> RENT; month: RENT -> accounts, or NETFEE
     REPLACEMENT = 13  # BALANCING and POOL: missing Wh
     DEVIATION = 14  # deviator -> BALANCING
     LABEL = 15  # premium, buyer -> POOL -> seller
+    GUARANTEE = 16  # month: NETFEE or the SPC -> account that its auctions cost more than tariff
     PPA = 20  # quantity at strike, and the energy of the contract
     CFD = 21  # difference payment, either way
     PPA_CHARGE = 22  # charges of the network owner, buyer -> KEPCO

@@ -2688,6 +2688,8 @@ class _Proof:
         whole = len(shown) == len(lines)
         self.require(whole, "bill lines", f"{len(shown)} of them, recomputed {len(lines)}")
         self.part = "entry"
+        broken = now.broken_rent()
+        self.require(not broken, "rent shared", broken)
         good = message["total_krw"] == total
         self.require(good, "bill total", f"{message['total_krw']} won, recomputed {total}")
         rest = now.rounding_ukrw(len(months) - 1)
@@ -2719,6 +2721,7 @@ _BILL_NAMES = {
     16: "fund",
     17: "cut",
     18: "utility part",
+    89: "guarantee",
     90: "feed-in",
     91: "market part",
     92: "rounding",
@@ -2727,9 +2730,11 @@ _BILL_NAMES = {
     95: "comparison",
     96: "comparison",
     97: "comparison",
+    98: "comparison",
 }
 _BILLED_CODES = (10, 11, 12, 14, 15, 20, 21, 22, 23, 40, 41)
-_NEIGHBOUR, _REST = 23, 30
+_AUCTION_CODES = (10, 11, 14, 15)  # money that would not have moved without the auctions
+_TRADE, _RENT, _NEIGHBOUR, _REST = 10, 12, 23, 30
 _NOT_BILLED = (50, 60)  # points and payments settle a bill, they are not in it
 _EXPORT_CODES = (10, 20, 23)
 _BillLine = tuple[int, int, int, int]
@@ -2752,9 +2757,9 @@ class _Month:
 
     def __init__(self, found: dict[str, Any]) -> None:
         names = ("format", "month", "first_slot", "end_slot", "tariffs", "smp_mkrw_per_kwh")
-        _keys(found, (*names, "rec_krw_per_mwh", "rec_weight_milli"))
-        if found["format"] != "microgrid-tariffs/1":
-            raise Unusable(f"tariffs {found['format']!r}, allowed microgrid-tariffs/1")
+        _keys(found, (*names, "rec_krw_per_mwh", "rec_weight_milli", "guarantee", "rent"))
+        if found["format"] != "microgrid-tariffs/2":
+            raise Unusable(f"tariffs {found['format']!r}, allowed microgrid-tariffs/2")
         self.number, self.first_slot, self.end_slot = (
             _number(found[name]) for name in ("month", "first_slot", "end_slot")
         )
@@ -2765,8 +2770,16 @@ class _Month:
         self.rec, self.weight = (
             _number(found[name]) for name in ("rec_krw_per_mwh", "rec_weight_milli")
         )
-        if type(found["tariffs"]) is not dict:
-            raise Unusable("tariffs must be figures by name")
+        if type(found["tariffs"]) is not dict or type(found["rent"]) is not dict:
+            raise Unusable("tariffs must be figures by name, rent figures by month")
+        promised = _keys(found["guarantee"], ("kept_ppm", "most_krw"))
+        self.kept_ppm, self.most_krw = (_number(promised[n]) for n in ("kept_ppm", "most_krw"))
+        # By month: the rent that this close has shared, and the metered import it was shared by.
+        self.rent = {
+            _number(month): (_number(one["rent_ukrw"]), _number(one["import_wh"]))
+            for month, one in found["rent"].items()
+            if _keys(one, ("rent_ukrw", "import_wh"))
+        }
         self.tariffs = [_Figures(found["tariffs"][name]) for name in sorted(found["tariffs"])]
 
 
@@ -2825,15 +2838,29 @@ class _Sum:
 
     def __init__(self) -> None:
         self.by_code: dict[int, list[int]] = {n: [0] * 4 for n in (*_BILLED_CODES, _REST)}
-        self.rest_at_smp = self.out_at_smp = self.netted_kwh = 0
+        self.rest_at_smp = self.out_at_smp = self.traded_at_smp = self.netted_kwh = 0
+        self.reserved = [0, 0]  # for trades, as cleared: to be paid, to be got
 
     def copy(self) -> "_Sum":
         """The sums as they are now."""
         found = _Sum()
         found.by_code = {code: list(sides) for code, sides in self.by_code.items()}
         found.rest_at_smp, found.out_at_smp = self.rest_at_smp, self.out_at_smp
+        found.traded_at_smp, found.reserved = self.traded_at_smp, list(self.reserved)
         found.netted_kwh = self.netted_kwh
         return found
+
+    @property
+    def has_traded(self) -> bool:
+        """Whether an auction has given the account anything to pay, get or move."""
+        return any(self.reserved) or any(any(self.by_code[code]) for code in _AUCTION_CODES)
+
+    @property
+    def kept_ppm(self) -> int:
+        """The share of what its trades were worth that it delivered or took, of both the worse."""
+        pairs = zip(self.reserved, self.by_code[_TRADE][2:], strict=True)
+        shares = [moved * 1_000_000 // reserved for reserved, moved in pairs if reserved]
+        return max(0, min([*shares, 1_000_000]))
 
     def wh(self, side: int) -> int:
         """All energy in (0) or out (1)."""
@@ -2875,11 +2902,16 @@ class _Moved:
         """Carry one transfer into the sums."""
         number = [int.from_bytes(words[at : at + WORD], "big") for at in range(0, 7 * WORD, WORD)]
         ledger, kind, code, _, _, amount, slot = number
-        if kind not in (1, 3, 5) or ledger == 3 or slot >= self.months[-1].end_slot:
+        if kind == 4 or ledger == 3 or slot >= self.months[-1].end_slot:
             return
         proof.require(slot >= self.months[0].first_slot, "tariff", f"none for slot {slot}")
         # A reversal takes back from the side that its original moved.
         is_debit = words[3 * WORD : 4 * WORD] == self.account
+        if kind == 2:
+            if (ledger, code) == (1, _TRADE):
+                place = next(n for n, one in enumerate(self.months) if slot < one.end_slot)
+                self.now[place].reserved[0 if is_debit else 1] += amount
+            return
         gave, sign = (not is_debit, -1) if kind == 5 else (is_debit, 1)
         if ledger == 1 and code not in _NOT_BILLED:
             self.moved_ukrw += -sign * amount if gave else sign * amount
@@ -2897,6 +2929,7 @@ class _Moved:
             worth = sign * amount * month.smp[(slot - month.first_slot) // 3600]
             found.out_at_smp += worth
             found.rest_at_smp += worth if code == _REST else 0
+            found.traded_at_smp += worth if code == _TRADE else 0
 
 
 class _Billing:
@@ -2928,8 +2961,45 @@ class _Billing:
 
     def market_ukrw(self, n: int) -> int:
         """The market's part, exact."""
-        money = (self.sums[n].by_code[code] for code in _BILLED_CODES)
+        return self.unguarded_ukrw(n) - self.given_ukrw(n)
+
+    def unguarded_ukrw(self, n: int, codes: Iterable[int] = _BILLED_CODES) -> int:
+        """The same before the guarantee, or with the money of these codes alone."""
+        money = (self.sums[n].by_code[code] for code in codes)
         return sum(sides[2] - sides[3] for sides in money) - self.sums[n].rest_at_smp
+
+    def without_ukrw(self, n: int) -> int:
+        """What a month would have cost without auctions: all of it at tariff and feed-in."""
+        sums, (start, end) = self.sums[n], self.register(n)
+        kwh = (end + sums.by_code[_TRADE][0]) // 1000 - start // 1000 - sums.netted_kwh
+        other = [code for code in _BILLED_CODES if code not in _AUCTION_CODES]
+        utility = self.figures(n).total(kwh, self.terms.power_kw)
+        return utility * _WON + self.unguarded_ukrw(n, other) - sums.traded_at_smp
+
+    def given_ukrw(self, n: int) -> int:
+        """What the guarantee gives back to an account that kept its trades and lost by them."""
+        month, sums = self.months[n], self.sums[n]
+        if not sums.has_traded or not month.kept_ppm or sums.kept_ppm < month.kept_ppm:
+            return 0
+        utility = self.figures(n).total(self.kwh(n), self.terms.power_kw)
+        lost = utility * _WON + self.unguarded_ukrw(n) - self.without_ukrw(n)
+        return max(0, min(lost, month.most_krw * _WON))
+
+    def broken_rent(self) -> str:
+        """What is wrong with the account's shares of the rent, empty where each is as it must be.
+
+        A share is the rent times its metered import over everybody's, up or down by one micro-won.
+        """
+        shared: dict[int, tuple[int, int]] = {}
+        for one in self.months:
+            shared |= one.rent
+        for month, sums in zip(self.months, self.sums, strict=True):
+            rent, everybody = shared.get(month.number, (0, 0))
+            _, _, paid, got = sums.by_code[_RENT]
+            least = rent * sums.wh(0) // everybody if everybody else 0
+            if not least <= got - paid <= least + bool(everybody):
+                return f"{month.number}: {got - paid} micro-won, by its import {least}"
+        return ""
 
     def rounding_ukrw(self, n: int) -> int:
         """What rounding the market's part down to whole won gives up."""
@@ -2961,6 +3031,8 @@ class _Billing:
             found += [(101 + 2 * code, went, 0, -got)] if went or got else []
         fed_in = self.sums[n].by_code[_REST][1]
         found += [(90, fed_in, 0, -self.sums[n].rest_at_smp)] if fed_in else []
+        given = self.given_ukrw(n)
+        found += [(89, self.sums[n].kept_ppm, 0, -given)] if given else []
         found.append((91, 0, 0, self.market_ukrw(n) // _WON * _WON))
         found.append((92, 0, 0, self.rounding_ukrw(n)))
         total = self.own_krw(n)
@@ -3006,6 +3078,8 @@ class _Billing:
             sold = sum(sums.by_code[c][3] for c in _EXPORT_CODES if sums.by_code[c][1])
             rest = sums.by_code[_REST][1]
             found.append((97, 0, 0, sold + (sums.rest_at_smp if rest else 0)))
+        if sums.has_traded:
+            found.append((98, sums.kept_ppm, 0, self.without_ukrw(n)))
         return found
 
 

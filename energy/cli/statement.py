@@ -96,7 +96,28 @@ def _print_month(month: dict[str, Any]) -> None:
             f"  fed in: {_won(other['sold_krw'])}; SMP and certificates would have paid "
             f"{_won(other['smp_rec_krw'])}"
         )
+    if month["auctions"]:
+        typer.echo(f"  {_auctions(month['auctions'])}")
     typer.echo(f"  bill {month['proof']['bill']}, log of {month['proof']['checkpoint_size']}")
+
+
+_OUTSIDE = {
+    "no_rule": "no guarantee was in force",
+    "not_kept": "only {kept_pct} % of your trades were kept, the guarantee asks for "
+    "{least_kept_pct} %",
+    "above_most": "the guarantee gives back {most_krw} won a month at the most",
+}
+
+
+def _auctions(found: dict[str, Any]) -> str:
+    """What the auctions brought over the same readings at tariff and feed-in, and why."""
+    text = f"auctions: {_won(found['gain_krw'])} over tariff and feed-in alone"
+    if found["guarantee_krw"] != "0":
+        text += f", {_won(found['guarantee_krw'])} of it given back by the guarantee"
+    if found["outside"]:
+        text += f"; left at {_won(found['gain_after_krw'])}: "
+        text += _OUTSIDE[found["outside"]].format_map(found)
+    return text
 
 
 def _won(text: str) -> str:

@@ -13,7 +13,8 @@ from energy.steps.tally import Tally, smp_of_hours
 from energy.tariffs import load_customer_rules, load_feed_in, load_tariff
 from energy.timegrid import local_month_start, utc_of
 from market.errors import MarketError
-from market.month_bill import NOTHING, AccountSums, BillTerms, Sums
+from market.month_bill import AccountSums, BillTerms
+from market.month_sums import NOTHING, Sums
 from market.month_tariffs import BilledMonth, month_content, require_billable
 
 IntArray = npt.NDArray[np.int64]
@@ -77,6 +78,7 @@ def content_of_month(district: District, slot: int) -> str:
             name: load_tariff(name, on, or_first=True) for name in billable_tariffs(district, on)
         },
         plant=load_feed_in(PLANT, 1, on),
+        guarantee=load_customer_rules(on).guarantee,
     )
     return month_content(month, smp_of_hours(district, first, end))
 

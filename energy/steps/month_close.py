@@ -5,9 +5,11 @@ transaction: a crash repeats both, with the same bytes. The slots have posted en
 the price of its hour; the close posts what the bill adds to it or takes off (basic charge,
 rounding of kWh and won, VAT, fund), so that what the books have moved of an account's month is its
 bill. Slots that were settled anew since an earlier month's bill are an adjustment of this one.
+Congestion rent is given back before the bills, the market's guarantee is paid with them.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -23,12 +25,14 @@ from energy.steps.billing import (
     sums_of,
 )
 from energy.steps.books import Books
+from energy.steps.market_guarantee import guarantee_transfers
 from energy.steps.neighbour_month import (
     NeighbourFacts,
     gather_neighbours,
     netted_kwh,
     settle_neighbours_of,
 )
+from energy.steps.rent_return import return_rent
 from energy.steps.tally import Tally, add_rows, load_tally, whole_tally
 from energy.steps.tick_book import TickBook, Version
 from energy.store.bills import (
@@ -46,7 +50,7 @@ from energy.units import SLOT_S
 from market.bill import UKRW_PER_KRW
 from market.books import Entry, make_entry
 from market.month_bill import BillPosts, MonthBill, build_month_bill
-from market.month_tariffs import BilledMonth, month_of_content
+from market.month_tariffs import BilledMonth, month_of_content, with_rent
 from market.settlement import SystemAccounts
 from market.statement import LineKind
 from market.transfers import (
@@ -61,6 +65,7 @@ from market.transfers import (
 MONTH_SCOPE = 2
 TARIFF_KIND = 3
 BILL_VERSION = 1
+BY_SPC = "guarantee_by_spc_ukrw"
 PPM = 1_000_000
 
 
@@ -76,6 +81,7 @@ class CloseFacts:
     before: Tally | None
     neighbours: NeighbourFacts
     netted: Mapping[int, Mapping[bytes, int]]  # by the ends of the months before
+    advanced_ukrw: int = 0  # what the SPC has paid for the guarantees of the months before
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +105,8 @@ def gather_close(
     if tick < end + SLOT_S or set(unsettled_slots(connection, end)) - set(due):
         return None
     content, count = content_of_month(district, first), len(books.book.accounts)
-    known = [month_of_content(one.content) for one in load_billed_months(connection)]
+    rows = load_billed_months(connection)
+    known = [month_of_content(one.content) for one in rows]
     ends = [one.end_slot for one in known]
     return CloseFacts(
         content=content,
@@ -108,6 +115,7 @@ def gather_close(
         before=None if last is None else load_tally(connection, count, through=last[1]),
         neighbours=gather_neighbours(connection, first, end),
         netted=netted_kwh(connection, books, ends),
+        advanced_ukrw=sum(int(one.summary[BY_SPC]) for one in rows),
     )
 
 
@@ -118,6 +126,8 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
     netted = {**facts.netted, month.end_slot: traded.kwh_of}
     for posted in book.settlements:
         add_rows(facts.now, district, posted.row.slot, posted.rows)
+    shared = return_rent(book, district, facts.months, facts.now)
+    facts = replace(facts, content=with_rent(facts.content, shared))
     numbers = [books.book.number[one] for one in books.customers]
     terms = customer_terms(district, month, numbers)
     closed = ClosedMonth(facts, terms)
@@ -125,7 +135,8 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
     _enter_tariffs(book, facts)
     transfers: list[Transfer] = []
     entries: list[Entry] = []
-    sums = dict.fromkeys(("total_krw", "utility_krw", "market_krw", "alone_krw"), 0)
+    due: dict[bytes, int] = {}
+    totals = Counter[str]()
     for row, no in enumerate(terms.no.tolist()):
         account = books.book.accounts[no]
         bill = build_month_bill(
@@ -136,15 +147,32 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
         transfers += bill_transfers(books, account, month.first_slot, bill.posts)
         transfers += points_transfers(book, account, bill, rules)
         entries.append(bill_entry(books, account, bill))
+        if bill.posts.guarantee_ukrw:
+            due[account] = bill.posts.guarantee_ukrw
         closed.total_krw.append(bill.total_krw)
-        sums["total_krw"] += bill.total_krw
-        sums["utility_krw"] += bill.statement.bill.total_krw
-        sums["market_krw"] += bill.statement.market_krw
-        sums["alone_krw"] += bill.statement.alone_krw
+        totals.update(_totals_of(bill))
+    given, by_spc = guarantee_transfers(book, month.first_slot, due, facts.advanced_ukrw)
+    transfers += given
     book.settle(Version(month.first_slot, 1), sort_and_merge(transfers), scope=MONTH_SCOPE)
     book.entries += entries
-    closed.totals.update(sums, bills=len(entries), unbilled=len(numbers) - len(entries))
+    totals.update({"bills": len(entries), "unbilled": len(numbers) - len(entries), BY_SPC: by_spc})
+    totals["rent_ukrw"] = shared[month.number].rent_ukrw if month.number in shared else 0
+    closed.totals.update(totals)
     return closed
+
+
+def _totals_of(bill: MonthBill) -> dict[str, int]:
+    """What a bill adds to the month's sums: won, and the market's guarantee of the month itself."""
+    own, guarantee = bill.statement, bill.statement.guarantee
+    return {
+        "total_krw": bill.total_krw,
+        "utility_krw": own.bill.total_krw,
+        "market_krw": own.market_krw,
+        "alone_krw": own.alone_krw,
+        "guarantee_ukrw": guarantee.given_ukrw if guarantee else 0,
+        "guaranteed": int(guarantee is not None and guarantee.given_ukrw > 0),
+        "worse_off": int(guarantee is not None and guarantee.after_ukrw < 0),
+    }
 
 
 def _netted_of(

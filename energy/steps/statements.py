@@ -23,6 +23,7 @@ from energy.store.checkpoints import find_checkpoint
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
+from market.guarantee import GuaranteeMonth, GuaranteeRule
 from market.month_bill import Kind, Line, MonthBill, build_month_bill
 from market.month_tariffs import month_of_content
 from market.signing import digest
@@ -34,7 +35,7 @@ Document = dict[str, Any]
 _PAID = {
     Code.TRADE: ("trade_bought", "bought from neighbours in the auctions, at their prices"),
     Code.NETWORK_FEE: ("network_fee", "share of network fees paid"),
-    Code.CONGESTION_RENT: ("rent", "share of the congestion rent paid"),
+    Code.CONGESTION_RENT: ("rent", "share of the congestion rent taken back after corrections"),
     Code.DEVIATION: ("deviation", "sold or bought in an auction and not delivered or taken"),
     Code.LABEL: ("label_bought", "premium for green or local energy"),
     Code.PPA: ("ppa_bought", "bought under contracts with plants, at their strike"),
@@ -47,7 +48,7 @@ _PAID = {
 _GOT = {
     Code.TRADE: ("trade_sold", "sold to neighbours in the auctions, at their prices"),
     Code.NETWORK_FEE: ("network_fee_back", "share of the network fees given back"),
-    Code.CONGESTION_RENT: ("rent_back", "share of the congestion rent given back"),
+    Code.CONGESTION_RENT: ("rent_back", "congestion rent given back, by what your meter drew"),
     Code.DEVIATION: ("deviation_back", "deviations given back"),
     Code.LABEL: ("label_sold", "premium for green or local energy sold"),
     Code.PPA: ("ppa_sold", "sold under contracts, at their strike"),
@@ -70,6 +71,7 @@ _UTILITY = {
     Kind.UTILITY: ("utility", "the utility's part"),
 }
 _MARKET = {
+    Kind.GUARANTEE: ("guarantee", "given back: auctions cost more than tariff and feed-in alone"),
     Kind.FEED_IN: ("feed_in", "fed in and not sold otherwise, at the market price of its hour"),
     Kind.MARKET: ("market", "the market's part, rounded down to whole won in your favour"),
     Kind.ROUNDING: ("rounding", "what that rounding gave you"),
@@ -196,6 +198,7 @@ def _month_document(connection: Connection, one: StoredBill) -> Document:
             "sold_krw": krw_text_from_ukrw(own.sold_ukrw),
             "sold_better_krw": krw_text_from_ukrw(own.sold_ukrw - own.smp_rec_ukrw),
         },
+        "auctions": _auctions(own.guarantee, month.guarantee),
         "points": _points(connection, one),
         "proof": {
             "bill": "0x" + one.entry.digest.hex(),
@@ -205,6 +208,28 @@ def _month_document(connection: Connection, one: StoredBill) -> Document:
             "checkpoint_root": "0x" + checkpoint.root.hex(),
         },
     }
+
+
+def _auctions(found: GuaranteeMonth | None, rule: GuaranteeRule) -> Document | None:
+    """What the auctions brought over tariff and feed-in alone, and what was given back."""
+    if found is None:
+        return None
+    return {
+        "without_krw": krw_text_from_ukrw(found.without_ukrw),
+        "gain_krw": krw_text_from_ukrw(found.gain_ukrw),
+        "guarantee_krw": krw_text_from_ukrw(found.given_ukrw),
+        "gain_after_krw": krw_text_from_ukrw(found.after_ukrw),
+        "kept_pct": percent_text(found.kept_ppm),
+        "least_kept_pct": percent_text(rule.kept_ppm),
+        "most_krw": str(rule.most_krw),
+        "outside": None if found.outside is None else found.outside.name.lower(),
+    }
+
+
+def percent_text(ppm: int) -> str:
+    """Parts per million as a percentage, a decimal string without zeros to spare."""
+    whole, rest = divmod(ppm, 10_000)
+    return f"{whole}.{rest:04}".rstrip("0").rstrip(".")
 
 
 def _points(connection: Connection, one: StoredBill) -> Document:
@@ -229,6 +254,8 @@ def _line_document(line: Line) -> Document | None:
         found |= {"quantity": str(line.quantity), "unit": "kWh"}
     elif line.kind == Kind.BASIC:
         found |= {"quantity": str(line.quantity), "unit": "month or kW"}
+    elif line.kind == Kind.GUARANTEE:
+        found |= {"quantity": percent_text(line.quantity), "unit": "% kept"}
     elif line.kind == Kind.ADJUSTMENT:
         found |= {"month": _month_text(line.quantity)}
     elif line.quantity:

@@ -24,14 +24,24 @@ from energy.store.bills import (
 from energy.store.books import MOVING_KINDS, REVERSE_KIND, TransferRow, load_movements
 from energy.timegrid import local_month_start
 from energy.units import SLOT_S, mkrw_from_krw
-from market.month_bill import COLUMNS, SIDES, SMP_ALL, SMP_REST, SUMMED_CODES
-from market.transfers import Code, LedgerId
+from market.month_sums import (
+    COLUMNS,
+    RESERVED_GET,
+    RESERVED_PAY,
+    SIDES,
+    SMP_ALL,
+    SMP_REST,
+    SMP_TRADE,
+    SUMMED_CODES,
+)
+from market.transfers import Code, LedgerId, TransferKind
 
 IntArray = npt.NDArray[np.int64]
 
 TALLIED_EVERY_S = 24 * SLOT_S
 _PLACE = {int(code): place * len(SIDES) for place, code in enumerate(SUMMED_CODES)}
 _NO_PLACE = -1
+TALLIED_KINDS = (*MOVING_KINDS, int(TransferKind.PENDING))
 
 
 class Tally:
@@ -49,6 +59,7 @@ class Tally:
 
     def add(self, month: int, rows: IntArray, smp_mkrw_per_kwh: int) -> None:
         """Add movements: ledger, kind, code, debit, credit, amount, accounts by number."""
+        rows = self._reserve(month, rows)
         place = np.full(max(_PLACE) + 1, _NO_PLACE, dtype=np.int64)
         place[list(_PLACE)] = list(_PLACE.values())
         rows = rows[rows[:, 2] <= max(_PLACE)]
@@ -67,8 +78,19 @@ class Tally:
         np.add.at(sums, (gave, at + np.where(energy, 1, 2)), amount)
         at_smp = amount * smp_mkrw_per_kwh
         np.add.at(sums, (gave[energy], SMP_ALL), at_smp[energy])
-        rest = energy & (rows[:, 2] == Code.REMAINDER)
-        np.add.at(sums, (gave[rest], SMP_REST), at_smp[rest])
+        for code, column in ((Code.REMAINDER, SMP_REST), (Code.TRADE, SMP_TRADE)):
+            mine = energy & (rows[:, 2] == code)
+            np.add.at(sums, (gave[mine], column), at_smp[mine])
+
+    def _reserve(self, month: int, rows: IntArray) -> IntArray:
+        """Add what clearings have reserved for trades; the rows that move something."""
+        pending = rows[:, 1] == TransferKind.PENDING
+        of_trades = pending & (rows[:, 0] == LedgerId.KRW) & (rows[:, 2] == Code.TRADE)
+        reserved, sums = rows[of_trades], self.month(month)
+        np.add.at(sums, (reserved[:, 3], RESERVED_PAY), reserved[:, 5])
+        np.add.at(sums, (reserved[:, 4], RESERVED_GET), reserved[:, 5])
+        moving: IntArray = rows[~pending]
+        return moving
 
     def columns(self) -> dict[str, IntArray]:
         """The sums as columns of what is not nought."""
@@ -112,20 +134,22 @@ def load_tally(connection: Connection, accounts: int, *, through: int | None = N
 
 
 def whole_tally(connection: Connection, books: Books, district: District, tick: int) -> Tally:
-    """Everything that the ticks before this one have moved."""
+    """Everything that is written so far: what the ticks before this one have moved, and what the
+    clearing of its own slot has reserved.
+    """
     found = load_tally(connection, len(books.book.accounts))
     after = last_tallied(connection)
-    add_settlements(found, connection, district, after=after, tick=tick)
+    add_settlements(found, connection, district, after=after, tick=tick + SLOT_S)
     return found
 
 
 def add_settlements(
     found: Tally, connection: Connection, district: District, *, after: int, tick: int
 ) -> None:
-    """Add what the settlements of the ticks (after, tick) have moved."""
+    """Add what the settlements of the ticks (after, tick) have moved and reserved."""
     for one in settlements_between(connection, after, tick):
         month = local_month_start(one.slot, district.time_zone)
-        rows = load_movements(connection, [one.no])
+        rows = load_movements(connection, [one.no], TALLIED_KINDS)
         found.add(month, rows, smp_mkrw_per_kwh(district, one.slot))
 
 

@@ -65,8 +65,10 @@ def load_tallies(connection: Connection, through: int | None = None) -> list[Tal
 
 
 def settlements_between(connection: Connection, after: int, tick: int) -> list[SettlementRow]:
-    """The settlements of the ticks (after, tick) in the order of their numbers."""
-    mine = (settlement.c.tick > after) & (settlement.c.tick < tick) & (settlement.c.version > 0)
+    """The settlements of the ticks (after, tick) in the order of their numbers, with what their
+    clearings have reserved (version 0).
+    """
+    mine = (settlement.c.tick > after) & (settlement.c.tick < tick)
     query = select(settlement).where(mine).order_by(settlement.c.no)
     return [SettlementRow(**row._mapping) for row in connection.execute(query)]
 

@@ -188,14 +188,16 @@ def load_transfers_at(
     return [TransferRow(*row) for row in connection.execute(query)]
 
 
-def load_movements(connection: Connection, settlements: Collection[int]) -> npt.NDArray[np.int64]:
+def load_movements(
+    connection: Connection, settlements: Collection[int], kinds: Collection[int] = MOVING_KINDS
+) -> npt.NDArray[np.int64]:
     """What these settlements have moved, reversals as rows of their own, (N, 6).
 
     Columns: ledger, kind, code, debit, credit, amount; accounts by number.
     """
     names = ("ledger", "kind", "code", "debit", "credit", "amount")
     columns = [transfer.c[name] for name in names]
-    moving = transfer.c.settlement.in_(settlements) & transfer.c.kind.in_(MOVING_KINDS)
+    moving = transfer.c.settlement.in_(settlements) & transfer.c.kind.in_(kinds)
     result = connection.execute(select(*columns).where(moving))
     assert result.cursor is not None
     rows = result.cursor.fetchall()

@@ -4,27 +4,31 @@ import json
 from dataclasses import replace
 from datetime import date
 from functools import cache
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from energy.tariffs import load_feed_in, load_tariff
 from market import verifier
-from market.month_bill import (
+from market.guarantee import GuaranteeRule, Outside
+from market.month_bill import AccountSums, BillTerms, Kind, build_month_bill
+from market.month_sums import (
     COLUMNS,
     MARKET_CODES,
+    RESERVED_GET,
+    RESERVED_PAY,
     SIDES,
     SMP_ALL,
     SMP_REST,
+    SMP_TRADE,
     SUMMED_CODES,
-    AccountSums,
-    BillTerms,
     Sums,
-    build_month_bill,
 )
 from market.month_tariffs import BilledMonth, month_content, month_of_content
 
 WON = 1_000_000
+RULE = GuaranteeRule(kept_ppm=800_000, most_krw=5_000)
 NAMES = ("education-a-lv", "general-a1-lv", "residential-hv", "residential-lv")
 HOURS = 744
 FIRST = 1_782_831_600
@@ -45,6 +49,7 @@ def months() -> tuple[tuple[BilledMonth, ...], tuple[verifier._Month, ...]]:
             month=6 + n,
             tariffs={name: load_tariff(name, on) for name in NAMES},
             plant=load_feed_in("pv_building", 1, on),
+            guarantee=RULE,
         )
         content = month_content(month, [100_000] * HOURS)
         assert month_content(month_of_content(content), [100_000] * HOURS) == content
@@ -70,6 +75,10 @@ def sums(draw: st.DrawFn) -> Columns:
     found[rest : rest + 2] = draw(sides), draw(sides)
     found[SMP_REST] = found[rest + 1] * 100_000
     found[SMP_ALL] = sum(found[1 : SMP_REST : len(SIDES)]) * 100_000
+    found[SMP_TRADE] = found[1] * 100_000
+    # Some have kept all that was reserved for their trades, some more or less of it.
+    for reserved, moved in ((RESERVED_PAY, found[2]), (RESERVED_GET, found[3])):
+        found[reserved] = moved * 1_000_000 // draw(st.sampled_from([1_000_000, 800_000, 799_999]))
     return tuple(found)
 
 
@@ -78,6 +87,8 @@ def sums_of_verifier(columns: Columns) -> verifier._Sum:
     for n, code in enumerate(CODES):
         found.by_code[code] = list(columns[n * len(SIDES) : (n + 1) * len(SIDES)])
     found.rest_at_smp, found.out_at_smp = columns[SMP_REST], columns[SMP_ALL]
+    found.traded_at_smp = columns[SMP_TRADE]
+    found.reserved = [columns[RESERVED_PAY], columns[RESERVED_GET]]
     return found
 
 
@@ -106,6 +117,7 @@ def test_the_verifier_makes_the_same_lines_and_the_books_meet_the_bill(
     moved = _slots_ukrw(now) - _slots_ukrw(was)
     posts = bill.posts
     moved += posts.retail_ukrw + posts.vat_ukrw + posts.fund_ukrw - posts.rounding_ukrw
+    moved -= posts.guarantee_ukrw
     assert moved == bill.total_krw * WON
     assert 0 <= bill.rounding_ukrw < WON
 
@@ -135,3 +147,80 @@ def test_who_trades_nothing_and_feeds_nothing_in_pays_what_kepco_alone_would_cos
     )
     assert again.total_krw == bill.total_krw
     assert len(MARKET_CODES) + 1 == len(SUMMED_CODES)
+
+
+@st.composite
+def traded(draw: st.DrawFn) -> Columns:
+    """A month with trades at any price, near the edges of the steps."""
+    found = list(draw(sums()))
+    found[:4] = [draw(sides), draw(sides), 0, 0]
+    found[2] = found[0] * draw(st.integers(0, 400_000))
+    found[3] = found[1] * draw(st.integers(0, 400_000))
+    found[SMP_TRADE] = found[1] * 100_000
+    found[SMP_ALL] = sum(found[1 : SMP_REST : len(SIDES)]) * 100_000
+    short = draw(st.integers(1, 1_200_000))
+    found[RESERVED_PAY], found[RESERVED_GET] = found[2], found[3] * 1_000_000 // short
+    return tuple(found)
+
+
+def alone(columns: Columns) -> Columns:
+    """The same meter without auctions: what they moved is drawn at tariff and fed in."""
+    found, rest = list(columns), (len(CODES) - 1) * len(SIDES)
+    found[rest] += columns[0]
+    found[rest + 1] += columns[1]
+    found[SMP_REST] += columns[SMP_TRADE]
+    auctions = [CODES.index(code) for code in (10, 11, 14, 15)]
+    for code in auctions:
+        keep = 0 if code == 0 else 2
+        found[4 * code + keep : 4 * code + 4] = [0] * (4 - keep)
+    found[SMP_TRADE:] = [0] * (COLUMNS - SMP_TRADE)
+    return tuple(found)
+
+
+def exact_ukrw(columns: Columns, place: int, earlier: Columns) -> tuple[int, Any]:
+    """What the second of two months costs before the market's part is rounded, and its bill."""
+    account = AccountSums([Sums(earlier), Sums(columns)], [Sums(earlier)])
+    bill = build_month_bill(months()[0][:2], BillTerms(NAMES[place], 9), account)
+    return bill.total_krw * WON + bill.rounding_ukrw, bill
+
+
+@given(earlier=sums(), month=traded(), place=st.integers(0, len(NAMES) - 1))
+def test_nobody_who_kept_its_trades_pays_more_than_at_tariff_and_feed_in_alone(
+    earlier: Columns, month: Columns, place: int
+) -> None:
+    """Taxes, fund, steps and all cuts included: the same bill code, the same readings."""
+    with_auctions, bill = exact_ukrw(month, place, earlier)
+    without, _ = exact_ukrw(alone(month), place, earlier)
+    found = bill.statement.guarantee
+    given_back = found.given_ukrw if found else 0
+    lost = max(with_auctions + given_back - without, 0)
+    if found is None:
+        assert with_auctions == without
+        return
+    assert found.without_ukrw == without and found.with_ukrw == with_auctions + given_back
+    reserved = month[RESERVED_GET]
+    kept = reserved == 0 or month[3] * 1_000_000 // reserved >= RULE.kept_ppm
+    assert given_back == (min(lost, RULE.most_krw * WON) if kept else 0)
+    if kept and lost <= RULE.most_krw * WON:
+        assert found.outside is None and with_auctions <= without
+        assert given_back == 0 or with_auctions == without
+    elif lost:
+        assert found.outside == (Outside.ABOVE_MOST if kept else Outside.NOT_KEPT)
+    shown = [-one.amount_ukrw for one in bill.lines if one.kind == Kind.GUARANTEE]
+    assert shown == ([given_back] if given_back else [])
+
+
+@given(first=traded(), truth=traded(), place=st.integers(0, len(NAMES) - 1))
+def test_a_month_that_is_corrected_after_its_bill_ends_as_if_the_news_had_come_in_time(
+    first: Columns, truth: Columns, place: int
+) -> None:
+    quiet, terms = (0,) * COLUMNS, BillTerms(NAMES[place], 9)
+    written = months()[0][:2]
+    timely = build_month_bill(written[:1], terms, AccountSums([Sums(truth)]))
+    news = AccountSums([Sums(truth), Sums(quiet)], [Sums(first)])
+    early = build_month_bill(written[:1], terms, AccountSums([Sums(first)]))
+    later = build_month_bill(written, terms, news)
+    nothing = build_month_bill(written[1:], terms, AccountSums([Sums(quiet)]))
+    assert early.total_krw + later.total_krw == timely.total_krw + nothing.total_krw
+    given_back = early.posts.guarantee_ukrw + later.posts.guarantee_ukrw
+    assert given_back == timely.posts.guarantee_ukrw
