@@ -1,5 +1,6 @@
 """Every setting of the application, once: from flags, the environment or a TOML file."""
 
+import ipaddress
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +43,16 @@ class Settings(BaseSettings):
     witnesses: str = Field(
         "", description="witnesses of the log: URL=0xADDRESS, separated by commas; empty: none"
     )
+    sign_in: Literal["auto", "demo", "required"] = Field(
+        "auto", description="demo: who reads is not asked, on the demo clock and this machine only"
+    )
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#\s]+)?$",
+        description="address that people open, such as https://grid.example; empty: host and port",
+    )
+    rate_per_s: float = Field(5_000, gt=0, description="requests a second of one address, lasting")
+    rate_burst: int = Field(10_000, ge=1, description="requests of one address at once")
     lease_s: float = Field(30.0, ge=1, description="silence after which another process leads")
     bots: bool = Field(True, description="start the simulated crowd beside the demo clock")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
@@ -59,9 +70,29 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
+    def may_be_open(self) -> bool:
+        """Whether a demonstration may be read without sign-in: demo clock, this machine alone."""
+        return self.clock == "demo" and is_loopback(self.host)
+
+    @property
+    def asks_sign_in(self) -> bool:
+        """Whether those who read must sign in; those who act must always."""
+        return self.sign_in == "required" or not self.may_be_open
+
+    @property
     def store_folder(self) -> Path:
         """Folder for files beside the store (reports, keystore)."""
         return Path("var")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own, which no other can reach."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def build_settings(**given: object) -> Settings:

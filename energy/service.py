@@ -65,6 +65,7 @@ class Anchoring:
 
 def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
     """Serve until SIGINT or SIGTERM; returns when everything is at rest."""
+    require_sign_in(settings)
     require_free_port(settings.host, settings.port)
     with open_installation(settings, beginning(settings)) as installation:
         clock = build_clock(installation)
@@ -158,6 +159,15 @@ def crowd_program(settings: Settings, address: str) -> Iterator[None]:
             bots.wait()
         if bots.stdin is not None:
             bots.stdin.close()
+
+
+def require_sign_in(settings: Settings) -> None:
+    """Raise ServiceError where what anybody may reach would be open to anybody."""
+    if settings.sign_in == "demo" and not settings.may_be_open:
+        raise ServiceError(
+            f"setting sign_in: found demo with the {settings.clock} clock on {settings.host}, "
+            f"allowed demo with the demo clock on 127.0.0.1 only; set MICROGRID_SIGN_IN=required"
+        )
 
 
 def require_free_port(host: str, port: int) -> None:

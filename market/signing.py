@@ -79,6 +79,21 @@ def typed_digests(domain: Domain, packed: Iterable[bytes]) -> list[bytes]:
     return keccak_many([prefix + hashed for hashed in keccak_many(packed)])
 
 
+def personal_digest(text: bytes) -> bytes:
+    """What a wallet's `personal_sign` signs of a text (ERC-191, version E), 32 bytes."""
+    return keccak256(b"\x19Ethereum Signed Message:\n" + str(len(text)).encode() + text)
+
+
+def checksum_address(address: bytes) -> str:
+    """An address of 20 bytes as text with the checksum of its letters' case (ERC-55)."""
+    digits = address.hex()
+    marks = keccak256(digits.encode()).hex()
+    upper = (
+        one.upper() if int(mark, 16) >= 8 else one for one, mark in zip(digits, marks, strict=False)
+    )
+    return "0x" + "".join(upper)
+
+
 def sign(private_key: bytes, digest_32: bytes) -> bytes:
     """The canonical signature, 65 bytes; the same key and digest give the same bytes (RFC 6979)."""
     raw = _private_key(private_key).sign_recoverable(digest_32, hasher=None)

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from energy.api import (
     contracts,
@@ -22,18 +24,30 @@ from energy.api import (
     messages,
     orders,
     proofs,
+    sign_in,
 )
+from energy.api.callers import MEMBERS, may, require_verdicts, verdict_of
 from energy.api.context import ApiContext
 from energy.api.desk import OrderDesk
-from energy.api.documents import LastAnswer
+from energy.api.documents import LastAnswer, json_answer
+from energy.api.doorman import StoreDoorman
 from energy.api.examples import ORDER_SCHEMA
-from energy.api.guard import Guard
+from energy.api.guard import LOCAL_HOSTS, Guard
 from energy.api.live import EventHub
 from energy.api.problems import ProblemModel, install_problems
 from energy.api.proofs import LogCache
+from energy.api.rates import Rates
+from energy.config import Settings
 from market.signing import require_native_backend
 
 TITLE = "Sejong Microgrid"
+# Orders come most often, and routes are tried in this order.
+ROOMS = (
+    orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
+    sign_in,
+)  # fmt: skip
+for _room in ROOMS:
+    require_verdicts(_room.router.routes)
 
 
 def create_app(context: ApiContext) -> FastAPI:
@@ -45,14 +59,16 @@ def create_app(context: ApiContext) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        require_verdicts(app.routes)
         app.state.desk.start()
         await app.state.hub.start()
         yield
         await app.state.hub.stop()
         app.state.desk.stop()
 
-    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.context = context
+    app.state.doorman = StoreDoorman(context)
     app.state.begun = time.monotonic()
     app.state.counts = Counter[str]()
     app.state.cache = LastAnswer()
@@ -60,13 +76,27 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.desk = OrderDesk(context.store, context.admission)
     app.state.hub = EventHub(context.store)
     install_problems(app)
-    # Orders come most often, and routes are tried in this order.
-    rooms = (orders, messages, dr, contracts, proofs, market, forecasts, documents)
-    for room in (*rooms, grid, live, health):
+    for room in ROOMS:
         app.include_router(room.router)
-    app.add_middleware(Guard, host=context.settings.host)
+    app.add_api_route("/openapi.json", openapi, include_in_schema=False)
+    settings = context.settings
+    hosts = {*LOCAL_HOSTS, *public_hosts(settings)}
+    rates = Rates(settings.rate_per_s, settings.rate_burst)
+    app.add_middleware(Guard, host=settings.host, rates=rates, hosts=hosts)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
+
+
+def public_hosts(settings: Settings) -> list[str]:
+    """The host, in lower case, by which people reach the pages, where one is set."""
+    found = urlsplit(settings.public_url).hostname
+    return [] if found is None else [found]
+
+
+@may(MEMBERS)
+def openapi(request: Request) -> Response:
+    """The API's document."""
+    return json_answer(request, request.app.openapi())
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -76,5 +106,16 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = ProblemModel.model_json_schema()
         schemas["OrderEnvelope"] = ORDER_SCHEMA
+        _add_verdicts(document)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _add_verdicts(document: dict[str, Any]) -> None:
+    """Say of every route who may use it."""
+    for room in ROOMS:
+        for route in room.router.routes:
+            verdict = verdict_of(route)
+            if isinstance(route, APIRoute) and verdict is not None:
+                for method in route.methods or ():
+                    document["paths"][route.path][method.lower()]["x-verdict"] = verdict.as_json()

@@ -1,5 +1,6 @@
 """What the doors work with; the service fills it in."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,7 @@ class ApiContext:
     """Store, district, clock and the rules of admission, shared by all routes.
 
     `trouble` says why the loop is not at work, None where it is; `/readyz` answers 503 with it.
+    `wall_s` is real time, by which people sign in; the district's clock may run faster.
     """
 
     store: Store
@@ -47,6 +49,7 @@ class ApiContext:
     clock: DistrictClock
     admission: Admission
     trouble: Callable[[], str | None] = no_trouble
+    wall_s: Callable[[], float] = time.time
 
     @cached_property
     def operator(self) -> bytes:

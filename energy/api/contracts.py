@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
+from energy.api.callers import BY_SIGNATURE, STEERING, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found
 from energy.api.messages import SIGNED, admit_signed
@@ -20,18 +21,21 @@ router = APIRouter(tags=["contracts"])
 
 
 @router.post("/v1/contracts", summary="Enter a contract", status_code=201, responses=SIGNED)
+@may(BY_SIGNATURE)
 async def enter_contract(request: Request) -> Response:
     """A `Contract` in an envelope like an order's, signed by the seller and then by the buyer."""
     return await _admit(request, "Contract")
 
 
 @router.post("/v1/contracts/end", summary="End a contract", status_code=201, responses=SIGNED)
+@may(BY_SIGNATURE)
 async def end_contract(request: Request) -> Response:
     """A party's `Cancel` whose `order_id` is the contract; it ends when both have sent theirs."""
     return await _admit(request, "Cancel")
 
 
 @router.get("/v1/contracts", summary="Contracts and what they came to lately")
+@may(STEERING)
 def get_contracts(request: Request) -> Response:
     """Terms, state, and energy and money of the last day that is settled; and the regime."""
     context = context_of(request)
@@ -41,6 +45,7 @@ def get_contracts(request: Request) -> Response:
 
 
 @router.get("/v1/contracts/{contract_id}", summary="A contract", responses=answers(404, 422))
+@may(STEERING)
 def get_contract(request: Request, contract_id: str) -> Response:
     """Its terms, the ends that parties have signed, and what each slot of the last day came to."""
     context, id_ = context_of(request), parse_order_id(contract_id)

@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
+from energy.api.callers import DISTRICT, MEMBERS, PUBLIC, STEERING, may
 from energy.api.context import context_of
 from energy.api.overview import (
     alarm_block,
@@ -40,6 +41,7 @@ router = APIRouter(tags=["documents"])
     summary="How the district is, now and for the next 24 hours",
     responses={304: {"description": "nothing has changed but the clock"}, **answers(503)},
 )
+@may(DISTRICT)
 def get_overview(request: Request) -> Response:
     """One document with all blocks of the overview; a block that is not known yet is null."""
     context = context_of(request)
@@ -53,6 +55,7 @@ def get_overview(request: Request) -> Response:
 
 
 @router.get("/v1/prices", summary="What a bidder may know: rules, open slots, prices")
+@may(PUBLIC)
 def get_prices(request: Request) -> Response:
     """Domain and rules of the market, the slots that are open, tariffs and last prices."""
     context = context_of(request)
@@ -73,18 +76,21 @@ def get_prices(request: Request) -> Response:
 
 
 @router.get("/v1/plan", summary="The published plan", responses=answers(404, 422))
+@may(STEERING)
 def get_plan(request: Request, slot: str | None = None) -> Response:
     """Plan of the newest slot, or of `slot`: set-points, certificate, reasons, grid state."""
     return view_answer(request, "plan", slot)
 
 
 @router.get("/v1/measured", summary="What a slot's meters say", responses=answers(404, 422))
+@may(DISTRICT)
 def get_measured(request: Request, slot: str | None = None) -> Response:
     """Sources, uses and costs of the newest measured slot, or of `slot`."""
     return view_answer(request, "measured", slot)
 
 
 @router.get("/v1/market/{slot}", summary="The auction of a slot", responses=answers(404, 422))
+@may(MEMBERS)
 def get_market(request: Request, slot: str) -> Response:
     """What was traded in the slot, and the clearing with its certificate."""
     start = parse_slot(slot, "slot")
@@ -99,6 +105,7 @@ def get_market(request: Request, slot: str) -> Response:
 
 
 @router.get("/v1/ledger", summary="The head of the books", responses=answers(404))
+@may(PUBLIC)
 def get_ledger(request: Request) -> Response:
     """Size, root and signer of the newest checkpoint, and whether everything is explained."""
     return view_answer(request, "ledger", None)
@@ -107,6 +114,7 @@ def get_ledger(request: Request) -> Response:
 @router.get(
     "/v1/checkpoints/{tick}", summary="The signed head of a tick", responses=answers(404, 422)
 )
+@may(PUBLIC)
 def get_checkpoint(request: Request, tick: str) -> Response:
     """Size and root of the log after the tick, signed; `note` is the text that is published."""
     start = parse_slot(tick, "tick")
@@ -127,6 +135,7 @@ def get_checkpoint(request: Request, tick: str) -> Response:
 
 
 @router.get("/v1/slots", summary="Quarter hours, newest first", responses=answers(422))
+@may(DISTRICT)
 def get_slots(
     request: Request, before: str | None = None, limit: int = Query(96, ge=1, le=PAGE_MAX)
 ) -> Response:
@@ -142,6 +151,7 @@ def get_slots(
 
 
 @router.get("/v1/alarms", summary="What needs a person")
+@may(DISTRICT)
 def get_alarms(request: Request) -> Response:
     """Open alarms, the gravest first."""
     found = context_of(request).store.read(open_alarms)

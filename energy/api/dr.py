@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
+from energy.api.callers import BY_SIGNATURE, MEMBERS, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found
 from energy.api.messages import SIGNED, admit_signed
@@ -28,6 +29,7 @@ router = APIRouter(tags=["demand response"])
 
 
 @router.post("/v1/dr/events", summary="Call a DR event", status_code=201, responses=SIGNED)
+@may(BY_SIGNATURE)
 async def call_event(request: Request) -> Response:
     """A `DrEvent` in an envelope like an order's, by the programme's or the operator's key."""
     return await _admit(request, "DrEvent", _no_more)
@@ -39,6 +41,7 @@ async def call_event(request: Request) -> Response:
     status_code=201,
     responses=SIGNED,
 )
+@may(BY_SIGNATURE)
 async def cancel_event(request: Request) -> Response:
     """A `Cancel` of the programme's account whose `order_id` is the event, before it begins."""
     return await _admit(request, "Cancel", _no_more)
@@ -50,12 +53,14 @@ async def cancel_event(request: Request) -> Response:
     status_code=201,
     responses=SIGNED,
 )
+@may(BY_SIGNATURE)
 async def answer_event(request: Request) -> Response:
     """A `DrCommit`: Wh to be given up in every slot, 0 declines; the answer has the baseline."""
     return await _admit(request, "DrCommit", _own_answer)
 
 
 @router.get("/v1/dr/events", summary="DR events, the latest to begin first")
+@may(MEMBERS)
 def get_events(request: Request) -> Response:
     """States, answers, sums by group, payments, and the programmes that may be called."""
     context = context_of(request)
@@ -65,6 +70,7 @@ def get_events(request: Request) -> Response:
 
 
 @router.get("/v1/dr/events/{event_id}", summary="A DR event", responses=answers(404, 422))
+@may(MEMBERS)
 def get_event(request: Request, event_id: str) -> Response:
     """Terms, state, answers, hours, payments, and baseline and metered power by slot."""
     context, id_ = context_of(request), parse_order_id(event_id)

@@ -4,6 +4,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
+from energy.api.callers import STEERING, may
 from energy.api.context import context_of
 from energy.api.documents import etag_of, json_answer, not_found, parse_slot, view_answer
 from energy.api.problems import answers
@@ -22,6 +23,7 @@ router = APIRouter(tags=["forecasts"])
 
 
 @router.get("/v1/forecasts", summary="The forecasts of a plan", responses=answers(404, 422))
+@may(STEERING)
 def get_forecasts(request: Request, slot: str | None = None) -> Response:
     """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from."""
     return view_answer(request, "plan", slot, part="forecast")
@@ -32,6 +34,7 @@ def get_forecasts(request: Request, slot: str | None = None) -> Response:
     summary="A forecast as it was issued",
     responses=answers(404, 422),
 )
+@may(STEERING)
 def get_issued(
     request: Request, slot: str | None = Query(None, description="its first slot; else the newest")
 ) -> Response:
@@ -54,6 +57,7 @@ def get_issued(
     summary="A day of forecasts beside what was measured, and the horizon",
     responses=answers(404),
 )
+@may(STEERING)
 def get_course(request: Request) -> Response:
     """Seven quantiles in kW about now: back as issued twelve hours before, ahead the newest."""
     found = context_of(request).store.read(forecast_courses)
@@ -88,6 +92,7 @@ def _column(values: FloatArray) -> list[float | None]:
     summary="How the forecasts came true",
     responses=answers(404, 422),
 )
+@may(STEERING)
 def get_verification(
     request: Request, days: int = Query(1, ge=1, le=DAYS_MAX, description="days looked back")
 ) -> Response:

@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
+from energy.api.callers import DISTRICT, may
 from energy.api.context import context_of
 from energy.api.documents import (
     etag_of,
@@ -34,6 +35,7 @@ router = APIRouter(tags=["grid"])
     summary="Buses, lines, transformers and areas of the district",
     responses={304: {"description": "the wires are the same"}},
 )
+@may(DISTRICT)
 def get_network(request: Request) -> Response:
     """The tables of the network, a column each; ends of lines are positions among the buses."""
     network = context_of(request).district.network
@@ -46,6 +48,7 @@ def get_network(request: Request) -> Response:
 
 
 @router.get("/v1/grid", summary="The wires under the plan", responses=answers(404, 422))
+@may(DISTRICT)
 def get_grid(request: Request, slot: str | None = None) -> Response:
     """State of every element in the newest planned slot, or in `slot`, and in the tightest one."""
     return view_answer(request, "grid", slot, hidden=ONLY_FOR_OUTAGES)
@@ -56,6 +59,7 @@ def get_grid(request: Request, slot: str | None = None) -> Response:
     summary="What an outage would do now",
     responses=answers(404, 422),
 )
+@may(DISTRICT)
 def get_contingency(request: Request, element: str) -> Response:
     """The outage of a line, a transformer or a feeder (its first line) in the planned slot."""
     context = context_of(request)

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energy.api.problems import ProblemError, problem_response
+from energy.api.rates import Rates
 
 BODY_BYTES_MAX = 16 * 1024
 # What is too large is read and thrown away so that the sender can read the answer, up to here.
@@ -30,14 +31,18 @@ class GoneError(Exception):
 
 
 class Guard:
-    """Numbers requests, refuses foreign hosts and large or slow bodies before anything is parsed.
+    """Numbers requests, refuses foreign hosts, too many at once, and large or slow bodies, all
+    before anything is parsed.
 
     The body that the application sees is complete: it arrives as one message.
     """
 
-    def __init__(self, app: ASGIApp, host: str, hosts: Collection[str] = LOCAL_HOSTS) -> None:
+    def __init__(
+        self, app: ASGIApp, host: str, rates: Rates, hosts: Collection[str] = LOCAL_HOSTS
+    ) -> None:
         self._app = app
         self._process, self._numbers = os.urandom(4).hex(), itertools.count(1)
+        self._rates = rates
         self._hosts = None if host in EVERY_HOST else frozenset({*hosts, host.lower()})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +55,7 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             self._require_host(headers)
+            self._rates.require(scope, headers)
             if scope["method"] not in ("GET", "HEAD"):
                 receive = _replay(await _read_body(headers, receive), receive)
         except ProblemError as problem:

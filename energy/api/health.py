@@ -7,6 +7,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
+from energy.api.callers import DISTRICT, PUBLIC, may
 from energy.api.context import ApiContext, context_of
 from energy.api.problems import ProblemError, answers
 from energy.store.alarms import open_alarms
@@ -23,12 +24,14 @@ router = APIRouter(tags=["watching"])
 
 
 @router.get("/healthz", summary="The process answers")
+@may(PUBLIC)
 def healthz() -> Response:
     """Always ok while requests are served at all."""
     return Response(b'{"status":"ok"}', 200, {"Cache-Control": "no-store"}, "application/json")
 
 
 @router.get("/readyz", summary="The loop runs and is on time", responses=answers(503))
+@may(PUBLIC)
 def readyz(request: Request) -> Response:
     """Ready when the loop is at work and no slot has begun without a published row."""
     context = context_of(request)
@@ -51,6 +54,7 @@ def not_ready_because(context: ApiContext) -> str | None:
 
 
 @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+@may(DISTRICT)
 def metrics(request: Request) -> Response:
     """Counters and gauges, one family each, named microgrid_*."""
     state = request.app.state

@@ -7,10 +7,11 @@ everything anew.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -19,6 +20,7 @@ from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from energy.api.callers import MEMBERS, Doorman, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.problems import ProblemError, answers
 from energy.store.engine import Store
@@ -133,14 +135,23 @@ class EventHub:
         **answers(422),
     },
 )
+@may(MEMBERS)
 async def events(request: Request, after: str | None = None) -> EventSourceResponse:
     """The stream from now on, or from the event after the one that the reader names."""
     named = after if after is not None else request.headers.get("last-event-id")
     start = None if named is None or named == "" else _number(named)
     hub: EventHub = request.app.state.hub
+    doorman: Doorman = request.app.state.doorman
+    caller = caller_of(request)
     closing = anyio.Event()
     return EventSourceResponse(
-        _stream(hub, context_of(request), start, closing),
+        _stream(
+            hub,
+            context_of(request),
+            start,
+            closing,
+            functools.partial(doorman.is_still, request, caller),
+        ),
         ping=60,
         headers={"Cache-Control": "no-store"},
         shutdown_event=closing,
@@ -149,7 +160,11 @@ async def events(request: Request, after: str | None = None) -> EventSourceRespo
 
 
 async def _stream(
-    hub: EventHub, context: ApiContext, start: int | None, closing: anyio.Event
+    hub: EventHub,
+    context: ApiContext,
+    start: int | None,
+    closing: anyio.Event,
+    may_listen: Callable[[], bool],
 ) -> AsyncIterator[ServerSentEvent]:
     with hub.listening(closing):
         at = hub.newest if start is None else start
@@ -161,7 +176,11 @@ async def _stream(
         beaten = time.monotonic()
         while not closing.is_set():
             wait_s = max(beaten + BEAT_S - time.monotonic(), 0.0)
-            for event in await hub.after(at, wait_s, closing):
+            found = await hub.after(at, wait_s, closing)
+            # A right that is withdrawn ends the stream before it says anything more.
+            if not await run_in_threadpool(may_listen):
+                return
+            for event in found:
                 at = event.id
                 yield _sent(event.kind, event_body(event), at)
             if time.monotonic() >= beaten + BEAT_S:

@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
+from energy.api.callers import MEMBERS, may
 from energy.api.context import context_of
 from energy.api.documents import (
     etag_of,
@@ -45,6 +46,7 @@ router = APIRouter(tags=["market"])
     summary="Prices, volumes by model and savings, slot by slot",
     responses={304: {"description": "nothing has changed"}, **answers(404, 422)},
 )
+@may(MEMBERS)
 def get_history(
     request: Request,
     first: str | None = Query(None, alias="from", description="first slot; a day before `to`"),
@@ -67,6 +69,7 @@ def get_history(
     summary="Demand and supply of an auction, and where they met",
     responses={304: {"description": "the reader has it"}, **answers(404, 422)},
 )
+@may(MEMBERS)
 def get_curves(request: Request, slot: str) -> Response:
     """Both curves by price, price interval, margin and budget of the slot's auction.
 

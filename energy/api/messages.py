@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
+from energy.api.callers import BY_SIGNATURE, may
 from energy.api.context import context_of
 from energy.api.orders import accepted_json, problem_of
 from energy.api.problems import answers
@@ -35,6 +36,7 @@ router = APIRouter(tags=["orders"])
     status_code=201,
     responses=SIGNED,
 )
+@may(BY_SIGNATURE)
 async def cancel_order(request: Request) -> Response:
     """A signed `Cancel` in an envelope like an order's; done before the gate or not at all."""
     return await admit_signed(request, ("Cancel",), _admit_of(request))
@@ -46,6 +48,7 @@ async def cancel_order(request: Request) -> Response:
     status_code=201,
     responses=SIGNED,
 )
+@may(BY_SIGNATURE)
 async def change_keys(request: Request) -> Response:
     """A signed key entry: new key and registrar; old and new key; or any key of the account."""
     return await admit_signed(request, KEY_TYPES, _admit_of(request))

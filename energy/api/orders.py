@@ -5,8 +5,10 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from energy.api.callers import BY_SIGNATURE, HOUSEHOLD, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.desk import OrderDesk
+from energy.api.doorman import note_access
 from energy.api.examples import ORDER_ANSWER, ORDER_ENVELOPE
 from energy.api.problems import ProblemError, answers
 from energy.store.admission import Answer, Receipt, order_answer
@@ -59,6 +61,7 @@ router = APIRouter(tags=["orders"])
         }
     },
 )
+@may(BY_SIGNATURE)
 async def post_order(request: Request) -> Response:
     """An order signed over EIP-712 typed data; integers are decimal strings, bytes 0x and hex."""
     context = context_of(request)
@@ -82,19 +85,21 @@ async def post_order(request: Request) -> Response:
         **answers(404, 422),
     },
 )
+@may(HOUSEHOLD)
 def get_order(request: Request, order_id: str) -> Response:
     """The order's terms, its status, its receipt, and what it got where the slot is cleared."""
     context = context_of(request)
-    id_ = parse_order_id(order_id)
+    id_, caller = parse_order_id(order_id), caller_of(request)
 
     def find(connection: Any) -> tuple[OrderRow | None, FillRow | None]:  # noqa: ANN401
-        return find_order(connection, id_), fill_of(connection, id_)
+        return find_order(connection, id_, caller.owner), fill_of(connection, id_)
 
     row, filled = context.store.read(find)
     if row is None:
         raise ProblemError(
             404, "NOT_FOUND", f"order: found none with id {order_id}", "order_id", order_id
         )
+    note_access(request, caller, row.account, f"read order {order_id}")
     document = {**accepted_json(context, order_answer(row)), **terms_json(row, filled)}
     return Response(orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json")
 

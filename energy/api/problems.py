@@ -21,11 +21,14 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:microgrid:problem:"
 TITLES = {
     400: "The request cannot be read",
-    401: "The signature is not acceptable",
+    303: "Sign in first",
+    401: "The signature or sign-in is not acceptable",
+    403: "This is not yours to do",
     404: "There is nothing here",
     405: "This cannot be done here",
     409: "The request comes in the way of another",
     413: "The request is too large",
+    415: "The body is of another kind",
     421: "This host is not served here",
     422: "A value is not acceptable",
     429: "Too many at once",
@@ -36,7 +39,10 @@ TITLES = {
 
 @dataclass
 class ProblemError(Exception):
-    """A request that is refused; `code` names the kind for programs, in upper case."""
+    """A request that is refused; `code` names the kind for programs, in upper case.
+
+    `headers` are those that the answer has besides.
+    """
 
     status: int
     code: str
@@ -44,6 +50,7 @@ class ProblemError(Exception):
     field: str | None = None
     found: str | None = None
     allowed: str | None = None
+    headers: dict[str, str] | None = None
 
     def as_json(self, request_id: str) -> dict[str, Any]:
         """The members of the answer, those without a value left out."""
@@ -108,7 +115,7 @@ def problem_response(problem: ProblemError, request_id: str) -> Response:
     headers = {"Cache-Control": "no-store", "X-Request-Id": request_id}
     if problem.status in (429, 503):
         headers["Retry-After"] = "1"
-    return Response(body, problem.status, headers, MEDIA_TYPE)
+    return Response(body, problem.status, headers | (problem.headers or {}), MEDIA_TYPE)
 
 
 def request_id_of(request: Request) -> str:

@@ -1,6 +1,6 @@
 """Proofs over HTTP: an order's receipt as a bundle, the trust root, the newest signed head.
 
-Whoever knows an order's id may have its proof, as with the order itself; what needs to know whose
+An account has the proofs of its own orders, as with the orders themselves; what needs to know whose
 an account is (its whole history) is handed out by the operator's command.
 """
 
@@ -9,7 +9,9 @@ import threading
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
+from energy.api.callers import HOUSEHOLD, PUBLIC, caller_of, may
 from energy.api.context import context_of
+from energy.api.doorman import note_access
 from energy.api.orders import parse_order_id
 from energy.api.problems import ProblemError, answers
 from energy.steps.receipts import LogTree, Prover
@@ -43,14 +45,17 @@ class LogCache:
         **answers(404, 409, 422),
     },
 )
+@may(HOUSEHOLD)
 def order_proof(request: Request, order_id: str) -> Response:
     """The signed order, its path to a signed checkpoint, its receipt, the keys that signed."""
     context, id_ = context_of(request), parse_order_id(order_id)
     cache: LogCache = request.app.state.log_cache
-    row = context.store.read(lambda connection: find_order(connection, id_))
+    caller = caller_of(request)
+    row = context.store.read(lambda connection: find_order(connection, id_, caller.owner))
     if row is None:
         detail = f"order: found none with id {order_id}"
         raise ProblemError(404, "NOT_FOUND", detail, "order_id", order_id)
+    note_access(request, caller, row.account, f"read proof of order {order_id}")
     try:
         bundle = context.store.read(lambda connection: cache.order(connection, id_))
     except StoreError as error:
@@ -63,6 +68,7 @@ def order_proof(request: Request, order_id: str) -> Response:
     summary="The trust root",
     responses={200: {"description": "first key, first checkpoint, witnesses"}, **answers(404)},
 )
+@may(PUBLIC)
 def trust_root(request: Request) -> Response:
     """What verifiers need beside a proof; compare it with what is published elsewhere."""
     context = context_of(request)
@@ -82,6 +88,7 @@ def trust_root(request: Request) -> Response:
         **answers(404),
     },
 )
+@may(PUBLIC)
 def checkpoint(request: Request) -> Response:
     """The note that witnesses sign for."""
     found = context_of(request).store.read(last_checkpoint)

@@ -20,6 +20,7 @@ MEDIA_TYPES = {
 }
 SCREENS = ("overview", "plan", "grid", "market", "forecasts", "dr")
 PUBLIC_SCREENS = ("verify", "statement")  # pages of their own, for everybody
+ACCESSES = ("demo", "signed")  # read without sign-in, or by somebody who has signed in
 WORD = re.compile(r"%([a-z0-9_.]+)%")
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', re.MULTILINE)
 
@@ -50,6 +51,7 @@ class Edition:
     language: str
     theme: str
     screen: str = SCREENS[0]
+    access: str = ""  # one of ACCESSES on the operators' screens
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ def build_page(tree: AssetTree, name: str, edition: Edition) -> Asset:
     """The HTML file `name` in one edition, with every placeholder filled.
 
     `%word.key%` is a text of the catalogue; `%title%`, `%skip%`, `%loading%` and
-    `%noscript%` are the screen's own; `%screen%`, `%language%` and `%theme%` are the edition;
-    `%assets%` is the tree's prefix, `%modules%` one
+    `%noscript%` are the screen's own; `%screen%`, `%language%`, `%theme%` and `%access%`
+    are the edition; `%assets%` is the tree's prefix, `%modules%` one
     preload line for each module that the screen loads, `%styles%` the sheet that only it needs,
     `%current.x%` marks the link to the screen that is shown.
     """
@@ -111,6 +113,7 @@ def build_page(tree: AssetTree, name: str, edition: Edition) -> Asset:
         "language": edition.language,
         "theme": edition.theme,
         "screen": screen,
+        "access": edition.access,
         "modules": _preloads(tree, f"js/open_{screen}.js"),
         "styles": _own_style(tree, screen),
         **{f"current.{one}": ' aria-current="page"' * (one == screen) for one in SCREENS},

@@ -1,11 +1,25 @@
 """A route for every screen: the operators' and those for everybody; and the assets."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from energy.api.callers import (
+    DISTRICT_PAGE,
+    PUBLIC,
+    STEERING_PAGE,
+    Caller,
+    Role,
+    Verdict,
+    caller_of,
+    may,
+    require_verdicts,
+)
+from energy.api.problems import ProblemError
 from energy.dashboard import headers
 from energy.dashboard.assets import (
+    ACCESSES,
     LANGUAGES,
     PUBLIC_SCREENS,
     SCREENS,
@@ -17,6 +31,12 @@ from energy.dashboard.assets import (
 
 THEMES = ("auto", "light", "dark")
 OPERATOR_PAGE = "operator.html"
+VERDICT_OF = {
+    "overview": DISTRICT_PAGE,
+    "grid": DISTRICT_PAGE,
+    **dict.fromkeys(("plan", "market", "forecasts", "dr"), STEERING_PAGE),
+    **dict.fromkeys(PUBLIC_SCREENS, PUBLIC),
+}
 PAGE_OF = {"verify": "verify.html", "statement": "statement.html"}
 
 
@@ -26,19 +46,22 @@ def create_dashboard_router() -> APIRouter:
     pages = {
         edition: build_page(tree, PAGE_OF.get(edition.screen, OPERATOR_PAGE), edition)
         for edition in (
-            Edition(language, theme, screen)
+            Edition(language, theme, screen, access)
             for language in LANGUAGES
             for theme in THEMES
             for screen in (*SCREENS, *PUBLIC_SCREENS)
+            for access in (ACCESSES if screen in SCREENS else ("",))
         )
     }
     router = APIRouter(include_in_schema=False)
 
     for screen in (*SCREENS, *PUBLIC_SCREENS):
         path = "/" if screen == SCREENS[0] else f"/{screen}"
-        router.add_api_route(path, _page_of(pages, screen), methods=["GET", "HEAD"])
+        page = may(VERDICT_OF[screen])(_page_of(pages, screen))
+        router.add_api_route(path, page, methods=["GET", "HEAD"])
 
     @router.api_route("/assets/{tree_hash}/{path:path}", methods=["GET", "HEAD"])
+    @may(PUBLIC)
     def asset(request: Request, tree_hash: str, path: str) -> Response:
         """One file of the tree; another tree's hash is not found, for its bytes are gone."""
         found = tree.files.get(path) if tree_hash == tree.tree_hash else None
@@ -47,6 +70,7 @@ def create_dashboard_router() -> APIRouter:
         return answer(request, found, headers.ASSET)
 
     @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+    @may(PUBLIC)
     def favicon(request: Request) -> Response:
         """The icon for readers that ask for it by its old name."""
         return answer(
@@ -60,14 +84,40 @@ def _page_of(pages: Mapping[Edition, Asset], screen: str) -> Callable[[Request],
     """The route of a screen: the page in the reader's language and theme."""
 
     def page(request: Request) -> Response:
-        return answer(request, pages[choose_edition(request, screen)], headers.PAGE)
+        edition = choose_edition(request, screen)
+        if screen in SCREENS:
+            edition = replace(edition, access=ACCESSES[not caller_of(request).is_demo])
+        return answer(request, pages[edition], headers.PAGE)
 
     return page
 
 
 def install(app: FastAPI) -> None:
-    """Put the operators' screens and the page for receipts on an application with `/v1`."""
-    app.include_router(create_dashboard_router())
+    """Put the operators' screens and the page for receipts on an application with `/v1`.
+
+    The pages hold no data. Where the application asks nobody who they are, the pages do not either.
+    """
+    router = create_dashboard_router()
+    require_verdicts(router.routes)
+    if not hasattr(app.state, "doorman"):
+        app.state.doorman = OpenHouse()
+    app.include_router(router)
+
+
+class OpenHouse:
+    """The doorman of pages whose data come from an application without sign-in."""
+
+    def caller(self, request: Request) -> Caller:
+        """Everybody is a reader of the demonstration."""
+        return Caller(Role.OPERATOR, "demo", "", is_demo=True)
+
+    def turn_away(self, request: Request, caller: Caller, verdict: Verdict) -> ProblemError:
+        """Nothing here is done but reading."""
+        return ProblemError(405, "METHOD_NOT_ALLOWED", "these pages are read only")
+
+    def is_still(self, request: Request, caller: Caller) -> bool:
+        """Everybody stays."""
+        return True
 
 
 def answer(request: Request, asset: Asset, fixed: dict[str, str]) -> Response:

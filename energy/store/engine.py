@@ -27,7 +27,8 @@ import energy.store.book_tables
 import energy.store.contract_tables
 import energy.store.dr_tables
 import energy.store.erasure_tables
-import energy.store.forecasts  # noqa: F401 - these tables stand on METADATA
+import energy.store.forecasts
+import energy.store.people_tables  # noqa: F401 - these tables stand on METADATA
 from energy.store.errors import (
     StoreBusyError,
     StoreError,

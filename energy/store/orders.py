@@ -168,9 +168,12 @@ def set_status(connection: Connection, ids: Iterable[bytes], status: str) -> Non
         connection.execute(named.values(status=status), rows)
 
 
-def find_order(connection: Connection, id_: bytes) -> OrderRow | None:
-    """An order by its id, or None."""
-    row = connection.execute(select(market_order).where(market_order.c.id == id_)).first()
+def find_order(connection: Connection, id_: bytes, owner: bytes | None = None) -> OrderRow | None:
+    """An order by its id, or None; where an owner is named, of that account alone."""
+    query = select(market_order).where(market_order.c.id == id_)
+    if owner is not None:
+        query = query.where(market_order.c.account == owner)
+    row = connection.execute(query).first()
     return None if row is None else OrderRow(**row._mapping)
 
 

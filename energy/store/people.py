@@ -1,0 +1,121 @@
+"""People who sign in with a name, and tokens of services and devices."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from energy.store.errors import StoreError
+from energy.store.people_tables import person, service_token, session
+
+NAME = re.compile(r"[a-z][a-z0-9._-]{1,39}")
+PERSON_ROLES = ("operator", "network_owner", "auditor")
+TOKEN_ROLES = (*PERSON_ROLES, "device")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a name, a stretched password and a seed of one-time codes."""
+
+    name: str
+    role: str
+    password: str
+    code_seed: bytes
+    code_step: int
+    created_s: int
+    disabled_s: int | None = None
+
+
+@dataclass(frozen=True)
+class ServiceToken:
+    """A token by its hash: what it may do, for whom, until when."""
+
+    name: str
+    hash: bytes
+    role: str
+    scopes: Collection[str]
+    account: bytes | None
+    created_s: int
+    ends_s: int
+    disabled_s: int | None = None
+
+
+def add_person(connection: Connection, who: Person) -> None:
+    """Add a person; raises StoreError for a name that is taken or cannot be one."""
+    _require_name(who.name)
+    if who.role not in PERSON_ROLES:
+        raise StoreError(f"role: found {who.role}, allowed {', '.join(PERSON_ROLES)}")
+    if find_person(connection, who.name) is not None:
+        raise StoreError(f"person {who.name}: exists already, allowed a new name")
+    connection.execute(insert(person).values(**vars(who)))
+
+
+def find_person(connection: Connection, name: str) -> Person | None:
+    """The person of a name, disabled or not."""
+    row = connection.execute(select(person).where(person.c.name == name)).first()
+    return None if row is None else Person(**row._mapping)
+
+
+def list_people(connection: Connection) -> list[Person]:
+    """All people by name."""
+    rows = connection.execute(select(person).order_by(person.c.name))
+    return [Person(**row._mapping) for row in rows]
+
+
+def use_code_step(connection: Connection, name: str, step: int) -> bool:
+    """Take a one-time code's step; False where it, or a later one, was taken before."""
+    later = (person.c.name == name) & (person.c.code_step < step)
+    return connection.execute(update(person).where(later).values(code_step=step)).rowcount == 1
+
+
+def disable_person(connection: Connection, name: str, now_s: int) -> bool:
+    """Let a person sign in no more and end all sessions; False where that was so before."""
+    if find_person(connection, name) is None:
+        raise StoreError(f"person {name}: not found")
+    connection.execute(delete(session).where(session.c.person == name))
+    able = (person.c.name == name) & person.c.disabled_s.is_(None)
+    return connection.execute(update(person).where(able).values(disabled_s=now_s)).rowcount == 1
+
+
+def add_token(connection: Connection, token: ServiceToken) -> None:
+    """Add a token; raises StoreError for a name that is taken or cannot be one."""
+    _require_name(token.name)
+    query = select(service_token.c.name).where(service_token.c.name == token.name)
+    if connection.scalar(query) is not None:
+        raise StoreError(f"token {token.name}: exists already, allowed a new name")
+    row = {**vars(token), "scopes": sorted(token.scopes)}
+    connection.execute(insert(service_token).values(row))
+
+
+def token_of(connection: Connection, hash_32: bytes, now_s: int) -> ServiceToken | None:
+    """The token with this hash, where it is neither over nor disabled."""
+    columns = service_token.c
+    live = (columns.hash == hash_32) & (columns.ends_s > now_s) & columns.disabled_s.is_(None)
+    row = connection.execute(select(service_token).where(live)).first()
+    return None if row is None else ServiceToken(**row._mapping)
+
+
+def list_tokens(connection: Connection) -> list[ServiceToken]:
+    """All tokens by name, those that are over as well."""
+    rows = connection.execute(select(service_token).order_by(service_token.c.name))
+    return [ServiceToken(**row._mapping) for row in rows]
+
+
+def disable_token(connection: Connection, name: str, now_s: int) -> bool:
+    """Let a token open nothing from now on; False where that was so before."""
+    columns = service_token.c
+    if connection.scalar(select(columns.name).where(columns.name == name)) is None:
+        raise StoreError(f"token {name}: not found")
+    able = (columns.name == name) & columns.disabled_s.is_(None)
+    return (
+        connection.execute(update(service_token).where(able).values(disabled_s=now_s)).rowcount == 1
+    )
+
+
+def _require_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise StoreError(
+            f"name: found {name[:60]!r}, allowed 2 to 40 of a-z, 0-9, dot, dash and underscore, "
+            f"a letter first"
+        )
