@@ -1,12 +1,103 @@
-"""Version 4."""
+"""Version 4: people, sessions, tokens, nonces, guesses and the audit log."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0004"
 down_revision = "0003"
 
+SIGN_IN = ("audit", "sign_in_guess", "sign_in_nonce", "service_token", "session", "person")
+
 
 def upgrade() -> None:
     """From version 3."""
+    _add_people()
+    _add_sign_in()
+    _add_audit_log()
 
 
 def downgrade() -> None:
     """Back to version 3."""
+    for name in SIGN_IN:
+        op.drop_table(name)
+
+
+def _add_people() -> None:
+    op.create_table(
+        "person",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("password", sa.Text, nullable=False),
+        sa.Column("code_seed", sa.LargeBinary, nullable=False),
+        sa.Column("code_step", sa.BigInteger, nullable=False),
+        sa.Column("created_s", sa.BigInteger, nullable=False),
+        sa.Column("disabled_s", sa.BigInteger),
+        sa.CheckConstraint("role IN ('operator', 'network_owner', 'auditor')", name="person_role"),
+    )
+    op.create_table(
+        "session",
+        sa.Column("id", sa.LargeBinary, primary_key=True),
+        sa.Column("person", sa.Text, sa.ForeignKey("person.name")),
+        sa.Column("account", sa.LargeBinary),
+        sa.Column("address", sa.LargeBinary),
+        sa.Column("begun_s", sa.BigInteger, nullable=False),
+        sa.Column("seen_s", sa.BigInteger, nullable=False),
+        sa.Column("ends_s", sa.BigInteger, nullable=False),
+        sa.Column("origin", sa.Text, nullable=False),
+        sa.CheckConstraint("(account IS NULL) = (address IS NULL)", name="session_wallet"),
+        sa.CheckConstraint("person IS NULL OR account IS NULL", name="session_one_owner"),
+    )
+    op.create_index("session_person", "session", ["person"])
+
+
+def _add_sign_in() -> None:
+    op.create_table(
+        "service_token",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("hash", sa.LargeBinary, nullable=False, unique=True),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("account", sa.LargeBinary),
+        sa.Column("created_s", sa.BigInteger, nullable=False),
+        sa.Column("ends_s", sa.BigInteger, nullable=False),
+        sa.Column("disabled_s", sa.BigInteger),
+        sa.CheckConstraint(
+            "role IN ('operator', 'network_owner', 'auditor', 'device')", name="service_token_role"
+        ),
+        sa.CheckConstraint(
+            "(role = 'device') = (account IS NOT NULL)", name="service_token_device"
+        ),
+    )
+    op.create_table(
+        "sign_in_nonce",
+        sa.Column("nonce", sa.Text, primary_key=True),
+        sa.Column("browser", sa.LargeBinary, nullable=False),
+        sa.Column("ends_s", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "sign_in_guess",
+        sa.Column("subject", sa.Text, primary_key=True),
+        sa.Column("left_over", sa.Float, nullable=False),
+        sa.Column("at_s", sa.Float, nullable=False),
+    )
+
+
+def _add_audit_log() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("no", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("origin", sa.Text, nullable=False),
+        sa.Column("whose", sa.Text, nullable=False),
+        sa.Column("task", sa.Text, nullable=False),
+        sa.Column("hash", sa.LargeBinary, nullable=False),
+    )
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    body = (
+        "BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END"
+        if sqlite
+        else "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+    )
+    for verb in ("UPDATE", "DELETE"):
+        op.execute(f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit {body}")
