@@ -21,6 +21,7 @@ from energy.api import (
     health,
     live,
     market,
+    me,
     messages,
     orders,
     proofs,
@@ -44,7 +45,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    sign_in,
+    sign_in, me,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

@@ -166,7 +166,7 @@ def terms_json(row: OrderRow, filled: FillRow | None) -> dict[str, Any]:
 WAITING = ("ACCEPTED", "LOCKED")
 
 
-def parse_order_id(text: str) -> bytes:
+def parse_order_id(text: str, field: str = "order_id") -> bytes:
     """The id that stands in an address, 0x and 64 hex digits; raises ProblemError."""
     digits = text.removeprefix("0x")
     is_hex = all(mark in "0123456789abcdef" for mark in digits)
@@ -175,8 +175,8 @@ def parse_order_id(text: str) -> bytes:
         raise ProblemError(
             422,
             "MALFORMED",
-            f"order_id: found {text[:80]!r}, allowed {allowed}",
-            "order_id",
+            f"{field}: found {text[:80]!r}, allowed {allowed}",
+            field,
             text[:80],
             allowed,
         )

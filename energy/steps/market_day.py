@@ -19,12 +19,14 @@ from energy.steps.book_rows import entry_of
 from energy.steps.books import Registry, load_registry
 from energy.steps.market_gains import CustomerGains, GainSums, SlotUse
 from energy.store.books import (
+    MOVING_KINDS,
     load_entries,
     load_movements,
     load_settlements,
     load_signed_readings,
     load_slot_book,
     load_trades,
+    load_transfers_of,
     settled_bounds,
 )
 from energy.store.engine import Store
@@ -109,7 +111,7 @@ def audit_market(
             "market day: found no settled slot in the period, allowed slots from "
             f"{iso_of(oldest)} to {iso_of(newest)}"
         )
-    customers = _customers(registry, district)
+    customers = customer_numbers(registry, district)
     sums, audits = GainSums(district, first), []
     begin = max(oldest, local_month_start(first, district.time_zone))
     for slot in slots_from(begin, (end - begin) // SLOT_S).tolist():
@@ -123,7 +125,53 @@ def audit_market(
     return MarketDay(district.id, first, end, tuple(audits), sums.gains())
 
 
-def _customers(registry: Registry, district: District) -> IntArray:
+def load_slot_use(
+    connection: Connection, registry: Registry, customers: IntArray, slot: int
+) -> SlotUse | None:
+    """A slot as these customers see it, accounts by number; None where it is not settled."""
+    rows = _load(connection, registry, slot)
+    return None if rows is None else _use(rows, customers)
+
+
+@dataclass(frozen=True, eq=False)
+class OwnSlot:
+    """A settled slot of one account: its reading, what it traded there, and what came of it.
+
+    `reading_wh` is import and export, None where the slot has no reading of the account; `use` has
+    one row. Trades are as cleared, `use` as delivered.
+    """
+
+    slot: int
+    reading_wh: tuple[int, int] | None
+    bought_wh: int
+    sold_wh: int
+    price_mkrw_per_kwh: int | None
+    use: SlotUse
+
+
+def load_own_slot(
+    connection: Connection, registry: Registry, account: bytes, slot: int
+) -> OwnSlot | None:
+    """A slot of one account; None where it is not settled or the books do not know the account."""
+    number = registry.book.number.get(account)
+    rows = None if number is None else _load(connection, registry, slot, only=number)
+    if rows is None or number is None:
+        return None
+    mine = np.flatnonzero(rows.trades["account"] == number)
+    bought_wh, sold_wh, price = (
+        rows.trades[name][mine] for name in ("bought_wh", "sold_wh", "price_mkrw_per_kwh")
+    )
+    return OwnSlot(
+        slot=slot,
+        reading_wh=rows.readings.get(number),
+        bought_wh=int(bought_wh.sum()),
+        sold_wh=int(sold_wh.sum()),
+        price_mkrw_per_kwh=int(price[0]) if len(mine) else None,
+        use=_use(rows, np.array([number], dtype=np.int64)),
+    )
+
+
+def customer_numbers(registry: Registry, district: District) -> IntArray:
     """The numbers of the district's customers; raises StoreError where the books know others."""
     number = registry.book.number
     unknown = [one for one in district.meters.account if one not in number]
@@ -183,8 +231,13 @@ _NO_TRADES = {
 }
 
 
-def _load(connection: Connection, registry: Registry, slot: int) -> _Rows | None:
-    """The rows of a slot, None where its readings are not settled."""
+def _load(
+    connection: Connection, registry: Registry, slot: int, only: int | None = None
+) -> _Rows | None:
+    """The rows of a slot, None where its readings are not settled; of one account alone if named.
+
+    Without `only` the whole slot is read, tens of thousands of rows in a full district.
+    """
     versions = [one for one in load_settlements(connection, slot) if one.version]
     if not versions:
         return None
@@ -196,6 +249,8 @@ def _load(connection: Connection, registry: Registry, slot: int) -> _Rows | None
             continue
         columns = signed[0]
         here = np.flatnonzero(columns["slot"] == slot)
+        if only is not None:
+            here = here[columns["account"][here] == only]
         names = ("account", "import_wh", "export_wh")
         for account, *wh in zip(*(columns[name][here].tolist() for name in names), strict=True):
             readings[account] = (wh[0], wh[1])
@@ -205,12 +260,23 @@ def _load(connection: Connection, registry: Registry, slot: int) -> _Rows | None
         slot=slot,
         count=len(registry.book.accounts),
         system={name: number[system_account(registry.domain.market_id, name)] for name in _NAMES},
-        moved=load_movements(connection, [one.no for one in versions]),
+        moved=_movements(connection, [one.no for one in versions], only),
         readings=readings,
         trades=load_trades(connection, slot) or _NO_TRADES,
         book=load_slot_book(connection, slot) or {},
         message=energy_only[-1] if energy_only else None,
     )
+
+
+def _movements(connection: Connection, settlements: list[int], only: int | None) -> IntArray:
+    if only is None:
+        return load_movements(connection, settlements)
+    rows = [
+        (one.ledger, one.kind, one.code, one.debit, one.credit, one.amount)
+        for one in load_transfers_of(connection, settlements, [only])
+        if one.kind in MOVING_KINDS
+    ]
+    return np.array(rows, dtype=np.int64).reshape(-1, 6)
 
 
 def _use(rows: _Rows, customers: IntArray) -> SlotUse:
