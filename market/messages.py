@@ -111,6 +111,8 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _require_shallow(text: str) -> None:
+    if text.count("{") + text.count("[") <= DEPTH_MAX:
+        return  # what opens so few cannot be deeper
     depth = 0
     for mark in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
         depth += (mark in "[{") - (mark in "]}")
@@ -197,6 +199,8 @@ def _plain(field: Field, value: Any) -> Any:  # noqa: ANN401 - int, bytes or row
 def _require_keys(path: str, found: object, names: Collection[str]) -> None:
     if type(found) is not dict:
         raise _error(path, found, f"an object of {', '.join(sorted(names))}")
+    if found.keys() == names:
+        return
     for name in sorted(names - found.keys()):
         raise _error(name, "nothing", f"a value, in {path}")
     for name in sorted(found.keys() - names):
