@@ -18,7 +18,6 @@ PPM = 1_000_000
 class Outside(StrEnum):
     """Why a loss is not given back, or not all of it."""
 
-    NO_RULE = "no guarantee is in force"
     NOT_KEPT = "kept too little of its trades"
     ABOVE_MOST = "lost more than the most that is given back"
 
@@ -27,6 +26,8 @@ class Outside(StrEnum):
 class GuaranteeRule:
     """The rule of a month: the least share of its trades that an account must have kept, by what
     they were worth, parts per million (0: no guarantee is in force), and the most that it gets.
+
+    A rule in force asks for 1 ppm at least.
     """
 
     kept_ppm: int = 0
@@ -84,8 +85,6 @@ def guarantee_month(
     """What an account is given back for a month that cost so much with and without its auctions."""
     lost, most = max(with_ukrw - without_ukrw, 0), rule.most_krw * UKRW_PER_KRW
     given, outside = min(lost, most), Outside.ABOVE_MOST if lost > most else None
-    if lost and not rule.kept_ppm:
-        given, outside = 0, Outside.NO_RULE
-    elif lost and kept.ppm < rule.kept_ppm:
+    if lost and kept.ppm < rule.kept_ppm:
         given, outside = 0, Outside.NOT_KEPT
     return GuaranteeMonth(kept.ppm, with_ukrw, without_ukrw, given, outside)

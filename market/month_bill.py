@@ -258,11 +258,11 @@ class _Books:
         return start_wh, end_wh - self.terms.netted_kwh.get(self.months[n].number, 0) * _WH_PER_KWH
 
     def guarantee(self, n: int) -> GuaranteeMonth | None:
-        """What the market's guarantee makes of a month, None where the account has not traded."""
-        sums = self.sums[n]
-        if not sums.has_traded:
+        """What the market's guarantee makes of a month; None without trades, or without a rule."""
+        month, sums = self.months[n], self.sums[n]
+        if not sums.has_traded or not month.guarantee.kept_ppm:
             return None
-        month, (start_wh, end_wh) = self.months[n], self._billed(n)
+        start_wh, end_wh = self._billed(n)
         bought_wh = sums.side(Code.TRADE, "in_wh")
         krw = []
         for end in (end_wh, end_wh + bought_wh):

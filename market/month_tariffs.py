@@ -24,6 +24,7 @@ from market.tariff import (
 )
 
 MONTH_FORMAT = "microgrid-tariffs/2"
+"""Documents of format 1 have neither guarantee nor rent: those of their months are as none."""
 _WH_PER_KWH = 1000
 
 
@@ -114,7 +115,9 @@ def month_of_content(content: str) -> BilledMonth:
             for name, figures in sorted(found["tariffs"].items())
         },
         plant=FeedIn(0, int(found["rec_krw_per_mwh"]), int(found["rec_weight_milli"])),
-        guarantee=GuaranteeRule(**{name: int(one) for name, one in found["guarantee"].items()}),
+        guarantee=GuaranteeRule(
+            **{name: int(one) for name, one in found.get("guarantee", {}).items()}
+        ),
     )
 
 

@@ -2757,9 +2757,12 @@ class _Month:
 
     def __init__(self, found: dict[str, Any]) -> None:
         names = ("format", "month", "first_slot", "end_slot", "tariffs", "smp_mkrw_per_kwh")
+        if found.get("format") == "microgrid-tariffs/1":
+            nothing = {"kept_ppm": "0", "most_krw": "0"}
+            found = {"guarantee": nothing, "rent": {}} | found | {"format": "microgrid-tariffs/2"}
         _keys(found, (*names, "rec_krw_per_mwh", "rec_weight_milli", "guarantee", "rent"))
         if found["format"] != "microgrid-tariffs/2":
-            raise Unusable(f"tariffs {found['format']!r}, allowed microgrid-tariffs/2")
+            raise Unusable(f"tariffs {found['format']!r}, allowed microgrid-tariffs/1 or /2")
         self.number, self.first_slot, self.end_slot = (
             _number(found[name]) for name in ("month", "first_slot", "end_slot")
         )
@@ -3078,7 +3081,7 @@ class _Billing:
             sold = sum(sums.by_code[c][3] for c in _EXPORT_CODES if sums.by_code[c][1])
             rest = sums.by_code[_REST][1]
             found.append((97, 0, 0, sold + (sums.rest_at_smp if rest else 0)))
-        if sums.has_traded:
+        if sums.has_traded and month.kept_ppm:
             found.append((98, sums.kept_ppm, 0, self.without_ukrw(n)))
         return found
 

@@ -102,7 +102,6 @@ def _print_month(month: dict[str, Any]) -> None:
 
 
 _OUTSIDE = {
-    "no_rule": "no guarantee was in force",
     "not_kept": "only {kept_pct} % of your trades were kept, the guarantee asks for "
     "{least_kept_pct} %",
     "above_most": "the guarantee gives back {most_krw} won a month at the most",

@@ -13,6 +13,7 @@ from energy.steps.tally import Tally, smp_of_hours
 from energy.tariffs import load_customer_rules, load_feed_in, load_tariff
 from energy.timegrid import local_month_start, utc_of
 from market.errors import MarketError
+from market.guarantee import NO_GUARANTEE
 from market.month_bill import AccountSums, BillTerms
 from market.month_sums import NOTHING, Sums
 from market.month_tariffs import BilledMonth, month_content, require_billable
@@ -60,7 +61,7 @@ def billable_tariffs(district: District, on: date) -> tuple[str, ...]:
     return tuple(found)
 
 
-def content_of_month(district: District, slot: int) -> str:
+def content_of_month(district: District, slot: int, *, is_guaranteed: bool = True) -> str:
     """The document of the local month that a slot lies in; its tariffs are those of its first day.
 
     A tariff that asks for bands or a metered demand is not in it: its customers get no bill.
@@ -78,7 +79,7 @@ def content_of_month(district: District, slot: int) -> str:
             name: load_tariff(name, on, or_first=True) for name in billable_tariffs(district, on)
         },
         plant=load_feed_in(PLANT, 1, on),
-        guarantee=load_customer_rules(on).guarantee,
+        guarantee=load_customer_rules(on).guarantee if is_guaranteed else NO_GUARANTEE,
     )
     return month_content(month, smp_of_hours(district, first, end))
 

@@ -104,18 +104,20 @@ def gather_close(
     end = local_month_start(begun, district.time_zone, months_on=1)
     if tick < end + SLOT_S or set(unsettled_slots(connection, end)) - set(due):
         return None
-    content, count = content_of_month(district, first), len(books.book.accounts)
+    now, count = whole_tally(connection, books, district, tick), len(books.book.accounts)
+    # What an older program has added up lacks what the guarantee is worked out from.
+    content = content_of_month(district, first, is_guaranteed=first not in now.without_trades)
     rows = load_billed_months(connection)
     known = [month_of_content(one.content) for one in rows]
     ends = [one.end_slot for one in known]
     return CloseFacts(
         content=content,
         months=(*known, month_of_content(content)),
-        now=whole_tally(connection, books, district, tick),
+        now=now,
         before=None if last is None else load_tally(connection, count, through=last[1]),
         neighbours=gather_neighbours(connection, first, end),
         netted=netted_kwh(connection, books, ends),
-        advanced_ukrw=sum(int(one.summary[BY_SPC]) for one in rows),
+        advanced_ukrw=sum(int(one.summary.get(BY_SPC, 0)) for one in rows),
     )
 
 
@@ -126,7 +128,7 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
     netted = {**facts.netted, month.end_slot: traded.kwh_of}
     for posted in book.settlements:
         add_rows(facts.now, district, posted.row.slot, posted.rows)
-    shared = return_rent(book, district, facts.months, facts.now)
+    shared = return_rent(book, district, facts.months, facts.now, facts.before)
     facts = replace(facts, content=with_rent(facts.content, shared))
     numbers = [books.book.number[one] for one in books.customers]
     terms = customer_terms(district, month, numbers)

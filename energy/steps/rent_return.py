@@ -4,7 +4,8 @@ Rent is no income of the SPC. What the slots of a month have brought is shared o
 metered import, largest remainders first and of equal ones the earlier account, so that the account
 RENT keeps nothing of the month; where the rules leave it to the network, all goes to NETFEE. A
 reading that is corrected after its month's bill changes everybody's share a little: the next close
-posts the differences, so that late news ends in the same shares as timely news.
+posts the differences, so that late news ends in the same shares as timely news. A month that no
+news has reached since the last close is left as it is.
 
 `return_rent` must be called once all slots of the ending month are settled and before its bills are
 made: a share is a line of the bill. Each month has a settlement of its own (scope 2, code 12),
@@ -37,14 +38,23 @@ _PAID, _GOT = (
 
 
 def return_rent(
-    book: TickBook, district: District, months: Sequence[BilledMonth], now: Tally
+    book: TickBook,
+    district: District,
+    months: Sequence[BilledMonth],
+    now: Tally,
+    before: Tally | None,
 ) -> dict[int, RentShared]:
     """Post the shares of these months, the last of which ends, and add them to what was moved.
 
-    Gives what was shared and by how much import, by month (yyyymm), where shares have changed.
+    `before` is what had been moved when the last close was done. Gives what was shared and by how
+    much import, by month (yyyymm), where shares have changed.
     """
     shared = {}
     for place, month in enumerate(months):
+        known = before is not None and month.first_slot in before.by_month
+        if place + 1 < len(months) and before is not None and known:
+            if np.array_equal(before.month(month.first_slot), now.month(month.first_slot)):
+                continue
         found = _return_month(book, district, month, now, closes=len(months) - place)
         if found is not None:
             shared[month.number] = found

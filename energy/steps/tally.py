@@ -41,15 +41,22 @@ IntArray = npt.NDArray[np.int64]
 TALLIED_EVERY_S = 24 * SLOT_S
 _PLACE = {int(code): place * len(SIDES) for place, code in enumerate(SUMMED_CODES)}
 _NO_PLACE = -1
+WIDTH = "width"
+"""How many columns were added up, in every row; what older programs have written does not say."""
 TALLIED_KINDS = (*MOVING_KINDS, int(TransferKind.PENDING))
 
 
 class Tally:
-    """Sums by month (its first slot), account number and column."""
+    """Sums by month (its first slot), account number and column.
+
+    `without_trades` are months of which a part was added up by a program that knew no sums beyond
+    those of codes and feed-in.
+    """
 
     def __init__(self, accounts: int) -> None:
         self.accounts = accounts
         self.by_month: dict[int, IntArray] = {}
+        self.without_trades: set[int] = set()
 
     def month(self, first_slot: int) -> IntArray:
         """The sums of a month, (accounts, COLUMNS)."""
@@ -102,7 +109,8 @@ class Tally:
             found["column"].append(column.astype(np.int64))
             found["sum"].append(sums[no, column])
         empty = [np.zeros(0, dtype=np.int64)]
-        return {name: np.concatenate(parts or empty) for name, parts in found.items()}
+        columns = {name: np.concatenate(parts or empty) for name, parts in found.items()}
+        return columns | {WIDTH: np.full_like(columns["no"], COLUMNS)}
 
     def take(self, columns: dict[str, npt.NDArray[np.int64]]) -> None:
         """Add what `columns` gave."""
@@ -110,6 +118,8 @@ class Tally:
             mine = columns["month"] == month
             place = (columns["no"][mine], columns["column"][mine])
             np.add.at(self.month(month), place, columns["sum"][mine])
+            if WIDTH not in columns:
+                self.without_trades.add(month)
 
 
 def keep_tally(connection: Connection, books: Books, district: District, tick: int) -> None:
