@@ -57,6 +57,17 @@ def of_feeder(table: pd.DataFrame) -> pd.DataFrame:
     return columns("index", "load", 1000.0)(table).join(table[kept])
 
 
+def of_price(table: pd.DataFrame) -> pd.DataFrame:
+    """The Dutch day-ahead price of each hour, EUR/MWh, as long as the file has it.
+
+    The file repeats it in every quarter; scored so, the newest hour would be known before it ends.
+    """
+    kept = ["temp", "radiation", "clouds", "windspeed_100m", "humidity"]
+    found = columns("index", "APX")(table).join(table[kept])
+    on_the_hour = found["time"].str.slice(14, 16) == "00"
+    return found[on_the_hour & found["kw"].notna()]
+
+
 def of_substation(station: str, value: str, factor: float) -> Pick:
     """One of ten substations; generation is negative in the file.
 
@@ -106,6 +117,9 @@ def cases() -> Iterator[Case]:
         file = f"openstef_pid{number}_15min.csv.gz"
         name = f"OpenSTEF feeder {number}, weather"
         yield Case(name, file, of_feeder, "load", "Europe/Amsterdam", True, 11, 14)
+    file, zone = "openstef_pid287_15min.csv.gz", "Europe/Amsterdam"
+    yield Case("Dutch day-ahead price", file, of_price, "price", zone, False, 11, 14)
+    yield Case("Dutch day-ahead price, weather", file, of_price, "price", zone, True, 11, 14)
     los_angeles = "America/Los_Angeles"
     summed = of_homes(SOUND_HOMES, "load", 1.0)
     yield Case("CityLearn, 13 sound homes summed", homes, summed, "load", los_angeles)

@@ -4,13 +4,14 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
-from energy.api.callers import STEERING, may
+from energy.api.callers import PUBLIC, STEERING, may
 from energy.api.context import context_of
 from energy.api.documents import etag_of, json_answer, not_found, parse_slot, view_answer
 from energy.api.problems import answers
 from energy.forecast import BANDS, QUANTILES
 from energy.forecast.inputs import FloatArray
-from energy.steps.verification import COURSE_LEAD_SLOTS, forecast_courses, verify_issues
+from energy.steps.auctions import PRICE
+from energy.steps.verification import COURSE_LEAD_SLOTS, UNITS, forecast_courses, verify_issues
 from energy.store.forecasts import StoredIssue, last_issue, load_issues
 from energy.store.measured import last_measured
 from energy.store.views import Document
@@ -25,7 +26,9 @@ router = APIRouter(tags=["forecasts"])
 @router.get("/v1/forecasts", summary="The forecasts of a plan", responses=answers(404, 422))
 @may(STEERING)
 def get_forecasts(request: Request, slot: str | None = None) -> Response:
-    """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from."""
+    """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from, and of
+    the prices of the auctions to come, won per kWh.
+    """
     return view_answer(request, "plan", slot, part="forecast")
 
 
@@ -38,7 +41,9 @@ def get_forecasts(request: Request, slot: str | None = None) -> Response:
 def get_issued(
     request: Request, slot: str | None = Query(None, description="its first slot; else the newest")
 ) -> Response:
-    """Seven quantiles of the district's load, sun and heat in kW, tiers, and the weather used."""
+    """Seven quantiles of the district's load, sun and heat in kW and of the auctions' prices in won
+    per kWh, tiers, and the weather used.
+    """
     start = None if slot is None else parse_slot(slot, "slot")
 
     def find(connection: Connection) -> StoredIssue | None:
@@ -53,13 +58,31 @@ def get_issued(
 
 
 @router.get(
+    "/v1/forecasts/prices",
+    summary="What the coming auctions may end at",
+    responses=answers(404),
+)
+@may(PUBLIC)
+def get_prices_to_come(request: Request) -> Response:
+    """Seven quantiles of each coming slot's price in won per kWh, of slots that trade; for
+    everybody, as all prices are. Auctions before `first_slot_utc` were known when it was issued.
+    """
+    found = context_of(request).store.read(last_issue)
+    if found is None or PRICE not in found.quantiles:
+        raise not_found("slot", "none", "a district with a forecast of prices")
+    return json_answer(request, prices_to_come(found), etag_of("prices", str(found.first_slot)))
+
+
+@router.get(
     "/v1/forecasts/course",
     summary="A day of forecasts beside what was measured, and the horizon",
     responses=answers(404),
 )
 @may(STEERING)
 def get_course(request: Request) -> Response:
-    """Seven quantiles in kW about now: back as issued twelve hours before, ahead the newest."""
+    """Seven quantiles about now, in kW or won per kWh as their names say: back as issued twelve
+    hours before, ahead the newest.
+    """
     found = context_of(request).store.read(forecast_courses)
     if not found:
         raise not_found("slot", "none", "a district with a forecast")
@@ -72,8 +95,8 @@ def get_course(request: Request) -> Response:
         "probabilities": QUANTILES.tolist(),
         "quantities": {
             name: {
-                "quantiles_kw": [_column(row) for row in one.quantiles],
-                "measured_kw": _column(one.measured),
+                f"quantiles_{UNITS[name]}": [_column(row) for row in one.quantiles],
+                f"measured_{UNITS[name]}": _column(one.measured),
             }
             for name, one in found.items()
         },
@@ -83,7 +106,7 @@ def get_course(request: Request) -> Response:
 
 
 def _column(values: FloatArray) -> list[float | None]:
-    """Numbers rounded to watts, None where nothing is known."""
+    """Numbers with three decimals, None where nothing is known."""
     return [None if np.isnan(one) else round(float(one), 3) for one in values]
 
 
@@ -96,7 +119,9 @@ def _column(values: FloatArray) -> list[float | None]:
 def get_verification(
     request: Request, days: int = Query(1, ge=1, le=DAYS_MAX, description="days looked back")
 ) -> Response:
-    """By quantity and hours of lead: shares inside the bands, CRPS and bias in kW."""
+    """By quantity and hours of lead: shares inside the bands, CRPS and bias in kW, of prices in
+    won per kWh.
+    """
     store = context_of(request).store
     newest = store.read(last_measured)
     if newest is None:
@@ -114,6 +139,26 @@ def get_verification(
     return json_answer(request, document)
 
 
+def prices_to_come(issue: StoredIssue) -> Document:
+    """The prices of a forecast for programs."""
+    tier, reason = issue.tiers[PRICE]
+    return {
+        "first_slot_utc": iso_of(issue.first_slot),
+        "step_s": SLOT_S,
+        "issued_utc": iso_of(issue.issued_utc),
+        "probabilities": QUANTILES.tolist(),
+        "price_krw_per_kwh": _price_rows(issue),
+        "tier": tier,
+        "reason": reason or None,
+    }
+
+
+def _price_rows(issue: StoredIssue) -> list[list[float]] | None:
+    """Quantiles of the price in won per kWh, None where an issue has none."""
+    found = issue.quantiles.get(PRICE)
+    return None if found is None else [[round(float(one), 3) for one in row] for row in found]
+
+
 def issued_document(issue: StoredIssue) -> Document:
     """A forecast for programs."""
     weather = issue.weather_issue
@@ -128,6 +173,7 @@ def issued_document(issue: StoredIssue) -> Document:
             name: [[round(float(one), 3) for one in row] for row in issue.quantiles[name]]
             for name in BANDS
         },
+        "price_krw_per_kwh": _price_rows(issue),
         "tiers": {
             name: {"tier": tier, "reason": reason or None}
             for name, (tier, reason) in issue.tiers.items()

@@ -48,7 +48,8 @@ def section(replay: Replay) -> str:
         [
             f"<h2>{html.escape(replay.name)}</h2><p>{html.escape(facts(replay))}</p>",
             f"<ul>{findings}</ul>{_table(scores)}",
-            f"<h2>Forecast issued {begin}, kW: median, 50 and 90 % bands; measured in black</h2>",
+            f"<h2>Forecast issued {begin}, {html.escape(replay.unit)}: median, 50 and 90 % bands; "
+            "measured in black</h2>",
             fan_chart(replay, fan),
             "<h2>Reliability: share of measurements under each quantile</h2>",
             reliability_chart(replay),
@@ -63,7 +64,8 @@ def facts(replay: Replay) -> str:
     days = (replay.issue[-1] - replay.issue[0]) / 86400 + 1
     tiers = ", ".join(f"{count} x {tier}" for tier, count in sorted(replay.tiers.items()))
     return (
-        f"{len(replay.issue)} issues on {days:.0f} days ({tiers}); norm {replay.norm_kw:,.4g} kW; "
+        f"{len(replay.issue)} issues on {days:.0f} days ({tiers}); "
+        f"norm {replay.norm_kw:,.4g} {replay.unit}; "
         f"fit {replay.fit_s.mean() if len(replay.fit_s) else 0:.2f} s, "
         f"forecast {1000 * replay.predict_s.mean():.1f} ms; clock {replay.time_zone}"
     )

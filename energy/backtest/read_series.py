@@ -18,6 +18,7 @@ TIME_WORDS = ("time", "index", "date", "timestamp", "datetime", "start")
 VALUE_WORDS = {
     "load": ("load", "consumption", "demand", "gc", "power_load", "total"),
     "pv": ("pv", "solar", "photovolt", "gg", "generation"),
+    "price": ("price", "smp", "apx", "lmp", "spot"),
 }
 UNIT_KW = {"kw": 1.0, "mw": 1000.0, "w": 0.001}
 KWH_UNITS = {"kwh": 1.0, "mwh": 1000.0, "wh": 0.001}
@@ -39,13 +40,15 @@ class SeriesError(Exception):
 class Reading:
     """A series on contiguous slots: p_kw (T,) with NaN gaps, step in slots, and what was found.
 
-    `findings` are sentences: the columns, unit and clock that were taken, and every fault.
+    `findings` are sentences: the columns, unit and clock that were taken, and every fault. A price
+    stands in the file's own `unit`.
     """
 
     slot: IntArray
     p_kw: FloatArray
     step_slots: int
     findings: tuple[str, ...]
+    unit: str = "kW"
 
 
 def read_series(
@@ -59,14 +62,19 @@ def read_series(
         raise SeriesError(f"{path.name}: no column {name!r}, allowed: {', '.join(table.columns)}")
     values = pd.to_numeric(table[name], errors="coerce")
     stamps, findings = read_stamps(table[time], time_zone)
-    factor, is_energy, said = _unit(name, unit)
+    if kind == "price":
+        factor, is_energy, said = 1.0, False, unit or "in the file's unit"
+    else:
+        factor, is_energy, said = _unit(name, unit)
     series, more = _ordered(pd.Series(values.to_numpy(dtype=float), index=stamps))
     step_s = _step_s(pd.DatetimeIndex(series.index), path.name)
     if is_energy:
         factor *= 3600 / step_s
     slot, p_kw, gaps = _on_quarters(series * factor, step_s)
-    named = f"time from column {time!r}, power from {name!r} ({said}), step {step_s // 60} min"
-    return Reading(slot, p_kw, step_s // SLOT_S, (named, *findings, *more, *gaps))
+    what = "price" if kind == "price" else "power"
+    named = f"time from column {time!r}, {what} from {name!r} ({said}), step {step_s // 60} min"
+    shown = (unit or "of its unit") if kind == "price" else "kW"
+    return Reading(slot, p_kw, step_s // SLOT_S, (named, *findings, *more, *gaps), shown)
 
 
 def read_weather(

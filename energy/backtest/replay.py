@@ -46,10 +46,11 @@ class ReplayPlan:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """N issues: quantiles (N, Q, H), truth, persistence (N, H), climatology (N, Q, H), in kW.
+    """N issues: quantiles (N, Q, H), truth, persistence (N, H), climatology (N, Q, H), in `unit`.
 
     issue (N,) slots; H steps of `step_slots`; truth NaN where a reading is missing or set aside.
-    `norm_kw`: mean load or the capacity; `range_kw`: P99 - P1 of the truth.
+    `norm_kw`: mean load, the capacity or the mean size of a price; `range_kw`: P99 - P1 of the
+    truth.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Replay:
     fit_s: FloatArray
     predict_s: FloatArray
     findings: tuple[str, ...] = field(default=())
+    unit: str = "kW"
 
 
 def replay_node(
@@ -95,9 +97,6 @@ def replay_node(
     steps = [_by_step(column, spec.step_slots) for column in columns]
     truth = steps[1]
     low, high = np.nanquantile(clean, [0.01, 0.99])
-    norm = (
-        spec.capacity_kw or float(high) if spec.kind == "pv" else float(np.abs(np.nanmean(truth)))
-    )
     return Replay(
         name=name,
         issue=issues,
@@ -106,7 +105,7 @@ def replay_node(
         truth=truth,
         persistence=steps[3],
         climatology=steps[2],
-        norm_kw=norm,
+        norm_kw=_norm(spec, truth, float(high)),
         range_kw=float(high - low),
         time_zone=spec.site.time_zone,
         tiers=dict(forecaster.tiers),
@@ -186,6 +185,15 @@ def _truth_and_references(
         axis = Axis(axis.slot, axis.day, np.zeros_like(axis.kind), axis.quarter, axis.at)
     table, newest = slot_quantiles(clean[:, None], axis, at, target)
     return clean[target], table[:, :, 0], newest[:, 0]
+
+
+def _norm(spec: NodeSpec, truth: FloatArray, high: float) -> float:
+    """What errors are told in shares of."""
+    if spec.kind == "pv":
+        return spec.capacity_kw or high
+    if spec.kind == "price":
+        return float(np.nanmean(np.abs(truth)))
+    return float(np.abs(np.nanmean(truth)))
 
 
 def _by_step(values: FloatArray, step_slots: int) -> FloatArray:

@@ -35,9 +35,12 @@ from energy.forecast.node import Kind, NodeRecord, NodeSpec
 from energy.timegrid import parse_instant, require_slot
 
 Shown = Callable[[int, int], None]
-KINDS = ("load", "pv", "ev-sessions")
+NODE_KINDS: dict[str, Kind] = {"load": "load", "pv": "pv", "price": "price"}
+KINDS = (*NODE_KINDS, "ev-sessions")
 Column = Annotated[str | None, typer.Option(help="column of the readings, where names do not tell")]
-Unit = Annotated[str | None, typer.Option(help="kW, MW, W, or kWh, MWh, Wh per step")]
+Unit = Annotated[
+    str | None, typer.Option(help="kW, MW, W, or kWh, MWh, Wh per step; of a price its name")
+]
 
 
 def backtest(
@@ -46,7 +49,10 @@ def backtest(
     tz: Annotated[
         str | None, typer.Option(help="zone of the local calendar and bare stamps")
     ] = None,
-    capacity: Annotated[float | None, typer.Option(help="physical limit, kW; EV: kW a car")] = None,
+    capacity: Annotated[
+        float | None, typer.Option(help="physical limit, kW; EV: kW a car; price: its cap")
+    ] = None,
+    floor: Annotated[float | None, typer.Option(help="lowest possible price")] = None,
     weather: Annotated[
         Path | None, typer.Option(help="weather: columns, or forecasts as issued")
     ] = None,
@@ -85,7 +91,7 @@ def backtest(
             if kind == "ev-sessions":
                 replays, reports = _of_sessions(series, site, capacity or ASSUMED_KW, plan, shown)
             else:
-                given = Given(series, kind, capacity, weather, column, unit)
+                given = Given(series, kind, capacity, weather, column, unit, floor)
                 replays = [_of_series(given, site, plan, shown)]
     if page is not None:
         write_page(page, replays)
@@ -107,6 +113,7 @@ class Given:
     weather: Path | None
     column: str | None
     unit: str | None
+    floor: float | None = None
 
 
 def _of_series(given: Given, site: Site, plan: ReplayPlan, shown: Shown) -> Replay:
@@ -120,12 +127,13 @@ def _of_series(given: Given, site: Site, plan: ReplayPlan, shown: Shown) -> Repl
     elif given.weather is not None:
         columns, more = read_weather(given.weather, zone, reading.slot)
         said += [f"weather: {text}" for text in more]
-    kind: Kind = "pv" if given.kind == "pv" else "load"
-    spec = NodeSpec(kind, site, given.capacity_kw, reading.step_slots)
+    spec = NodeSpec(
+        NODE_KINDS[given.kind], site, given.capacity_kw, reading.step_slots, given.floor
+    )
     record = NodeRecord(reading.slot, reading.p_kw, columns)
     weather_at = issued.columns if issued is not None else None
     replay = replay_node(given.path.name, spec, record, plan, shown, weather_at)
-    return replace(replay, findings=(*said, *replay.findings))
+    return replace(replay, findings=(*said, *replay.findings), unit=reading.unit)
 
 
 def _of_sessions(

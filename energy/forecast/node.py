@@ -3,6 +3,8 @@
 What a back-test replays is this, and nothing else: `fit_node` on the record up to a night,
 `forecast_node` on the record up to an issue. Rows of the issue and later are never read.
 
+A price is a series too: of any sign, won (or another money) in place of kW, and its jumps are real.
+
 Tiers: F0 regression with weather, or of its own past alone for a series that never had weather. F3
 history only: the regression without weather where weather was fitted and is missing now, slot
 quantiles of the last 28 days where there is no fit or the meter is silent for two days. F4 the
@@ -23,12 +25,14 @@ from energy.forecast.series import Past, SeriesModel, axis_of, fit_series, forec
 from energy.forecast.solar import cloudless_frac, sky_at
 from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
 
-Kind = Literal["load", "pv"]
+Kind = Literal["load", "pv", "price"]
 FIT_DAYS = 120
 FIT_DAYS_MIN = 35
 """A regression needs a week before its first rows and four weeks of rows."""
 TIER_DAYS_MIN = 7
 COMPLETE_FRAC_MIN = 0.5
+TRADED_FRAC_MIN = 0.15
+"""A market without trade at night still tells the price of the hours that have trade."""
 SILENT_SLOTS_MAX = 2 * SLOTS_PER_DAY
 FROZEN_SLOTS = 6 * SLOTS_PER_HOUR
 FROZEN_STEPS = 12
@@ -50,13 +54,20 @@ BRIDGED_SLOTS = 3 * SLOTS_PER_HOUR
 class NodeSpec:
     """What the series is: kind, place and calendar, and its physical limit in kW if known.
 
-    step_slots: quarter hours that one reading of the meter covers.
+    step_slots: quarter hours that one reading of the meter covers. Of a price `capacity_kw` is the
+    cap and `floor` the lowest that it can be, in its own unit.
     """
 
     kind: Kind
     site: Site
     capacity_kw: float | None = None
     step_slots: int = 1
+    floor: float | None = None
+
+    @property
+    def complete_frac_min(self) -> float:
+        """Share of a record's slots that must be known."""
+        return TRADED_FRAC_MIN if self.kind == "price" else COMPLETE_FRAC_MIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +132,7 @@ def fit_node(spec: NodeSpec, record: NodeRecord, issue_slot: int) -> NodeModel:
     else:
         kwp, peak_kw = np.zeros(0), 0.0
     model = NodeModel(None, None, (), kwp, peak_kw)
-    if not _is_enough(known, FIT_DAYS_MIN):
+    if not _is_enough(spec, known, FIT_DAYS_MIN):
         return model
     past = _past(spec, model, known, ())
     alone = fit_series(past)
@@ -164,8 +175,12 @@ def flag_readings(spec: NodeSpec, p_kw: FloatArray) -> Flags:
     """What of the readings (T,) cannot be believed, from the readings alone.
 
     A spike is further from the median than six times the middle 98 %. Standing still means the
-    same non-zero value for six hours and twelve readings at least.
+    same non-zero value for six hours and twelve readings at least. Of a price nothing is set aside
+    but what is no number: it may jump, and it may stand at a limit all day.
     """
+    if spec.kind == "price":
+        never = np.zeros(len(p_kw), dtype=np.bool_)
+        return Flags(np.isinf(p_kw), never, never)
     with np.errstate(invalid="ignore"):
         impossible = np.isinf(p_kw)
         if spec.kind == "pv":
@@ -222,10 +237,10 @@ def _place(spec: NodeSpec) -> tuple[float, float, float]:
     return spec.site.latitude_deg, spec.site.longitude_deg, spec.site.altitude_m
 
 
-def _is_enough(known: NodeRecord, days: int) -> bool:
+def _is_enough(spec: NodeSpec, known: NodeRecord, days: int) -> bool:
     rows = len(known.slot)
     seen = np.isfinite(known.p_kw).sum()
-    return rows >= days * SLOTS_PER_DAY and seen >= COMPLETE_FRAC_MIN * days * SLOTS_PER_DAY
+    return rows >= days * SLOTS_PER_DAY and seen >= spec.complete_frac_min * days * SLOTS_PER_DAY
 
 
 def _usable(known: NodeRecord, rows: int) -> tuple[str, ...]:
@@ -242,7 +257,7 @@ def _quantiles(
 ) -> tuple[FloatArray, Tier, str]:
     """Quantiles (Q, H) before bounds, by the best tier that the record and the weather allow."""
     seen = np.flatnonzero(np.isfinite(known.p_kw))
-    if len(seen) < TIER_DAYS_MIN * SLOTS_PER_DAY * COMPLETE_FRAC_MIN:
+    if len(seen) < TIER_DAYS_MIN * SLOTS_PER_DAY * spec.complete_frac_min:
         return _default(spec, known, slots), "F4", f"{len(seen)} slots known, a week is wanted"
     silent = int(slots[0] - known.slot[seen[-1]]) // SLOT_S - 1
     if model.alone is None:
@@ -290,7 +305,7 @@ def _past(spec: NodeSpec, model: NodeModel, known: NodeRecord, names: tuple[str,
     """The record in the words of the series engine: kW for loads, the clear-sky index for solar."""
     columns = _columns(spec, known, names, known.slot)
     zone, step = spec.site.time_zone, spec.step_slots
-    if spec.kind == "load":
+    if spec.kind != "pv":
         weight = np.ones(len(known.slot))
         return Past(known.slot, known.p_kw[:, None], weight, columns, zone, step_slots=step)
     clear_kw = _clear_kw(spec, model, known.slot)
@@ -318,7 +333,7 @@ def _columns(
 
 def _regressors(spec: NodeSpec, name: str, column: FloatArray, slots: IntArray) -> list[FloatArray]:
     """What a weather quantity does to power, each of about unit size."""
-    if name == "temperature_c" and spec.kind == "load":
+    if name == "temperature_c" and spec.kind != "pv":
         smooth = _day_mean(column)
         cold, hot = np.maximum(COLD_C - smooth, 0.0), np.maximum(smooth - HOT_C, 0.0)
         return [cold / 5, hot / 5, (column - smooth) / 5]
@@ -402,11 +417,16 @@ def _limits(spec: NodeSpec, model: NodeModel, known: NodeRecord) -> tuple[float,
     """Physical bounds: never below 0 unless the meter is a net one, never above the capacity.
 
     Without a capacity: solar up to the highest reading or clear-sky power, loads up to twice the
-    highest reading, net meters as far below 0 as twice the lowest.
+    highest reading, net meters as far below 0 as twice the lowest. A price without floor or cap
+    goes no further beyond its record than that is wide.
     """
     readings = known.p_kw[np.isfinite(known.p_kw)]
     top = float(readings.max()) if len(readings) else 0.0
     bottom = float(readings.min()) if len(readings) else 0.0
+    if spec.kind == "price":
+        room = top - bottom
+        low = bottom - room if spec.floor is None else spec.floor
+        return low, top + room if spec.capacity_kw is None else spec.capacity_kw
     if spec.kind == "pv":
         usual = max(top, 0.0)
         return 0.0, spec.capacity_kw if spec.capacity_kw is not None else usual

@@ -62,7 +62,8 @@ class DistrictForecast:
     issue_slot: last slot boundary at or before the issue; first_slot = slots[0]; slots (H,).
     load_kw, pv_kw (Q, H, A); load_district_kw, pv_district_kw, heat_kw (Q, H); temperature_c and
     cloud_frac (H,); units_available (F, H) expected number of units able to run; ev per charger
-    group. `tier` and `reason` by quantity: load, pv, heat, ev, units, weather.
+    group; price_krw_per_kwh (Q, H) of the auctions, None where none are held. `tier` and `reason`
+    by quantity: load, pv, heat, ev, units, weather, price.
     """
 
     issue_slot: int
@@ -79,3 +80,4 @@ class DistrictForecast:
     ev: EvForecast
     tier: dict[str, Tier] = field(default_factory=dict)
     reason: dict[str, str] = field(default_factory=dict)
+    price_krw_per_kwh: FloatArray | None = None

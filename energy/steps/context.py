@@ -17,13 +17,21 @@ from sqlalchemy import Connection
 
 from energy.config import Settings
 from energy.district import District, load_district
-from energy.forecast import ArrivalModel, Bands, ForecastBasis, fit_arrivals, warmed_bands
+from energy.forecast import (
+    ArrivalModel,
+    Bands,
+    Calibration,
+    ForecastBasis,
+    fit_arrivals,
+    warmed_bands,
+)
 from energy.plant import Plant, PlantState
 from energy.steps.accounting import Tally
+from energy.steps.auctions import PRICE, Auctions
 from energy.steps.basis import build_basis
 from energy.steps.books import Books, open_books
 from energy.steps.contracting import enter_first_contracts
-from energy.steps.issuing import load_bands
+from energy.steps.issuing import load_auctions, load_bands
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
 from energy.steps.record import Record
@@ -73,17 +81,24 @@ class Memory:
 
     `plant_state` stands at its own slot; `day` are the sums of the local day so far; `peak_kw` is
     what the demand charge already counts; `bands` is what the forecasts' misses have taught;
-    `unit_log` holds (starts, stops) per slot, newest first.
+    `auctions` their prices so far and what forecasting them has; `unit_log` holds (starts, stops)
+    per slot, newest first.
     """
 
     plant_state: PlantState
     record: Record
     unit_log: deque[tuple[np.ndarray, np.ndarray]]
     bands: Bands
+    auctions: Auctions
     peak_kw: float
     day: Tally | None = None
     last_good: LastGood | None = None
     previous: Plan | None = None
+
+    @property
+    def calibrations(self) -> dict[str, Calibration]:
+        """What the misses of all forecasts have taught, by quantity."""
+        return self.bands.calibrations | {PRICE: self.auctions.tracker.calibration}
 
 
 @dataclass
@@ -216,6 +231,14 @@ def start_microgrid(installation: Installation) -> Microgrid:
     )
 
 
+def _remember_auctions(installation: Installation) -> Auctions:
+    """The auctions of the last weeks, and what the forecasts of their prices have taught."""
+    rules, next_slot = installation.books.rules, installation.next_slot()
+    return installation.store.read(
+        lambda connection: load_auctions(connection, installation.district, rules, next_slot)
+    )
+
+
 def _remember(
     installation: Installation, plant: Plant, basis: ForecastBasis, weather_at: WeatherAt
 ) -> Memory:
@@ -225,11 +248,12 @@ def _remember(
     record = Record(plant.archive(past, settings.history_days))
     days_back = settings.history_days * SLOTS_PER_DAY * SLOT_S
     last = store.read(last_measured)
+    auctions = _remember_auctions(installation)
     floor_kw = connection_prices(installation.district, np.array([past])).peak_floor_kw
     if last is None:
         state = load_state(store, plant, past, installation.first_slot)
         bands = warmed_bands(basis, record.history, weather_at)
-        return Memory(state, record, deque(maxlen=UNIT_LOG_SLOTS), bands, floor_kw)
+        return Memory(state, record, deque(maxlen=UNIT_LOG_SLOTS), bands, auctions, floor_kw)
     rows = store.read(lambda connection: load_measured(connection, last - days_back, last + 1))
     summary = store.read(lambda connection: load_summaries(connection, last, last + 1))[last]
     record.extend(rows)
@@ -243,6 +267,7 @@ def _remember(
             maxlen=UNIT_LOG_SLOTS,
         ),
         bands=taught or warmed_bands(basis, record.history, weather_at),
+        auctions=auctions,
         peak_kw=float(summary["peak_kw"]),
         day=Tally.from_json(summary["day"]),
         last_good=LastGood(rows[last]["load_used_kw"], rows[last]["pv_used_kw"]),

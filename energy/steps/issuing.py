@@ -4,9 +4,12 @@ A restart finds the calibrations and the issues that still wait for their readin
 that the forecast after it is the one that there would have been without it.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from sqlalchemy import Connection
 
+from energy.district import District
 from energy.forecast import (
     BANDS,
     Bands,
@@ -16,7 +19,10 @@ from energy.forecast import (
     Tracker,
     WeatherForecast,
 )
+from energy.forecast.calibration import uncalibrated
+from energy.forecast.inputs import FloatArray
 from energy.forecast.series import BUCKET_END
+from energy.steps.auctions import PRICE, RECORD_SLOTS, Auctions, no_auctions
 from energy.steps.measure import Measured
 from energy.store.forecasts import (
     StoredIssue,
@@ -26,7 +32,9 @@ from energy.store.forecasts import (
     save_issue,
     save_weather_issue,
 )
+from energy.store.orders import prices_between
 from energy.units import SLOT_S, SLOTS_PER_DAY
+from market.rules import MarketRules
 
 EVERY_SLOTS = 1
 """The loop issues a forecast every slot."""
@@ -37,7 +45,7 @@ WEATHER_ARRAYS = ("slot", "temperature_c", "cloud_frac", "wind_m_per_s")
 def keep_issue(
     connection: Connection,
     forecast: DistrictForecast,
-    bands: Bands,
+    calibrations: Mapping[str, Calibration],
     measured: Measured,
     now_s: int,
 ) -> None:
@@ -51,11 +59,19 @@ def keep_issue(
         issue_slot=forecast.issue_slot,
         weather_issue=None if weather is None else weather.issue_slot,
         issued_utc=now_s,
-        quantiles={name: getattr(forecast, attribute) for name, attribute in BANDS.items()},
-        log_stretch={name: one.log_stretch for name, one in bands.calibrations.items()},
+        quantiles=_issued_quantiles(forecast),
+        log_stretch={name: one.log_stretch for name, one in calibrations.items()},
         tiers={name: [tier, forecast.reason[name]] for name, tier in forecast.tier.items()},
     )
     save_issue(connection, issue)
+
+
+def _issued_quantiles(forecast: DistrictForecast) -> dict[str, FloatArray]:
+    """What is kept of a forecast, by quantity."""
+    found = {name: getattr(forecast, attribute) for name, attribute in BANDS.items()}
+    if forecast.price_krw_per_kwh is not None:
+        found[PRICE] = forecast.price_krw_per_kwh
+    return found
 
 
 def load_bands(connection: Connection) -> Bands | None:
@@ -63,16 +79,37 @@ def load_bands(connection: Connection) -> Bands | None:
     last = last_issue(connection)
     if last is None:
         return None
+    issues = _unripe_issues(connection, last)
+    return Bands({name: _resumed(name, last, issues, last.issue_slot) for name in BANDS})
+
+
+def load_auctions(
+    connection: Connection, district: District, rules: MarketRules, next_slot: int
+) -> Auctions:
+    """The auctions before `next_slot`, and what the forecasts of their prices have taught."""
+    last = last_issue(connection)
+    tracker = Tracker(uncalibrated(), EVERY_SLOTS / SLOTS_PER_DAY)
+    if last is not None and PRICE in last.quantiles:
+        # Auctions are known up to the slot of the issue, readings only up to the one before.
+        tracker = _resumed(PRICE, last, _unripe_issues(connection, last), last.first_slot)
+    found = no_auctions(district, rules, tracker)
+    found.extend(prices_between(connection, next_slot - RECORD_SLOTS * SLOT_S, next_slot))
+    return found
+
+
+def _unripe_issues(connection: Connection, last: StoredIssue) -> list[StoredIssue]:
+    """The issues that the newest may not have learnt from wholly."""
     horizon = int(BUCKET_END[-1]) * SLOT_S
-    issues = load_issues(connection, last.issue_slot - horizon, last.first_slot + 1)
-    days = EVERY_SLOTS / SLOTS_PER_DAY
-    trackers = {}
-    for name in BANDS:
-        tracker = Tracker(Calibration(np.array(last.log_stretch[name])), days)
-        for one in issues:
-            tracker.resume(Issue(one.first_slot, one.quantiles[name]), last.issue_slot)
-        trackers[name] = tracker
-    return Bands(trackers)
+    return load_issues(connection, last.issue_slot - horizon, last.first_slot + 1)
+
+
+def _resumed(name: str, last: StoredIssue, issues: list[StoredIssue], learnt_slot: int) -> Tracker:
+    """A quantity's tracker as it stood after `last`, which had learnt until `learnt_slot`."""
+    tracker = Tracker(Calibration(np.array(last.log_stretch[name])), EVERY_SLOTS / SLOTS_PER_DAY)
+    for one in issues:
+        if name in one.quantiles:
+            tracker.resume(Issue(one.first_slot, one.quantiles[name]), learnt_slot)
+    return tracker
 
 
 def load_weather(connection: Connection, issue_slot: int | None) -> WeatherForecast | None:

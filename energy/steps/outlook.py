@@ -1,6 +1,10 @@
 """The forecast step: what is known by now goes to the forecasters, quantiles come back."""
 
+from dataclasses import replace
+
 from energy.forecast import DistrictForecast, Observed, UnitRecord, sane_forecast
+from energy.forecast.prices import PriceForecast
+from energy.steps.auctions import PRICE
 from energy.steps.context import Microgrid
 from energy.steps.measure import Measured
 from energy.units import SLOT_S
@@ -30,4 +34,17 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
         arrivals=microgrid.arrivals,
         calibration=memory.bands.calibrations,
     )
-    return sane_forecast(microgrid.basis, observed, measured.slot, microgrid.settings.horizon_slots)
+    horizon = microgrid.settings.horizon_slots
+    found = sane_forecast(microgrid.basis, observed, measured.slot, horizon)
+    history = memory.record.history
+    return with_prices(found, memory.auctions.forecast(measured.slot, issue_slot, history, found))
+
+
+def with_prices(forecast: DistrictForecast, prices: PriceForecast) -> DistrictForecast:
+    """The forecast with the prices of its slots' auctions, their tier and its reason."""
+    return replace(
+        forecast,
+        price_krw_per_kwh=prices.krw_per_kwh,
+        tier=forecast.tier | {PRICE: prices.tier},
+        reason=forecast.reason | {PRICE: prices.reason},
+    )

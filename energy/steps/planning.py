@@ -12,7 +12,7 @@ from energy.forecast.inputs import FloatArray
 from energy.steps.context import Microgrid
 from energy.steps.dr_plan import with_demand_response
 from energy.steps.measure import Measured
-from energy.steps.prices import ConnectionPrices, connection_prices
+from energy.steps.prices import ConnectionPrices, connection_prices, grid_carbon_krw_per_kwh
 from energy.units import SLOTS_PER_HOUR
 from optimizer import Batteries, Connection, Fleets, Heat, PlanProblem, UnitGroup
 
@@ -169,8 +169,7 @@ def _connection(
 ) -> Connection:
     table = microgrid.district.connection
     horizon = len(prices.buy_krw_per_kwh)
-    economics = microgrid.district.economics
-    carbon = economics.carbon_krw_per_t * economics.grid_co2_t_per_mwh / 1000
+    carbon = grid_carbon_krw_per_kwh(microgrid.district)
     return Connection(
         p_import_kw_max=np.full(horizon, table.p_import_kw_max),
         p_export_kw_max=np.full(horizon, table.p_export_kw_max),

@@ -60,6 +60,12 @@ def smp_krw_per_kwh(district: District, slots: IntArray) -> FloatArray:
     return district.economics.smp_krw_per_kwh * shape[hour]
 
 
+def grid_carbon_krw_per_kwh(district: District) -> float:
+    """What the plan adds to the price of a kWh from the grid for its emissions."""
+    economics = district.economics
+    return economics.carbon_krw_per_t * economics.grid_co2_t_per_mwh / 1000
+
+
 def month_share(slot: int, slots: int, time_zone: str) -> float:
     """Part of the local month of `slot` that a run of so many slots is, at most 1."""
     first = local_month_start(slot, time_zone)

@@ -9,8 +9,11 @@ import numpy as np
 from sqlalchemy import Connection
 
 from energy.district import District
+from energy.forecast.inputs import MEDIAN, P10, P90
+from energy.steps.auctions import PRICE
 from energy.steps.prices import smp_krw_per_kwh
 from energy.store.admission import Admission
+from energy.store.forecasts import last_issue
 from energy.store.orders import load_clearing
 from energy.store.slots import last_claimed
 from energy.store.views import find_view, last_view_slot
@@ -58,6 +61,7 @@ def prices_document(
         "tariffs": tariff_blocks(district, first),
         "network": _network(connection, district, first),
         "sun_frac": _sun_frac(connection, first),
+        "expected": _expected_price(connection, first),
         "last": _last_prices(connection, first),
     }
 
@@ -112,6 +116,26 @@ def _blocks(tariff: Tariff, calendar: SlotCalendar) -> list[dict[str, Any]]:
         up_to_kwh = None if limit_wh is None else limit_wh / 1000
         rows.append({"up_to_kwh": up_to_kwh, "krw_per_kwh": krw_text_from_mkrw(price)})
     return rows
+
+
+def _expected_price(connection: Connection, slot: int) -> dict[str, Any] | None:
+    """What the newest forecast says that the auction of a slot ends at; None where none covers it.
+
+    The median and the band that holds eight of ten auctions.
+    """
+    issue = last_issue(connection)
+    quantiles = None if issue is None else issue.quantiles.get(PRICE)
+    if issue is None or quantiles is None:
+        return None
+    row = (slot - issue.first_slot) // SLOT_S
+    if not 0 <= row < quantiles.shape[1]:
+        return None
+    said = {"price": MEDIAN, "low": P10, "high": P90}
+    texts = {
+        f"{name}_krw_per_kwh": krw_text_from_mkrw(mkrw_from_krw(float(quantiles[at, row])))
+        for name, at in said.items()
+    }
+    return {"slot_utc": iso_of(slot), **texts, "tier": issue.tiers[PRICE][0]}
 
 
 def _sun_frac(connection: Connection, slot: int) -> float | None:

@@ -67,7 +67,7 @@ def publish(
 
     def write(connection: Connection) -> None:
         keep_measured(connection, microgrid, measured, sums)
-        keep_issue(connection, forecast, microgrid.memory.bands, measured, int(now_s()))
+        keep_issue(connection, forecast, microgrid.memory.calibrations, measured, int(now_s()))
         if told is not None:
             save_setpoints(connection, claim, told.expires_s, told.to_bytes())
         document = plan_view(microgrid.district, measured, forecast, checked, cleared)
@@ -102,6 +102,8 @@ def publish(
     remember(microgrid, measured, sums)
     microgrid.memory.previous = checked.plan
     microgrid.memory.bands.issued(forecast)
+    microgrid.memory.auctions.append(cleared.slot, cleared.price_mkrw_per_kwh)
+    microgrid.memory.auctions.issued(forecast)
 
 
 def publish_without_plan(
@@ -127,6 +129,7 @@ def publish_without_plan(
     microgrid.store.write(write)
     remember(microgrid, measured, sums)
     microgrid.memory.previous = None
+    microgrid.memory.auctions.append(cleared.slot, cleared.price_mkrw_per_kwh)
 
 
 def _no_plan(reason: str) -> Alarm:

@@ -17,9 +17,11 @@ from energy.forecast.features import sum_of_known
 from energy.forecast.inputs import MEDIAN
 from energy.forecast.scoring import WIDTHS, pinball
 from energy.forecast.series import BUCKET_END
+from energy.steps.auctions import PRICE
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
-from energy.store.forecasts import StoredIssue, last_issue, load_issues
+from energy.store.forecasts import last_issue, load_issues
 from energy.store.measured import load_measured
+from energy.store.orders import prices_between
 from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,28 +29,39 @@ FloatArray = npt.NDArray[np.float64]
 ISSUE_EVERY = SLOTS_PER_HOUR
 """One issue an hour is compared: those between differ by little and would count the same twice."""
 
+QUANTITIES = (*BANDS, PRICE)
+"""What is forecast as quantiles of the district: powers in kW, and the auctions' price in won."""
+
+UNITS = dict.fromkeys(BANDS, "kw") | {PRICE: "krw_per_kwh"}
+"""The unit of each quantity as names in documents end in it."""
+
 DRIFT_DAYS = 7
+DRIFT_TODO = (
+    "Look at its meters and the weather feed; the bands are widening by themselves.",
+    "Look at who has begun or ceased to trade; the bands are widening by themselves.",
+)
 DRIFT_FRAC = 0.15
 """A band of 80 % that holds this much less over the days before has drifted."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a bucket of leads came to: slots compared, CRPS and bias of the median in kW, and the
-    share of the truth inside each band of WIDTHS.
+    """What a bucket of leads came to: slots compared, CRPS and bias of the median in `unit`, and
+    the share of the truth inside each band of WIDTHS.
     """
 
     values: int
-    crps_kw: float
-    bias_kw: float
+    crps: float
+    bias: float
     inside: dict[int, float]
+    unit: str
 
     def as_json(self) -> dict[str, Any]:
         """The figures for people."""
         return {
             "values": self.values,
-            "crps_kw": round(self.crps_kw, 3),
-            "bias_kw": round(self.bias_kw, 3),
+            f"crps_{self.unit}": round(self.crps, 3),
+            f"bias_{self.unit}": round(self.bias, 3),
             **{f"inside_{width}_frac": round(share, 4) for width, share in self.inside.items()},
         }
 
@@ -64,9 +77,13 @@ def verify_issues(connection: Connection, end: int, days: int) -> dict[str, dict
     issues = [one for one in issues if one.first_slot // SLOT_S % ISSUE_EVERY == 0]
     truth = _truth(connection, first, end)
     found = {}
-    for name in BANDS:
-        rows = [_compared(issue, name, truth[name], first) for issue in issues]
-        found[name] = _by_bucket(rows)
+    for name in QUANTITIES:
+        rows = [
+            _compared(issue.quantiles[name], issue.first_slot, truth[name], first)
+            for issue in issues
+            if name in issue.quantiles
+        ]
+        found[name] = _by_bucket(rows, UNITS[name])
     return found
 
 
@@ -89,7 +106,7 @@ def watch_drift(connection: Connection, slot: int, first_slot: int, now_s: int) 
             severity="warning",
             what=f"The 80 % band of {name} held {share:.0%} of the last {DRIFT_DAYS} days",
             where="forecast",
-            todo="Look at its meters and the weather feed; the bands are widening by themselves.",
+            todo=DRIFT_TODO[name == PRICE],
         )
         raise_alarm(connection, alarm, now_s)
     causes = frozenset(f"forecast/{name}" for name in low)
@@ -98,7 +115,7 @@ def watch_drift(connection: Connection, slot: int, first_slot: int, now_s: int) 
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """A day back and the horizon ahead of one quantity, kW: quantiles (Q, T), measured (T,).
+    """A day back and the horizon ahead of one quantity: quantiles (Q, T), measured (T,).
 
     Back, a slot's band is that of an issue made `COURSE_LEAD_SLOTS` before it; ahead, the newest.
     """
@@ -124,13 +141,16 @@ def forecast_courses(connection: Connection) -> dict[str, Course]:
     at_lead = {one.first_slot + lead_s: one for one in issues}
     truth = _truth(connection, first, newest.first_slot)
     found = {}
-    for name in BANDS:
+    for name in QUANTITIES:
+        if name not in newest.quantiles:
+            continue
         ahead = newest.quantiles[name]
         back = np.full((len(QUANTILES), COURSE_BACK_SLOTS), np.nan)
         for number in range(COURSE_BACK_SLOTS):
             issue = at_lead.get(first + number * SLOT_S)
-            if issue is not None and issue.quantiles[name].shape[1] > COURSE_LEAD_SLOTS:
-                back[:, number] = issue.quantiles[name][:, COURSE_LEAD_SLOTS]
+            told = None if issue is None else issue.quantiles.get(name)
+            if told is not None and told.shape[1] > COURSE_LEAD_SLOTS:
+                back[:, number] = told[:, COURSE_LEAD_SLOTS]
         measured = np.concatenate([truth[name], np.full(ahead.shape[1], np.nan)])
         quantiles = np.concatenate([back, ahead], axis=1)
         found[name] = Course(first, COURSE_BACK_SLOTS, quantiles, measured)
@@ -138,7 +158,7 @@ def forecast_courses(connection: Connection) -> dict[str, Course]:
 
 
 def _truth(connection: Connection, first: int, end: int) -> dict[str, FloatArray]:
-    """District sums by slot from `first` on, kW; NaN where not measured."""
+    """District sums in kW and the auctions' prices by slot from `first` on; NaN where not known."""
     slots = (end - first) // SLOT_S
     rows = load_measured(connection, first, end)
     areas = len(next(iter(rows.values()))["load_kw"]) if rows else 0
@@ -147,16 +167,18 @@ def _truth(connection: Connection, first: int, end: int) -> dict[str, FloatArray
     for slot, row in rows.items():
         at = (slot - first) // SLOT_S
         load[at], pv[at], heat[at] = row["load_kw"], row["pv_kw"], row["weather"][0]
-    return {"load": sum_of_known(load), "pv": sum_of_known(pv), "heat": heat}
+    price = np.full(slots, np.nan)
+    for slot, krw in prices_between(connection, first, end).items():
+        price[(slot - first) // SLOT_S] = np.nan if krw is None else krw
+    return {"load": sum_of_known(load), "pv": sum_of_known(pv), "heat": heat, PRICE: price}
 
 
 def _compared(
-    issue: StoredIssue, name: str, truth: FloatArray, first: int
+    quantiles: FloatArray, first_slot: int, truth: FloatArray, first: int
 ) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
     """Buckets (n,), quantiles (Q, n) and truth (n,) of the slots of an issue that are measured."""
-    quantiles = issue.quantiles[name]
     lead = np.arange(quantiles.shape[1])
-    at = (issue.first_slot - first) // SLOT_S + lead
+    at = (first_slot - first) // SLOT_S + lead
     inside = (at >= 0) & (at < len(truth))
     known = inside.copy()
     known[inside] = np.isfinite(truth[at[inside]])
@@ -164,7 +186,7 @@ def _compared(
 
 
 def _by_bucket(
-    rows: list[tuple[npt.NDArray[np.int64], FloatArray, FloatArray]],
+    rows: list[tuple[npt.NDArray[np.int64], FloatArray, FloatArray]], unit: str
 ) -> dict[str, Verified]:
     if not rows:
         return {}
@@ -174,14 +196,14 @@ def _by_bucket(
     starts = [0, *BUCKET_END.tolist()]
     names = [f"{low // SLOTS_PER_HOUR}-{high // SLOTS_PER_HOUR}" for low, high in pairwise(starts)]
     found = {
-        name: _verified(quantiles[:, bucket == number], truth[bucket == number])
+        name: _verified(quantiles[:, bucket == number], truth[bucket == number], unit)
         for number, name in enumerate(names)
         if (bucket == number).any()
     }
-    return found | ({"all": _verified(quantiles, truth)} if len(truth) else {})
+    return found | ({"all": _verified(quantiles, truth, unit)} if len(truth) else {})
 
 
-def _verified(quantiles: FloatArray, truth: FloatArray) -> Verified:
+def _verified(quantiles: FloatArray, truth: FloatArray, unit: str) -> Verified:
     # A band of no width that is right says nothing: the sun at night.
     said = quantiles[-1] > quantiles[0]
     inside = {}
@@ -190,7 +212,8 @@ def _verified(quantiles: FloatArray, truth: FloatArray) -> Verified:
         inside[width] = float(held[said].mean()) if said.any() else 1.0
     return Verified(
         values=len(truth),
-        crps_kw=float(2 * pinball(quantiles, truth).mean()),
-        bias_kw=float((quantiles[MEDIAN] - truth).mean()),
+        crps=float(2 * pinball(quantiles, truth).mean()),
+        bias=float((quantiles[MEDIAN] - truth).mean()),
         inside=inside,
+        unit=unit,
     )

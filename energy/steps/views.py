@@ -235,11 +235,14 @@ def _known(values: np.ndarray) -> list[float | None]:
 
 
 def forecast_view(forecast: DistrictForecast) -> Document:
-    """Bands of load and sun over the horizon, and how each forecast came about."""
+    """Bands of load, sun, heat and price over the horizon, and how each forecast came about."""
     return {
         "load_kw": {q: _series(forecast.load_district_kw[k]) for q, k in QUANTILE_ROWS.items()},
         "solar_kw": {q: _series(forecast.pv_district_kw[k]) for q, k in QUANTILE_ROWS.items()},
         "heat_kw": {q: _series(forecast.heat_kw[k]) for q, k in QUANTILE_ROWS.items()},
+        "price_krw_per_kwh": None
+        if forecast.price_krw_per_kwh is None
+        else {q: _known(forecast.price_krw_per_kwh[k]) for q, k in QUANTILE_ROWS.items()},
         "sun_frac": [round(float(value), 4) for value in cloudless_frac(forecast.cloud_frac)],
         "tier": dict(forecast.tier),
         "reason": dict(forecast.reason),

@@ -126,6 +126,22 @@ def clearings_between(connection: Connection, first: int, end: int) -> dict[int,
     return {slot: document for slot, document in rows}
 
 
+def prices_between(connection: Connection, first: int, end: int) -> dict[int, float | None]:
+    """Mean price of each auction with `first` <= slot < `end`, won per kWh; None without trade."""
+    query = select(clearing.c.slot, clearing.c.document).where(
+        clearing.c.slot >= first, clearing.c.slot < end
+    )
+    found: dict[int, float | None] = {}
+    # Row by row: a season of documents together would be large.
+    rows = connection.execution_options(yield_per=200).execute(
+        query.order_by(clearing.c.slot, clearing.c.round)
+    )
+    for slot, document in rows:
+        price = document.get("price_krw_per_kwh")
+        found[slot] = None if price is None else float(price)
+    return found
+
+
 def last_clearing(connection: Connection) -> int | None:
     """The newest slot with a clearing, or None."""
     found: int | None = connection.scalar(select(func.max(clearing.c.slot)))

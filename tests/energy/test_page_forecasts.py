@@ -30,6 +30,9 @@ def course() -> dict[str, Any]:
         "measured_kw": [205.0 + at if at < 94 else None for at in range(192)],
     }
     quantities = {name: copy.deepcopy(quantity) for name in ("load", "pv", "heat")}
+    quantities["price"] = {
+        name.replace("kw", "krw_per_kwh"): rows for name, rows in copy.deepcopy(quantity).items()
+    }
     return {
         "start_utc": START, "step_s": 900, "now_index": 96, "lead_back_h": 12.0,
         "probabilities": [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], "quantities": quantities,
@@ -43,7 +46,7 @@ def verification(share_80: float) -> dict[str, Any]:
         "inside_50_frac": 0.51, "inside_80_frac": share_80, "inside_90_frac": 0.7,
     }  # fmt: skip
     buckets = dict.fromkeys(("0-1", "1-4", "4-12", "12-24", "all"), one)
-    names = ("load", "pv", "heat")
+    names = ("load", "pv", "heat", "price")
     return {"to_utc": START, "days": 7, "quantities": {name: buckets for name in names}}
 
 
@@ -92,7 +95,7 @@ def test_fans_and_shares_are_the_apis_at_every_width_in_both_languages(
     page = chromium_page
     page.set_viewport_size({"width": size[0], "height": size[1]})
     open_screen(page, stage, language)
-    for name in ("load", "pv", "heat"):
+    for name in ("load", "pv", "heat", "price"):
         chart = page.locator(f"#course-{name} svg.chart")
         expect(chart).to_have_count(1)
         assert chart.locator(".band").count() == 2 and chart.locator(".line").count() == 2
@@ -134,6 +137,16 @@ def test_a_sign_beside_the_number_says_what_colour_says(
     open_screen(chromium_page, stage)
     cells = chromium_page.locator('.held tr[data-quantity="load"] td').all_inner_texts()
     assert [cell.strip()[0] for cell in cells] == ["●", "●", "◔", "●", "▲", "▲"]
+
+
+def test_the_price_to_come_is_told_in_won(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    open_screen(chromium_page, stage)
+    title = chromium_page.locator("#course-price-chart-title")
+    expect(title).to_contain_text("about ₩391/kWh, 8 of 10 between ₩361/kWh")
+    chromium_page.locator("#course-price-chart-cursor").press("Home")
+    expect(chromium_page.locator("#course-price-chart-values")).to_contain_text("₩160/kWh")
 
 
 def test_the_tier_stands_beside_its_reason(

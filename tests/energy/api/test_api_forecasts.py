@@ -7,10 +7,13 @@ import pytest
 from sqlalchemy import Connection
 
 from energy.forecast import BANDS
+from energy.steps.auctions import PRICE
 from energy.steps.verification import DRIFT_DAYS, verify_issues, watch_drift
 from energy.store.alarms import open_alarms
 from energy.store.forecasts import StoredIssue, save_issue
 from energy.store.measured import save_measured
+from energy.store.orders import save_clearing
+from energy.timegrid import iso_of
 from energy.units import SLOT_S
 
 FIRST = 1_784_084_400 // 86_400 * 86_400
@@ -25,10 +28,53 @@ def issue(slot: int, wide: float = 1.0) -> StoredIssue:
         issue_slot=slot - SLOT_S,
         weather_issue=slot - 3600,
         issued_utc=slot - 300,
-        quantiles=dict.fromkeys(BANDS, rows),
-        log_stretch=dict.fromkeys(BANDS, np.zeros((5, 7))),
-        tiers={"load": ["F0", ""], "pv": ["F3", "no weather forecast"]},
+        quantiles=dict.fromkeys((*BANDS, PRICE), rows),
+        log_stretch=dict.fromkeys((*BANDS, PRICE), np.zeros((5, 7))),
+        tiers={"load": ["F0", ""], "pv": ["F3", "no weather forecast"], PRICE: ["F4", "young"]},
     )
+
+
+def clear(connection: Connection, slot: int, krw: float | None) -> None:
+    """An auction that ended at so many won, None without trade."""
+    price = None if krw is None else str(krw)
+    save_clearing(connection, slot, 1, {"price_krw_per_kwh": price})
+
+
+def test_the_prices_to_come_are_everybodys(served: Any) -> None:
+    assert served.ask("/v1/forecasts/prices").status == 404
+    served.store.write(lambda connection: save_issue(connection, issue(FIRST)))
+    answer = served.ask("/v1/forecasts/prices")
+    found = answer.json
+    assert [row[0] for row in found["price_krw_per_kwh"]] == (500 + OFFSETS).tolist()
+    assert (found["tier"], found["reason"], found["step_s"]) == ("F4", "young", 900)
+    headers = {"If-None-Match": answer.headers["etag"]}
+    assert served.ask("/v1/forecasts/prices", headers=headers).status == 304
+
+
+def test_a_bidder_is_told_what_the_open_auction_may_end_at(served: Any) -> None:
+    first = 1_784_106_000  # the slot that is open by the clock of this server
+    served.store.write(lambda connection: save_issue(connection, issue(first - 3 * SLOT_S)))
+    found = served.ask("/v1/prices").json
+    expected = found["expected"]
+    assert expected["slot_utc"] == found["open"]["first_slot_utc"] == iso_of(first)
+    prices = [expected[f"{name}_krw_per_kwh"] for name in ("low", "price", "high")]
+    assert (prices, expected["tier"]) == (["480", "500", "520"], "F4")
+
+
+def test_prices_are_compared_with_what_their_auctions_ended_at(served: Any) -> None:
+    def held(connection: Connection) -> None:
+        save_issue(connection, issue(FIRST))
+        for number, krw in enumerate((490.0, None, 525.0)):
+            clear(connection, FIRST + number * SLOT_S, krw)
+
+    served.store.write(held)
+    end = FIRST + 4 * SLOT_S
+    found = served.store.read(lambda connection: verify_issues(connection, end, 1))
+    price = found[PRICE]["all"]
+    assert (price.values, price.inside[50], price.inside[90]) == (2, 0.5, 1.0)
+    assert price.as_json()["bias_krw_per_kwh"] == pytest.approx((10 - 25) / 2)
+    course = served.ask("/v1/forecasts/course").json["quantities"][PRICE]
+    assert len(course["quantiles_krw_per_kwh"]) == 7 and "measured_krw_per_kwh" in course
 
 
 def measure(connection: Connection, slot: int, load_kw: float) -> None:

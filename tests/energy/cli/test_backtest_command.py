@@ -34,6 +34,29 @@ def test_a_series_gives_figures_and_a_page(
     assert page.read_text().count("<svg") == 3
 
 
+def test_a_price_may_be_below_nought_and_keeps_its_unit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slot = slots_from(parse_instant("2026-01-01", "UTC"), 50 * 96)[::4]
+    hour = np.arange(len(slot)) % 24
+    noise = np.random.default_rng(1).normal(0, 3, len(slot))
+    price = 20 + 40 * np.cos(hour / 24 * 2 * np.pi) + noise
+    assert price.min() < -10
+    path = tmp_path / "smp.csv"
+    rows = [f"{iso_of(at)},{value:.3f}" for at, value in zip(slot.tolist(), price, strict=True)]
+    path.write_text("time,smp_krw_per_kwh\n" + "\n".join(rows) + "\n")
+    words = ["backtest", "--series", str(path), "--kind", "price", "--tz", "Asia/Seoul",
+             "--unit", "won/kWh", "--every", "24"]  # fmt: skip
+    assert run([*words, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    # No number of it is taken for energy, and nothing below nought is cut off.
+    assert found["norm_kw"] == pytest.approx(np.abs(price).mean(), rel=0.1)
+    assert found["scores"][-1]["nmae"] == pytest.approx(2.4 / found["norm_kw"], rel=0.25)
+    assert run([*words, "--floor", "0", "--capacity", "30"]) == 0
+    shown = capsys.readouterr().out
+    assert "won/kWh" in shown and "smp_krw_per_kwh" in shown
+
+
 def test_the_districts_own_record_is_replayed(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["backtest", "--district", "sejong-5-1@0.01", "--days", "2", "--every", "12", "--json"]
     assert run(words) == 0

@@ -16,19 +16,24 @@ from energy.cycle import run_quarter_hour
 from energy.forecast import (
     BANDS,
     Calibration,
+    DistrictForecast,
     History,
     Observed,
+    Tracker,
     forecast_district,
     no_cars,
 )
+from energy.forecast.prices import PriceForecast
+from energy.steps.auctions import PRICE, no_auctions
 from energy.steps.context import Microgrid, open_installation, start_microgrid
-from energy.steps.issuing import load_weather
+from energy.steps.issuing import EVERY_SLOTS, load_weather
 from energy.steps.measure import SLOTS_BEHIND
 from energy.steps.record import Record
 from energy.store.engine import open_reader
 from energy.store.errors import StoreError
 from energy.store.forecasts import StoredIssue, forecast_issue, load_issues
 from energy.store.measured import load_measured
+from energy.store.orders import prices_between
 from energy.timegrid import parse_instant
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
@@ -80,6 +85,17 @@ def record_as_of(microgrid: Microgrid, issue: StoredIssue) -> History:
     return record.history
 
 
+def prices_again(
+    microgrid: Microgrid, issue: StoredIssue, history: History, told: DistrictForecast
+) -> PriceForecast:
+    """The prices of an issue made from the auctions that had been held by then."""
+    days = EVERY_SLOTS / SLOTS_PER_DAY
+    tracker = Tracker(Calibration(np.array(issue.log_stretch[PRICE])), days)
+    found = no_auctions(microgrid.district, microgrid.books.rules, tracker)
+    found.extend(microgrid.store.read(lambda c: prices_between(c, 0, issue.first_slot)))
+    return found.forecast(issue.first_slot, issue.issue_slot, history, told)
+
+
 def test_a_forecast_is_made_again_from_the_store_bit_by_bit(operated: Path) -> None:
     issues = issues_of(operated)
     assert [one.first_slot for one in issues] == [START + n * SLOT_S for n in range(7)]
@@ -100,6 +116,9 @@ def test_a_forecast_is_made_again_from_the_store_bit_by_bit(operated: Path) -> N
             for name, attribute in BANDS.items():
                 assert getattr(again, attribute).tobytes() == issue.quantiles[name].tobytes()
                 assert [again.tier[name], again.reason[name]] == issue.tiers[name]
+            prices = prices_again(microgrid, issue, observed.history, again)
+            assert prices.krw_per_kwh.tobytes() == issue.quantiles[PRICE].tobytes()
+            assert [prices.tier, prices.reason] == issue.tiers[PRICE]
 
 
 def test_a_restart_changes_no_bit_of_what_is_issued_after_it(
@@ -110,7 +129,7 @@ def test_a_restart_changes_no_bit_of_what_is_issued_after_it(
     with begun(tmp_path) as microgrid:
         run(microgrid, 4, 3)
     for one, other in zip(issues_of(operated), issues_of(tmp_path), strict=True):
-        for name in BANDS:
+        for name in (*BANDS, PRICE):
             assert one.quantiles[name].tobytes() == other.quantiles[name].tobytes()
             assert one.log_stretch[name].tobytes() == other.log_stretch[name].tobytes()
 

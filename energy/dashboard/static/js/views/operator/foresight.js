@@ -8,7 +8,7 @@ export const forecastScreen = {
   answer: forecastAnswer,
   next: forecastNext,
   blocks: forecastBlocks,
-  jumps: [["course-load", "jump.course_load"], ["course-pv", "jump.course_pv"], ["course-heat", "jump.course_heat"], ["held", "jump.held"], ["tiers", "jump.tiers"]],
+  jumps: [["course-load", "jump.course_load"], ["course-pv", "jump.course_pv"], ["course-heat", "jump.course_heat"], ["course-price", "jump.course_price"], ["held", "jump.held"], ["tiers", "jump.tiers"]],
   paths: ["/v1/forecasts", "/v1/forecasts/course", "/v1/forecasts/verification?days=1", "/v1/forecasts/verification?days=7"],
   documents: {
     course: { path: "/v1/forecasts/course" },
@@ -18,6 +18,8 @@ export const forecastScreen = {
   },
 };
 
+const SPANS = [12, 6, 6, 12];
+
 const read = (document) => { if (document instanceof Error) throw document; return document ?? null; };
 
 function forecastBlocks(ctx) {
@@ -25,7 +27,7 @@ function forecastBlocks(ctx) {
   const empty = () => words("empty.starting");
   return [
     ...QUANTITIES.map(([name], at) => chartBlock(ctx, {
-      id: `course-${name}`, span: at ? 6 : 12, heights: [at ? 200 : 240], empty,
+      id: `course-${name}`, span: SPANS[at], heights: [SPANS[at] < 12 ? 200 : 240], empty,
       pick: (all) => (read(all.course)?.quantities[name] ? all.course : null),
       model: (data) => courseModel(data, name, ctx),
     })),
