@@ -47,6 +47,11 @@ def krw_text_from_ukrw(amount_ukrw: int) -> str:
     return f"{sign}{won}.{fraction:06d}".rstrip("0").rstrip(".") if fraction else f"{sign}{won}"
 
 
+def percent_text_from_ppm(share_ppm: int) -> str:
+    """Decimal string of a percentage for parts per million, without trailing zeros: `"79.5"`."""
+    return krw_text_from_ukrw(share_ppm * 100)
+
+
 def krw_text_from_mkrw(price_mkrw_per_kwh: int) -> str:
     """Decimal string of won per kWh for a price in milli-won per kWh: `"142.5"`."""
     return krw_text_from_ukrw(price_mkrw_per_kwh * MKRW_PER_KRW)

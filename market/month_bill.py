@@ -194,6 +194,14 @@ def build_month_bill(
     )
 
 
+def guarantee_of(month: BilledMonth, terms: BillTerms, sums: Sums) -> GuaranteeMonth | None:
+    """What the market's guarantee makes of a month by itself, its registers at nought before it.
+
+    None where the account has not traded, or where no guarantee is in force.
+    """
+    return _Books([month], terms, [sums]).guarantee(0)
+
+
 class _Books:
     """The months of an account as the books stood at one time."""
 

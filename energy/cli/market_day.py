@@ -1,6 +1,7 @@
 """`microgrid market day`: a period of the market proven slot by slot, and who gained what."""
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -8,11 +9,15 @@ import typer
 
 from energy.cli.settings import AsJson, DatabaseUrl
 from energy.timegrid import iso_of, local_label, parse_instant, require_slot
-from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
+from energy.units import krw_text_from_mkrw, krw_text_from_ukrw, percent_text_from_ppm
+from market.guarantee import Outside
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from energy.district import District
     from energy.steps.market_day import MarketDay, SlotAudit
+    from market.guarantee import GuaranteeMonth
 
 Source = Annotated[str | None, typer.Option("--district", help="default: that of the store")]
 SHOWN_GAINS = (
@@ -107,6 +112,40 @@ def _summary(found: "MarketDay") -> dict[str, Any]:
         "median_gain_krw": krw_text_from_ukrw(int(np.median(gain)) if len(gain) else 0),
         "worse_off_on_delivered": int((delivered < 0).sum()),
         "worse_off_as_the_month_stood": int((so_far < 0).sum()),
+        "month": _month_summary(found),
+    }
+
+
+def _month_summary(found: "MarketDay") -> dict[str, Any]:
+    """What the market's guarantee would pay if the months of the period went on like it."""
+    months = [one for each in found.months.values() for one in each]
+    before = [one.gain_ukrw for one in months if one.gain_ukrw < 0]
+    after = [one for one in months if one.after_ukrw < 0]
+    reasons = Counter(one.outside for one in after if one.outside)
+    traders = int(found.customers.has_traded.sum())
+    return {
+        "worse_off": len(before),
+        "worse_off_by_krw": krw_text_from_ukrw(sum(before)),
+        "guarantee_krw": krw_text_from_ukrw(sum(one.given_ukrw for one in months)),
+        "guaranteed": sum(one.given_ukrw > 0 for one in months),
+        "worse_off_after": len(after),
+        "worse_off_after_by_krw": krw_text_from_ukrw(sum(one.after_ukrw for one in after)),
+        **{f"outside_{reason.name.lower()}": reasons[reason] for reason in Outside},
+        "traders_without_bill_or_rule": traders - len(found.months),
+    }
+
+
+def _month_row(months: "Sequence[GuaranteeMonth]") -> dict[str, Any] | None:
+    """The same for a customer, None for one that is not told of."""
+    if not months:
+        return None
+    reasons = [one.outside for one in months if one.outside]
+    return {
+        "gain_krw": krw_text_from_ukrw(sum(one.gain_ukrw for one in months)),
+        "guarantee_krw": krw_text_from_ukrw(sum(one.given_ukrw for one in months)),
+        "gain_after_krw": krw_text_from_ukrw(sum(one.after_ukrw for one in months)),
+        "kept_pct": percent_text_from_ppm(min(one.kept_ppm for one in months)),
+        "outside": reasons[-1].name.lower() if reasons else None,
     }
 
 
@@ -138,6 +177,7 @@ def _customer_rows(found: "MarketDay", district: "District") -> list[dict[str, A
                 f"{name}_krw": krw_text_from_ukrw(int(getattr(customers, f"{name}_ukrw")[row]))
                 for name in (*SHOWN_GAINS, "gain_so_far")
             },
+            "month": _month_row(found.months.get(row, ())),
         }
         for row in order.tolist()
     ]
@@ -161,10 +201,32 @@ def _print_day(found: "MarketDay", document: dict[str, Any], time_zone: str) -> 
             f"{one.replaced_wh:>10,}{paid:>14}{one.open_ukrw:>11}{one.open_wh:>9}"
         )
     typer.echo("")
-    for name, value in document["summary"].items():
-        typer.echo(f"  {name.replace('_', ' '):<32}{value:>20}")
+    _print_figures(document["summary"])
+    typer.echo("\nif the month went on like this, by the bill, VAT and fund included")
+    _print_figures(document["summary"]["month"])
     typer.echo("\nleast gains, won: trades' gain on delivered Wh, deviations, together")
     for row in document["customers"][:WORST]:
         parts = [row[f"{name}_krw"] for name in ("delivered", "deviation", "gain")]
         typer.echo(f"  {row['account'][:18]}  " + "".join(f"{part:>16}" for part in parts))
+    _print_outside(document["customers"])
     typer.echo("\n" + ("every slot is closed" if found.is_closed else "NOT CLOSED"))
+
+
+def _print_figures(figures: dict[str, Any]) -> None:
+    for name, value in figures.items():
+        if not isinstance(value, dict):
+            typer.echo(f"  {name.replace('_', ' '):<32}{value:>20}")
+
+
+def _print_outside(customers: list[dict[str, Any]]) -> None:
+    """Who would end the month worse off in spite of the guarantee, and why; the worst first."""
+    left = [row for row in customers if row["month"] and row["month"]["outside"]]
+    if not left:
+        return
+    typer.echo("\nworse off at the month's end, guarantee included: won, share kept, why")
+    for row in sorted(left, key=lambda row: float(row["month"]["gain_after_krw"]))[:WORST]:
+        month = row["month"]
+        typer.echo(
+            f"  {row['account'][:18]}  {month['gain_after_krw']:>16}{month['kept_pct']:>10} %  "
+            f"{Outside[month['outside'].upper()].value}"
+        )

@@ -6,6 +6,7 @@ against its limit. Then each customer: what the market brought over the same rea
 feed-in alone.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.steps.book_rows import entry_of
 from energy.steps.books import Registry, load_registry
+from energy.steps.guarantee_outlook import GuaranteeSums
 from energy.steps.market_gains import CustomerGains, GainSums, SlotUse
 from energy.store.books import (
     MOVING_KINDS,
@@ -34,6 +36,7 @@ from energy.store.errors import StoreError
 from energy.timegrid import iso_of, local_month_start, slots_from
 from energy.units import SLOT_S
 from market.entries import Message
+from market.guarantee import GuaranteeMonth
 from market.orders import Side
 from market.transfers import Code, LedgerId, TransferKind, system_account
 from market.waterfall import CONTRACT_CODES
@@ -77,13 +80,18 @@ class SlotAudit:
 
 @dataclass(frozen=True)
 class MarketDay:
-    """The slots of a period, oldest first, and what the market brought each customer."""
+    """The slots of a period, oldest first, and what the market brought each customer.
+
+    `months` tells, by place among the customers, what the market's guarantee would make of the
+    months of the period if they went on like it; traders with a bill alone.
+    """
 
     district: str
     first: int
     end: int
     slots: tuple[SlotAudit, ...]
     customers: CustomerGains
+    months: Mapping[int, Sequence[GuaranteeMonth]]
 
     @property
     def is_closed(self) -> bool:
@@ -113,6 +121,7 @@ def audit_market(
         )
     customers = customer_numbers(registry, district)
     sums, audits = GainSums(district, first), []
+    promised = GuaranteeSums(district, len(registry.book.accounts))
     begin = max(oldest, local_month_start(first, district.time_zone))
     for slot in slots_from(begin, (end - begin) // SLOT_S).tolist():
         # A read of its own each: one over all slots would keep a running loop from writing.
@@ -122,7 +131,9 @@ def audit_market(
         sums.add(slot, _use(rows, customers))
         if slot >= first:
             audits.append(_audit_slot(rows))
-    return MarketDay(district.id, first, end, tuple(audits), sums.gains())
+            promised.add(slot, np.concatenate([rows.reserved, rows.moved]))
+    months = promised.outlook(customers.tolist())
+    return MarketDay(district.id, first, end, tuple(audits), sums.gains(), months)
 
 
 def load_slot_use(
@@ -187,7 +198,8 @@ def customer_numbers(registry: Registry, district: District) -> IntArray:
 class _Rows:
     """A settled slot as it was committed; accounts by number, `count` of them.
 
-    `moved` has columns ledger, kind, code, debit, credit, amount. `readings` are the newest of
+    `moved` has columns ledger, kind, code, debit, credit, amount, as has `reserved`, what the
+    clearing has set aside (of a whole slot alone). `readings` are the newest of
     each account. `message` is the signed Clearing, None where the slot had no market.
     """
 
@@ -195,6 +207,7 @@ class _Rows:
     count: int
     system: dict[str, int]
     moved: IntArray
+    reserved: IntArray
     readings: dict[int, tuple[int, int]]
     trades: dict[str, IntArray]
     book: dict[str, Any]
@@ -238,7 +251,8 @@ def _load(
 
     Without `only` the whole slot is read, tens of thousands of rows in a full district.
     """
-    versions = [one for one in load_settlements(connection, slot) if one.version]
+    made = load_settlements(connection, slot)
+    versions = [one for one in made if one.version]
     if not versions:
         return None
     number = registry.book.number
@@ -261,6 +275,11 @@ def _load(
         count=len(registry.book.accounts),
         system={name: number[system_account(registry.domain.market_id, name)] for name in _NAMES},
         moved=_movements(connection, [one.no for one in versions], only),
+        reserved=load_movements(
+            connection,
+            [one.no for one in made if not one.version and only is None],
+            [TransferKind.PENDING],
+        ),
         readings=readings,
         trades=load_trades(connection, slot) or _NO_TRADES,
         book=load_slot_book(connection, slot) or {},

@@ -22,7 +22,7 @@ from energy.store.books import EntryRow, find_entry, load_settlements, load_tran
 from energy.store.checkpoints import find_checkpoint
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of
-from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
+from energy.units import krw_text_from_mkrw, krw_text_from_ukrw, percent_text_from_ppm
 from market.guarantee import GuaranteeMonth, GuaranteeRule
 from market.month_bill import Kind, Line, MonthBill, build_month_bill
 from market.month_tariffs import month_of_content
@@ -219,17 +219,11 @@ def _auctions(found: GuaranteeMonth | None, rule: GuaranteeRule) -> Document | N
         "gain_krw": krw_text_from_ukrw(found.gain_ukrw),
         "guarantee_krw": krw_text_from_ukrw(found.given_ukrw),
         "gain_after_krw": krw_text_from_ukrw(found.after_ukrw),
-        "kept_pct": percent_text(found.kept_ppm),
-        "least_kept_pct": percent_text(rule.kept_ppm),
+        "kept_pct": percent_text_from_ppm(found.kept_ppm),
+        "least_kept_pct": percent_text_from_ppm(rule.kept_ppm),
         "most_krw": str(rule.most_krw),
         "outside": None if found.outside is None else found.outside.name.lower(),
     }
-
-
-def percent_text(ppm: int) -> str:
-    """Parts per million as a percentage, a decimal string without zeros to spare."""
-    whole, rest = divmod(ppm, 10_000)
-    return f"{whole}.{rest:04}".rstrip("0").rstrip(".")
 
 
 def _points(connection: Connection, one: StoredBill) -> Document:
@@ -255,7 +249,7 @@ def _line_document(line: Line) -> Document | None:
     elif line.kind == Kind.BASIC:
         found |= {"quantity": str(line.quantity), "unit": "month or kW"}
     elif line.kind == Kind.GUARANTEE:
-        found |= {"quantity": percent_text(line.quantity), "unit": "% kept"}
+        found |= {"quantity": percent_text_from_ppm(line.quantity), "unit": "% kept"}
     elif line.kind == Kind.ADJUSTMENT:
         found |= {"month": _month_text(line.quantity)}
     elif line.quantity:

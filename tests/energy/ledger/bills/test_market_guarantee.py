@@ -1,4 +1,4 @@
-"""Nobody who keeps its trades ends a month worse off by them, and the month's rent is given back."""
+"""Nobody who keeps its trades ends a month worse off by them, and its rent is given back."""
 
 import hashlib
 import json
@@ -12,13 +12,15 @@ import pytest
 
 from energy.cli import run
 from energy.steps import market_guarantee, rent_return
+from energy.steps.guarantee_outlook import GuaranteeSums
+from energy.steps.market_day import audit_market
 from energy.steps.proving import add_up, verify_store
 from energy.steps.receipts import Prover, Witnesses
 from energy.steps.slot_settlement import trades_of_slot
 from energy.steps.statements import statement_document
-from energy.steps.tally import WIDTH, Tally
+from energy.steps.tally import TALLIED_KINDS, WIDTH, Tally
 from energy.store.bills import load_billed_months
-from energy.store.books import load_settlements, load_transfers, moved_sums
+from energy.store.books import load_movements, load_settlements, load_transfers, moved_sums
 from energy.store.checkpoints import last_checkpoint
 from energy.tariffs import CustomerRules, load_customer_rules
 from energy.units import SLOT_S
@@ -62,7 +64,7 @@ def dear(year: Any) -> Any:
     here, order = year.here, year.here.order
 
     def sized(member: int, *rest: Any) -> dict[str, Any]:
-        return order(member, *rest) | {"e_wh": (80, 900)[member % 2]}
+        return {**order(member, *rest), "e_wh": (80, 900)[member % 2]}
 
     def clear(slot: int, orders: Any) -> Any:
         rows = [
@@ -85,7 +87,8 @@ def moved(year: Any) -> dict[bytes, int]:
 
 def posted(year: Any, code: Code) -> list[tuple[bytes, bytes, int]]:
     """Debit, credit and amount of the month's transfers of a code."""
-    accounts, found = year.here.books.book.accounts, []
+    accounts = year.here.books.book.accounts
+    found: list[tuple[bytes, bytes, int]] = []
 
     def read(connection: Any) -> None:
         for month in load_billed_months(connection):
@@ -299,7 +302,7 @@ def test_a_guarantee_or_a_share_that_does_not_follow_is_refuted(
     begin_year: Begin, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """By a micro-won each: signed and posted by an operator whose every other rule holds."""
-    honest, spread = month_bill.guarantee_month, rent_return.spread_wh
+    honest, spread = vars(month_bill)["guarantee_month"], vars(rent_return)["spread_wh"]
 
     def promise(*given: Any, **more: Any) -> Any:
         found = honest(*given, **more)
@@ -380,6 +383,34 @@ def test_the_statement_says_what_auctions_brought_and_what_was_given_back(
         lines = [one for one in month["lines"] if one["kind"] == "guarantee"]
         assert bool(lines) == (kind == "given")
     assert told.keys() == {"given", None, "not_kept"}
+
+
+def test_a_whole_month_is_foreseen_as_its_close_has_it(begin_year: Begin) -> None:
+    """The slots that are there taken for all of the month: nothing is left to carry on."""
+    year = dear(begin_year())
+    year.month(auctions=12)
+    here = year.here
+    found = audit_market(here.store, here.district)
+    assert found.is_closed
+    numbers = [here.books.book.number[one] for one in here.district.meters.account]
+    sums = GuaranteeSums(here.district, len(here.books.book.accounts))
+    for one in year.slots:
+        sums.add(one["slot"], here.store.read(lambda c, s=one["slot"]: rows_of(c, s)))
+    (row,) = here.store.read(load_billed_months)
+    sums._counted[row.first_slot] = (row.end_slot - row.first_slot) // SLOT_S
+    outlook, told = sums.outlook(numbers), documents(year)
+    for n, account in enumerate(here.district.meters.account):
+        ((month,), foreseen) = told[account], outlook.get(n)
+        assert (month["auctions"] is None) == (foreseen is None)
+        if foreseen is not None:
+            assert micro(month["auctions"]["gain_krw"]) == foreseen[0].gain_ukrw
+            assert micro(month["auctions"]["guarantee_krw"]) == foreseen[0].given_ukrw
+    assert found.months.keys() == outlook.keys(), "those of whom the audit tells"
+
+
+def rows_of(connection: Any, slot: int) -> Any:
+    numbers = [one.no for one in load_settlements(connection, slot)]
+    return load_movements(connection, numbers, TALLIED_KINDS)
 
 
 class Book:
