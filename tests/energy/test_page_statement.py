@@ -27,6 +27,10 @@ MONTH = {
         {"part": "market", "kind": "of_tomorrow", "text": "<b>new</b>", "amount_krw": "1"},
     ],
     "points": {"issued": "52", "paid": "7"},
+    "auctions": {
+        "without_krw": "63180", "gain_krw": "-12.5", "guarantee_krw": "12.5", "gain_after_krw": "0",
+        "kept_pct": "97.25", "least_kept_pct": "80", "most_krw": "5000", "outside": None,
+    },
     "comparison": {
         "kepco_alone_krw": "76310", "net_metering": True, "carried_kwh": "0", "saved_krw": "13100",
         "smp_rec_krw": "300", "sold_krw": "200", "sold_better_krw": "-100",
@@ -79,6 +83,43 @@ def test_a_statement_is_shown_line_by_line_and_nothing_is_sent(
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    ("auctions", "sentences"),
+    [
+        ({}, ["₩13 worse", "guarantee has given back ₩13"]),
+        ({"gain_krw": "7", "guarantee_krw": "0", "gain_after_krw": "7"}, ["₩7 better"]),
+        (
+            {"guarantee_krw": "0", "gain_after_krw": "-12.5", "kept_pct": "79.9999",
+             "outside": "not_kept"},
+            ["₩13 worse", "₩13 stays with you", "79.9999 %", "asks for 80 %"],
+        ),
+        (
+            {"gain_krw": "-5007", "guarantee_krw": "5000", "gain_after_krw": "-7",
+             "outside": "above_most"},
+            ["₩5,007 worse", "given back ₩5,000", "₩7 stays with you", "₩5,000 a month"],
+        ),
+    ],
+)  # fmt: skip
+def test_it_says_what_auctions_brought_and_what_the_guarantee_gave_back(
+    chromium_page: Page,
+    address: str,
+    tmp_path: Path,
+    auctions: dict[str, Any],
+    sentences: list[str],
+) -> None:
+    line = {"part": "market", "kind": "guarantee", "text": "g", "quantity": "97.25",
+            "unit": "% kept", "amount_krw": "-12.5"}  # fmt: skip
+    told: dict[str, Any] = {**MONTH["auctions"], **auctions}  # type: ignore[dict-item]
+    month = {**MONTH, "auctions": told, "lines": [*MONTH["lines"], line]}  # type: ignore[misc]
+    show(chromium_page, address, tmp_path, statement(month))
+    for one in sentences:
+        expect(chromium_page.locator(".month")).to_contain_text(one)
+    expect(chromium_page.locator("table.bill")).to_contain_text("97.25 % kept")
+    before = {name: value for name, value in MONTH.items() if name != "auctions"}
+    show(chromium_page, address, tmp_path, statement(before))
+    expect(chromium_page.locator(".month")).not_to_contain_text("Auctions:")
+
+
 def test_on_paper_there_are_no_buttons_and_all_lines(
     chromium_page: Page, address: str, tmp_path: Path
 ) -> None:
@@ -98,6 +139,7 @@ def test_on_paper_there_are_no_buttons_and_all_lines(
         (statement({**MONTH, "total_krw": 5}), "total_krw"),
         (statement({**MONTH, "lines": [{"kind": "basic"}]}), "lines"),
         (statement({**MONTH, "proof": {}}), "bill"),
+        (statement({**MONTH, "auctions": {"gain_krw": 1}}), "auctions"),
     ],
 )
 def test_any_other_file_gets_one_sentence(

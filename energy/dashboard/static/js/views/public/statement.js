@@ -30,6 +30,8 @@ function readStatement(text) {
     for (const name of ["kepco_alone_krw", "saved_krw", "smp_rec_krw", "sold_krw", "sold_better_krw", "carried_kwh"]) need(isDecimal(month.comparison?.[name]), name);
     for (const name of ["bill", "checkpoint_size", "checkpoint_root", "tick_utc"]) need(isText(month.proof?.[name]), name);
     for (const name of ["issued", "paid"]) need(isDecimal(month.points?.[name]), "points");
+    // Months without auctions have none, and those billed before there was a guarantee.
+    for (const name of month.auctions ? ["gain_krw", "guarantee_krw", "gain_after_krw", "kept_pct", "least_kept_pct", "most_krw"] : []) need(isDecimal(month.auctions[name]), "auctions");
     need(isText(month.tariff) && Array.isArray(month.lines), "lines");
     for (const line of month.lines) need(isText(line?.kind) && isText(line.part) && isDecimal(line.amount_krw) && (line.quantity === undefined || isDecimal(line.quantity)), "lines");
   }
@@ -105,7 +107,8 @@ function yearSheet({ months, sums }, words, format) {
 
 const scroll = (label, table) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, table);
 
-function monthSheet(month, words, format) {
+// A month as on paper; also on the page of whoever has signed in.
+export function monthSheet(month, words, format) {
   const id = `month-${month.month}`, { comparison, proof } = month;
   const rows = [
     [words("statement.total"), format.won(month.total_krw)],
@@ -121,15 +124,25 @@ function monthSheet(month, words, format) {
     difference(comparison.saved_krw, words, format),
     comparison.net_metering ? h("p", { class: "why" }, words("statement.netted", { carried: format.kwh(comparison.carried_kwh) })) : null,
     lines(month, words, format),
+    month.auctions ? auctions(month.auctions, words, format) : null,
     /[1-9]/.test(month.points.issued + month.points.paid) ? h("p", null, words("statement.points", { paid: format.number(month.points.paid), issued: format.number(month.points.issued) })) : null,
     isBelow(comparison.smp_rec_krw) || /[1-9]/.test(comparison.smp_rec_krw) ? h("p", { class: isBelow(comparison.sold_better_krw) ? "dearer" : "cheaper" }, words(isBelow(comparison.sold_better_krw) ? "statement.sold_worse" : "statement.sold_better", { sold: format.won(comparison.sold_krw), grid: format.won(comparison.smp_rec_krw), won: format.won(without(comparison.sold_better_krw)) })) : null,
     h("p", { class: "why proof" }, words("statement.proof", { bill: proof.bill, size: proof.checkpoint_size, root: proof.checkpoint_root, tick: proof.tick_utc })));
 }
 
+// What the auctions brought, what the guarantee gave back of a loss, and why not all of it.
+function auctions(found, words, format) {
+  const lost = isBelow(found.gain_krw);
+  const told = [words(lost ? "statement.auctions_worse" : "statement.auctions_better", { won: format.won(without(found.gain_krw)) })];
+  if (/[1-9]/.test(found.guarantee_krw)) told.push(words("statement.auctions_back", { won: format.won(found.guarantee_krw) }));
+  if (words.has(`statement.auctions_${found.outside}`)) told.push(words(`statement.auctions_${found.outside}`, { won: format.won(without(found.gain_after_krw)), kept: format.number(found.kept_pct, 0, 4), least: format.number(found.least_kept_pct, 0, 4), most: format.won(found.most_krw) }));
+  return h("p", { class: isBelow(found.gain_after_krw) ? "dearer" : lost ? null : "cheaper" }, told.join(" "));
+}
+
 function lines(month, words, format) {
   const row = (line) => {
     const key = `statement.line.${line.kind}`;
-    const quantity = line.unit === "kWh" ? format.kwh(line.quantity) : line.unit ? format.number(line.quantity) : line.month ?? "";
+    const quantity = line.unit === "kWh" ? format.kwh(line.quantity) : line.kind === "guarantee" ? words("statement.kept", { share: format.number(line.quantity, 0, 4) }) : line.unit ? format.number(line.quantity) : line.month ?? "";
     return h("tr", { class: ["utility", "market"].includes(line.kind) ? "sum" : null },
       h("th", { scope: "row" }, words.has(key) ? words(key) : line.text ?? line.kind),
       h("td", null, quantity), h("td", null, line.price_krw ? format.won(line.price_krw, 1) : ""), h("td", null, format.won(line.amount_krw, 2)));
