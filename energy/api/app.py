@@ -24,6 +24,7 @@ from energy.api import (
     me,
     messages,
     orders,
+    people,
     proofs,
     sign_in,
 )
@@ -45,7 +46,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    sign_in, me,
+    sign_in, people, me,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
 from energy.api.problems import ProblemError
@@ -128,8 +127,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 def may(verdict: Verdict) -> Callable[[Endpoint], Endpoint]:
     """Let those of the verdict use a route, and nobody else.
 
-    The route takes the request by the name `request`. What everybody may use is left as it is
-    and costs nothing.
+    What everybody may use is left as it is and costs nothing.
     """
 
     def mark(endpoint: Endpoint) -> Endpoint:
@@ -143,21 +141,28 @@ def may(verdict: Verdict) -> Callable[[Endpoint], Endpoint]:
 
 
 def _guarded(endpoint: Callable[..., Any], verdict: Verdict) -> Callable[..., Any]:
+    """The endpoint with one more dependency, which is asked before anything is validated."""
+
+    def admit(request: Request) -> None:
+        _admit(request, verdict)
+
     if inspect.iscoroutinefunction(endpoint):
 
         @functools.wraps(endpoint)
-        async def later(*args: Any, **given: Any) -> Any:  # noqa: ANN401 - the route's own
-            await run_in_threadpool(_admit, given["request"], verdict)
+        async def guarded(*args: Any, admitted: None, **given: Any) -> Any:  # noqa: ANN401
             return await endpoint(*args, **given)
+    else:
 
-        return later
+        @functools.wraps(endpoint)
+        def guarded(*args: Any, admitted: None, **given: Any) -> Any:  # noqa: ANN401
+            return endpoint(*args, **given)
 
-    @functools.wraps(endpoint)
-    def now(*args: Any, **given: Any) -> Any:  # noqa: ANN401 - the route's own
-        _admit(given["request"], verdict)
-        return endpoint(*args, **given)
-
-    return now
+    signature = inspect.signature(endpoint)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    asked = inspect.Parameter("admitted", keyword, default=Depends(admit))
+    parameters = [*signature.parameters.values(), asked]
+    guarded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return guarded
 
 
 def _admit(request: Request, verdict: Verdict) -> None:

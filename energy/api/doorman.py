@@ -171,16 +171,21 @@ def require_own_page(context: ApiContext, request: Request) -> None:
         )  # fmt: skip
 
 
-def note_access(request: Request, caller: Caller, whose: bytes | str, task: str) -> None:
-    """Write into the audit log who does what with whose data; durable when it returns.
+def record_of(request: Request, caller: Caller, whose: bytes | str, task: str) -> Record:
+    """The record of the audit log for what a caller does now.
 
-    `whose` is an account, or the name of what else was touched.
+    `whose` is an account, or the name of what else is touched.
     """
-    context = context_of(request)
+    at_us = int(context_of(request).wall_s() * 1_000_000)
     named = f"account 0x{whose.hex()}" if isinstance(whose, bytes) else whose
-    record = Record(int(context.wall_s() * 1_000_000), caller.name, caller.origin, named, task)
+    return Record(at_us, caller.name, caller.origin, named, task)
+
+
+def note_access(request: Request, caller: Caller, whose: bytes | str, task: str) -> None:
+    """Write into the audit log who does what with whose data; durable when it returns."""
+    record = record_of(request, caller, whose, task)
 
     def unit(connection: Connection) -> None:
         append_record(connection, record)
 
-    context.store.write(unit)
+    context_of(request).store.write(unit)

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
-GROUPS = ("order", "contract", "market", "dr", "ledger", "grid", "store")
+GROUPS = ("order", "contract", "market", "dr", "ledger", "grid", "store", "people")
 COMMANDS = {
     "up": "energy.cli.up",
     "simulate": "energy.cli.simulate",

@@ -33,7 +33,7 @@ def set_(
     who = Identity(name, address, contact, meter_number)
     if not any(who):
         raise typer.BadParameter("name one of --name, --address, --contact, --meter-number")
-    with _writer(database_url) as store:
+    with writer(database_url) as store:
         store.write(lambda connection: set_identity(connection, account_of(account), who))
 
 
@@ -56,7 +56,7 @@ def show(account: Who, database_url: DatabaseUrl = None, as_json: AsJson = False
 @identity.command("erase")
 def forget(account: Who, database_url: DatabaseUrl = None) -> int:
     """Forget who an account is; its entries stay. Exit code 1 where nothing was kept."""
-    with _writer(database_url) as store:
+    with writer(database_url) as store:
         found = store.write(lambda connection: erase_identity(connection, account_of(account)))
         store.compact()
     typer.echo(f"account {account}: " + ("identity erased" if found else "no identity was kept"))
@@ -83,7 +83,7 @@ def erase(
     who, month = account_of(account), None if before is None else _month_of(before)
     if not yes:
         raise StoreError(f"erase {account}: cannot be undone, allowed with --yes")
-    with _writer(database_url) as store:
+    with writer(database_url) as store:
         found = erase_account(store, who, month, even_retained=yes_before_retention)
     typer.echo(
         f"account {account} before {found.before}: {found.orders} orders, {found.readings} readings"
@@ -105,7 +105,8 @@ def _month_of(text: str) -> int:
     return int(text[:4]) * 12 + int(text[5:]) - 1
 
 
-def _writer(database_url: str | None) -> Store:
+def writer(database_url: str | None) -> Store:
+    """The store of an installation that exists, for writing."""
     settings = build_settings(database_url=database_url)
     with open_reader(settings.database_url):
         pass  # refuses what is no store of this version, and makes none

@@ -19,7 +19,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 SCREENS = ("overview", "plan", "grid", "market", "forecasts", "dr")
-PUBLIC_SCREENS = ("verify", "statement")  # pages of their own, for everybody
+PUBLIC_SCREENS = ("verify", "statement", "sign_in")  # pages of their own, for everybody
 ACCESSES = ("demo", "signed")  # read without sign-in, or by somebody who has signed in
 WORD = re.compile(r"%([a-z0-9_.]+)%")
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', re.MULTILINE)

@@ -37,7 +37,7 @@ VERDICT_OF = {
     **dict.fromkeys(("plan", "market", "forecasts", "dr"), STEERING_PAGE),
     **dict.fromkeys(PUBLIC_SCREENS, PUBLIC),
 }
-PAGE_OF = {"verify": "verify.html", "statement": "statement.html"}
+PAGE_OF = {"verify": "verify.html", "statement": "statement.html", "sign_in": "sign_in.html"}
 
 
 def create_dashboard_router() -> APIRouter:
@@ -56,7 +56,7 @@ def create_dashboard_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     for screen in (*SCREENS, *PUBLIC_SCREENS):
-        path = "/" if screen == SCREENS[0] else f"/{screen}"
+        path = "/" if screen == SCREENS[0] else f"/{screen.replace('_', '-')}"
         page = may(VERDICT_OF[screen])(_page_of(pages, screen))
         router.add_api_route(path, page, methods=["GET", "HEAD"])
 

@@ -1,15 +1,21 @@
 // Reading `/v1`; the browser's cache holds the last answer and asks with its ETag.
 export class ApiError extends Error {
-  constructor({ title, detail, status, request_id: requestId }) {
+  constructor({ title, detail, status, code, request_id: requestId }) {
     super(title);
-    Object.assign(this, { title, detail, status, requestId });
+    Object.assign(this, { title, detail, status, code, requestId });
   }
 }
 
-export async function fetchJson(path) {
+export const fetchJson = (path) => askJson(path, { cache: "no-cache" });
+
+export const postJson = (path, document) => askJson(path, {
+  method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(document),
+});
+
+async function askJson(path, options) {
   let answer;
   try {
-    answer = await fetch(path, { cache: "no-cache" });
+    answer = await fetch(path, options);
   } catch (error) {
     throw new ApiError({ title: null, detail: String(error.message), status: 0 });
   }

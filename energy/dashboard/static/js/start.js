@@ -51,6 +51,8 @@ function makeRefresh(state, documents) {
       state.set("snapshot", snapshot);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      // The session is over: signed out in another tab, ended, or too old.
+      if (error.status === 401) { location.assign(`/sign-in?to=${encodeURIComponent(location.pathname)}`); return; }
       state.set("error", error);
       timer = setTimeout(refresh, RETRY_MS);
     } finally {

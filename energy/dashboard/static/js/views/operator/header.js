@@ -1,4 +1,5 @@
 // The head of the page: place, slot, tier, alarms, age, and the two choices of the reader.
+import { postJson } from "../../api.js";
 import { choiceButtons } from "../../choices.js";
 import { h, setText } from "../../dom.js";
 import { badge, inLanguage } from "./block.js";
@@ -9,7 +10,7 @@ export function buildHeader({ words, state }) {
   const place = document.getElementById("place");
   const when = document.getElementById("when");
   const badges = document.getElementById("badges");
-  document.getElementById("controls").append(...choiceButtons(words));
+  document.getElementById("controls").append(accessControl(words), ...choiceButtons(words));
   return {
     update(snapshot, format) {
       const name = inLanguage(snapshot.district.name, words.language);
@@ -23,6 +24,17 @@ export function buildHeader({ words, state }) {
       document.title = `${open ? `(${open}) ` : ""}${name} · ${words(`screen.${document.documentElement.dataset.screen}.title`)}`;
     },
   };
+}
+
+// Who reads: nobody is asked in a demonstration, and the page says so; else the way out.
+function accessControl(words) {
+  if (document.documentElement.dataset.access !== "signed") return h("a", { class: "choice access", href: "/sign-in" }, words("header.no_sign_in"));
+  const button = h("button", { type: "button", class: "choice access", onclick: async () => {
+    button.disabled = true;
+    await postJson("/v1/session/end");
+    location.assign("/sign-in");
+  } }, words("header.sign_out"));
+  return button;
 }
 
 // The zone is named where the reader's own differs, for then the times are not theirs.

@@ -1,0 +1,90 @@
+"""People who may sign in and the audit log, over HTTP, for those who run the district."""
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
+
+from energy.api.callers import AUDIT, OPERATE, caller_of, may
+from energy.api.context import context_of
+from energy.api.doorman import note_access, record_of
+from energy.api.problems import ProblemError, answers
+from energy.store.audit import append_record, list_records
+from energy.store.people import disable_person, find_person, list_people
+from energy.timegrid import iso_of
+
+PAGE_MAX = 500
+
+router = APIRouter(tags=["people"])
+
+
+@router.get("/v1/people", summary="Who may sign in", responses=answers(401, 403))
+@may(AUDIT)
+def get_people(request: Request) -> Response:
+    """Names, roles and when they were disabled; nothing secret."""
+    found = context_of(request).store.read(list_people)
+    items = [
+        {
+            "name": one.name,
+            "role": one.role,
+            "created_utc": iso_of(one.created_s),
+            "disabled_utc": None if one.disabled_s is None else iso_of(one.disabled_s),
+        }
+        for one in found
+    ]
+    return _answer({"items": items})
+
+
+@router.post(
+    "/v1/people/{name}/disable",
+    summary="Let a person sign in no more",
+    responses=answers(401, 403, 404, 413),
+)
+@may(OPERATE)
+def disable(request: Request, name: str) -> Response:
+    """All sessions of the person end at once; nothing happens where that was so before."""
+    context, caller = context_of(request), caller_of(request)
+    record = record_of(request, caller, f"person {name}", "disable person")
+
+    def unit(connection: Connection) -> bool:
+        if find_person(connection, name) is None:
+            return False
+        disable_person(connection, name, int(context.wall_s()))
+        append_record(connection, record)
+        return True
+
+    if not context.store.write(unit):
+        detail = f"name: found nobody called {name[:60]}"
+        raise ProblemError(404, "NOT_FOUND", detail, "name", name[:60])
+    return _answer({"name": name, "disabled": True})
+
+
+@router.get("/v1/audit", summary="The audit log, newest first", responses=answers(401, 403, 422))
+@may(AUDIT)
+def get_audit(
+    request: Request,
+    before: int | None = Query(None, ge=0, description="number of a record"),
+    limit: int = Query(100, ge=1, le=PAGE_MAX),
+) -> Response:
+    """Who did what with whose data, when and from where; reading it is a record as well."""
+    note_access(request, caller_of(request), "audit log", "read audit log")
+    found = context_of(request).store.read(
+        lambda connection: list_records(connection, before=before, limit=limit)
+    )
+    items = [
+        {
+            "no": entry.no,
+            "at_utc": iso_of(entry.record.at_us // 1_000_000),
+            "account": entry.record.account,
+            "origin": entry.record.origin,
+            "whose": entry.record.whose,
+            "task": entry.record.task,
+            "hash": entry.hash.hex(),
+        }
+        for entry in found
+    ]
+    more = f"/v1/audit?before={found[-1].no}&limit={limit}" if len(found) == limit else None
+    return _answer({"items": items, "next": more})
+
+
+def _answer(document: object) -> Response:
+    return Response(orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json")

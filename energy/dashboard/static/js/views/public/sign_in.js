@@ -1,0 +1,105 @@
+// The page that signs people in: a person with a code, a prosumer with a wallet, the demonstration.
+import { ApiError, fetchJson, postJson } from "../../api.js";
+import { h, setText } from "../../dom.js";
+import { chooseAccount, findWallet, signText, WalletError } from "../../wallet.js";
+
+// Only our own screens are gone to, whatever the address says.
+const SCREEN = /^\/(|plan|grid|market|forecasts|dr)$/;
+
+const wanted = () => {
+  const to = new URLSearchParams(location.search).get("to");
+  return SCREEN.test(to ?? "") ? to : null;
+};
+
+export async function openSignIn(words) {
+  const grid = document.getElementById("grid");
+  try {
+    const who = await fetchJson("/v1/session");
+    const signedIn = who.role !== "anonymous" && !who.is_demo;
+    grid.append(...(signedIn ? [presentCard(who, words)] : signInCards(who, words)));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    grid.append(card("failed", words("sign_in.title_failed"), h("p", { class: "told" }, sentence(error, words))));
+  }
+}
+
+const signInCards = (who, words) =>
+  [who.asks_sign_in ? null : demoCard(words), personCard(words), walletCard(words)].filter(Boolean);
+
+function card(id, title, ...children) {
+  return h("section", { class: "block span-12", id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), children);
+}
+
+function presentCard(who, words) {
+  const told = h("p", { class: "told", role: "alert" });
+  const end = h("button", { type: "button", onclick: () => attempt(told, end, words, async () => {
+    await postJson("/v1/session/end");
+    location.assign("/sign-in");
+  }) }, words("header.sign_out"));
+  return card("present", words("sign_in.present"),
+    h("p", { class: "who" }, words("sign_in.who", { name: who.name, role: words(`sign_in.role.${who.role}`) })),
+    wanted() !== null ? h("p", { class: "small" }, words("sign_in.other_role")) : null, end, told);
+}
+
+function demoCard(words) {
+  const told = h("p", { class: "told", role: "alert" });
+  const go = h("button", { type: "button", onclick: () => attempt(told, go, words, async () => {
+    await postJson("/v1/session/demo");
+    leave("operator");
+  }) }, words("sign_in.demo_go"));
+  return card("demo", words("sign_in.demo"), h("p", { class: "small" }, words("sign_in.demo_about")), go, told);
+}
+
+function personCard(words) {
+  const told = h("p", { class: "told", role: "alert" });
+  const field = (name, type, more) => [h("label", { for: name }, words(`sign_in.${name}`)),
+    h("input", { id: name, name, type, required: true, ...more })];
+  const go = h("button", { type: "submit" }, words("sign_in.go"));
+  const form = h("form", { class: "sign-in", onsubmit: (event) => {
+    event.preventDefault();
+    const { name, password, code } = Object.fromEntries(new FormData(form));
+    attempt(told, go, words, async () => leave((await postJson("/v1/session/password", { name, password, code })).role));
+  } },
+  field("name", "text", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 40 }),
+  field("password", "password", { autocomplete: "current-password", maxlength: 200 }),
+  field("code", "text", { autocomplete: "one-time-code", inputmode: "numeric", pattern: "[0-9]{6}", maxlength: 6 }), go);
+  return card("person", words("sign_in.person"), form, told);
+}
+
+function walletCard(words) {
+  const told = h("p", { class: "told", role: "alert" });
+  const go = h("button", { type: "button", onclick: () => attempt(told, go, words, async () => {
+    const provider = await findWallet();
+    if (!provider) throw new WalletError("none");
+    const address = await chooseAccount(provider);
+    const { message } = await postJson("/v1/session/nonce", { address });
+    const signature = await signText(provider, message, address);
+    leave((await postJson("/v1/session/wallet", { message, signature })).role);
+  }) }, words("sign_in.wallet_go"));
+  return card("wallet", words("sign_in.wallet"), h("p", { class: "small" }, words("sign_in.wallet_about")), go, told);
+}
+
+// A prosumer has no operators' screen to go to.
+function leave(role) {
+  location.assign(role === "prosumer" ? "/sign-in" : wanted() ?? "/");
+}
+
+async function attempt(told, button, words, act) {
+  setText(told, "");
+  button.disabled = true;
+  try {
+    await act();
+  } catch (error) {
+    if (!(error instanceof ApiError || error instanceof WalletError)) throw error;
+    setText(told, sentence(error, words));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function sentence(error, words) {
+  if (error instanceof WalletError) return words(`sign_in.wallet.${error.reason}`, { what: error.message });
+  const key = `sign_in.code.${error.code}`;
+  if (words.has(key)) return words(key);
+  return [error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status }), error.detail].filter(Boolean).join(" ");
+}
