@@ -1155,6 +1155,21 @@ class _Book:
             if version:
                 del self.money.reserved_ukrw[slot, code]
 
+    def require_given_back(
+        self, settlement: dict[str, Any], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """What a month gives back: rent between RENT and others, guarantees out of fees or by the
+        operator; each as such, and nothing of it in a slot's own settlement.
+        """
+        rent, netfee = (_system(self.market, name) for name in ("RENT", "NETFEE"))
+        payers, slot = {_RENT: {rent}, _GUARANTEE: {netfee, self.operator}}, settlement["slot"]
+        for row in rows:
+            is_month = settlement["scope"] == 2
+            if row[2] == _GUARANTEE or (row[2] == _RENT and is_month):
+                ends = payers[row[2]] & set(row[3:5])
+                good = is_month and row[:2] == (1, 1) and len(ends) == 1
+                self.require(good, "given back", f"slot {slot}: code {row[2]} between others")
+
     def take_correction(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
         self.corrections.add((message["slot"], message["to_version"]))
 
@@ -1614,6 +1629,7 @@ class _Money:
         if isinstance(self.book, _Book):
             self.book.events.settle(settlement, rows)
             self.book.contracts.settle(settlement, rows)
+            self.book.require_given_back(settlement, rows)
         if settlement["scope"] == 1:
             fits = all(row[6] == slot and row[7] == settlement["version"] for row in rows)
             self.book.require(fits, "transfer once", f"slot {slot}: a row of another settlement")
@@ -2734,7 +2750,7 @@ _BILL_NAMES = {
 }
 _BILLED_CODES = (10, 11, 12, 14, 15, 20, 21, 22, 23, 40, 41)
 _AUCTION_CODES = (10, 11, 14, 15)  # money that would not have moved without the auctions
-_TRADE, _RENT, _NEIGHBOUR, _REST = 10, 12, 23, 30
+_TRADE, _RENT, _GUARANTEE, _NEIGHBOUR, _REST = 10, 12, 16, 23, 30
 _NOT_BILLED = (50, 60)  # points and payments settle a bill, they are not in it
 _EXPORT_CODES = (10, 20, 23)
 _BillLine = tuple[int, int, int, int]

@@ -328,6 +328,34 @@ def test_a_guarantee_or_a_share_that_does_not_follow_is_refuted(
     assert_proven(year, 202607, fault, meter)
 
 
+@pytest.mark.parametrize("code", [Code.GUARANTEE, Code.CONGESTION_RENT])
+def test_what_is_given_back_by_somebody_else_is_refuted_from_the_whole_export(
+    begin_year: Begin, monkeypatch: pytest.MonkeyPatch, code: Code
+) -> None:
+    """Out of a neighbour's account, say, instead of the one that must pay."""
+    year = (dear if code == Code.GUARANTEE else congested)(begin_year())
+    neighbour = year.here.district.meters.account[1]
+    if code == Code.GUARANTEE:
+        pay = market_guarantee.guarantee_transfers
+
+        def by_neighbour(*given: Any) -> Any:
+            lines, advanced = pay(*given)
+            return [one._replace(debit=neighbour) for one in lines], advanced
+
+        monkeypatch.setattr("energy.steps.month_close.guarantee_transfers", by_neighbour)
+    else:
+        honest = vars(rent_return)["_transfer"]
+        monkeypatch.setattr(
+            rent_return, "_transfer",
+            lambda rent, account, *more: honest(
+                rent if account == neighbour else neighbour, account, *more
+            ),
+        )  # fmt: skip
+    year.month(quiet=12, auctions=8)
+    failure = verify_store(year.here.store).first_failure
+    assert failure is not None and failure.check == "given back"
+
+
 def test_without_a_rule_nothing_is_promised_and_nothing_is_given(
     begin_year: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
