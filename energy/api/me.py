@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 
 from energy.api.callers import HOUSEHOLD, caller_of, may
 from energy.api.context import ApiContext, context_of
+from energy.api.documents import not_found
 from energy.api.doorman import note_access
 from energy.api.dr import scene_of
 from energy.api.orders import accepted_json, parse_order_id, terms_json
 from energy.api.problems import ProblemError, answers
 from energy.api.proofs import PROOF_TYPE, LogCache
+from energy.steps.homes import own_forecast
 from energy.steps.market_so_far import MarketSoFar
 from energy.steps.own_events import own_events
 from energy.steps.own_views import (
@@ -133,6 +135,20 @@ def get_own_events(request: Request, account: str | None = NAMED) -> Response:
     scene = scene_of(context)
     found = context.store.read(lambda connection: own_events(connection, scene, who))
     return _private({"items": found})
+
+
+@router.get("/v1/me/forecast", summary="My use and my roof to come", responses=answers(404, 422))
+@may(HOUSEHOLD)
+def get_own_forecast(request: Request, account: str | None = NAMED) -> Response:
+    """Seven quantiles of the home's use and of its roof's sun, kW, by quarter hour; a tier each.
+
+    From what its meter has told of itself by then, its class, and the district's newest forecast.
+    """
+    context, who = context_of(request), _subject(request, account, "read forecast")
+    found = context.store.read(lambda connection: own_forecast(connection, context.district, who))
+    if found is None:
+        raise not_found("account", f"0x{who.hex()}", "a customer of a district with a forecast")
+    return _private(found)
 
 
 @router.get("/v1/me/statements", summary="My billed months", responses=answers(404, 422))

@@ -40,12 +40,12 @@ def replay_district(
     first = history_days * SLOTS_PER_DAY
     step = every_h * SLOTS_PER_HOUR
     positions = range(first, (history_days + days) * SLOTS_PER_DAY, step)
-    begin = _until(record, first)
+    begin = until(record, first)
     bands = warmed_bands(basis, begin, plant.weather_forecast, step)
     forecasts, seconds = [], []
     for done, at in enumerate(positions):
         issue = int(record.slot[at])
-        known = _until(record, at)
+        known = until(record, at)
         begun = perf_counter()
         bands.learn(issue, known)
         observed = Observed(
@@ -65,7 +65,8 @@ def replay_district(
     ]
 
 
-def _until(record: History, end: int) -> History:
+def until(record: History, end: int) -> History:
+    """The first rows of a record."""
     names = ("slot", "load_kw", "pv_kw", "heat_kw", "temperature_c", "cloud_frac")
     return replace(record, **{name: getattr(record, name)[:end] for name in names})
 

@@ -16,6 +16,7 @@ from energy.steps.accounting import DemandTerms, SlotPrices, Tally
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
 from energy.steps.grid import CheckedPlan
+from energy.steps.homes import keep_home_day
 from energy.steps.issuing import keep_issue
 from energy.steps.market_views import round_views
 from energy.steps.measure import LastGood, Measured
@@ -190,6 +191,7 @@ def keep_measured(
             "boundary_wh": np.array([found.boundary_import_wh, found.boundary_export_wh]),
         },
     )
+    keep_home_day(connection, microgrid.district, slot)
     save_late_readings(connection, _late_rows(measured))
     save_plant_state(connection, slot + SLOT_S, measured.state_after.to_bytes())
 

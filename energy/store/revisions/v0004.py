@@ -1,4 +1,4 @@
-"""Version 4: people, sessions, tokens, nonces, guesses and the audit log."""
+"""Version 4: people, sessions, tokens, nonces, guesses, the audit log, and days of homes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,10 +14,12 @@ def upgrade() -> None:
     _add_people()
     _add_sign_in()
     _add_audit_log()
+    _add_home_days()
 
 
 def downgrade() -> None:
     """Back to version 3."""
+    op.drop_table("home_day")
     for name in SIGN_IN:
         op.drop_table(name)
 
@@ -101,3 +103,12 @@ def _add_audit_log() -> None:
     )
     for verb in ("UPDATE", "DELETE"):
         op.execute(f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit {body}")
+
+
+def _add_home_days() -> None:
+    op.create_table(
+        "home_day",
+        sa.Column("first_slot", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("last_slot", sa.BigInteger, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
