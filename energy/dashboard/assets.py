@@ -19,7 +19,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 SCREENS = ("overview", "plan", "grid", "market", "forecasts", "dr")
-PUBLIC_SCREENS = ("verify", "statement", "sign_in")  # pages of their own, for everybody
+PUBLIC_SCREENS = ("home", "verify", "statement", "sign_in")  # pages of their own, for everybody
 ACCESSES = ("demo", "signed")  # read without sign-in, or by somebody who has signed in
 WORD = re.compile(r"%([a-z0-9_.]+)%")
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', re.MULTILINE)
@@ -87,10 +87,17 @@ def read_asset_tree(folder: Path = STATIC) -> AssetTree:
                 f"{name}: files ending in {path.suffix!r} are not served; "
                 f"allowed are .html {' '.join(MEDIA_TYPES)}"
             )
-    catalogues = {
-        language: json.loads(files[f"i18n/{language}.json"].plain) for language in LANGUAGES
-    }
+    catalogues = {language: _words(files, language) for language in LANGUAGES}
     return AssetTree(digest.hexdigest()[:16], files, catalogues, pages)
+
+
+def _words(files: Mapping[str, Asset], language: str) -> dict[str, str]:
+    """All texts of a language: the catalogue of all pages, and those that single pages load."""
+    words: dict[str, str] = json.loads(files[f"i18n/{language}.json"].plain)
+    for path, asset in files.items():
+        if path.startswith("i18n/") and path.endswith(f".{language}.json"):
+            words |= json.loads(asset.plain)
+    return words
 
 
 def make_asset(media_type: str, content: bytes) -> Asset:

@@ -37,7 +37,12 @@ VERDICT_OF = {
     **dict.fromkeys(("plan", "market", "forecasts", "dr"), STEERING_PAGE),
     **dict.fromkeys(PUBLIC_SCREENS, PUBLIC),
 }
-PAGE_OF = {"verify": "verify.html", "statement": "statement.html", "sign_in": "sign_in.html"}
+PAGE_OF = {
+    "home": "home.html",
+    "verify": "verify.html",
+    "statement": "statement.html",
+    "sign_in": "sign_in.html",
+}
 
 
 def create_dashboard_router() -> APIRouter:

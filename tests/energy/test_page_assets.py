@@ -225,7 +225,12 @@ def write_tree(folder: Path, script: str) -> Path:
 
 
 def catalogue(language: str) -> dict[str, str]:
-    words: dict[str, str] = json.loads((STATIC / "i18n" / f"{language}.json").read_text())
+    """All texts of a language; no key stands in two catalogues."""
+    words: dict[str, str] = {}
+    for path in (STATIC / "i18n").glob(f"*{language}.json"):
+        more = json.loads(path.read_text())
+        assert not set(more) & set(words), path.name
+        words |= more
     return words
 
 

@@ -20,18 +20,15 @@ from energy.config import Settings
 from energy.crowd import Crowd, Promises, build_crowd, sign_message
 from energy.cycle import run_quarter_hour
 from energy.dashboard import install
-from energy.simulate import _keep, place_orders
+from energy.simulate import place_orders
 from energy.steps.context import Microgrid, build_admission, open_installation, start_microgrid
 from energy.steps.dr_calls import DrCall, event_message
-from energy.steps.measure import measure
-from energy.steps.settling import settle_tick
 from energy.units import SLOT_S
 from market.signing import address_of, checksum_address, personal_digest, sign
 
 DISTRICT = "sejong-5-1@0.005"
 FIRST = 1_785_488_400  # 2026-07-31 18:00 in Sejong, a Friday
 EVENT = FIRST + 12 * SLOT_S  # 21:00
-MIDNIGHT = FIRST + 24 * SLOT_S
 
 
 @dataclass
@@ -97,22 +94,6 @@ class Neighbourhood:
             run_quarter_hour(self.microgrid, self.slot, self.clock.now_s)
             self.slot += SLOT_S
             self.clock.at_s = self.slot - 600
-
-    def tick(self) -> None:
-        """A quarter hour without a market: measured and settled only."""
-        memory = self.microgrid.memory
-        measured = measure(
-            self.microgrid.plant,
-            self.microgrid.store,
-            self.slot,
-            state=memory.plant_state,
-            last_good=memory.last_good,
-        )
-        _keep(self.microgrid, measured)
-        self.clock.at_s = self.slot - 300
-        settle_tick(self.microgrid, self.slot)
-        self.slot += SLOT_S
-        self.clock.at_s = self.slot - 600
 
     def ask(
         self, path: str, body: bytes | None = None, cookies: dict[str, str] | None = None

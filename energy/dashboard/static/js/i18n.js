@@ -1,8 +1,13 @@
 // The words of the page, in one language; a key that is missing is an error and not an empty label.
-export async function loadWords(assets, language) {
-  const answer = await fetch(`${assets}/i18n/${language}.json`);
-  if (!answer.ok) throw new Error(`catalogue ${language}: ${answer.status}`);
-  return makeWords(await answer.json(), language);
+// `more` names further catalogues, for pages with many words of their own.
+export async function loadWords(assets, language, ...more) {
+  const read = async (name) => {
+    const answer = await fetch(`${assets}/i18n/${name}.json`);
+    if (!answer.ok) throw new Error(`catalogue ${name}: ${answer.status}`);
+    return answer.json();
+  };
+  const found = await Promise.all([language, ...more.map((name) => `${name}.${language}`)].map(read));
+  return makeWords(Object.assign({}, ...found), language);
 }
 
 export function makeWords(catalogue, language) {

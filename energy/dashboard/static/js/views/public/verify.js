@@ -102,9 +102,11 @@ export async function openVerify(words) {
     }
   }
 
-  async function takeOrder(id) {
+  const takeOrder = (id) => takeProof(`/v1/orders/${id}/proof`, `${id.slice(0, 10)}….proof.json`);
+
+  async function takeProof(path, name) {
     try {
-      takeBundle(await fetchText(`/v1/orders/${id}/proof`), `${id.slice(0, 10)}….proof.json`);
+      takeBundle(await fetchText(path), name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setText(told, words("verify.no_answer", { what: error.detail }));
@@ -123,6 +125,9 @@ export async function openVerify(words) {
     if (!(error instanceof ApiError)) throw error;
     trustBody.replaceChildren(h("p", { class: "caution" }, words("verify.trust_missing")));
   }
+  const named = new URLSearchParams(location.search), order = named.get("order"), bill = named.get("bill");
+  if (new RegExp(`^${ORDER_ID}$`).test(order)) await takeOrder(order);
+  else if (/^\d{4}-\d{2}$/.test(bill)) await takeProof(`/v1/me/statements/${bill}/proof`, `${bill}.proof.json`);
 }
 
 function orderForm(words, take) {

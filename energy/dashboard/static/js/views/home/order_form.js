@@ -1,0 +1,154 @@
+// One order by hand: what is wanted, the same in one sentence, what KEPCO would cost, the signature.
+import { h, setText } from "../../dom.js";
+import { findWallets } from "../../wallet.js";
+import { block } from "../operator/block.js";
+import { AmountError, decimalOf, thousandths } from "./amounts.js";
+import { orderSentence, slotText } from "./sentences.js";
+import { newNonce, NO_ORDER, postMessage, signMessage, troubleText } from "./signing.js";
+
+const SHOWN_SLOTS = 96;
+const QUARTER_S = 900;
+
+export function orderFormBlock(ctx) {
+  const { words } = ctx;
+  const pick = ({ home, prices }) => { if (prices instanceof Error) throw prices; return home.meter ? { home, prices } : null; };
+  return block({ ctx, id: "trade", span: 5, title: "home.trade", pick, empty: () => words("home.trade.no_meter"), make: (body) => makeForm(body, ctx) });
+}
+
+function makeForm(body, ctx) {
+  const { words } = ctx;
+  let data = null, waiting = null;
+  const side = (value, checked) => h("label", { class: "radio" }, h("input", { type: "radio", name: "side", value, checked, onchange: show }), " ", words(`home.trade.${value === "1" ? "buy" : "sell"}`));
+  const slot = h("select", { id: "order-slot", onchange: show });
+  const energy = h("input", { id: "order-energy", type: "text", inputmode: "decimal", autocomplete: "off", required: true, oninput: show });
+  const price = h("input", { id: "order-price", type: "text", inputmode: "decimal", autocomplete: "off", required: true, oninput: show });
+  const sentence = h("output", { class: "sentence", for: "order-slot order-energy order-price", id: "order-sentence" });
+  const caution = h("p", { class: "caution", id: "order-caution" }), told = h("p", { class: "told", id: "order-told", role: "status" });
+  const sign = h("button", { type: "submit", class: "main", id: "order-sign" }, words("home.trade.sign"));
+  const field = (input, key) => h("div", { class: "field" }, h("label", { for: input.id }, words(key)), input);
+  const sides = h("fieldset", null, h("legend", null, words("home.trade.side")), side("1", true), side("2", false));
+  const form = h("form", { class: "trade", novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); } },
+    sides, field(slot, "home.trade.slot"), field(energy, "home.trade.energy"), field(price, "home.trade.price"),
+    h("p", { class: "small", id: "order-guide" }), sentence, caution, sign, told);
+  body.append(form);
+
+  const chosen = () => form.querySelector("input[name=side]:checked").value;
+
+  // What would be signed; throws the sentence that says what is wrong with a field.
+  function read() {
+    const { home, prices } = data, bid = chosen() === "1";
+    const amount = (input, name) => {
+      try {
+        return thousandths(input.value);
+      } catch (error) {
+        if (!(error instanceof AmountError)) throw error;
+        throw new FieldError(words(`home.trade.bad_${name}`), input);
+      }
+    };
+    const wh = amount(energy, "energy"), most = BigInt((bid ? home.meter.bid_wh_max : home.meter.offer_wh_max) ?? 0);
+    if (wh < 1n || wh > most) throw new FieldError(words(most ? "home.trade.most" : "home.trade.no_sun", { most: `${decimalOf(most, 3)}\u00a0kWh` }), energy);
+    const mkrw = amount(price, "price"), limit = (name) => thousandths(prices.rules[`price_${name}_krw_per_kwh`].replace(/^-.*/, "0"));
+    if (mkrw < limit("floor") || mkrw > limit("cap") || mkrw % limit("tick")) {
+      throw new FieldError(words("home.trade.band", { low: prices.rules.price_floor_krw_per_kwh, high: prices.rules.price_cap_krw_per_kwh, tick: prices.rules.price_tick_krw_per_kwh }), price);
+    }
+    return {
+      account: home.account, zone: String(home.meter.zone), slot: slot.value, side: chosen(), e_wh: String(wh),
+      price_mkrw_per_kwh: String(mkrw), label: "0", premium_mkrw_per_kwh: "0",
+      expires: String(Number(slot.value) - prices.open.gate_lead_s), replaces: NO_ORDER,
+      rules_version: String(prices.rules.version), nonce: newNonce(),
+    };
+  }
+
+  function show() {
+    if (!data) return;
+    waiting = null;
+    sign.textContent = words("home.trade.sign");
+    setText(caution, "");
+    const { home, prices } = data, bid = chosen() === "1";
+    setText(form.querySelector("#order-guide"), bid ? words("home.trade.guide_buy", { price: ctx.format.price(home.marginal.krw_per_kwh) }) : words("home.trade.guide_sell", { price: ctx.format.price(prices.feed_in_krw_per_kwh) }));
+    if (!energy.value || !price.value) { setText(sentence, ""); return; }
+    try {
+      const message = read();
+      for (const input of [energy, price]) input.removeAttribute("aria-invalid");
+      setText(sentence, orderSentence(message, ctx, ctx.state.get("nowMs")));
+      warn(message);
+    } catch (error) {
+      if (!(error instanceof FieldError)) throw error;
+      mark(error);
+    }
+  }
+
+  function mark(error) {
+    for (const input of [energy, price]) input.removeAttribute("aria-invalid");
+    error.input.setAttribute("aria-invalid", "true");
+    setText(sentence, error.message);
+  }
+
+  // A limit that is worse than the tariff is questioned before anything is signed.
+  function warn(message) {
+    const { home, prices } = data, mkrw = BigInt(message.price_mkrw_per_kwh), bid = message.side === "1";
+    const tariff = thousandths(bid ? home.marginal.krw_per_kwh : prices.feed_in_krw_per_kwh);
+    if (bid ? mkrw <= tariff : mkrw >= tariff) return;
+    setText(caution, words(bid ? "home.trade.dearer" : "home.trade.cheaper", { price: ctx.format.price(bid ? home.marginal.krw_per_kwh : prices.feed_in_krw_per_kwh) }));
+    sign.textContent = words(bid ? "home.trade.sign_anyway_buy" : "home.trade.sign_anyway_sell", { price: ctx.format.price(decimalOf(mkrw, 3)) });
+  }
+
+  async function submit() {
+    let message = null;
+    try {
+      message = read();
+    } catch (error) {
+      if (!(error instanceof FieldError)) throw error;
+      mark(error);
+      error.input.focus();
+      return;
+    }
+    sign.disabled = true;
+    try {
+      if (!waiting) {
+        const [wallet] = await findWallets();
+        if (!wallet) { setText(told, words("home.wallet.none")); return; }
+        setText(told, words("home.wallet.asking"));
+        waiting = await signMessage(wallet.provider, "Order", message, data.prices.domain);
+      }
+      // Kept until it is answered: sent again it is the same order and no second one.
+      const answer = await postMessage("/v1/orders", waiting);
+      told.replaceChildren(words("home.trade.accepted", { time: ctx.format.time(Date.parse(answer.receipt.sealed_by_utc)) }), " ",
+        h("a", { href: `/verify?order=${answer.order_id}` }, words("home.receipt")));
+      form.dataset.order = answer.order_id;
+      waiting = null;
+      energy.value = "";
+      show();
+      await ctx.refresh();
+    } catch (error) {
+      const text = troubleText(error, words);
+      if (error.status !== 0) waiting = null;
+      setText(told, waiting ? `${text} ${words("home.trade.again")}` : text);
+    } finally {
+      sign.disabled = false;
+    }
+  }
+
+  function fillSlots() {
+    const first = Date.parse(data.prices.open.first_slot_utc) / 1000, nowMs = ctx.state.get("nowMs");
+    const kept = Number(slot.value), count = Math.min(SHOWN_SLOTS, data.prices.open.slots);
+    if (Number(slot.options[0]?.value) === first) return;
+    slot.replaceChildren(...Array.from({ length: count }, (_, i) => h("option", { value: first + i * QUARTER_S }, slotText((first + i * QUARTER_S) * 1000, ctx.format, nowMs))));
+    if (kept >= first && kept < first + count * QUARTER_S) slot.value = String(kept);
+    show();
+  }
+
+  return (found) => {
+    const isFirst = !data;
+    data = found;
+    fillSlots();
+    if (isFirst) show();
+  };
+}
+
+class FieldError extends Error {
+  constructor(message, input) {
+    super(message);
+    this.input = input;
+  }
+}

@@ -1,0 +1,50 @@
+// My orders: each in its sentence with what became of it; live ones can be cancelled.
+import { h, setText } from "../../dom.js";
+import { findWallets } from "../../wallet.js";
+import { block } from "../operator/block.js";
+import { endSentence, messageOf, orderSentence } from "./sentences.js";
+import { newNonce, postMessage, signMessage, troubleText } from "./signing.js";
+
+const SIGNS = { ACCEPTED: ["ok", "◷"], LOCKED: ["ok", "◷"], FILLED: ["ok", "●"], PARTIAL: ["ok", "◐"] };
+
+export function ordersBlock(ctx) {
+  const { words } = ctx;
+  const pick = ({ orders }) => { if (orders instanceof Error) throw orders; return orders.items.length ? orders : null; };
+  return block({ ctx, id: "orders", span: 7, title: "home.orders", pick, empty: () => words("home.orders.none"), make: makeList(ctx) });
+}
+
+function makeList(ctx) {
+  return (body) => {
+    const list = h("ul", { class: "orders" }), told = h("p", { class: "told", role: "status" });
+    body.append(list, told);
+    return ({ items }, { prices }) => list.replaceChildren(...items.map((row) => item(row, prices, told, ctx)));
+  };
+}
+
+function item(row, prices, told, ctx) {
+  const { words, state } = ctx;
+  const [kind, sign] = SIGNS[row.status] ?? ["stale", "○"];
+  const live = row.status === "ACCEPTED" && prices.domain;
+  return h("li", { "data-order": row.order_id, "data-status": row.status },
+    h("span", { class: `sign ${kind}`, "aria-hidden": "true" }, sign),
+    h("div", null, h("p", { class: "what" }, orderSentence(messageOf(row), ctx, state.get("nowMs"))), h("p", null, endSentence(row, ctx)),
+      h("p", { class: "links" }, h("a", { href: `/verify?order=${row.order_id}` }, words("home.receipt")),
+        live ? h("button", { type: "button", class: "small-button", onclick: (event) => cancel(event.currentTarget, row, prices.domain, told, ctx) }, words("home.cancel")) : null)));
+}
+
+async function cancel(button, row, domain, told, { words, refresh, account }) {
+  button.disabled = true;
+  try {
+    const [wallet] = await findWallets();
+    if (!wallet) { setText(told, words("home.wallet.none")); return; }
+    setText(told, words("home.wallet.asking"));
+    const message = { account, slot: String(Date.parse(row.slot_utc) / 1000), order_id: row.order_id, nonce: newNonce() };
+    await postMessage("/v1/orders/cancel", await signMessage(wallet.provider, "Cancel", message, domain));
+    setText(told, words("home.cancelled"));
+    await refresh();
+  } catch (error) {
+    setText(told, troubleText(error, words));
+  } finally {
+    button.disabled = false;
+  }
+}

@@ -1,0 +1,137 @@
+// A resident's own page: signed out a start, signed in the home, the trades, the events, the bill.
+import { ApiError, fetchJson } from "../../api.js";
+import { h, setText } from "../../dom.js";
+import { makeFormat } from "../../format.js";
+import { connectLive } from "../../live.js";
+import { followSession, readSession, signOut } from "../../session.js";
+import { makeState } from "../../state.js";
+import { billBlock } from "./bill.js";
+import { eventsBlock } from "./events.js";
+import { orderFormBlock } from "./order_form.js";
+import { ordersBlock } from "./orders.js";
+import { showStart } from "./start.js";
+import { chartOfDay, figuresBlock, homeAnswer, homeNext } from "./today.js";
+
+const RETRY_MS = 5000;
+const COUNTING_MS = 1500;
+const PATHS = {
+  home: "/v1/me/home", orders: "/v1/me/orders?limit=40", dr: "/v1/me/dr", months: "/v1/me/statements",
+  prices: "/v1/prices",
+};
+const JUMPS = ["day", "orders", "trade", "events", "bill"];
+
+export async function openHome(words) {
+  followSession(() => location.reload());
+  let session;
+  try {
+    session = await readSession();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    fail(error, words, () => location.reload());
+    return;
+  }
+  if (session.role === "prosumer") await showHome(session, words);
+  else showStart(words, session);
+}
+
+async function showHome(session, words) {
+  const state = makeState();
+  let view = null, busy = false, again = false, timer = null;
+
+  async function refresh() {
+    if (busy) { again = true; return; }
+    busy = true;
+    clearTimeout(timer);
+    try {
+      const all = await readAll();
+      if (Object.values(all).some((one) => one instanceof ApiError && one.status === 401)) { location.reload(); return; }
+      if (all.home instanceof ApiError) throw all.home;
+      hearTime(state, all.home.now_utc);
+      const first = !view;
+      if (first) view = makeView({ words, format: makeFormat(words.language, all.home.time_zone), state, refresh, account: session.account });
+      view.update(all);
+      document.getElementById("banner").replaceChildren();
+      if (all.home.sums && !all.home.sums.month) timer = setTimeout(refresh, COUNTING_MS);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      fail(error, words, refresh);
+      timer = setTimeout(refresh, RETRY_MS);
+    } finally {
+      busy = false;
+      if (again) { again = false; refresh(); }
+    }
+  }
+
+  showWho(session, words);
+  document.getElementById("grid").replaceChildren(h("div", { class: "loading span-12" }, h("i"), h("i"), h("i")));
+  await refresh();
+  connectLive("/v1/events", ({ kind, data }) => {
+    if (kind === "beat") hearTime(state, data.now_utc);
+    else refresh();
+  }, (live) => view?.live(live));
+}
+
+// A document that cannot be had is kept as its error: its card says so and the others are right.
+async function readAll() {
+  const read = async ([name, path]) => {
+    try {
+      return [name, await fetchJson(path)];
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return [name, error];
+    }
+  };
+  return Object.fromEntries(await Promise.all(Object.entries(PATHS).map(read)));
+}
+
+function hearTime(state, utc) {
+  const ms = Date.parse(utc);
+  if (!Number.isNaN(ms) && ms > (state.get("nowMs") ?? 0)) state.set("nowMs", ms);
+}
+
+function makeView(ctx) {
+  const { words, format, state } = ctx;
+  const blocks = [figuresBlock(ctx), chartOfDay(ctx), ordersBlock(ctx), orderFormBlock(ctx), eventsBlock(ctx), billBlock(ctx)];
+  document.getElementById("grid").replaceChildren(...blocks.map((one) => one.section));
+  document.getElementById("jump").replaceChildren(...JUMPS.map((id) => h("a", { href: `#${id}` }, words(`home.jump.${id}`))));
+  const when = document.getElementById("when");
+  const tell = () => {
+    const ms = state.get("nowMs");
+    when.replaceChildren(h("time", { datetime: new Date(ms).toISOString(), title: format.utc(ms) }, format.dateTime(ms)), zoneNote(words, format) ?? "");
+  };
+  state.on("nowMs", tell);
+  tell();
+  return {
+    update(all) {
+      const sentence = homeAnswer(all, ctx);
+      setText(document.getElementById("answer"), sentence);
+      setText(document.getElementById("next"), homeNext(all, ctx));
+      setText(document.getElementById("announce"), sentence);
+      for (const one of blocks) one.update(all);
+      document.getElementById("main").dataset.asOf = all.home.now_utc;
+    },
+    live(status) {
+      const lost = status === "lost";
+      document.getElementById("banner").replaceChildren(...(lost ? [h("div", { class: "banner warning" }, `▲ ${words("live.lost", { time: format.time(state.get("nowMs")) })}`)] : []));
+    },
+  };
+}
+
+// The zone is named where the reader's own differs, for then the times are not theirs.
+function zoneNote(words, format) {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return own === format.zone ? null : h("span", { class: "muted zone" }, ` ${words("header.zone", { zone: format.zone })}`);
+}
+
+function showWho(session, words) {
+  const out = h("button", { type: "button", id: "sign-out", onclick: async () => { await signOut(); location.reload(); } }, words("home.sign_out"));
+  document.getElementById("who").replaceChildren(
+    h("span", { class: "muted", title: session.account }, words("home.account", { account: `${session.account.slice(0, 8)}…` })), " ", out);
+}
+
+function fail(error, words, again) {
+  const what = [error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 }), error.detail].filter(Boolean).join(" ");
+  document.getElementById("banner").replaceChildren(h("div", { class: "banner alarm" }, h("b", null, `■ ${what}`), " ",
+    h("span", null, words("home.still")), h("button", { type: "button", onclick: again }, words("error.again")),
+    error.requestId ? h("code", null, error.requestId) : null));
+}

@@ -1,0 +1,320 @@
+"""A resident's page in a real browser, against the real district: sign in, trade, answer, read.
+
+The browser's wallet is a provider of EIP-1193 whose key is in the test; it signs what the page
+hands it as typed data, by another program than the one that checks it.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct, encode_typed_data
+from playwright.sync_api import Page, expect
+
+from energy.units import SLOT_S
+
+pytestmark = pytest.mark.browser
+
+FIRST_OF_AUGUST = 1_785_510_000  # 00:00 in Sejong
+WIDTHS = [(1366, 768), (390, 844), (320, 700)]
+PROVIDER = """
+const provider = { request: async ({ method, params }) => {
+  const { error, result } = JSON.parse(await walletRequest(method, JSON.stringify(params ?? [])));
+  if (error) throw Object.assign(new Error(error.message), { code: error.code });
+  return result;
+} };
+const info = { uuid: "test", name: "Test Wallet", rdns: "test.wallet", icon: "" };
+const detail = Object.freeze({ info, provider });
+const announce = () => dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
+addEventListener("eip6963:requestProvider", announce);
+"""
+
+
+@dataclass
+class Wallet:
+    """Signs for one key; `refuses` names methods that its owner declines."""
+
+    key: bytes
+    refuses: set[str] = field(default_factory=set)
+    signed: list[dict[str, Any]] = field(default_factory=list)
+
+    def request(self, method: str, params: str) -> str:
+        """What the page's provider answers."""
+        if method in self.refuses:
+            return json.dumps({"error": {"code": 4001, "message": "User rejected"}})
+        return json.dumps({"result": self._answer(method, json.loads(params))})
+
+    def _answer(self, method: str, params: list[Any]) -> Any:
+        account = Account.from_key(self.key)
+        if method == "eth_requestAccounts":
+            return [account.address]
+        if method == "eth_chainId":
+            return "0x1"
+        if method == "personal_sign":
+            text = encode_defunct(bytes.fromhex(params[0][2:]))
+            return "0x" + account.sign_message(text).signature.hex().removeprefix("0x")
+        assert method == "eth_signTypedData_v4" and params[0] == account.address.lower()
+        data = json.loads(params[1])
+        self.signed.append(data)
+        signature = account.sign_message(encode_typed_data(full_message=data)).signature
+        return "0x" + signature.hex().removeprefix("0x")
+
+
+@pytest.fixture
+def wallet(neighbourhood: Any, chromium_page: Page) -> Wallet:
+    """The resident's, announced to every page of the browser."""
+    found = Wallet(neighbourhood.private_key)
+    chromium_page.expose_function("walletRequest", lambda *given: found.request(*given))
+    chromium_page.add_init_script(PROVIDER)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def complaints(chromium_page: Page, neighbourhood: Any) -> Iterator[list[str]]:
+    """Errors of the page and requests to other hosts: there are none at the end of a test."""
+    found: list[str] = []
+    chromium_page.on(
+        "console",
+        lambda told: found.append(told.text) if told.type in ("error", "warning") else None,
+    )
+    chromium_page.on("pageerror", lambda error: found.append(str(error)))
+    own = (neighbourhood.address, "blob:")
+    chromium_page.on(
+        "request", lambda one: None if one.url.startswith(own) else found.append(one.url)
+    )
+    yield found
+    assert found == []
+
+
+def open_home(page: Page, here: Any, language: str = "en") -> None:
+    """The page of whoever's wallet is in the browser, signed in by its button."""
+    page.context.add_cookies([{"name": "language", "value": language, "url": here.address}])
+    page.goto(f"{here.address}/home")
+    page.locator(".wallets button").click()
+    expect(page.locator("#main[data-as-of]")).to_have_count(1)
+
+
+def place_order(page: Page, energy: str, price: str, side: str = "1") -> None:
+    page.locator(f"#trade input[value='{side}']").check()
+    page.locator("#order-energy").fill(energy)
+    page.locator("#order-price").fill(price)
+    page.locator("#order-sign").click()
+
+
+def own_api(page: Page, path: str) -> Any:
+    """What the API tells this browser's session."""
+    return page.evaluate("(path) => fetch(path).then((answer) => answer.json())", path)
+
+
+def won(text: str) -> str:
+    return f"₩{round(float(text.removeprefix('-'))):,}"
+
+
+def test_before_sign_in_the_page_says_what_it_is_for(
+    chromium_page: Page, neighbourhood: Any
+) -> None:
+    chromium_page.goto(f"{neighbourhood.address}/home")
+    expect(chromium_page.locator("#answer")).to_contain_text("See what your home uses")
+    expect(chromium_page.locator(".wallets")).to_contain_text("Keys that the company keeps")
+    assert chromium_page.locator(".wallets button").count() == 0
+
+
+def test_a_wallet_that_declines_or_is_a_strangers_gets_one_sentence(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+) -> None:
+    page = chromium_page
+    wallet.refuses.add("personal_sign")
+    page.goto(f"{neighbourhood.address}/home")
+    page.locator(".wallets button").click()
+    expect(page.locator("#told")).to_contain_text("nothing was signed")
+    wallet.refuses.clear()
+    wallet.key = bytes([7]) * 32
+    page.locator(".wallets button").click()
+    expect(page.locator("#told")).to_contain_text("trade for no home here")
+    assert [text for text in complaints if "401" in text]
+    complaints.clear()
+
+
+def test_an_order_is_signed_accepted_cleared_settled_and_its_receipt_holds(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page, here = chromium_page, neighbourhood
+    open_home(page, here)
+    expect(page.locator("#answer")).to_contain_text("Nothing is settled yet")
+    expect(page.locator("#orders .note")).to_contain_text("No orders yet")
+    place_order(page, "0.2", "400")
+    expect(page.locator("#order-told")).to_contain_text("Accepted.")
+    message = wallet.signed[0]["message"]
+    assert (message["e_wh"], message["price_mkrw_per_kwh"]) == ("200", "400000")
+    assert int(message["slot"]) == here.slot
+    row = page.locator("#orders li").first
+    expect(row).to_have_attribute("data-status", "ACCEPTED")
+    expect(row).to_contain_text("Buy up to 0.2 kWh, 18:00–18:15, at most ₩400/kWh: ₩80 at most.")
+    id_ = str(row.get_attribute("data-order"))
+    here.run()
+    ended = page.locator(f"#orders li[data-order='{id_}']")
+    expect(ended).to_have_attribute("data-status", re.compile("FILLED|PARTIAL"))
+    fill = own_api(page, "/v1/me/trades")["items"][0]
+    expect(ended).to_contain_text(f"Bought {fill['filled_wh'] / 1000:g} of 0.2\u00a0kWh")
+    here.run(3)
+    expect(page.locator("#answer")).to_contain_text("KEPCO alone")
+    assert_figures_are_the_apis(page)
+    page.goto(f"{here.address}/verify?order={id_}")
+    expect(page.locator("#result .badge")).to_contain_text("Proven")
+
+
+def assert_figures_are_the_apis(page: Page) -> None:
+    """Tiles, finding and answer show what `/v1/me/home` says."""
+    home = own_api(page, "/v1/me/home")
+    tile = lambda name: page.locator(f"[data-figure={name}] .big")  # noqa: E731
+    expect(tile("saved")).to_have_text(won(home["sums"]["day"]["saved_krw"]))
+    expect(tile("month")).to_have_text(won(home["sums"]["month"]["saved_krw"]))
+    expect(tile("drawn")).to_have_text(f"{home['day']['import_kwh']:.2f}\u00a0kWh")
+    expect(tile("marginal")).to_contain_text(home["marginal"]["krw_per_kwh"].split(".")[0])
+    expect(page.locator("#day-chart-title")).to_contain_text(
+        f"{home['day']['import_kwh']:.2f}\u00a0kWh"
+    )
+
+
+def test_a_limit_above_the_tariff_is_questioned_before_it_is_signed(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page = chromium_page
+    open_home(page, neighbourhood)
+    price = own_api(page, "/v1/me/home")["marginal"]["krw_per_kwh"]
+    page.locator("#order-energy").fill("0,5")
+    page.locator("#order-price").fill(str(int(float(price)) + 50))
+    expect(page.locator("#order-caution")).to_contain_text("KEPCO would cost you")
+    expect(page.locator("#order-sign")).to_contain_text("anyway")
+    page.locator("#order-price").fill("1")
+    expect(page.locator("#order-caution")).to_be_hidden()
+    expect(page.locator("#order-sign")).to_have_text("Sign in the wallet")
+    assert wallet.signed == []
+
+
+@pytest.mark.parametrize(
+    ("energy", "price", "sentence"),
+    [
+        ("many", "100", "a number such as 0.5"),
+        ("0.0001", "100", "a number such as 0.5"),
+        ("0", "100", "allows up to"),
+        ("999", "100", "allows up to"),
+        ("0.5", "1e3", "a number such as 142.5"),
+        ("0.5", "1000.1", "in steps of 0.1"),
+        ("0.5", "100.05", "in steps of 0.1"),
+    ],
+)
+def test_a_field_that_cannot_be_is_named_and_nothing_is_signed(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet, energy: str, price: str, sentence: str
+) -> None:
+    open_home(chromium_page, neighbourhood)
+    place_order(chromium_page, energy, price)
+    expect(chromium_page.locator("#order-sentence")).to_contain_text(sentence)
+    assert chromium_page.locator("#trade [aria-invalid]").count() == 1
+    assert wallet.signed == []
+
+
+def test_a_live_order_is_cancelled_by_signature(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page = chromium_page
+    open_home(page, neighbourhood)
+    place_order(page, "0.1", "90")
+    row = page.locator("#orders li[data-status='ACCEPTED']")
+    expect(row).to_have_count(1)
+    id_ = row.get_attribute("data-order")
+    row.locator("button").click()
+    expect(page.locator(f"li[data-order='{id_}']")).to_have_attribute("data-status", "CANCELLED")
+    assert wallet.signed[-1]["primaryType"] == "Cancel"
+
+
+def test_an_offer_to_use_less_is_answered_by_signature(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page, here = chromium_page, neighbourhood
+    here.call_event()
+    here.run()
+    open_home(page, here)
+    event = page.locator("#events li")
+    expect(event).to_contain_text("21:00–22:00")
+    expect(event.locator("output")).to_contain_text("earn about")
+    event.locator("[data-answer=accept]").click()
+    expect(event).to_contain_text("You have promised")
+    told = own_api(page, "/v1/me/dr")["items"][0]
+    assert str(told["answer_wh_per_slot"]) == wallet.signed[-1]["message"]["e_wh_per_slot"] != "0"
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("size", WIDTHS, ids=lambda size: str(size[0]))
+def test_nothing_is_cut_off_at_any_width_in_both_languages(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet, size: tuple[int, int], language: str
+) -> None:
+    page = chromium_page
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    open_home(page, neighbourhood, language)
+    width: int = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert width == 0
+    assert not re.search(r"\{\w+\}|undefined|NaN", page.locator("body").inner_text())
+    if language == "ko":
+        text = page.locator("main").inner_text()
+        assert set(re.findall(r"[A-Za-z]{4,}", text)) <= set()
+
+
+def test_every_control_has_a_name_and_is_reached_by_keyboard(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page = chromium_page
+    open_home(page, neighbourhood)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, a, input, select")].filter((one) =>
+          !(one.labels?.length || one.textContent.trim() || one.getAttribute("aria-label"))
+        ).map((one) => one.outerHTML)"""
+    )
+    assert nameless == []
+    levels = page.evaluate("[...document.querySelectorAll('h1, h2')].map((one) => one.tagName)")
+    assert levels[0] == "H1" and levels.count("H1") == 1
+    page.locator("#order-energy").focus()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "order-sign"
+
+
+def test_the_bill_of_the_month_is_read_and_its_receipt_holds(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page, here = chromium_page, neighbourhood
+    open_home(page, here)
+    expect(page.locator("#bill .note")).to_contain_text("No month of yours is billed yet")
+    while not own_api(page, "/v1/me/statements")["items"]:
+        assert here.slot < FIRST_OF_AUGUST + 4 * SLOT_S
+        here.run()
+    bill = page.locator("#bill table.bill")
+    expect(bill).to_be_visible()
+    month = own_api(page, "/v1/me/statements/2026-07")["months"][0]
+    expect(bill.locator("tr.total td").last).to_have_text(won(month["total_krw"]))
+    expect(page.locator("#answer")).to_contain_text(re.compile("Today|Yesterday"))
+    page.locator("#bill a").click()
+    expect(page.locator("#result .badge")).to_contain_text("Proven")
+
+
+def test_signing_out_ends_it_and_another_wallet_sees_its_own_home(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page, here = chromium_page, neighbourhood
+    open_home(page, here)
+    mine = own_api(page, "/v1/me/home")["account"]
+    page.locator("#sign-out").click()
+    expect(page.locator(".wallets button")).to_be_visible()
+    assert page.evaluate("fetch('/v1/session').then((one) => one.json())")["role"] == "anonymous"
+    wallet.key = here.crowd.private_key[0]
+    page.locator(".wallets button").click()
+    expect(page.locator("#main[data-as-of]")).to_have_count(1)
+    assert own_api(page, "/v1/me/home")["account"] != mine
+    expect(page.locator("#orders li .links a").first).to_be_visible()
+    ids = {one["order_id"] for one in own_api(page, "/v1/me/orders")["items"]}
+    shown = page.locator("#orders li").evaluate_all("all => all.map((one) => one.dataset.order)")
+    assert set(shown) <= ids
