@@ -31,8 +31,12 @@ function accessControl(words) {
   if (document.documentElement.dataset.access !== "signed") return h("a", { class: "choice access", href: "/sign-in" }, words("header.no_sign_in"));
   const button = h("button", { type: "button", class: "choice access", onclick: async () => {
     button.disabled = true;
-    await postJson("/v1/session/end");
-    location.assign("/sign-in");
+    try {
+      await postJson("/v1/session/end");
+      location.assign("/sign-in");
+    } finally {
+      button.disabled = false;
+    }
   } }, words("header.sign_out"));
   return button;
 }

@@ -1,10 +1,11 @@
 // The page that signs people in: a person with a code, a prosumer with a wallet, the demonstration.
-import { ApiError, fetchJson, postJson } from "../../api.js";
+import { ApiError, postJson } from "../../api.js";
 import { h, setText } from "../../dom.js";
-import { chooseAccount, findWallet, signText, WalletError } from "../../wallet.js";
+import { readSession, signIn, signOut } from "../../session.js";
+import { findWallet, WalletError } from "../../wallet.js";
 
 // Only our own screens are gone to, whatever the address says.
-const SCREEN = /^\/(|plan|grid|market|forecasts|dr)$/;
+const SCREEN = /^\/(|plan|grid|market|forecasts|dr|home)$/;
 
 const wanted = () => {
   const to = new URLSearchParams(location.search).get("to");
@@ -14,7 +15,7 @@ const wanted = () => {
 export async function openSignIn(words) {
   const grid = document.getElementById("grid");
   try {
-    const who = await fetchJson("/v1/session");
+    const who = await readSession();
     const signedIn = who.role !== "anonymous" && !who.is_demo;
     grid.append(...(signedIn ? [presentCard(who, words)] : signInCards(who, words)));
   } catch (error) {
@@ -33,7 +34,7 @@ function card(id, title, ...children) {
 function presentCard(who, words) {
   const told = h("p", { class: "told", role: "alert" });
   const end = h("button", { type: "button", onclick: () => attempt(told, end, words, async () => {
-    await postJson("/v1/session/end");
+    await signOut();
     location.assign("/sign-in");
   }) }, words("header.sign_out"));
   return card("present", words("sign_in.present"),
@@ -71,17 +72,14 @@ function walletCard(words) {
   const go = h("button", { type: "button", onclick: () => attempt(told, go, words, async () => {
     const provider = await findWallet();
     if (!provider) throw new WalletError("none");
-    const address = await chooseAccount(provider);
-    const { message } = await postJson("/v1/session/nonce", { address });
-    const signature = await signText(provider, message, address);
-    leave((await postJson("/v1/session/wallet", { message, signature })).role);
+    leave((await signIn(provider)).role);
   }) }, words("sign_in.wallet_go"));
   return card("wallet", words("sign_in.wallet"), h("p", { class: "small" }, words("sign_in.wallet_about")), go, told);
 }
 
-// A prosumer has no operators' screen to go to.
+// A prosumer has a page of their own and no operators' screen to go to.
 function leave(role) {
-  location.assign(role === "prosumer" ? "/sign-in" : wanted() ?? "/");
+  location.assign(role === "prosumer" ? "/home" : wanted() ?? "/");
 }
 
 async function attempt(told, button, words, act) {

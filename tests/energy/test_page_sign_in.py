@@ -1,0 +1,235 @@
+"""People sign in and out in the browser: by code, by a wallet whose key is here, in the demo."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import Page, expect
+
+from energy.api import ApiContext, create_app
+from energy.config import Settings
+from energy.dashboard import install
+from energy.district import District
+from energy.steps.credentials import STEP_S, code_at, new_seed, stretch_password
+from energy.store.accounts import TRADE_ROLE, KeyRow, save_keys
+from energy.store.engine import Store, open_store
+from energy.store.people import Person, add_person
+from market.signing import address_of, derive_key, personal_digest, sign
+
+pytestmark = pytest.mark.browser
+PASSWORD = "correct horse battery staple"
+KEY = derive_key("a wallet in a browser")
+ACCOUNT = bytes.fromhex("ab" * 32)
+NOW_S = 1_784_105_000
+PROVIDER = """
+const provider = { request: (args) => window.walletAnswers(JSON.stringify(args)).then(JSON.parse)
+  .then(({ value, error }) => { if (error) throw error; return value; }) };
+addEventListener("eip6963:requestProvider", () => dispatchEvent(new CustomEvent(
+  "eip6963:announceProvider", { detail: { info: { uuid: "1", name: "Test" }, provider } })));
+"""
+
+
+class StillClock:
+    mode = "demo"
+    slot_seconds_real = 15.0
+
+    def now_s(self) -> float:
+        return NOW_S
+
+
+class Here:
+    """A server with its store."""
+
+    def __init__(self, store: Store, url: str) -> None:
+        self.store, self.url = store, url
+        self.wall_s = 1_800_000_000.0
+
+
+Open = Callable[[Settings], contextlib.AbstractContextManager[Here]]
+
+
+@pytest.fixture
+def open_here(
+    serve_app: Callable[[FastAPI], str], small_district: District, desk: Any, tmp_path: Path
+) -> Open:
+    @contextlib.contextmanager
+    def opened(settings: Settings) -> Iterator[Here]:
+        with open_store(f"sqlite:///{tmp_path / 'pages.db'}") as store:
+            here = Here(store, "")
+            context = ApiContext(
+                store, small_district, settings, StillClock(), desk.admission,
+                wall_s=lambda: here.wall_s,
+            )  # fmt: skip
+            app = create_app(context)
+            install(app)
+            here.url = serve_app(app)
+            yield here
+
+    return opened
+
+
+def add_kim(here: Here, role: str = "operator") -> Person:
+    who = Person("kim", role, stretch_password(PASSWORD), new_seed(), 0, int(here.wall_s))
+    here.store.write(lambda connection: add_person(connection, who))
+    return who
+
+
+def fill_in(page: Page, who: Person, here: Here, password: str = PASSWORD) -> None:
+    page.locator("#name").fill(who.name)
+    page.locator("#password").fill(password)
+    page.locator("#code").fill(code_at(who.code_seed, int(here.wall_s // STEP_S)))
+    page.locator("#person button").click()
+
+
+def add_wallet(page: Page, answer: Callable[[dict[str, Any]], Any]) -> None:
+    """A wallet that announces itself; `answer` gives a value, or a dict with an `error`."""
+    import json
+
+    def answers(text: str) -> str:
+        found = answer(json.loads(text))
+        return json.dumps(found if isinstance(found, dict) else {"value": found})
+
+    page.expose_function("walletAnswers", answers)
+    page.add_init_script(PROVIDER)
+
+
+def own_wallet(call: dict[str, Any]) -> Any:
+    """What the wallet with KEY says."""
+    if call["method"] == "eth_requestAccounts":
+        return ["0x" + address_of(KEY).hex()]
+    assert call["method"] == "personal_sign"
+    text = bytes.fromhex(call["params"][0][2:])
+    assert text.decode().startswith("http://127.0.0.1")
+    return "0x" + sign(KEY, personal_digest(text)).hex()
+
+
+def test_an_operator_signs_in_with_a_code_reaches_the_screen_and_signs_out(
+    chromium_page: Page, open_here: Open
+) -> None:
+    page = chromium_page
+    told: list[str] = []
+    page.on("pageerror", lambda error: told.append(str(error)))
+    with open_here(Settings(sign_in="required")) as here:
+        who = add_kim(here)
+        page.goto(f"{here.url}/grid")
+        expect(page).to_have_url(f"{here.url}/sign-in?to=/grid")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        expect(page.locator("#demo")).to_have_count(0)
+        fill_in(page, who, here, "a wrong long password")
+        expect(page.locator("#person .told")).to_contain_text("That did not fit")
+        fill_in(page, who, here)
+        expect(page).to_have_url(f"{here.url}/grid")
+        expect(page.locator("html")).to_have_attribute("data-access", "signed")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page).to_have_url(f"{here.url}/sign-in")
+        page.goto(f"{here.url}/grid")
+        expect(page).to_have_url(f"{here.url}/sign-in?to=/grid")
+        page.goto("about:blank")
+    assert told == []
+
+
+def test_the_page_leaves_by_itself_when_the_session_has_ended(
+    chromium_page: Page, open_here: Open
+) -> None:
+    page = chromium_page
+    with open_here(Settings(sign_in="required")) as here:
+        who = add_kim(here)
+        page.goto(f"{here.url}/sign-in")
+        fill_in(page, who, here)
+        expect(page.locator("html")).to_have_attribute("data-access", "signed")
+        here.wall_s += 13 * 3600
+        page.reload()
+        expect(page).to_have_url(f"{here.url}/sign-in?to=/")
+        page.goto("about:blank")
+
+
+def test_a_household_signs_in_with_the_wallet_of_its_browser(
+    chromium_page: Page, open_here: Open
+) -> None:
+    page = chromium_page
+    add_wallet(page, own_wallet)
+    with open_here(Settings(sign_in="required")) as here:
+        key = KeyRow(ACCOUNT, address_of(KEY), 0, None, TRADE_ROLE, bytes(32))
+        here.store.write(lambda connection: save_keys(connection, [key]))
+        page.goto(f"{here.url}/sign-in")
+        page.get_by_role("button", name="Sign in with a wallet").click()
+        expect(page).to_have_url(f"{here.url}/home")
+        page.goto(f"{here.url}/sign-in")
+        expect(page.locator("#present")).to_contain_text("account 0xabab")
+        page.goto(f"{here.url}/plan")
+        expect(page.locator("#present")).to_contain_text("not for this account")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("#wallet")).to_be_visible()
+        page.goto("about:blank")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ({"code": 4001, "message": "no"}, "You declined in the wallet"),
+        ({"code": -32002, "message": "busy"}, "already asking"),
+        ({"code": -32603, "message": "broken wire"}, "could not do it: broken wire"),
+    ],
+)
+def test_whatever_a_wallet_says_there_is_a_sentence(
+    chromium_page: Page, open_here: Open, error: dict[str, Any], sentence: str
+) -> None:
+    page = chromium_page
+    add_wallet(page, lambda call: {"error": error})
+    with open_here(Settings(sign_in="required")) as here:
+        page.goto(f"{here.url}/sign-in")
+        page.get_by_role("button", name="Sign in with a wallet").click()
+        expect(page.locator("#wallet .told")).to_contain_text(sentence)
+
+
+def test_without_a_wallet_and_with_an_unknown_one_the_page_says_so(
+    chromium_page: Page, open_here: Open
+) -> None:
+    page = chromium_page
+    with open_here(Settings(sign_in="required")) as here:
+        page.goto(f"{here.url}/sign-in")
+        page.get_by_role("button", name="Sign in with a wallet").click()
+        expect(page.locator("#wallet .told")).to_contain_text("No wallet was found")
+        add_wallet(page, own_wallet)
+        page.reload()
+        page.get_by_role("button", name="Sign in with a wallet").click()
+        expect(page.locator("#wallet .told")).to_contain_text("That did not fit")
+
+
+def test_the_demonstration_says_that_nobody_is_asked_and_lets_one_act(
+    chromium_page: Page, open_here: Open
+) -> None:
+    page = chromium_page
+    with open_here(Settings()) as here:
+        page.goto(here.url)
+        mark = page.get_by_role("link", name="Demo: no sign-in")
+        expect(mark).to_be_visible()
+        mark.click()
+        page.get_by_role("button", name="Go on as the demo operator").click()
+        expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        page.goto("about:blank")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_fits_a_phone_in_both_languages_and_breaks_no_rule(
+    chromium_page: Page, open_here: Open, language: str, theme: str
+) -> None:
+    page = chromium_page
+    told: list[str] = []
+    page.on("console", lambda line: told.append(line.text) if line.type == "error" else None)
+    with open_here(Settings()) as here:
+        page.context.add_cookies(
+            [{"name": "language", "value": language, "url": here.url},
+             {"name": "theme", "value": theme, "url": here.url}]
+        )  # fmt: skip
+        for width in (320, 390, 1366):
+            page.set_viewport_size({"width": width, "height": 844})
+            page.goto(f"{here.url}/sign-in")
+            expect(page.locator("#wallet")).to_be_visible()
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width
+    assert told == []
