@@ -23,6 +23,7 @@ from energy.api import (
     market,
     me,
     messages,
+    open_data,
     orders,
     people,
     proofs,
@@ -46,7 +47,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    sign_in, people, me,
+    open_data, sign_in, people, me,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

@@ -29,6 +29,7 @@ from energy.steps.dr_settlement import EventFacts, gather_events, save_events, s
 from energy.steps.lost_readings import find_frozen, find_lost
 from energy.steps.metering import Usual, usual_of
 from energy.steps.month_close import CloseFacts, close_month, gather_close, save_close
+from energy.steps.open_data import publish_open_sums
 from energy.steps.proving import Audit as Audit
 from energy.steps.proving import audit_books as audit_books
 from energy.steps.slot_contracts import running_contracts
@@ -199,6 +200,7 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
         slots = (*outcome.slots, *outcome.corrected)
         keep_trading(connection, books, district, head.months, slots)
+        publish_open_sums(connection, district, found.due)
         mark_sealed(connection, slot, slot)
         for one in settled:
             mark_settled(connection, one.slot, slot)

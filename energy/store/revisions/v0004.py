@@ -1,4 +1,5 @@
-"""Version 4: people, sessions, tokens, nonces, guesses, the audit log, and days of homes."""
+"""Version 4: people, sessions, tokens, nonces, guesses, the audit log, days of homes,
+and open data."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,12 +16,12 @@ def upgrade() -> None:
     _add_sign_in()
     _add_audit_log()
     _add_home_days()
+    _add_open_data()
 
 
 def downgrade() -> None:
     """Back to version 3."""
-    op.drop_table("home_day")
-    for name in SIGN_IN:
+    for name in (*SIGN_IN, "home_day", "open_sums"):
         op.drop_table(name)
 
 
@@ -95,14 +96,7 @@ def _add_audit_log() -> None:
         sa.Column("task", sa.Text, nullable=False),
         sa.Column("hash", sa.LargeBinary, nullable=False),
     )
-    sqlite = op.get_bind().dialect.name == "sqlite"
-    body = (
-        "BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END"
-        if sqlite
-        else "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-    )
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit {body}")
+    _refuse_changes("audit")
 
 
 def _add_home_days() -> None:
@@ -112,3 +106,24 @@ def _add_home_days() -> None:
         sa.Column("last_slot", sa.BigInteger, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
+
+
+def _add_open_data() -> None:
+    op.create_table(
+        "open_sums",
+        sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    _refuse_changes("open_sums")
+
+
+def _refuse_changes(table: str) -> None:
+    """Let the database itself refuse to change or delete rows."""
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    body = (
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        if sqlite
+        else "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+    )
+    for verb in ("UPDATE", "DELETE"):
+        op.execute(f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {body}")
