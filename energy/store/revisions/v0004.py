@@ -1,5 +1,4 @@
-"""Version 4: people, sessions, tokens, nonces, guesses, the audit log, days of homes,
-and open data."""
+"""Version 4: sign-in, the audit log, days of homes, open data."""
 
 import sqlalchemy as sa
 from alembic import op
