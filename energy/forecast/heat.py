@@ -33,7 +33,7 @@ def forecast_heat(
         total = _default(weather.temperature_c, mean_kw, len(slots))
     else:
         total = profile_quantiles(known.heat_kw[:, None], drivers, additive=True)[:, :, 0]
-    tier, why = tier_of(known.heat_kw[:, None], reason, int(thin))
+    tier, why = tier_of(known.heat_kw[:, None], reason, int(thin), int(drivers.lead[0]))
     return Quantiles(np.zeros((*total.shape, 0)), total, tier, why)
 
 

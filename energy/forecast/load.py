@@ -11,6 +11,8 @@ from energy.units import SLOT_S, SLOTS_PER_DAY
 DAYS_FITTED_MIN = 7
 AREA_ROWS_MIN = 2 * SLOTS_PER_DAY
 COMPLETE_FRAC_MIN = 0.5
+SILENT_SLOTS_MAX = 2 * SLOTS_PER_DAY
+"""A meter that has said nothing for longer tells of its past alone."""
 DEFAULT_SPREAD = 0.45
 DEFAULT_SPREAD_DISTRICT = 0.25
 DEFAULT_HOURS: FloatArray = np.array(
@@ -45,7 +47,7 @@ def forecast_load(
         area[:, :, thin] = _default(drivers.coming_cell, level[thin], DEFAULT_SPREAD)
         if np.isfinite(sum_of_known(known.load_kw)).sum() < AREA_ROWS_MIN:
             total = _default(drivers.coming_cell, level.sum(keepdims=True), DEFAULT_SPREAD_DISTRICT)
-    tier, why = tier_of(known.load_kw, reason, int(thin.sum()))
+    tier, why = tier_of(known.load_kw, reason, int(thin.sum()), int(drivers.lead[0]))
     return Quantiles(area, total[:, :, 0], tier, why)
 
 
@@ -63,8 +65,11 @@ def drivers_of(
     return Drivers(cell, ahead, past, coming, lead), why
 
 
-def tier_of(values: FloatArray, weather_reason: str, thin: int) -> tuple[Tier, str]:
-    """Tier of a profile forecast from (T, A), with its reason; `thin` series stand by default."""
+def tier_of(values: FloatArray, weather_reason: str, thin: int, lead: int) -> tuple[Tier, str]:
+    """Tier of a profile forecast from (T, A), with its reason; `thin` series stand by default.
+
+    The forecast begins `lead` slots after the record's last row.
+    """
     rows = len(values)
     complete = float(np.isfinite(values).mean()) if values.size else 0.0
     if thin == values.shape[1]:
@@ -73,6 +78,10 @@ def tier_of(values: FloatArray, weather_reason: str, thin: int) -> tuple[Tier, s
         return "F4", f"record of {rows / SLOTS_PER_DAY:.1f} days, wanted: {DAYS_FITTED_MIN}"
     if complete < COMPLETE_FRAC_MIN:
         return "F4", f"record {complete:.0%} complete, wanted: {COMPLETE_FRAC_MIN:.0%}"
+    seen = np.flatnonzero(np.isfinite(values).any(axis=1))
+    silent = rows - 1 - int(seen[-1]) + lead - 1
+    if silent > SILENT_SLOTS_MAX:
+        return "F3", f"no reading for {silent / SLOTS_PER_DAY:.1f} days"
     if weather_reason:
         return "F3", weather_reason
     return "F0", f"{thin} series by class default" if thin else ""
