@@ -38,9 +38,8 @@ NO_GUARANTEE = GuaranteeRule()
 
 
 class Kept(NamedTuple):
-    """An account's trades of a month in micro-won: what clearings reserved, and what was moved.
-
-    What it was to pay and what it was to get stand apart, each as cleared and as metered.
+    """An account's trades of a month in micro-won: what clearings reserved, and what meters moved,
+    each to be paid and to be got.
     """
 
     pay_ukrw: int = 0
@@ -50,10 +49,13 @@ class Kept(NamedTuple):
 
     @property
     def ppm(self) -> int:
-        """The share that was delivered or taken, of the two sides the worse; all without trades."""
-        sides = ((self.pay_ukrw, self.paid_ukrw), (self.get_ukrw, self.got_ukrw))
-        shares = [moved * PPM // reserved for reserved, moved in sides if reserved]
-        return max(0, min([*shares, PPM]))
+        """The share of what was sold and bought that was delivered and taken; all without trades.
+
+        Both sides count together, by what they are worth, so that a few Wh of a roof that was
+        clouded over weigh no more than they cost.
+        """
+        reserved, moved = self.pay_ukrw + self.get_ukrw, self.paid_ukrw + self.got_ukrw
+        return max(0, min(moved * PPM // reserved, PPM)) if reserved else PPM
 
 
 class GuaranteeMonth(NamedTuple):

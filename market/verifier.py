@@ -28,6 +28,9 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
     rows         type, rows B64: many Orders or Readings in one line, after those that stand alone
     book         slot, tags B64: leaf hashes of the locked orders, if a book was sealed
     entry        the rest of the log in its order, SealedSets among them
+    fills        at once after each Clearing of energy: clearing (digest), rows B64 (tag 32, Wh 8)
+    label        at once after each Clearing of a label: clearing (digest), rows B64 (tag 32,
+                 node 4, side 1, premium 8, Wh 8, labelled Wh 8)
     transfers    after each Settlement: settlement (digest), rows B64, readings B64 (leaf hashes
                  of the readings used), originals B64 (rows named by REVERSE, salt zero); where rows
                  were destroyed also gone B64 (their leaf hashes) and sums B64 (ledger 2, account
@@ -46,9 +49,14 @@ pendings ended once, reversals exact and once; per settled slot POOL at zero in 
 BALANCING at zero in ENERGY, no pending left, each metered account moved by its reading; per hour of
 a demand response event every account that has committed paid for what it kept and charged for what
 it missed, which together are its commitment, and nobody else; every line of a contract under one
-that both have signed, at its price, charge and cap, while it runs; the log root, the accounts tree
-(histories and balances recomputed) and the chain of checkpoints. Where bodies were destroyed, what
-stands in for them must lead to the very roots that were signed while they were there.
+that both have signed, at its price, charge and cap, while it runs; every premium tier made of the
+filled Wh of all orders that want its label (of offers that call themselves green the operator may
+leave some out: which roofs are registered is not in the log), cleared by its rules, so that no
+label costs more than the premium offered for it; every label reserved as cleared and paid for the
+labelled Wh that were delivered, at the tier's price, in every version of the slot; the log root,
+the accounts tree (histories and balances recomputed) and the chain of checkpoints. Where bodies
+were destroyed, what stands in for them must lead to the very roots that were signed while they
+were there; labels of a slot with such orders or transfers are not counted again.
 """
 
 import argparse
@@ -838,6 +846,7 @@ class _Book:
         self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
         self.events = _Events(self)
         self.contracts = _Contracts(self)
+        self.labels = _Labels(self)
         self.money = _Money(self)
         self.gone: set[bytes] = set()  # leaves of orders and readings without a body
 
@@ -856,6 +865,8 @@ class _Book:
             "entry": self.take_entry,
             "rows": self.take_rows,
             "book": self.take_book,
+            "fills": self.labels.take_fills,
+            "label": self.labels.take_rows,
             "transfers": self.take_transfers,
             "checkpoint": self.take_checkpoint,
         }
@@ -867,6 +878,8 @@ class _Book:
             raise Unusable(f"{kind} line outside a tick")
         elif self.seen.awaiting and kind not in ("transfers", "checkpoint"):
             raise Refuted("settlement covers", f"{kind} before the transfers of a Settlement")
+        elif kind != (self.labels.awaited() or kind):
+            raise Refuted("cleared rows", f"{kind} before the rows of a Clearing")
         else:
             takers[kind](found)
 
@@ -1039,6 +1052,7 @@ class _Book:
     def take_order(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
         account, signer = message["account"], self.signed_by[0]
         self.orders[message["slot"]][leaf] = (account, signer)
+        self.labels.take_order(message, leaf)
 
     def take_reading(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
         net_wh = message["import_wh"] - message["export_wh"]
@@ -1094,6 +1108,7 @@ class _Book:
             self.require(good, "key role", f"Order: 0x{row[-3].hex()} has no valid role")
             account = self.money.name(message["account"])
             self.orders[message["slot"]][leaf] = (account, self.money.name(row[-3]))
+            self.labels.take_order(message, leaf)
 
     def take_reading_rows(self, rows: Sequence[tuple[Any, ...]], leaves: Sequence[bytes]) -> None:
         """Readings: each meter, slot and revision once, by the meter's key or the operator's."""
@@ -1132,7 +1147,11 @@ class _Book:
 
     def take_clearing(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
         """A clearing: where links join its nodes, they must be those of a network in the log."""
+        if message["label"]:
+            self.labels.take_clearing(message, digest)
+            return
         self.clearings[digest] = message["slot"]
+        self.labels.take_energy(message, digest)
         if not message["links"]:
             return
         known = message["network_version"] in self.networks
@@ -1197,6 +1216,7 @@ class _Book:
         held = all(self.has_key(*known[tag], TRADE, slot) for tag in tags if tag in known)
         self.require(held, "book", f"book of slot {slot}: an order whose key was taken away")
         self.seen.sets[3] = tags
+        self.labels.take_book(slot, tags)
 
     def take_settlement(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
         """Versions follow one another, and above the first only after a Correction."""
@@ -1243,6 +1263,7 @@ class _Book:
         note = _keys(found, ("line", "note"))["note"]
         message, signatures = read_note(note)
         self.require(not self.seen.awaiting, "settlement covers", "a Settlement without transfers")
+        self.labels.close_tick()
         unsealed = {1, 2} | {kind for kind, leaves in self.seen.sets.items() if leaves}
         unsealed -= self.seen.sealed
         self.require(not unsealed, "set root", f"tick {self.tick}: sets {unsealed} not sealed")
@@ -1538,6 +1559,223 @@ class _Contracts:
         self.book.require(good, "contract paid", text)
 
 
+class _Tier(NamedTuple):
+    """A premium tier of a slot: prices by node, and packed what it has filled."""
+
+    label: int
+    lot: bytes  # with a tag it decides between equal remainders
+    price: dict[int, int]
+    filled: bytes  # rows of tag, node, side, Wh and number of the account
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Tag, node, side, Wh and number of the account of everything filled."""
+        return _FILLED.iter_unpack(self.filled)
+
+    def cut(self, rows: Sequence[tuple[bytes, int, int]], most: int) -> list[tuple[int, int]]:
+        """Wh and account of each row (tag, Wh, account) once they are `most` together, in
+        proportion.
+        """
+        total = sum(wh for _, wh, _ in rows)
+        parts = [(*divmod(wh * most, total or 1), tag, account) for tag, wh, account in rows]
+        spare = most - sum(part[0] for part in parts)
+        parts.sort(key=lambda part: (-part[1], hashlib.sha256(self.lot + part[2]).digest()))
+        return [(part[0] + (n < spare), part[3]) for n, part in enumerate(parts)]
+
+
+class _OpenSlot:
+    """What the open tick shows of its auction: energy, wishes for labels, who is in a tier."""
+
+    def __init__(self) -> None:
+        self.energy: dict[str, Any] | None = None
+        self.fills: dict[bytes, int] = {}
+        self.wishes: dict[bytes, dict[str, Any]] = {}
+        self.awaiting: tuple[bytes, dict[str, Any]] | None = None  # a Clearing without its rows
+        self.shown: set[bytes] = set()
+
+
+class _Labels:
+    """Green and local energy: cleared as its orders wish, and paid for by what was delivered."""
+
+    CODE, TRADE, LOCAL = 15, 10, 2
+    SAME = ("slot", "round", "rules_version", "network_version", "plan")
+
+    def __init__(self, book: _Book) -> None:
+        self.book = book
+        self.wishes: dict[int, dict[bytes, dict[str, Any]]] = defaultdict(dict)  # by slot and leaf
+        self.now = _OpenSlot()
+        self.tiers: dict[int, list[_Tier]] = defaultdict(list)
+        self.unknown: set[int] = set()  # slots with an order in a tier that was destroyed
+        # By slot, packed: account, side, Wh drawn or given of trades, micro-won paid or got.
+        self.moved: dict[int, bytes] = {}
+        self.numbers: dict[bytes, int] = {}
+        self.pool = _system(book.market, "POOL")
+
+    def take_order(self, message: dict[str, Any], leaf: bytes) -> None:
+        """Remember what a labelled order wishes until its slot."""
+        if message["label"]:
+            self.wishes[message["slot"]][leaf] = message
+
+    def take_book(self, slot: int, tags: Iterable[bytes]) -> None:
+        """The wishes among the locked orders of a slot."""
+        known = self.wishes.pop(slot, {})
+        self.now.wishes = {tag: known[tag] for tag in tags if tag in known}
+
+    def awaited(self) -> str:
+        """The line that must come next, empty where any may."""
+        if self.now.awaiting is None:
+            return ""
+        return "label" if self.now.awaiting[1]["label"] else "fills"
+
+    def take_energy(self, message: dict[str, Any], digest: bytes) -> None:
+        """The Clearing of energy, whose fills come next and whose labels follow."""
+        self.now.energy, self.now.awaiting = message, (digest, message)
+
+    def cleared(self, found: dict[str, Any], row: struct.Struct) -> tuple[dict[str, Any], Any]:
+        """The Clearing that rows belong to, and the rows."""
+        _keys(found, ("line", "clearing", "rows"))
+        digest, message = self.now.awaiting or (ZERO32, {})
+        good = _raw(found["clearing"], 32) == digest and found["line"] == self.awaited()
+        self.book.require(good, "cleared rows", f"of {found['clearing']}: not awaited")
+        self.now.awaiting = None
+        return message, list(row.iter_unpack(_packed(found["rows"], row.size)))
+
+    def take_fills(self, found: dict[str, Any]) -> None:
+        """What the orders of the slot got of energy, as its Clearing has signed for it."""
+        message, rows = self.cleared(found, _FILL)
+        root = set_root(leaf_hash(_FILL_LEAF.pack(1, *row, 0)) for row in rows)
+        rise = all(a[0] < b[0] for a, b in pairwise(rows))
+        good = rise and (root, len(rows)) == (message["fills_root"], message["orders"])
+        text = f"slot {message['slot']}: not the fills that were signed"
+        self.book.require(good, "cleared rows", text)
+        self.now.fills = dict(rows)
+
+    def take_clearing(self, message: dict[str, Any], digest: bytes) -> None:
+        """The tier of one label, whose rows come next; it follows the energy of its slot."""
+        slot, energy = message["slot"], self.now.energy
+        last = max((tier.label for tier in self.tiers.get(slot, ())), default=0)
+        good = energy is not None and all(message[name] == energy[name] for name in self.SAME)
+        good = good and last < message["label"] <= self.LOCAL
+        good = good and not message["links"]
+        self.book.require(good, "label", f"slot {slot}: label {message['label']} out of its place")
+        self.now.awaiting = (digest, message)
+
+    def take_rows(self, found: dict[str, Any]) -> None:
+        """The rows of a tier: the auction once more, and nobody in it but as its order says."""
+        message, rows = self.cleared(found, _CLEARING_ROW)
+        slot, label = message["slot"], message["label"]
+        for rule, text in broken_rules(message, _LABEL_RULES, rows, label=label):
+            raise Refuted("certificate", f"slot {slot}: label {label}: {rule}: {text}")
+        self.book.checks["certificate"] += 1
+        filled = [self.take_row(label, row) for row in rows]
+        price = {node["node"]: node["price_mkrw_per_kwh"] for node in message["nodes"]}
+        lot = _tie_prefix(message, message["book_root"])
+        self.tiers[slot].append(_Tier(label, lot, price, b"".join(filled)))
+
+    def take_row(self, label: int, row: tuple[Any, ...]) -> bytes:
+        """A row of a tier: filled Wh of an order that wants the label; packed if labelled."""
+        tag, node, side, premium, e_wh, fill_wh = row
+        text = f"slot {self.book.tick}: 0x{tag.hex()}: not what its order says and got"
+        order = self.now.wishes.get(tag)
+        self.book.require(self.now.fills.get(tag) == e_wh, "label", text)
+        self.now.shown.add(tag)
+        if order is None:
+            self.book.require(tag in self.book.gone, "label", text)
+            self.unknown.add(self.book.tick)
+            return b""
+        zone = order["zone"] if label == self.LOCAL else 0
+        wish = (order["label"], order["side"], order["premium_mkrw_per_kwh"], zone)
+        self.book.require((label, side, premium, node) == wish, "label", text)
+        number = self.number(self.book.money.name(order["account"]))
+        return _FILLED.pack(tag, node, side, fill_wh, number) if fill_wh else b""
+
+    def number(self, account: bytes) -> int:
+        """What an account is called in packed rows."""
+        return self.numbers.setdefault(account, len(self.numbers))
+
+    def close_tick(self) -> None:
+        """Nobody was left out of a tier whose wish needs no register."""
+        now, self.now = self.now, _OpenSlot()
+        for tag, order in now.wishes.items():
+            needs_register = order["label"] != self.LOCAL and order["side"] == 2
+            out = now.fills.get(tag, 0) and tag not in now.shown and not needs_register
+            text = f"slot {self.book.tick}: 0x{tag.hex()}: left out of its tier"
+            self.book.require(not out, "label", text)
+
+    def settle(self, settlement: dict[str, Any], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Whoever has a label reserves, pays or gets its price, to the micro-won."""
+        slot = settlement["slot"]
+        known = settlement["scope"] == 1 and slot in self.tiers
+        reserved, paid, traded = Counter[Any](), Counter[Any](), Counter[Any]()
+        for row in rows:
+            ledger, kind, code = row[:3]
+            if code == self.CODE:
+                good = known and ledger == 1 and (kind == 2) == (settlement["version"] == 0)
+                good = good and self.pool in row[3:5]
+                self.book.require(good, "label paid", f"slot {slot}: a line without a tier")
+            if not known or (ledger, code) not in ((1, self.CODE), (2, self.TRADE)) or kind == 4:
+                continue
+            undone = kind == 5
+            giver, taker = row[4:2:-1] if undone else row[3:5]
+            amount = int.from_bytes(row[5], "big") * (-1 if undone else 1)
+            # Money goes to POOL for what is bought, energy comes from it.
+            buys = (taker if code == self.CODE else giver) == self.pool
+            account = giver if taker == self.pool else taker
+            sums = traded if code == self.TRADE else reserved if kind == 2 else paid
+            sums[self.number(account), 1 if buys else 2] += amount
+        if known and settlement["version"] == 0:
+            self.require_same(slot, "label reserved", reserved, self.due(slot, None))
+        elif known:
+            self.carry(slot, traded, paid)
+
+    def carry(self, slot: int, traded: Counter[Any], paid: Counter[Any]) -> None:
+        """Add a settlement to what the slot has moved; then what is paid must be what is due."""
+        for number, side, e_wh, ukrw in _MOVED.iter_unpack(self.moved.get(slot, b"")):
+            traded[number, side] += e_wh
+            paid[number, side] += ukrw
+        mine = {row[4] for tier in self.tiers[slot] for row in tier.rows()}
+        keys = [key for key in traded.keys() | paid.keys() if key in paid or key[0] in mine]
+        try:
+            self.moved[slot] = b"".join(_MOVED.pack(*key, traded[key], paid[key]) for key in keys)
+        except struct.error:
+            raise Refuted("label paid", f"slot {slot}: more than any slot has") from None
+        self.require_same(slot, "label paid", paid, self.due(slot, traded))
+
+    def require_same(
+        self, slot: int, check: str, found: Counter[Any], expected: Counter[Any]
+    ) -> None:
+        """The label lines are those that the tiers and the deliveries lead to."""
+        if slot in self.unknown or slot in self.book.money.partly:
+            return
+        for key in sorted(found.keys() | expected.keys()):
+            if found[key] != expected[key]:
+                name = next(one for one, number in self.numbers.items() if number == key[0])
+                text = f"{found[key]}, not {expected[key]}"
+                raise Refuted(check, f"slot {slot} 0x{name.hex()} side {key[1]}: {text}")
+        self.book.checks[check] += len(expected)
+
+    def due(self, slot: int, traded: Counter[Any] | None) -> Counter[Any]:
+        """Micro-won by account and side: the smaller side is paid whole, the larger one cut.
+
+        For all that was filled where `traded` is None.
+        """
+        left, due = None if traded is None else Counter(traded), Counter[Any]()
+        for tier in self.tiers[slot]:
+            sides: dict[tuple[int, int], list[tuple[bytes, int, int]]] = defaultdict(list)
+            for tag, node, side, fill_wh, account in tier.rows():
+                e_wh = fill_wh
+                if left is not None:
+                    e_wh = min(fill_wh, max(left[account, side], 0))
+                    left[account, side] -= e_wh
+                sides[node, side].append((tag, e_wh, account))
+            for node, price in tier.price.items():
+                both = [sides[node, side] for side in (1, 2)]
+                most = min(sum(wh for _, wh, _ in rows) for rows in both)
+                for side, rows in zip((1, 2), both, strict=True):
+                    for e_wh, account in tier.cut(rows, most):
+                        due[account, side] += e_wh * price
+        return due
+
+
 class _Readings:
     """The readings so far: those of the open tick at hand, older ones packed together.
 
@@ -1630,6 +1868,7 @@ class _Money:
             self.book.events.settle(settlement, rows)
             self.book.contracts.settle(settlement, rows)
             self.book.require_given_back(settlement, rows)
+            self.book.labels.settle(settlement, rows)
         if settlement["scope"] == 1:
             fits = all(row[6] == slot and row[7] == settlement["version"] for row in rows)
             self.book.require(fits, "transfer once", f"slot {slot}: a row of another settlement")
@@ -1949,6 +2188,10 @@ _NO_STATE = (0, ZERO32, ZERO32, (0, 0, 0))
 _CLEARING_ROW = struct.Struct(">32sIBqQQ")  # tag, node, side, price, Wh, fill
 _BOOK_LEAF = struct.Struct(">B32sIBqQ")
 _FILL_LEAF = struct.Struct(">B32sQQ")
+_FILL = struct.Struct(">32sQ")  # tag, Wh
+_FILLED = struct.Struct(">32sIBQI")  # tag, node, side, labelled Wh, number of the account
+_MOVED = struct.Struct(">IBqq")  # number of the account, side, Wh, micro-won
+_LABEL_RULES = {"floor_mkrw_per_kwh": 0, "cap_mkrw_per_kwh": 1_000_000}
 
 
 def root_by_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
@@ -2513,7 +2756,9 @@ class _Proof:
         self.require(joined == (network is not None), "network", "without its rules")
         self.part = "rows"
         rows = list(_CLEARING_ROW.iter_unpack(_packed(self.found["rows"], _CLEARING_ROW.size)))
-        for rule, message in broken_rules(entry.message, rules, rows, network):
+        label = entry.message["label"]
+        bounds = _LABEL_RULES if label else rules
+        for rule, message in broken_rules(entry.message, bounds, rows, network, label):
             raise Refuted("certificate", f"rows: {rule}: {message}")
         self.checks["certificate"] += 1
 
@@ -2876,10 +3121,9 @@ class _Sum:
 
     @property
     def kept_ppm(self) -> int:
-        """The share of what its trades were worth that it delivered or took, of both the worse."""
-        pairs = zip(self.reserved, self.by_code[_TRADE][2:], strict=True)
-        shares = [moved * 1_000_000 // reserved for reserved, moved in pairs if reserved]
-        return max(0, min([*shares, 1_000_000]))
+        """The share of what its trades were worth, sold and bought, that it delivered and took."""
+        reserved, moved = sum(self.reserved), sum(self.by_code[_TRADE][2:])
+        return max(0, min(moved * 1_000_000 // reserved, 1_000_000)) if reserved else 1_000_000
 
     def wh(self, side: int) -> int:
         """All energy in (0) or out (1)."""
@@ -3348,6 +3592,7 @@ def broken_rules(
     rules: dict[str, Any],
     rows: Sequence[_ClearingRow],
     network: dict[str, Any] | None = None,
+    label: int = 0,
 ) -> Iterator[tuple[str, str]]:
     """The rules of the auction that a Clearing breaks, as name and finding.
 
@@ -3372,7 +3617,7 @@ def broken_rules(
     for row in rows:
         by_node[row[1]].append(row)
     facts = {
-        "label": 0,
+        "label": label,
         "orders": len(rows),
         "book_root": root,
         "fills_root": fills,
@@ -3398,7 +3643,14 @@ def broken_rules(
         if number in forced:
             yield from _broken_forced(node, by_node[number])
         elif number not in joined:
-            yield from _broken_node(message["slot"], root, rules, node, by_node[number])
+            tie = _tie_prefix(message, root)
+            yield from _broken_node(tie, rules, node, by_node[number])
+
+
+def _tie_prefix(message: dict[str, Any], root: bytes) -> bytes:
+    """What is hashed before a tag where orders have equal remainders."""
+    prefix = b"tie/label/1" if message["label"] else b"tie/1"
+    return prefix + struct.pack(">Q", message["slot"]) + root
 
 
 def _broken_forced(node: dict[str, int], rows: Sequence[_ClearingRow]) -> Iterator[tuple[str, str]]:
@@ -3491,8 +3743,7 @@ _UNLIMITED_WH = 2**63 - 1
 
 
 def _broken_node(
-    slot: int,
-    book_root: bytes,
+    tie: bytes,
     rules: dict[str, Any],
     node: dict[str, int],
     rows: Sequence[_ClearingRow],
@@ -3526,7 +3777,7 @@ def _broken_node(
         worst = [row for row in side if row[5] < row[4]]
         price = max((row[3] * _SIGN_OF[row[2]] for row in worst), default=None)
         group = [row for row in side if price is not None and row[3] * _SIGN_OF[row[2]] == price]
-        yield from _broken_shares(slot, book_root, group)
+        yield from _broken_shares(tie, group)
 
 
 _SIGN_OF = {1: 1, 2: -1}
@@ -3560,9 +3811,7 @@ def _priced(
     }
 
 
-def _broken_shares(
-    slot: int, book_root: bytes, group: Sequence[_ClearingRow]
-) -> Iterator[tuple[str, str]]:
+def _broken_shares(tie: bytes, group: Sequence[_ClearingRow]) -> Iterator[tuple[str, str]]:
     """Orders at the margin share in proportion; the Wh left over go by remainder, then by lot."""
     open_wh, filled_wh = sum(row[4] for row in group), sum(row[5] for row in group)
     if not filled_wh:
@@ -3570,7 +3819,7 @@ def _broken_shares(
     ranked = []
     for tag, *_, e_wh, fill_wh in group:
         share, rest = divmod(e_wh * filled_wh, open_wh)
-        lot = hashlib.sha256(b"tie/1" + struct.pack(">Q", slot) + book_root + tag).digest()
+        lot = hashlib.sha256(tie + tag).digest()
         ranked.append((-rest, lot, fill_wh - share, tag))
     ranked.sort()
     extra = filled_wh - sum(row[4] * filled_wh // open_wh for row in group)

@@ -13,7 +13,7 @@ from energy.units import krw_text_from_mkrw, krw_text_from_ukrw, percent_text_fr
 from market.guarantee import Outside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from energy.district import District
     from energy.steps.market_day import MarketDay, SlotAudit
@@ -23,6 +23,7 @@ Source = Annotated[str | None, typer.Option("--district", help="default: that of
 SHOWN_GAINS = (
     "saved", "trade", "forgone", "other", "delivered", "deviation", "gain", "contract_gain"
 )  # fmt: skip
+OUTLOOKS = {"ended_now": "ended now", "carried_on": "went on like this"}
 WORST = 10
 
 
@@ -112,13 +113,15 @@ def _summary(found: "MarketDay") -> dict[str, Any]:
         "median_gain_krw": krw_text_from_ukrw(int(np.median(gain)) if len(gain) else 0),
         "worse_off_on_delivered": int((delivered < 0).sum()),
         "worse_off_as_the_month_stood": int((so_far < 0).sum()),
-        "month": _month_summary(found),
+        **{name: _month_summary(found, getattr(found, name)) for name in OUTLOOKS},
     }
 
 
-def _month_summary(found: "MarketDay") -> dict[str, Any]:
-    """What the market's guarantee would pay if the months of the period went on like it."""
-    months = [one for each in found.months.values() for one in each]
+def _month_summary(
+    found: "MarketDay", outlook: "Mapping[int, Sequence[GuaranteeMonth]]"
+) -> dict[str, Any]:
+    """What the market's guarantee would pay at the end of the months of the period."""
+    months = [one for each in outlook.values() for one in each]
     before = [one.gain_ukrw for one in months if one.gain_ukrw < 0]
     after = [one for one in months if one.after_ukrw < 0]
     reasons = Counter(one.outside for one in after if one.outside)
@@ -131,7 +134,7 @@ def _month_summary(found: "MarketDay") -> dict[str, Any]:
         "worse_off_after": len(after),
         "worse_off_after_by_krw": krw_text_from_ukrw(sum(one.after_ukrw for one in after)),
         **{f"outside_{reason.name.lower()}": reasons[reason] for reason in Outside},
-        "traders_without_bill_or_rule": traders - len(found.months),
+        "traders_without_bill_or_rule": traders - len(outlook),
     }
 
 
@@ -177,7 +180,7 @@ def _customer_rows(found: "MarketDay", district: "District") -> list[dict[str, A
                 f"{name}_krw": krw_text_from_ukrw(int(getattr(customers, f"{name}_ukrw")[row]))
                 for name in (*SHOWN_GAINS, "gain_so_far")
             },
-            "month": _month_row(found.months.get(row, ())),
+            **{name: _month_row(getattr(found, name).get(row, ())) for name in OUTLOOKS},
         }
         for row in order.tolist()
     ]
@@ -202,8 +205,7 @@ def _print_day(found: "MarketDay", document: dict[str, Any], time_zone: str) -> 
         )
     typer.echo("")
     _print_figures(document["summary"])
-    typer.echo("\nif the month went on like this, by the bill, VAT and fund included")
-    _print_figures(document["summary"]["month"])
+    _print_outlooks(document["summary"])
     typer.echo("\nleast gains, won: trades' gain on delivered Wh, deviations, together")
     for row in document["customers"][:WORST]:
         parts = [row[f"{name}_krw"] for name in ("delivered", "deviation", "gain")]
@@ -218,15 +220,24 @@ def _print_figures(figures: dict[str, Any]) -> None:
             typer.echo(f"  {name.replace('_', ' '):<32}{value:>20}")
 
 
+def _print_outlooks(summary: dict[str, Any]) -> None:
+    """What the guarantee would pay, side by side."""
+    heads = "".join(f"{text:>20}" for text in OUTLOOKS.values())
+    typer.echo(f"\n{'if the month, by the bill,':<34}{heads}")
+    for name in summary["ended_now"]:
+        values = "".join(f"{summary[outlook][name]:>20}" for outlook in OUTLOOKS)
+        typer.echo(f"  {name.replace('_', ' '):<32}{values}")
+
+
 def _print_outside(customers: list[dict[str, Any]]) -> None:
-    """Who would end the month worse off in spite of the guarantee, and why; the worst first."""
-    left = [row for row in customers if row["month"] and row["month"]["outside"]]
-    if not left:
-        return
-    typer.echo("\nworse off at the month's end, guarantee included: won, share kept, why")
-    for row in sorted(left, key=lambda row: float(row["month"]["gain_after_krw"]))[:WORST]:
-        month = row["month"]
-        typer.echo(
-            f"  {row['account'][:18]}  {month['gain_after_krw']:>16}{month['kept_pct']:>10} %  "
-            f"{Outside[month['outside'].upper()].value}"
-        )
+    """Who would end a month worse off in spite of the guarantee, and why; the worst first."""
+    for outlook, text in OUTLOOKS.items():
+        left = [row for row in customers if row[outlook] and row[outlook]["outside"]]
+        if left:
+            typer.echo(f"\nworse off if the month {text}, guarantee included: won, kept, why")
+        for row in sorted(left, key=lambda row: float(row[outlook]["gain_after_krw"]))[:WORST]:
+            month = row[outlook]
+            typer.echo(
+                f"  {row['account'][:18]}  {month['gain_after_krw']:>16}{month['kept_pct']:>10} %  "
+                f"{Outside[month['outside'].upper()].value}"
+            )

@@ -1,9 +1,9 @@
-"""What the market's guarantee would pay if months went on as they did in a period, to their ends.
+"""What the market's guarantee would pay if a month ended with a period, or went on like it.
 
-The sums of the period's slots are carried on to whole months, and the bill's own code says what
-they would cost with auctions and without: steps, basic charge, VAT, fund and every cut included.
-A month that the period has whole is told as its close has it, but for the kWh that a register
-carries over from the month before.
+The bill's own code says what the period's slots would cost as a month with auctions and without:
+steps, basic charge, VAT, fund and every cut included. Alone they stand in the lowest steps; carried
+on to whole months, where the months will end if they go on like this. A month that the period has
+whole is told as its close has it, but for the fraction of a kWh that its registers began with.
 """
 
 from collections import defaultdict
@@ -39,17 +39,19 @@ class GuaranteeSums:
         self._tally.add(month, rows, smp_mkrw_per_kwh(self._district, slot))
         self._counted[month] += 1
 
-    def outlook(self, numbers: Sequence[int]) -> dict[int, list[GuaranteeMonth]]:
+    def outlook(
+        self, numbers: Sequence[int], *, carried_on: bool
+    ) -> dict[int, list[GuaranteeMonth]]:
         """What the guarantee would make of each month, by place among the customers.
 
         `numbers` are the customers' accounts. Who has not traded is not among them, nor who gets
-        no bill.
+        no bill. `carried_on` has the months go on like the slots that were counted.
         """
         found: dict[int, list[GuaranteeMonth]] = {}
         place = {no: row for row, no in enumerate(numbers)}
         for first, counted in sorted(self._counted.items()):
             month = month_of_content(content_of_month(self._district, first))
-            slots = (month.end_slot - month.first_slot) // SLOT_S
+            slots = (month.end_slot - month.first_slot) // SLOT_S if carried_on else counted
             terms, sums = customer_terms(self._district, month, numbers), self._tally.month(first)
             for row, no in enumerate(terms.no.tolist()):
                 whole = tuple(one * slots // counted for one in sums[no].tolist())

@@ -82,8 +82,9 @@ class SlotAudit:
 class MarketDay:
     """The slots of a period, oldest first, and what the market brought each customer.
 
-    `months` tells, by place among the customers, what the market's guarantee would make of the
-    months of the period if they went on like it; traders with a bill alone.
+    `ended_now` and `carried_on` tell, by place among the customers, what the market's guarantee
+    would make of the months if they ended with the period, or went on like it; of traders with a
+    bill alone.
     """
 
     district: str
@@ -91,7 +92,8 @@ class MarketDay:
     end: int
     slots: tuple[SlotAudit, ...]
     customers: CustomerGains
-    months: Mapping[int, Sequence[GuaranteeMonth]]
+    ended_now: Mapping[int, Sequence[GuaranteeMonth]]
+    carried_on: Mapping[int, Sequence[GuaranteeMonth]]
 
     @property
     def is_closed(self) -> bool:
@@ -132,8 +134,8 @@ def audit_market(
         if slot >= first:
             audits.append(_audit_slot(rows))
             promised.add(slot, np.concatenate([rows.reserved, rows.moved]))
-    months = promised.outlook(customers.tolist())
-    return MarketDay(district.id, first, end, tuple(audits), sums.gains(), months)
+    now, on = (promised.outlook(customers.tolist(), carried_on=one) for one in (False, True))
+    return MarketDay(district.id, first, end, tuple(audits), sums.gains(), now, on)
 
 
 def load_slot_use(

@@ -198,8 +198,8 @@ def test_nobody_who_kept_its_trades_pays_more_than_at_tariff_and_feed_in_alone(
         assert with_auctions == without
         return
     assert found.without_ukrw == without and found.with_ukrw == with_auctions + given_back
-    reserved = month[RESERVED_GET]
-    kept = reserved == 0 or month[3] * 1_000_000 // reserved >= RULE.kept_ppm
+    reserved, delivered = month[RESERVED_PAY] + month[RESERVED_GET], month[2] + month[3]
+    kept = reserved == 0 or delivered * 1_000_000 // reserved >= RULE.kept_ppm
     assert given_back == (min(lost, RULE.most_krw * WON) if kept else 0)
     if kept and lost <= RULE.most_krw * WON:
         assert found.outside is None and with_auctions <= without
