@@ -135,6 +135,15 @@ slot_book = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+# The rows of a slot's premium tier of one label, with what each got: Wh that were filled before.
+label_book = Table(
+    "label_book",
+    METADATA,
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("label", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
 # What one account signs beside orders: cancellations, and changes of its keys. Like an order's, its
 # leaf is in the messages (or, of a key, in the log) of the tick that its receipt promises.
 account_message = Table(
@@ -196,6 +205,7 @@ for _table in (
     signed_readings,
     slot_trades,
     slot_book,
+    label_book,
     account_message,
     cosignature,
     checkpoint,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from energy.store.book_tables import (
     entry,
+    label_book,
     settlement,
     signed_readings,
     slot_book,
@@ -76,6 +77,19 @@ def load_slot_book(connection: Connection, slot: int) -> dict[str, Any] | None:
     """The rows of a slot's auction, or None where it had none."""
     body = connection.scalar(select(slot_book.c.body).where(slot_book.c.slot == slot))
     return None if body is None else unpack_arrays(body)
+
+
+def save_label_book(connection: Connection, slot: int, label: int, columns: Arrays) -> None:
+    """Write the rows of a slot's premium tier of a label with their fills."""
+    row = {"slot": slot, "label": label, "body": pack_arrays(columns)}
+    connection.execute(insert(label_book).values(row))
+
+
+def load_label_books(connection: Connection, slot: int) -> dict[int, dict[str, Any]]:
+    """The rows of a slot's premium tiers by label, none where nobody wished for one."""
+    query = select(label_book.c.label, label_book.c.body).where(label_book.c.slot == slot)
+    rows = connection.execute(query.order_by(label_book.c.label))
+    return {label: unpack_arrays(body) for label, body in rows}
 
 
 def save_entries(connection: Connection, rows: Sequence[EntryRow]) -> None:
@@ -212,6 +226,18 @@ def load_transfers_of(
     columns = [transfer.c[name] for name in TransferRow._fields]
     touched = transfer.c.debit.in_(accounts) | transfer.c.credit.in_(accounts)
     query = select(*columns).where(transfer.c.settlement.in_(settlements), touched)
+    query = query.order_by(transfer.c.settlement, transfer.c.position)
+    return [TransferRow(*row) for row in connection.execute(query)]
+
+
+def load_transfers_coded(
+    connection: Connection, settlements: Collection[int], codes: Collection[int]
+) -> list[TransferRow]:
+    """The transfers of these settlements with one of these codes."""
+    columns = [transfer.c[name] for name in TransferRow._fields]
+    query = select(*columns).where(
+        transfer.c.settlement.in_(settlements), transfer.c.code.in_(codes)
+    )
     query = query.order_by(transfer.c.settlement, transfer.c.position)
     return [TransferRow(*row) for row in connection.execute(query)]
 

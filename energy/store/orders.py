@@ -26,14 +26,18 @@ class BookRow(NamedTuple):
     side: int
     e_wh: int
     price_mkrw_per_kwh: int
+    label: int = 0
+    premium_mkrw_per_kwh: int = 0
 
 
 class FillRow(NamedTuple):
-    """What an order got: `e_wh` at the clearing price."""
+    """What an order got: `e_wh` at the clearing price, of it `label_wh` at the label's on top."""
 
     order_id: bytes
     e_wh: int
     price_mkrw_per_kwh: int
+    label_wh: int = 0
+    label_mkrw_per_kwh: int = 0
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,9 @@ fill = Table(
     Column("slot", BigInteger, nullable=False),
     Column("e_wh", BigInteger, nullable=False),
     Column("price_mkrw_per_kwh", BigInteger, nullable=False),
+    # Of the Wh so many have the label that the order wants, at this on top.
+    Column("label_wh", BigInteger, nullable=False, server_default="0"),
+    Column("label_mkrw_per_kwh", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("e_wh >= 1", name="fill_e_wh"),
     Index("fill_slot", "slot"),
 )

@@ -1,4 +1,4 @@
-"""Version 4: sign-in, the audit log, days of homes, open data."""
+"""Version 4: sign-in, the audit log, days of homes, open data, labels."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,6 +6,7 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
+LABEL_FILL = ("label_wh", "label_mkrw_per_kwh")
 SIGN_IN = ("audit", "sign_in_guess", "sign_in_nonce", "service_token", "session", "person")
 
 
@@ -16,12 +17,15 @@ def upgrade() -> None:
     _add_audit_log()
     _add_home_days()
     _add_open_data()
+    _add_labels()
 
 
 def downgrade() -> None:
     """Back to version 3."""
-    for name in (*SIGN_IN, "home_day", "open_sums"):
+    for name in (*SIGN_IN, "home_day", "open_sums", "label_book"):
         op.drop_table(name)
+    for name in LABEL_FILL:
+        op.drop_column("fill", name)
 
 
 def _add_people() -> None:
@@ -114,6 +118,18 @@ def _add_open_data() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     _refuse_changes("open_sums")
+
+
+def _add_labels() -> None:
+    op.create_table(
+        "label_book",
+        sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("label", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    _refuse_changes("label_book")
+    for name in LABEL_FILL:
+        op.add_column("fill", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
 
 
 def _refuse_changes(table: str) -> None:
