@@ -58,8 +58,11 @@ def tick_lines(
     sealed: TickSeal,
     new_blinds: Mapping[bytes, bytes],
     used: Mapping[bytes, "Used"],
+    cleared: Mapping[int, bytes],
 ) -> Iterator[str]:
-    """All lines of one tick; `used` tells what each Settlement (by digest) was made from."""
+    """All lines of one tick; `used` tells what each Settlement (by digest) was made from, `cleared`
+    has packed rows by label: of the energy's Clearing its fills, of a premium tier all of it.
+    """
     yield tick_line(tick.tick)
     if tick.erased is not None:
         yield erased_line(tick.erased)
@@ -80,6 +83,9 @@ def tick_lines(
         yield book_line(tick.tick, tick.book_tags)
     for entry in sealed.log[len(keys) :]:
         yield entry_line(entry)
+        if entry.type == "Clearing":
+            label = entry.message["label"]
+            yield cleared_line(entry.digest, label, cleared[label])
         if entry.type == "Settlement":
             batch = tick.batches[entry.digest]
             readings, originals = used.get(entry.digest, ((), ()))
@@ -121,6 +127,12 @@ def account_line(account: bytes, blind: bytes) -> str:
 def book_line(slot: int, tags: Iterable[bytes]) -> str:
     """The locked orders of a slot by their leaf hashes."""
     return _line(line="book", slot=str(slot), tags=_base64(b"".join(sorted(tags))))
+
+
+def cleared_line(clearing: bytes, label: int, rows: bytes) -> str:
+    """What follows a Clearing: of energy the fills, of a label all rows of its tier."""
+    kind = "label" if label else "fills"
+    return _line(line=kind, clearing=_hex(clearing), rows=_base64(rows))
 
 
 def entry_line(entry: Entry) -> str:

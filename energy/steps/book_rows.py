@@ -1,5 +1,6 @@
 """Entries, batches and readings as they were signed, rebuilt from their rows byte for byte."""
 
+import struct
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -31,13 +32,17 @@ from energy.store.erasures import (
 )
 from energy.store.errors import StoreError
 from energy.store.orders import OrderRow, orders_to_seal
+from market.book import Book
 from market.books import SET_OF, Chain, Entry, ErasedTick, SetKind, SettledBatch
 from market.clearing import Clearing
 from market.messages import parse_message
 from market.orders import Order, order_message
 from market.readings import NO_READINGS, Reading, ReadingBatch, meter_id, reading_digests
+from market.result import Flag, NodeResult, Outcome
 from market.transfers import ZERO32, Transfer, transfer_digests
 
+CLEARING_ROW = struct.Struct(">32sIBqQQ")
+FILL_ROW = struct.Struct(">32sQ")
 SLOT_SCOPE = 1
 FIRST_CONTRACT = 2
 """What a transfer is caused by: 0 nothing, 1 its settlement's clearing, from here on contracts."""
@@ -100,6 +105,50 @@ def clearing_columns(clearing: Clearing) -> dict[str, npt.NDArray[Any]]:
         "e_wh": book.e_wh,
         "fill_wh": clearing.fill_wh,
     }
+
+
+def clearing_of_columns(
+    message: Mapping[str, Any], columns: Mapping[str, npt.NDArray[Any]], tie_prefix: bytes
+) -> Clearing:
+    """An auction of unjoined nodes from its signed message and the rows it was committed with."""
+    names = ("tag", "zone", "node", "side", "price_mkrw_per_kwh", "e_wh")
+    rows = {name: columns[name] for name in names}
+    book = Book(slot=message["slot"], tie_prefix=tie_prefix, **rows)
+    return Clearing(
+        book=book,
+        rules_version=message["rules_version"],
+        fill_wh=columns["fill_wh"],
+        volume_wh=message["volume_wh"],
+        welfare_ukrw=message["welfare_ukrw"],
+        nodes=tuple(
+            NodeResult(
+                **{**node, "outcome": Outcome(node["outcome"]), "flags": Flag(node["flags"])}
+            )
+            for node in message["nodes"]
+        ),
+        round=message["round"],
+        network_version=message["network_version"],
+    )
+
+
+def pack_clearing(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """The rows of an auction as the verifier reads them, fills included."""
+    tags = columns["tag"].tobytes()
+    names = ("node", "side", "price_mkrw_per_kwh", "e_wh", "fill_wh")
+    numbers = [columns[name].tolist() for name in names]
+    return b"".join(
+        CLEARING_ROW.pack(tags[32 * n : 32 * n + 32], *row)
+        for n, row in enumerate(zip(*numbers, strict=True))
+    )
+
+
+def pack_fills(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Tag and fill of each row of an auction, as the verifier reads them."""
+    tags = columns["tag"].tobytes()
+    return b"".join(
+        FILL_ROW.pack(tags[32 * n : 32 * n + 32], fill_wh)
+        for n, fill_wh in enumerate(columns["fill_wh"].tolist())
+    )
 
 
 class BatchReader:

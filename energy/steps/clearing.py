@@ -4,16 +4,18 @@ Every zone has a price of its own where its wires are full; what was cleared is 
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from energy.steps.context import Microgrid
 from energy.steps.grid import CheckedPlan
+from energy.steps.labels import clear_labels, green_accounts
 from energy.steps.market_check import MarketCheck
 from energy.steps.market_network import network_of_slot
 from energy.store.orders import BookRow as StoredRow
+from energy.store.orders import FillRow
 from energy.units import DT_H, mkrw_from_krw
 from market.book import Book, BookRow, book_of
 from market.certificate import check_clearing
@@ -33,7 +35,8 @@ class Cleared:
 
     `clearing` is None where the slot has no market (no valid plan): its orders are void. `quote`
     is what the SPC's rows in it were made from. `rounds` are all clearings of the book with the
-    limits that each would have broken; the last one is `clearing`.
+    limits that each would have broken; the last one is `clearing`. `labels` are the premium tiers
+    that followed it, by label.
     """
 
     slot: int
@@ -43,6 +46,7 @@ class Cleared:
     reason: str = ""
     quote: MakerQuote | None = None
     rounds: tuple[Round, ...] = ()
+    labels: Mapping[int, Clearing] = field(default_factory=dict)
 
     @property
     def price_mkrw_per_kwh(self) -> int | None:
@@ -57,14 +61,15 @@ class Cleared:
         """Where energy could go in the last round; nowhere without a market."""
         return self.rounds[-1].network if self.rounds else MarketNetwork()
 
-    def fills(self) -> dict[bytes, tuple[int, int]]:
-        """What each participant's order got, Wh, and the price of its node, by the order's tag."""
+    def fills(self) -> list[FillRow]:
+        """What each participant's order got of energy and of its label, and at which prices."""
         if self.clearing is None:
-            return {}
-        book, price = self.clearing.book, self.clearing.prices()
-        rows = zip(book.tags(), self.clearing.fill_wh.tolist(), book.node.tolist(), strict=True)
-        got = {tag: (fill_wh, price[node]) for tag, fill_wh, node in rows}
-        return {row.tag: got[row.tag] for row in self.orders}
+            return []
+        got = _got(self.clearing)
+        labelled = {tag: fill for tier in self.labels.values() for tag, fill in _got(tier).items()}
+        return [
+            FillRow(row.id, *got[row.tag], *labelled.get(row.tag, (0, 0))) for row in self.orders
+        ]
 
 
 def clear_market(
@@ -99,7 +104,17 @@ def clear_market(
     findings = check_clearing(book, rules, clearing, rounds[-1].network)
     if findings:
         raise MarketError(f"clearing of slot {slot}: {len(findings)} rules broken: {findings[0]}")
-    return Cleared(slot, digest, clearing, tuple(orders), quote=quote, rounds=tuple(rounds))
+    labels = clear_labels(clearing, orders, green_accounts(microgrid.district), rules)
+    return Cleared(
+        slot, digest, clearing, tuple(orders), quote=quote, rounds=tuple(rounds), labels=labels
+    )
+
+
+def _got(clearing: Clearing) -> dict[bytes, tuple[int, int]]:
+    """Wh that each order got, and the price of its node, by tag."""
+    book, price = clearing.book, clearing.prices()
+    rows = zip(book.tags(), clearing.fill_wh.tolist(), book.node.tolist(), strict=True)
+    return {tag: (fill_wh, price[node]) for tag, fill_wh, node in rows}
 
 
 def no_market(slot: int, orders: Sequence[StoredRow], reason: str) -> Cleared:

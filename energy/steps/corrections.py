@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.steps.book_rows import BatchReader, Place
 from energy.steps.books import Books
+from energy.steps.labels import label_cause, load_labels
 from energy.steps.metering import ESTIMATED, MEASURED
 from energy.steps.slot_contracts import (
     NO_LIMIT,
@@ -30,12 +31,20 @@ from energy.store.books import (
     ended_by,
     load_settlements,
     load_transfers_between,
+    load_transfers_coded,
     load_transfers_of,
 )
 from energy.store.readings import LateRow, late_readings_of_slot
 from energy.timegrid import iso_of, local_month_start
 from market.contracts import SupplyContract, SurplusLimit
 from market.errors import MarketError
+from market.label_lines import (
+    NO_LABELS,
+    Delivered,
+    SlotLabels,
+    delivered_of,
+    resettle_labels,
+)
 from market.merkle import root_of, sorted_set
 from market.readings import Reading, meter_id
 from market.settlement import (
@@ -65,6 +74,23 @@ class Reason(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
+class LabelFacts:
+    """The labels of a settled slot, whoever is corrected: one who delivers less leaves others less.
+
+    `delivered` is what all who have a label have drawn and given of their trades so far, `paid` are
+    the label lines in force by id, `places` where these stand.
+    """
+
+    labels: SlotLabels = NO_LABELS
+    delivered: Mapping[bytes, Delivered] = field(default_factory=dict)
+    paid: Mapping[bytes, Transfer] = field(default_factory=dict)
+    places: Mapping[bytes, Place] = field(default_factory=dict)
+
+
+NO_LABEL_FACTS = LabelFacts()
+
+
+@dataclass(frozen=True, eq=False)
 class CorrectionFacts:
     """What the store knows of a settled slot to which readings have come.
 
@@ -88,6 +114,7 @@ class CorrectionFacts:
     contracts: tuple[SupplyContract, ...] = ()
     limit: SurplusLimit = NO_LIMIT
     settled: Mapping[bytes, tuple[int, int, int]] = field(default_factory=dict)
+    labels: LabelFacts = field(default_factory=lambda: NO_LABEL_FACTS)
 
 
 class Bookkeeper(Protocol):
@@ -136,7 +163,8 @@ def _facts(connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow]) 
     running = running_contracts(connection, keeper.district, slot)
     members, contracts = partners_of(accounts, running.supply)
     numbers = [books.book.number[one] for one in members]
-    own = in_force(load_transfers_of(connection, settled, numbers), undone, reader)
+    rows_of_own = load_transfers_of(connection, settled, numbers)
+    own = in_force([one for one in rows_of_own if one.code != Code.LABEL], undone, reader)
     system = [books.book.number[one] for one in books.system_names]
     shared = in_force(load_transfers_between(connection, settled, system), undone, reader)
     affected = frozenset(members)
@@ -154,6 +182,41 @@ def _facts(connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow]) 
         contracts=contracts,
         limit=running.limit,
         settled=settled_readings(connection, books, slot, members) if contracts else {},
+        labels=_label_facts(connection, books, _Settled(slot, settled, undone), affected),
+    )
+
+
+class _Settled(NamedTuple):
+    """The settlements of a slot after its clearing, and what of theirs was undone."""
+
+    slot: int
+    numbers: Sequence[int]
+    undone: set[Place]
+
+
+def _label_facts(
+    connection: Connection, books: Books, settled: _Settled, affected: frozenset[bytes]
+) -> LabelFacts:
+    """The labels of a slot as they are settled; nothing where none of these accounts has one."""
+    labels = load_labels(connection, settled.slot)
+    if not affected & labels.accounts:
+        return NO_LABEL_FACTS
+    rows = load_transfers_coded(connection, settled.numbers, (Code.TRADE, Code.LABEL))
+    lines = [one for one in rows if one.code == Code.LABEL]
+    paid = in_force(lines, settled.undone, BatchReader(connection, books))
+    name = books.book.accounts
+    moved = (
+        Transfer(
+            one.ledger, one.kind, one.code, name[one.debit], name[one.credit], one.amount,
+            settled.slot, 0,
+        )
+        for one in rows
+    )  # fmt: skip
+    return LabelFacts(
+        labels=labels,
+        delivered=delivered_of(labels, moved, books.system.pool),
+        paid=dict(paid.values()),
+        places={id_: place for place, (id_, _) in paid.items()},
     )
 
 
@@ -227,7 +290,8 @@ def settle_again(book: TickBook, district: District, facts: CorrectionFacts, num
     own = [one for one in settled.transfers if touched & {one.debit, one.credit}]
     change = _change(settled.transfers, was.transfers, touched)
     _add_losses(change, before.readings, inputs.readings, books.system)
-    transfers = sorted([*own, *_shared_anew(facts, change, books.system)])
+    transfers = [*own, *_shared_anew(facts, change, books.system)]
+    transfers = sorted([*transfers, *_labels_anew(facts, own, books.system)])
     if not transfers:
         return False
     late = all(one.quality == MEASURED for one in facts.readings)
@@ -240,7 +304,10 @@ def settle_again(book: TickBook, district: District, facts: CorrectionFacts, num
         "nonce": book.tick * CORRECTIONS_PER_TICK + number,
     }
     book.enter("Correction", message, books.keys.settle)
-    named = Named(originals={**facts.own, **facts.shared}, places=facts.places)
+    named = Named(
+        originals={**facts.own, **facts.shared, **facts.labels.paid},
+        places={**facts.places, **facts.labels.places},
+    )
     book.settle(facts.version, transfers, signed.leaves(), named)
     grown = np.zeros_like(month_wh)
     before_wh = inputs.readings.settled_import_wh
@@ -377,6 +444,15 @@ def _shared_anew(
             )
         transfers += _replaced(facts.version, in_force.get(key), key, now)
     return transfers
+
+
+def _labels_anew(
+    facts: CorrectionFacts, changed: Iterable[Transfer], system: SystemAccounts
+) -> list[Transfer]:
+    """The label lines of the slot that change with what is delivered: reversed and posted anew."""
+    found, of = facts.labels, label_cause(facts.version, system.pool)
+    delivered = delivered_of(found.labels, changed, of.pool, found.delivered)
+    return resettle_labels(found.labels, delivered, found.paid, of)
 
 
 def _replaced(

@@ -11,6 +11,7 @@ from energy.steps.clearing import Cleared
 from energy.steps.market_network import HUB_NODE, SPC_NODE
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
+from market.labels import Label
 from market.network import UNLIMITED_WH, MarketNetwork, transfer_matrix
 from market.reclearing import Round
 from market.result import Clearing, Flag, LinkResult, NodeResult, Outcome
@@ -44,6 +45,7 @@ def market_view(district: District, cleared: Cleared) -> Document:
         "links": _links(district.network.zones, cleared.network, clearing),
         "rounds": [_round(district.network.zones, one) for one in cleared.rounds],
         "transfers": _transfers(district.network.zones, cleared.network),
+        "labels": _labels(district.network.zones, cleared),
     }
 
 
@@ -93,6 +95,20 @@ def _zones(names: Sequence[str], cleared: Cleared) -> list[Document]:
             }
         )
     return found
+
+
+def _labels(names: Sequence[str], cleared: Cleared) -> list[Document]:
+    """What green and local energy cost on top, and how much of it was sold: local in each zone."""
+    return [
+        {
+            "label": Label(label).name.lower(),
+            "zone": names[node.node] if label == Label.LOCAL else None,
+            "price_krw_per_kwh": _price(node, node.bought_wh > 0),
+            "volume_kwh": node.bought_wh / 1000,
+        }
+        for label, premium in cleared.labels.items()
+        for node in premium.nodes
+    ]
 
 
 def _price(node: NodeResult, traded: bool) -> str | None:

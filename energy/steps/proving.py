@@ -22,6 +22,8 @@ from energy.steps.book_rows import (
     erased_readings,
     erased_tick,
     load_reading_batch,
+    pack_clearing,
+    pack_fills,
     readings_of_settlement,
 )
 from energy.steps.books import (
@@ -37,8 +39,10 @@ from energy.store.books import (
     count_transfers,
     given_sums,
     load_entries,
+    load_label_books,
     load_settlements,
     load_signed_readings,
+    load_slot_book,
     moved_sums,
     settlements_of_tick,
     turnover,
@@ -306,7 +310,8 @@ class TickReader:
                 used[one.entry] = ([*leaves, *gone], originals)
         blinds = self._new_blinds(tick, _accounts(committed))
         log = log_of(committed.entries)
-        return list(tick_lines(committed, _Seal(log, last.note), blinds, used))
+        cleared = _cleared(connection, tick)
+        return list(tick_lines(committed, _Seal(log, last.note), blinds, used, cleared))
 
     def _new_blinds(self, tick: int, named: set[bytes]) -> dict[bytes, bytes]:
         """The blinded names that hold from a tick on: of all accounts where a month begins."""
@@ -316,6 +321,14 @@ class TickReader:
             self._month, fresh = book.month(tick), self._named
         blinds = book.blinds(tick)
         return {account: blinds[account] for account in sorted(fresh) if account in blinds}
+
+
+def _cleared(connection: Connection, slot: int) -> dict[int, bytes]:
+    """The rows of a slot's clearings by label, as the export has them."""
+    tiers = load_label_books(connection, slot).items()
+    found = {label: pack_clearing(columns) for label, columns in tiers}
+    energy = load_slot_book(connection, slot)
+    return found if energy is None else {0: pack_fills(energy), **found}
 
 
 @dataclass(frozen=True)

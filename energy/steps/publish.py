@@ -28,7 +28,7 @@ from energy.steps.views import measured_view, outcome_of, plan_view, wires_view
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
 from energy.store.events import add_event
 from energy.store.measured import save_measured, save_plant_state
-from energy.store.orders import FillRow, save_clearing, save_fills, void_book
+from energy.store.orders import save_clearing, save_fills, void_book
 from energy.store.readings import LateRow, save_late_readings, save_readings
 from energy.store.setpoints import prune_setpoints, save_setpoints
 from energy.store.slots import Claim, SlotOutcome, publish_slot
@@ -308,10 +308,7 @@ def _keep_clearing(connection: Connection, microgrid: Microgrid, cleared: Cleare
     if cleared.clearing is None:
         void_book(connection, cleared.slot)
         return
-    fills = cleared.fills()
-    save_fills(
-        connection, cleared.slot, [FillRow(row.id, *fills[row.tag]) for row in cleared.orders]
-    )
+    save_fills(connection, cleared.slot, cleared.fills())
 
 
 def _late_rows(measured: Measured) -> list[LateRow]:

@@ -4,7 +4,6 @@ A `Prover` stands at the newest checkpoint. The log is kept as a tree of its per
 that only the first proof of a long-lived prover reads it from the beginning.
 """
 
-import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from energy.steps.book_rows import (
     message_entry,
     order_entry,
     own_readings,
+    pack_clearing,
     readings_of_settlement,
 )
 from energy.steps.books import Registry, find_network, load_head, load_registry
@@ -31,6 +31,7 @@ from energy.store.books import (
     SettlementRow,
     find_entry,
     load_entries,
+    load_label_books,
     load_settlements,
     load_slot_book,
     load_transfers_of,
@@ -54,6 +55,7 @@ from market.anchor import ChainProof
 from market.books import KEY_TYPES, LOG_ORDER, SET_OF, Entry, SetKind
 from market.entries import TYPE_CODE
 from market.export import pack_readings, pack_transfers
+from market.labels import Label
 from market.merkle import Tree, entry_leaf
 from market.messages import parse_envelope
 from market.month_bill import pack_line
@@ -79,7 +81,6 @@ from market.rules import MarketRules
 from market.signing import digest, recover
 from market.transfers import ZERO32, Transfer, TransferKind, system_account, transfer_digests
 
-CLEARING_ROW = struct.Struct(">32sIBqQQ")
 _RANK = {name: n for n, name in enumerate(LOG_ORDER)}
 
 
@@ -224,32 +225,28 @@ class Prover:
             ChainProof(row.header, row.place, nodes),
         )
 
-    def clearing(self, slot: int) -> bytes:
-        """The bundle of a slot's clearing: its rules and all its rows."""
+    def clearing(self, slot: int, label: Label = Label.NONE) -> bytes:
+        """The bundle of a slot's clearing, or of its premium tier: its rules and all its rows."""
         columns = load_slot_book(self._connection, slot)
+        if label:
+            columns = load_label_books(self._connection, slot).get(label)
         if columns is None or slot > self.last.tick:
-            raise StoreError(f"slot {iso_of(slot)}: found no clearing under a checkpoint")
+            what = f"{label.name.lower()} tier" if label else "clearing"
+            raise StoreError(f"slot {iso_of(slot)}: found no {what} under a checkpoint")
         entries = [one for one in self._entries(slot) if one.type == "Clearing"]
-        clearing = next(one for one in entries if one.message["label"] == 0)
+        clearing = next(one for one in entries if one.message["label"] == label)
         rules = MarketRules()
         ruled = next(
             one
             for one in self._entries(self._ticks[0])
             if one.type == "Rules" and one.message["content"] == rules.content
         )
-        tags, numbers = columns["tag"].tobytes(), []
-        for name in ("node", "side", "price_mkrw_per_kwh", "e_wh", "fill_wh"):
-            numbers.append(columns[name].tolist())
-        rows = b"".join(
-            CLEARING_ROW.pack(tags[32 * n : 32 * n + 32], *row)
-            for n, row in enumerate(zip(*numbers, strict=True))
-        )
         return clearing_bundle(
             self.frame(()),
             (clearing, self.log.index[clearing.digest]),
             RulesPart(ruled, self.log.index[ruled.digest], rules.text),
             self._network_of(clearing),
-            rows,
+            pack_clearing(columns),
         )
 
     def _network_of(self, clearing: Entry) -> RulesPart | None:

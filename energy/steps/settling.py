@@ -5,7 +5,7 @@ follows in one transaction of its own (`settle_tick`). All of it follows from co
 crash at any point is answered by doing it again, with the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol
@@ -26,6 +26,7 @@ from energy.steps.books import Head, collector_at_rest, enter_network
 from energy.steps.books import open_books as open_books
 from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
 from energy.steps.dr_settlement import EventFacts, gather_events, save_events, settle_events
+from energy.steps.labels import label_cause, labels_of
 from energy.steps.lost_readings import find_frozen, find_lost
 from energy.steps.metering import Usual, usual_of
 from energy.steps.month_close import CloseFacts, close_month, gather_close, save_close
@@ -47,6 +48,7 @@ from energy.store.anchors import save_anchor_entries, unentered_anchors
 from energy.store.books import (
     load_transfers,
     next_settlement,
+    save_label_book,
     save_slot_book,
     save_trades,
     settlements_of_tick,
@@ -68,6 +70,7 @@ from energy.timegrid import iso_of
 from energy.units import SLOT_S, UKRW_PER_KRW, krw_text_from_ukrw
 from market.books import SealedTick
 from market.clearing import Clearing, clearing_message
+from market.label_lines import reserve_labels
 from market.readings import Quality
 from market.settlement import Carriage, reserve_slot, trades_of
 from market.transfers import LedgerId
@@ -95,6 +98,10 @@ class ClearedSlot(Protocol):
     @property
     def orders(self) -> Sequence[BookRow]:
         """The participants' locked orders; every other row of the book is the operator's."""
+
+    @property
+    def labels(self) -> Mapping[int, Clearing]:
+        """The premium tiers that followed the auction, by label."""
 
 
 class Bookkeeper(Protocol):
@@ -134,6 +141,7 @@ class Settled:
 def post_clearing(connection: Connection, books: Books, cleared: ClearedSlot) -> None:
     """Enter the slot's auction: signed Clearing, trades, and a reservation for every trade.
 
+    Each premium tier has a signed Clearing of its own, and reservations for what it costs.
     To be called in the transaction that publishes the slot; without a market it does nothing.
     """
     clearing = cleared.clearing
@@ -148,16 +156,34 @@ def post_clearing(connection: Connection, books: Books, cleared: ClearedSlot) ->
         plan=cleared.plan_digest,
     )
     entry = book.enter("Clearing", message, books.keys.trading)
+    for label in cleared.labels:
+        _enter_label(connection, book, cleared, label)
     account_of_tag = dict.fromkeys(clearing.book.tags(), books.system.spc)
     account_of_tag |= {row.tag: row.account for row in cleared.orders}
     trades = trades_of(clearing, account_of_tag)
     carriage = Carriage(*clearing.carriage_ukrw())
     reserved = reserve_slot(cleared.slot, trades, books.system, entry.digest, carriage)
+    version = Version(cleared.slot, 0, clearing=entry.digest)
+    labels = labels_of(cleared.labels, cleared.orders)
+    reserved += reserve_labels(labels, label_cause(version, books.system.pool))
     if reserved:
-        book.settle(Version(cleared.slot, 0, clearing=entry.digest), reserved)
+        book.settle(version, sorted(reserved))
     book.save_entries(connection)
     save_slot_book(connection, cleared.slot, clearing_columns(clearing))
     save_trades(connection, cleared.slot, trade_columns(trades, books))
+
+
+def _enter_label(connection: Connection, book: TickBook, cleared: ClearedSlot, label: int) -> None:
+    tier = cleared.labels[label]
+    message = clearing_message(
+        tier,
+        round=tier.round,
+        network_version=tier.network_version,
+        plan=cleared.plan_digest,
+        label=label,
+    )
+    book.enter("Clearing", message, book.books.keys.trading)
+    save_label_book(connection, cleared.slot, label, clearing_columns(tier))
 
 
 def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:

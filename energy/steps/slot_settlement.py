@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.steps.book_rows import BatchReader, entry_of
 from energy.steps.books import Books
+from energy.steps.labels import label_cause, load_labels
 from energy.steps.metering import (
     MEASURED,
     Believed,
@@ -31,6 +32,7 @@ from energy.store.readings import load_readings
 from energy.tariffs import load_tariff, slot_calendar
 from energy.timegrid import iso_of, local_month_start
 from energy.units import mkrw_from_krw
+from market.label_lines import NO_LABELS, SlotLabels, delivered_of, settle_labels
 from market.readings import Reading, ReadingBatch, meter_id
 from market.settlement import (
     NO_CARRIAGE,
@@ -44,7 +46,7 @@ from market.settlement import (
     raise_estimates,
     settle_slot,
 )
-from market.transfers import ZERO32
+from market.transfers import ZERO32, Code, Transfer
 
 IntArray = npt.NDArray[np.int64]
 
@@ -61,6 +63,7 @@ class SlotFacts:
     reserved: Named
     carriage: Carriage = NO_CARRIAGE
     running: Running = NONE_RUNNING
+    labels: SlotLabels = NO_LABELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +115,7 @@ def gather_slot(
         version=Version(slot, 1, previous, clearing_of(connection, slot)),
         reserved=reserved,
         carriage=carriage_of(connection, slot),
+        labels=load_labels(connection, slot),
     )
 
 
@@ -136,9 +140,10 @@ def trade_columns(trades: Sequence[Trade], books: Books) -> dict[str, npt.NDArra
 
 
 def clearing_of(connection: Connection, slot: int) -> bytes:
-    """The digest of the slot's Clearing, 32 zero bytes where it had no market."""
-    found = [row.digest for row in load_entries(connection, slot) if row.type == "Clearing"]
-    return found[-1] if found else ZERO32
+    """The digest of the slot's Clearing of energy, 32 zero bytes where it had no market."""
+    rows = [row for row in load_entries(connection, slot) if row.type == "Clearing"]
+    of_energy = [row.digest for row in rows if int(row.message["label"]) == 0]
+    return of_energy[-1] if of_energy else ZERO32
 
 
 def carriage_of(connection: Connection, slot: int) -> Carriage:
@@ -171,7 +176,9 @@ def settle_first(book: TickBook, district: District, facts: SlotFacts) -> Settle
         version=1,
         system=books.system,
         trades=facts.trades,
-        pendings=facts.reserved.pendings,
+        pendings={
+            id_: one for id_, one in facts.reserved.pendings.items() if one.code != Code.LABEL
+        },
         readings=readings,
         boundary=BoundaryReading(*boundary_wh.tolist()),
         terms=terms,
@@ -180,7 +187,8 @@ def settle_first(book: TickBook, district: District, facts: SlotFacts) -> Settle
         contracts=slot_contracts(facts.running.supply, facts.running.limit, terms),
     )
     settled = settle_slot(inputs)
-    posted = book.settle(facts.version, settled.transfers, signed.leaves(), facts.reserved)
+    transfers = sorted([*settled.transfers, *_labels_first(books, facts, settled.transfers)])
+    posted = book.settle(facts.version, transfers, signed.leaves(), facts.reserved)
     book.deliveries += delivery_rows(books, inputs, settled)
     book.months = book.months.plus(month, settled.rest_import_wh[: len(books.customers)])
     through_grid_wh = posted.changes.get((2, books.system.grid), 0)
@@ -192,6 +200,13 @@ def settle_first(book: TickBook, district: District, facts: SlotFacts) -> Settle
         estimated=int((readings.quality != MEASURED).sum()),
         unexplained_wh=int(boundary_wh[0] - boundary_wh[1]) + through_grid_wh,
     )
+
+
+def _labels_first(books: Books, facts: SlotFacts, settled: Sequence[Transfer]) -> list[Transfer]:
+    """What the slot's labels come to once its trades are settled."""
+    of = label_cause(facts.version, books.system.pool)
+    reserved = {id_: one for id_, one in facts.reserved.pendings.items() if one.code == Code.LABEL}
+    return settle_labels(facts.labels, delivered_of(facts.labels, settled, of.pool), reserved, of)
 
 
 def meter_readings(

@@ -1,7 +1,7 @@
 """A small district that keeps books: real meters, signed orders, an auction each slot."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from energy.config import Settings
 from energy.crowd import Crowd, build_crowd, sign_orders
 from energy.district import District, load_district
 from energy.plant import Plant, Readings
+from energy.steps.labels import clear_labels, green_accounts
 from energy.steps.settling import Books, Settled, open_books, post_clearing, settle_tick
 from energy.store.accounts import trade_keys
 from energy.store.admission import Admission, admit_orders, traders_of
@@ -38,6 +39,7 @@ class Cleared:
     plan_digest: bytes
     clearing: Clearing | None
     orders: tuple[StoredRow, ...]
+    labels: Mapping[int, Clearing] = field(default_factory=dict)
 
 
 @dataclass
@@ -52,6 +54,8 @@ class Rehearsal:
     late: list[LateRow] = field(default_factory=list)
     edit: Callable[[Readings], Readings] = lambda readings: readings
     with_market: bool = True
+    labels: tuple[int, ...] = (0, 1, 2)  # what members want or offer, in turn
+    clear_labels: Callable[..., dict[int, Clearing]] = clear_labels
     draw: int = 0  # which prices are drawn
     refusals: frozenset[str] = frozenset({"SELF_CROSS"})
     first: int = FIRST
@@ -108,7 +112,9 @@ class Rehearsal:
             orders = tuple(lock_book(connection, slot, slot - 300))
             self.keep_readings(connection, slot)
             clearing = self.clear(slot, orders) if self.with_market else None
-            post_clearing(connection, self.books, Cleared(slot, bytes(32), clearing, orders))
+            tiers = {} if clearing is None else self.label_tiers(clearing, orders)
+            cleared = Cleared(slot, bytes(32), clearing, orders, tiers)
+            post_clearing(connection, self.books, cleared)
             outcome = SlotOutcome("ok", "T0", "") if self.with_market else MISSED
             publish_slot(connection, claim, outcome, slot)
 
@@ -132,11 +138,13 @@ class Rehearsal:
             assert {one.refusal.code.name for one in answers if one.refusal} <= self.refusals
 
     def order(self, member: int, slot: int, side: int, price: int) -> dict[str, int | bytes]:
+        label = self.labels[(member + slot // SLOT_S) % len(self.labels)]
+        premium = (3_000 if side == 2 else 6_000) * (1 + member % 4) // 4 if label else 0
         return {
             "account": self.crowd.account[member], "zone": int(self.crowd.zone[member]),
             "slot": slot, "side": side, "e_wh": 40 + member, "price_mkrw_per_kwh": price,
-            "label": 0, "premium_mkrw_per_kwh": 0, "expires": slot - 300, "replaces": bytes(32),
-            "rules_version": 1, "nonce": slot * 10 + side,
+            "label": label, "premium_mkrw_per_kwh": premium, "expires": slot - 300,
+            "replaces": bytes(32), "rules_version": 1, "nonce": slot * 10 + side,
         }  # fmt: skip
 
     def clear(self, slot: int, orders: tuple[StoredRow, ...]) -> Clearing:
@@ -147,6 +155,10 @@ class Rehearsal:
         maker = hashlib.sha256(b"maker" + slot.to_bytes(8, "big")).digest()
         rows.append(BookRow(maker, 0, 2, 150_000, 1_500, 0))
         return clear_slot(book_of(slot, rows), self.books.rules)
+
+    def label_tiers(self, clearing: Clearing, orders: tuple[StoredRow, ...]) -> dict[int, Clearing]:
+        """The premium tiers that follow an auction."""
+        return self.clear_labels(clearing, orders, green_accounts(self.district), self.books.rules)
 
     def keep_readings(self, connection: Connection, tick: int) -> None:
         """What came at the gate of a tick: the readings of two slots before, and late ones."""

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from market.ledger import (
     system_account,
     transfer_digests,
 )
+from market.merkle import leaf_hash, root_of
 from market.readings import NO_READINGS, Reading, ReadingBatch, ReadingSigner, sign_readings
 from market.signing import Domain, address_of, derive_key, sign
 
@@ -44,6 +46,9 @@ SELLER, BUYER = b"\x51" * 32, b"\xb2" * 32
 POOL, NETFEE, BALANCING, GRID, SPC = (
     system_account(MARKET, name) for name in ("POOL", "NETFEE", "BALANCING", "GRID", "SPC")
 )
+FILLED = ((b"\x01" * 32, 500), (b"\x02" * 32, 500))
+FILLS = b"".join(struct.pack(">32sQ", *row) for row in FILLED)
+FILLS_ROOT = root_of([leaf_hash(struct.pack(">B32sQQ", 1, *row, 0)) for row in FILLED])
 BatchEdit = Callable[[list[Transfer]], list[Transfer]]
 
 
@@ -145,8 +150,8 @@ class SmallMarket:
         message = {
             "slot": SLOT, "label": 0, "round": 1, "rules_version": 1, "network_version": 1,
             "engine": ZERO32, "plan": ZERO32, "orders": 2, "book_root": ZERO32,
-            "fills_root": ZERO32, "volume_wh": 500, "welfare_ukrw": -5, "nodes": [seller, buyer],
-            "links": [link],
+            "fills_root": FILLS_ROOT, "volume_wh": 500, "welfare_ukrw": -5,
+            "nodes": [seller, buyer], "links": [link],
         }  # fmt: skip
         return self.entry("Clearing", message, "trading")
 
@@ -206,7 +211,8 @@ class SmallMarket:
         self.sealed.append(sealed)
         self.state = sealed.state
         new = {account: blinds[account] for account in fresh}
-        self.lines += tick_lines(slot, sealed, new, used or {})
+        cleared = {0: FILLS} if any(one.type == "Clearing" for one in entries) else {}
+        self.lines += tick_lines(slot, sealed, new, used or {}, cleared)
 
     def run(self) -> "SmallMarket":
         rules = {"kind": 1, "version": 1, "from_slot": T0, "content": ZERO32}

@@ -40,6 +40,7 @@ class Cleared(NamedTuple):
     plan_digest: bytes
     clearing: Any
     orders: Any
+    labels: Any
 
 
 class BilledYear:
@@ -88,7 +89,9 @@ class BilledYear:
             save_readings(connection, slot, columns)
             if market:
                 clearing = here.clear(slot, orders)
-                post_clearing(connection, here.books, Cleared(slot, bytes(32), clearing, orders))
+                tiers = here.label_tiers(clearing, orders)
+                cleared = Cleared(slot, bytes(32), clearing, orders, tiers)
+                post_clearing(connection, here.books, cleared)
             publish_slot(connection, claim, OPEN if market else QUIET, slot)
 
         here.store.write(write)
