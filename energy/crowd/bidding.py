@@ -7,7 +7,7 @@ import numpy as np
 from energy.crowd.contracts import after_contracts
 from energy.crowd.errors import CrowdError
 from energy.crowd.household import guess_slot, usual_month_kwh
-from energy.crowd.members import Crowd, FloatArray, IntArray
+from energy.crowd.members import BoolArray, Crowd, FloatArray, IntArray
 from energy.crowd.public import PublicPrices, TariffBlock
 from energy.units import DT_H, MKRW_PER_KRW, SLOT_S, wh_from_kwh
 from market.transfers import ZERO32
@@ -27,6 +27,15 @@ WHILE_MKRW_MAX = 4 * MKRW_PER_KRW
 # Won per kWh that the thrifty hold out for while no price is known.
 HOLD_OUT_MKRW = 10 * MKRW_PER_KRW
 ORDERS_PER_SLOT = 16
+# Assumption, for want of a survey here: one buyer in four wants green energy and one in ten that of
+# its own zone; each would pay up to so much for it on top. Whoever has a roof asks little for it.
+GREEN_FRAC, LOCAL_FRAC = 0.25, 0.10
+PREMIUM_MKRW_MAX = 10 * MKRW_PER_KRW
+PREMIUM_ASKED_MKRW_MAX = 3 * MKRW_PER_KRW
+# Of the roofs so many offer theirs as local energy, for an order carries one label; all others as
+# green.
+LOCAL_ROOFS_FRAC = 0.25
+NO_LABEL, GREEN, LOCAL = 0, 1, 2
 
 
 def build_orders(crowd: Crowd, slot: int, public: PublicPrices) -> list[dict[str, Any]]:
@@ -60,6 +69,7 @@ def build_orders(crowd: Crowd, slot: int, public: PublicPrices) -> list[dict[str
     expires = slot - public.gate_lead_s
     nonce = nonce_of(slot, 0)
     sides = np.where(sells, OFFER, BID)
+    label, premium = wished_labels(crowd, sells, public)
     return [
         {
             "account": crowd.account[row],
@@ -68,19 +78,21 @@ def build_orders(crowd: Crowd, slot: int, public: PublicPrices) -> list[dict[str
             "side": side,
             "e_wh": wh,
             "price_mkrw_per_kwh": price,
-            "label": 0,
-            "premium_mkrw_per_kwh": 0,
+            "label": kind,
+            "premium_mkrw_per_kwh": most,
             "expires": expires,
             "replaces": ZERO32,
             "rules_version": public.rules_version,
             "nonce": nonce,
         }
-        for row, zone, side, wh, price in zip(
+        for row, zone, side, wh, price, kind, most in zip(
             rows.tolist(),
             crowd.zone[rows].tolist(),
             sides[rows].tolist(),
             e_wh[rows].tolist(),
             limit[rows].astype(np.int64).tolist(),
+            label[rows].tolist(),
+            premium[rows].tolist(),
             strict=True,
         )
     ]
@@ -96,6 +108,23 @@ def promised_kw(net_kw: FloatArray, spread_kw: FloatArray, public: PublicPrices)
     costs = usual is None or usual > public.feed_in_mkrw_per_kwh
     below = np.where((net_kw > 0) | costs, PRUDENCE_SD, 0.0)
     return np.asarray(np.maximum(np.abs(net_kw) - below * spread_kw, 0.0))
+
+
+def wished_labels(
+    crowd: Crowd, sells: BoolArray, public: PublicPrices
+) -> tuple[IntArray, IntArray]:
+    """Label and premium of each member, (N,) each: the same in every slot, for it is a conviction.
+
+    Buyers pay up to the premium, sellers with a roof ask at least it.
+    """
+    rng = np.random.default_rng([crowd.district.seed, crowd.seed, 19])
+    taste, worth = rng.random(len(crowd)), rng.random(len(crowd))
+    wants = np.select([taste < GREEN_FRAC, taste < GREEN_FRAC + LOCAL_FRAC], [GREEN, LOCAL], 0)
+    has_roof = crowd.district.meters.pv_kwp[crowd.meter] > 0
+    has = np.where(has_roof, np.where(taste < LOCAL_ROOFS_FRAC, LOCAL, GREEN), NO_LABEL)
+    label = np.where(sells, has, wants).astype(np.int64)
+    most = np.where(sells, PREMIUM_ASKED_MKRW_MAX, PREMIUM_MKRW_MAX)
+    return label, np.where(label > 0, _on_tick(worth * most, public, up=False), 0)
 
 
 def nonce_of(slot: int, number: int) -> int:

@@ -16,6 +16,7 @@ from market.signing import Domain, address_of, derive_key, digest, sign
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 TRADE, CONTRACT = 1, 2
 # Orders count their nonces from the slot; 0 stays free for the key's own registration.
