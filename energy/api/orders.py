@@ -15,6 +15,7 @@ from energy.store.admission import Answer, Receipt, order_answer
 from energy.store.orders import FillRow, OrderRow, fill_of, find_order
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw
+from market.labels import Label
 from market.orders import OrderRefusal, RefusalCode
 
 STATUS_OF = {
@@ -150,15 +151,25 @@ def receipt_json(receipt: Receipt, operator: bytes) -> dict[str, Any]:
 
 
 def terms_json(row: OrderRow, filled: FillRow | None) -> dict[str, Any]:
-    """What the order said, and what it got; before its slot is cleared that is null."""
+    """What the order said, and what it got; before its slot is cleared that is null.
+
+    Of `filled_wh` so many are labelled, at the label's price on top.
+    """
+    waits = row.status in WAITING
     return {
         "slot_utc": iso_of(row.slot),
         "side": "bid" if row.side == 1 else "offer",
         "energy_wh": row.e_wh,
         "price_krw_per_kwh": krw_text_from_mkrw(row.price_mkrw_per_kwh),
-        "filled_wh": filled.e_wh if filled else (None if row.status in WAITING else 0),
+        "filled_wh": filled.e_wh if filled else (None if waits else 0),
         "clearing_price_krw_per_kwh": (
             krw_text_from_mkrw(filled.price_mkrw_per_kwh) if filled else None
+        ),
+        "label": Label(row.label).name.lower() if row.label else None,
+        "premium_krw_per_kwh": krw_text_from_mkrw(row.premium_mkrw_per_kwh) if row.label else None,
+        "labelled_wh": None if waits or not row.label else (filled.label_wh if filled else 0),
+        "label_price_krw_per_kwh": (
+            krw_text_from_mkrw(filled.label_mkrw_per_kwh) if filled and filled.label_wh else None
         ),
     }
 
