@@ -32,6 +32,7 @@ from energy.steps.own_views import (
 from energy.steps.statements import statement_document
 from energy.store.admission import order_answer
 from energy.store.errors import StoreError
+from energy.store.forecasts import has_issue
 from energy.store.own_orders import OwnOrder, list_own_orders
 from energy.store.slots import last_claimed
 from energy.store.views import Document
@@ -59,8 +60,10 @@ def get_home(request: Request, account: str | None = NAMED) -> Response:
 
     def build(connection: Connection) -> Document:
         first = context.admission.first_open(int(now_s * 1e6), last_claimed(connection))
+        home = home_block(context.district, context.admission.traders.get(who), who)
         return {
-            **home_block(context.district, context.admission.traders.get(who), who),
+            **home,
+            "has_forecast": home["meter"] is not None and has_issue(connection),
             "now_utc": iso_of(now_s),
             "time_zone": context.district.time_zone,
             "marginal": marginal_block(connection, context.district, who, first),

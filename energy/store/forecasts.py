@@ -94,6 +94,11 @@ def last_issue(connection: Connection) -> StoredIssue | None:
     return None if row is None else _issue_of(row)
 
 
+def has_issue(connection: Connection) -> bool:
+    """Whether anything has been forecast yet."""
+    return connection.scalar(select(forecast_issue.c.first_slot).limit(1)) is not None
+
+
 def save_weather_issue(
     connection: Connection, issue_slot: int, known_utc: int, arrays: Arrays
 ) -> None:

@@ -20,6 +20,7 @@ from energy.units import SLOT_S
 pytestmark = pytest.mark.browser
 
 FIRST_OF_AUGUST = 1_785_510_000  # 00:00 in Sejong
+JSON = {"content-type": "application/problem+json"}
 WIDTHS = [(1366, 768), (390, 844), (320, 700)]
 PROVIDER = """
 const provider = { request: async ({ method, params }) => {
@@ -180,6 +181,21 @@ def assert_figures_are_the_apis(page: Page) -> None:
     )
 
 
+def test_what_is_expected_is_the_forecast_of_this_home(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page = chromium_page
+    open_home(page, neighbourhood)
+    found = own_api(page, "/v1/me/forecast")
+    use_kwh = sum(found["expected_load_kw"]) / 4
+    expect(page.locator("#ahead-chart-title")).to_contain_text(f"{use_kwh:.2f}\u00a0kWh of use")
+    # A home that is known since an hour is foreseen by homes like it, and the page says so.
+    expect(page.locator("#ahead .about")).to_contain_text("homes like yours")
+    page.locator("#ahead-chart-cursor").press("Home")
+    median = found["load_kw"][found["probabilities"].index(0.5)][0]
+    expect(page.locator("#ahead-chart-values")).to_contain_text(f"{median:.1f}\u00a0kW")
+
+
 def test_a_limit_above_the_tariff_is_questioned_before_it_is_signed(
     chromium_page: Page, neighbourhood: Any, wallet: Wallet
 ) -> None:
@@ -218,14 +234,73 @@ def test_a_field_that_cannot_be_is_named_and_nothing_is_signed(
     assert wallet.signed == []
 
 
+def test_an_order_whose_answer_was_lost_is_sent_once_more_and_not_a_second_time(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+) -> None:
+    page = chromium_page
+    open_home(page, neighbourhood)
+    before = len(own_api(page, "/v1/me/orders")["items"])
+
+    def lose(route: Any) -> None:
+        route.fetch()  # It arrives, and the line breaks before the answer does.
+        route.abort()
+
+    page.route("**/v1/orders", lose, times=1)
+    place_order(page, "0.1", "80")
+    expect(page.locator("#order-told")).to_contain_text("the same order is sent once more")
+    page.locator("#order-sign").click()
+    expect(page.locator("#order-told")).to_contain_text("Accepted.")
+    assert len(wallet.signed) == 1
+    assert len(own_api(page, "/v1/me/orders")["items"]) == before + 1
+    complaints.clear()
+
+
+def test_what_the_wallet_declines_is_not_sent(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page = chromium_page
+    open_home(page, neighbourhood)
+    before = own_api(page, "/v1/me/orders")["items"]
+    wallet.refuses.add("eth_signTypedData_v4")
+    place_order(page, "0.1", "81")
+    expect(page.locator("#order-told")).to_contain_text("nothing was signed")
+    assert own_api(page, "/v1/me/orders")["items"] == before
+
+
+def test_another_key_in_the_wallet_is_refused_in_one_sentence(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+) -> None:
+    page = chromium_page
+    open_home(page, neighbourhood)
+    wallet.key = bytes([9]) * 32
+    place_order(page, "0.1", "82")
+    expect(page.locator("#order-told")).to_have_text(
+        "This wallet's key may not trade for your home."
+    )
+    complaints.clear()
+
+
+def test_a_card_that_cannot_be_read_says_so_and_the_others_are_right(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+) -> None:
+    page = chromium_page
+    problem = {"title": "The store is busy", "detail": "Wait.", "status": 503}
+    body = json.dumps(problem)
+    page.route("**/v1/me/dr", lambda route: route.fulfill(status=503, body=body, headers=JSON))
+    open_home(page, neighbourhood)
+    expect(page.locator("#events .note")).to_contain_text("The store is busy Wait.")
+    expect(page.locator("[data-figure=drawn] .big")).to_contain_text("kWh")
+    complaints.clear()
+
+
 def test_a_live_order_is_cancelled_by_signature(
     chromium_page: Page, neighbourhood: Any, wallet: Wallet
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
     place_order(page, "0.1", "90")
-    row = page.locator("#orders li[data-status='ACCEPTED']")
-    expect(row).to_have_count(1)
+    row = page.locator("#orders li", has_text="at most ₩90/kWh")
+    expect(row).to_have_attribute("data-status", "ACCEPTED")
     id_ = row.get_attribute("data-order")
     row.locator("button").click()
     expect(page.locator(f"li[data-order='{id_}']")).to_have_attribute("data-status", "CANCELLED")

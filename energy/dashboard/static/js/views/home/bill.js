@@ -7,7 +7,7 @@ import { monthSheet } from "../public/statement.js";
 export function billBlock(ctx) {
   const { words } = ctx;
   const pick = ({ months }) => { if (months instanceof Error) throw months; return months.items.length ? months.items : null; };
-  return block({ ctx, id: "bill", span: 7, title: "home.bill", pick, empty: () => words("home.bill.none"), make: (body) => makeBill(body, ctx) });
+  return block({ ctx, id: "bill", span: 12, title: "home.bill", pick, empty: () => words("home.bill.none"), make: (body) => makeBill(body, ctx) });
 }
 
 function makeBill(body, { words, format }) {

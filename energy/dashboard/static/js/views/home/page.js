@@ -5,6 +5,7 @@ import { makeFormat } from "../../format.js";
 import { connectLive } from "../../live.js";
 import { followSession, readSession, signOut } from "../../session.js";
 import { makeState } from "../../state.js";
+import { aheadBlock } from "./ahead.js";
 import { billBlock } from "./bill.js";
 import { eventsBlock } from "./events.js";
 import { orderFormBlock } from "./order_form.js";
@@ -18,7 +19,8 @@ const PATHS = {
   home: "/v1/me/home", orders: "/v1/me/orders?limit=40", dr: "/v1/me/dr", months: "/v1/me/statements",
   prices: "/v1/prices",
 };
-const JUMPS = ["day", "orders", "trade", "events", "bill"];
+const FORECAST = "/v1/me/forecast";
+const JUMPS = ["day", "ahead", "orders", "trade", "events", "bill"];
 
 export async function openHome(words) {
   followSession(() => location.reload());
@@ -81,7 +83,9 @@ async function readAll() {
       return [name, error];
     }
   };
-  return Object.fromEntries(await Promise.all(Object.entries(PATHS).map(read)));
+  const all = Object.fromEntries(await Promise.all(Object.entries(PATHS).map(read)));
+  const [, forecast] = all.home.has_forecast ? await read(["forecast", FORECAST]) : ["forecast", null];
+  return { ...all, forecast };
 }
 
 function hearTime(state, utc) {
@@ -91,7 +95,7 @@ function hearTime(state, utc) {
 
 function makeView(ctx) {
   const { words, format, state } = ctx;
-  const blocks = [figuresBlock(ctx), chartOfDay(ctx), ordersBlock(ctx), orderFormBlock(ctx), eventsBlock(ctx), billBlock(ctx)];
+  const blocks = [figuresBlock(ctx), chartOfDay(ctx), aheadBlock(ctx), ordersBlock(ctx), orderFormBlock(ctx), eventsBlock(ctx), billBlock(ctx)];
   document.getElementById("grid").replaceChildren(...blocks.map((one) => one.section));
   document.getElementById("jump").replaceChildren(...JUMPS.map((id) => h("a", { href: `#${id}` }, words(`home.jump.${id}`))));
   const when = document.getElementById("when");
