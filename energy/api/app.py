@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from energy.api import (
+    alarms,
     contracts,
     documents,
     dr,
@@ -47,7 +48,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    open_data, sign_in, people, me,
+    open_data, sign_in, people, alarms, me,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

@@ -20,7 +20,7 @@ MEDIA_TYPES = {
 }
 SCREENS = ("overview", "plan", "grid", "market", "forecasts", "dr")
 PUBLIC_SCREENS = ("home", "verify", "statement", "sign_in")  # pages of their own, for everybody
-ACCESSES = ("demo", "signed")  # read without sign-in, or by somebody who has signed in
+ACCESSES = ("demo", "read", "operate")  # without sign-in; by who may read, or act as well
 WORD = re.compile(r"%([a-z0-9_.]+)%")
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', re.MULTILINE)
 

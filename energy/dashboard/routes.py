@@ -91,7 +91,7 @@ def _page_of(pages: Mapping[Edition, Asset], screen: str) -> Callable[[Request],
     def page(request: Request) -> Response:
         edition = choose_edition(request, screen)
         if screen in SCREENS:
-            edition = replace(edition, access=ACCESSES[not caller_of(request).is_demo])
+            edition = replace(edition, access=access_of(caller_of(request)))
         return answer(request, pages[edition], headers.PAGE)
 
     return page
@@ -134,6 +134,13 @@ def answer(request: Request, asset: Asset, fixed: dict[str, str]) -> Response:
 def choose_edition(request: Request, screen: str) -> Edition:
     """The screen as this reader wants it."""
     return Edition(choose_language(request), choose_theme(request), screen)
+
+
+def access_of(caller: Caller) -> str:
+    """What a page offers to this reader."""
+    if caller.is_demo:
+        return "demo"
+    return "operate" if caller.role == Role.OPERATOR else "read"
 
 
 def choose_theme(request: Request) -> str:

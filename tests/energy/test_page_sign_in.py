@@ -15,6 +15,8 @@ from energy.dashboard import install
 from energy.district import District
 from energy.steps.credentials import STEP_S, code_at, new_seed, stretch_password
 from energy.store.accounts import TRADE_ROLE, KeyRow, save_keys
+from energy.store.alarms import Alarm, open_alarms, raise_alarm
+from energy.store.audit import list_records
 from energy.store.engine import Store, open_store
 from energy.store.people import Person, add_person
 from market.signing import address_of, derive_key, personal_digest, sign
@@ -71,8 +73,8 @@ def open_here(
     return opened
 
 
-def add_kim(here: Here, role: str = "operator") -> Person:
-    who = Person("kim", role, stretch_password(PASSWORD), new_seed(), 0, int(here.wall_s))
+def add_kim(here: Here, role: str = "operator", name: str = "kim") -> Person:
+    who = Person(name, role, stretch_password(PASSWORD), new_seed(), 0, int(here.wall_s))
     here.store.write(lambda connection: add_person(connection, who))
     return who
 
@@ -122,7 +124,7 @@ def test_an_operator_signs_in_with_a_code_reaches_the_screen_and_signs_out(
         expect(page.locator("#person .told")).to_contain_text("That did not fit")
         fill_in(page, who, here)
         expect(page).to_have_url(f"{here.url}/grid")
-        expect(page.locator("html")).to_have_attribute("data-access", "signed")
+        expect(page.locator("html")).to_have_attribute("data-access", "operate")
         page.get_by_role("button", name="Sign out").click()
         expect(page).to_have_url(f"{here.url}/sign-in")
         page.goto(f"{here.url}/grid")
@@ -139,7 +141,7 @@ def test_the_page_leaves_by_itself_when_the_session_has_ended(
         who = add_kim(here)
         page.goto(f"{here.url}/sign-in")
         fill_in(page, who, here)
-        expect(page.locator("html")).to_have_attribute("data-access", "signed")
+        expect(page.locator("html")).to_have_attribute("data-access", "operate")
         here.wall_s += 13 * 3600
         page.reload()
         expect(page).to_have_url(f"{here.url}/sign-in?to=/")
@@ -210,6 +212,34 @@ def test_the_demonstration_says_that_nobody_is_asked_and_lets_one_act(
         mark.click()
         page.get_by_role("button", name="Go on as the demo operator").click()
         expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        page.goto("about:blank")
+
+
+def test_an_operator_says_that_an_alarm_is_seen_and_an_auditor_cannot(
+    chromium_page: Page, open_here: Open
+) -> None:
+    page = chromium_page
+    with open_here(Settings(sign_in="required")) as here:
+        fault = Alarm("grid/limit", "alarm", "Line F3-07 is too hot", "F3", "Limit the feeder.")
+        number = here.store.write(lambda connection: raise_alarm(connection, fault, NOW_S))
+        who = add_kim(here)
+        page.goto(f"{here.url}/sign-in")
+        fill_in(page, who, here)
+        button = page.get_by_role("button", name="I have seen it")
+        expect(page.locator(".alarms")).to_contain_text("Line F3-07 is too hot")
+        button.click()
+        expect(page.locator(".alarms")).to_contain_text("Seen")
+        expect(button).to_have_count(0)
+        assert here.store.read(open_alarms)[0].acknowledged_utc == NOW_S
+        record = here.store.read(list_records)[0].record
+        assert (record.account, record.task) == ("person kim", f"acknowledge alarm {number}")
+        page.get_by_role("button", name="Sign out").click()
+        again = Alarm("grid/other", "warning", "T041 is warm", "T041", "Look at it.")
+        here.store.write(lambda connection: raise_alarm(connection, again, NOW_S))
+        auditor = add_kim(here, "auditor", "lee")
+        fill_in(page, auditor, here)
+        expect(page.locator(".alarms")).to_contain_text("T041 is warm")
+        expect(button).to_have_count(0)
         page.goto("about:blank")
 
 

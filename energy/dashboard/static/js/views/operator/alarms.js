@@ -1,6 +1,7 @@
-// What a person must do, worst first.
+// What a person must do, worst first; who may act says which they have seen.
+import { ApiError, postJson } from "../../api.js";
 import { h } from "../../dom.js";
-import { inLanguage } from "./block.js";
+import { inLanguage, problemText } from "./block.js";
 
 export function makeAlarms({ words, format }) {
   const text = (value) => inLanguage(value, words.language);
@@ -16,7 +17,26 @@ export function makeAlarms({ words, format }) {
         h("span", { class: "sign", role: "img", "aria-label": words(`alarms.${alarm.severity}`) }, alarm.severity === "alarm" ? "■" : "▲"),
         h("div", null, h("p", { class: "what" }, text(alarm.what), alarm.where ? h("span", { class: "muted" }, ` · ${text(alarm.where)}`) : null),
           h("p", { class: "muted" }, words(key, { time: day(since, nowMs) }), alarm.until_utc ? ` · ${words("alarms.until", { time: day(Date.parse(alarm.until_utc), nowMs) })}` : ""),
-          alarm.todo ? h("p", { class: "todo" }, text(alarm.todo)) : null));
+          alarm.todo ? h("p", { class: "todo" }, text(alarm.todo)) : null, seen(alarm, words)));
     })));
   };
+}
+
+// Seen or not; the button is for those who may act.
+function seen(alarm, words) {
+  if (alarm.acknowledged) return h("p", { class: "muted" }, words("alarms.seen"));
+  if (document.documentElement.dataset.access !== "operate") return null;
+  const told = h("p", { class: "refused", role: "alert" });
+  const button = h("button", { type: "button", onclick: async () => {
+    button.disabled = true;
+    try {
+      await postJson(`/v1/alarms/${alarm.id}/acknowledge`);
+      button.replaceWith(h("p", { class: "muted" }, words("alarms.seen")));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      told.textContent = problemText(error, words);
+      button.disabled = false;
+    }
+  } }, words("alarms.see"));
+  return [button, told];
 }

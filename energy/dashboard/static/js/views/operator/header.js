@@ -28,7 +28,7 @@ export function buildHeader({ words, state }) {
 
 // Who reads: nobody is asked in a demonstration, and the page says so; else the way out.
 function accessControl(words) {
-  if (document.documentElement.dataset.access !== "signed") return h("a", { class: "choice access", href: "/sign-in" }, words("header.no_sign_in"));
+  if (document.documentElement.dataset.access === "demo") return h("a", { class: "choice access", href: "/sign-in" }, words("header.no_sign_in"));
   const button = h("button", { type: "button", class: "choice access", onclick: async () => {
     button.disabled = true;
     try {
