@@ -1,4 +1,4 @@
-"""The rule of the market's guarantee at its edges, and as data: what is refused, in one sentence."""
+"""The rule of the market's guarantee at its edges, and as data that is used whole or refused."""
 
 import tomllib
 from datetime import date
