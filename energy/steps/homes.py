@@ -25,6 +25,7 @@ from energy.forecast.homes import (
     roof_parts,
 )
 from energy.forecast.inputs import MEDIAN, QUANTILES, FloatArray, IntArray
+from energy.forecast.sanity import PV_FACTOR_MAX
 from energy.steps.basis import build_basis
 from energy.steps.metering import MEASURED, plate_wh
 from energy.store.forecasts import StoredIssue, last_issue
@@ -95,7 +96,10 @@ def use_of(connection: Connection, district: District, slots: IntArray) -> Float
 def sun_of_roofs(
     district: District, slots: IntArray, area_kw: FloatArray, roofs: IntArray
 ) -> FloatArray:
-    """Solar of roofs (S, R), kW, as parts of what their areas (S, A) gave."""
+    """Solar of roofs (S, R), kW, as parts of what their areas (S, A) gave.
+
+    NaN where that is not known, or more than the roofs could give.
+    """
     basis, meters = build_basis(district), district.meters
     whole = roof_parts(slots, basis.pv, basis.site, meters.pv_kwp[roofs], meters.pv_class[roofs])
     found = np.empty((len(slots), len(roofs)))
@@ -106,7 +110,8 @@ def sun_of_roofs(
         # Of the district's clear sky so much lies over the area: its part of it goes to its roofs.
         of_area = _area_part(basis.pv.kwp[area], slots, district)
         found[:, mine] = area_kw[:, [area]] * (whole[mine] / np.maximum(of_area, 1e-12)).T
-    return found
+    with np.errstate(invalid="ignore"):
+        return np.where(found <= PV_FACTOR_MAX * meters.pv_kwp[roofs], found, np.nan)
 
 
 def _area_part(kwp: FloatArray, slots: IntArray, district: District) -> FloatArray:

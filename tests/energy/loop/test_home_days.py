@@ -108,6 +108,19 @@ def test_faulty_readings_and_silent_meters_are_left_out(store: Store, district: 
     assert np.isfinite(found[1:-1]).all()
 
 
+def test_a_sun_that_no_roof_could_give_is_no_use_of_a_home(
+    store: Store, district: District
+) -> None:
+    fill(store, district, DAY[:40])
+    noon = int(DAY[40])
+    fill(store, district, DAY[40:41])
+    wild = {"pv_kw": np.full(district.areas, 1e4)}
+    store.write(lambda connection: save_measured(connection, noon, wild, {}))
+    found = store.read(lambda connection: use_of(connection, district, DAY[:41]))
+    roofs = district.meters.pv_kwp > 0
+    assert np.isnan(found[40, roofs]).all() and np.isfinite(found[40, ~roofs]).all()
+
+
 def test_a_day_that_nobody_half_knows_is_not_kept(store: Store, district: District) -> None:
     fill(store, district, DAY[-20:])
     store.write(lambda connection: keep_home_day(connection, district, int(DAY[-1])))
