@@ -35,7 +35,7 @@ from energy.api.context import ApiContext
 from energy.api.desk import OrderDesk
 from energy.api.documents import LastAnswer, json_answer
 from energy.api.doorman import StoreDoorman
-from energy.api.examples import ORDER_SCHEMA
+from energy.api.examples import SIGNED_TYPES, envelope_schema
 from energy.api.guard import LOCAL_HOSTS, Guard
 from energy.api.live import EventHub
 from energy.api.problems import ProblemModel, install_problems
@@ -109,7 +109,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=TITLE, version=version("sejong-microgrid"), routes=app.routes)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = ProblemModel.model_json_schema()
-        schemas["OrderEnvelope"] = ORDER_SCHEMA
+        for one in SIGNED_TYPES:
+            schemas[f"{one}Envelope"] = envelope_schema(one)
         _add_verdicts(document)
         app.openapi_schema = document
     return app.openapi_schema

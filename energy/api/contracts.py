@@ -6,9 +6,11 @@ from sqlalchemy import Connection
 from energy.api.callers import BY_SIGNATURE, STEERING, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found
+from energy.api.examples import signed_body
 from energy.api.messages import SIGNED, admit_signed
 from energy.api.orders import parse_order_id
 from energy.api.problems import answers
+from energy.api.words import IdText
 from energy.steps.contract_views import contract_document, contracts_document
 from energy.steps.contracting import contract_desk
 from energy.store.admission import Answer
@@ -20,14 +22,26 @@ from energy.store.views import Document
 router = APIRouter(tags=["contracts"])
 
 
-@router.post("/v1/contracts", summary="Enter a contract", status_code=201, responses=SIGNED)
+@router.post(
+    "/v1/contracts",
+    summary="Enter a contract",
+    status_code=201,
+    responses=SIGNED,
+    openapi_extra=signed_body("Contract"),
+)
 @may(BY_SIGNATURE)
 async def enter_contract(request: Request) -> Response:
     """A `Contract` in an envelope like an order's, signed by the seller and then by the buyer."""
     return await _admit(request, "Contract")
 
 
-@router.post("/v1/contracts/end", summary="End a contract", status_code=201, responses=SIGNED)
+@router.post(
+    "/v1/contracts/end",
+    summary="End a contract",
+    status_code=201,
+    responses=SIGNED,
+    openapi_extra=signed_body("Cancel"),
+)
 @may(BY_SIGNATURE)
 async def end_contract(request: Request) -> Response:
     """A party's `Cancel` whose `order_id` is the contract; it ends when both have sent theirs."""
@@ -46,9 +60,9 @@ def get_contracts(request: Request) -> Response:
 
 @router.get("/v1/contracts/{contract_id}", summary="A contract", responses=answers(404, 422))
 @may(STEERING)
-def get_contract(request: Request, contract_id: str) -> Response:
+def get_contract(request: Request, contract_id: IdText) -> Response:
     """Its terms, the ends that parties have signed, and what each slot of the last day came to."""
-    context, id_ = context_of(request), parse_order_id(contract_id)
+    context, id_ = context_of(request), parse_order_id(contract_id, "contract_id")
     now_s = context.clock.now_s()
 
     def find(connection: Connection) -> Document | None:

@@ -21,6 +21,7 @@ from energy.api.overview import (
     overview_state,
 )
 from energy.api.problems import ProblemError, answers
+from energy.api.words import SlotText
 from energy.steps.public import DistrictTime, prices_document
 from energy.store.alarms import open_alarms
 from energy.store.checkpoints import find_checkpoint
@@ -77,21 +78,21 @@ def get_prices(request: Request) -> Response:
 
 @router.get("/v1/plan", summary="The published plan", responses=answers(404, 422))
 @may(STEERING)
-def get_plan(request: Request, slot: str | None = None) -> Response:
+def get_plan(request: Request, slot: SlotText | None = None) -> Response:
     """Plan of the newest slot, or of `slot`: set-points, certificate, reasons, grid state."""
     return view_answer(request, "plan", slot)
 
 
 @router.get("/v1/measured", summary="What a slot's meters say", responses=answers(404, 422))
 @may(DISTRICT)
-def get_measured(request: Request, slot: str | None = None) -> Response:
+def get_measured(request: Request, slot: SlotText | None = None) -> Response:
     """Sources, uses and costs of the newest measured slot, or of `slot`."""
     return view_answer(request, "measured", slot)
 
 
 @router.get("/v1/market/{slot}", summary="The auction of a slot", responses=answers(404, 422))
 @may(MEMBERS)
-def get_market(request: Request, slot: str) -> Response:
+def get_market(request: Request, slot: SlotText) -> Response:
     """What was traded in the slot, and the clearing with its certificate."""
     start = parse_slot(slot, "slot")
 
@@ -115,7 +116,7 @@ def get_ledger(request: Request) -> Response:
     "/v1/checkpoints/{tick}", summary="The signed head of a tick", responses=answers(404, 422)
 )
 @may(PUBLIC)
-def get_checkpoint(request: Request, tick: str) -> Response:
+def get_checkpoint(request: Request, tick: SlotText) -> Response:
     """Size and root of the log after the tick, signed; `note` is the text that is published."""
     start = parse_slot(tick, "tick")
     row = context_of(request).store.read(lambda connection: find_checkpoint(connection, start))
@@ -137,7 +138,7 @@ def get_checkpoint(request: Request, tick: str) -> Response:
 @router.get("/v1/slots", summary="Quarter hours, newest first", responses=answers(422))
 @may(DISTRICT)
 def get_slots(
-    request: Request, before: str | None = None, limit: int = Query(96, ge=1, le=PAGE_MAX)
+    request: Request, before: SlotText | None = None, limit: int = Query(96, ge=1, le=PAGE_MAX)
 ) -> Response:
     """One row a slot with tier, reason and seconds; `next` asks for the ones before."""
     start = None if before is None else parse_slot(before, "before")

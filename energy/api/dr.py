@@ -8,9 +8,11 @@ from sqlalchemy import Connection
 from energy.api.callers import BY_SIGNATURE, MEMBERS, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found
+from energy.api.examples import signed_body
 from energy.api.messages import SIGNED, admit_signed
 from energy.api.orders import parse_order_id
 from energy.api.problems import answers
+from energy.api.words import IdText
 from energy.steps.dr_programmes import programmes_by_account
 from energy.steps.dr_views import (
     DrScene,
@@ -28,7 +30,13 @@ from energy.store.views import Document
 router = APIRouter(tags=["demand response"])
 
 
-@router.post("/v1/dr/events", summary="Call a DR event", status_code=201, responses=SIGNED)
+@router.post(
+    "/v1/dr/events",
+    summary="Call a DR event",
+    status_code=201,
+    responses=SIGNED,
+    openapi_extra=signed_body("DrEvent"),
+)
 @may(BY_SIGNATURE)
 async def call_event(request: Request) -> Response:
     """A `DrEvent` in an envelope like an order's, by the programme's or the operator's key."""
@@ -40,6 +48,7 @@ async def call_event(request: Request) -> Response:
     summary="Cancel a DR event",
     status_code=201,
     responses=SIGNED,
+    openapi_extra=signed_body("Cancel"),
 )
 @may(BY_SIGNATURE)
 async def cancel_event(request: Request) -> Response:
@@ -52,6 +61,7 @@ async def cancel_event(request: Request) -> Response:
     summary="Answer a DR event",
     status_code=201,
     responses=SIGNED,
+    openapi_extra=signed_body("DrCommit"),
 )
 @may(BY_SIGNATURE)
 async def answer_event(request: Request) -> Response:
@@ -71,9 +81,9 @@ def get_events(request: Request) -> Response:
 
 @router.get("/v1/dr/events/{event_id}", summary="A DR event", responses=answers(404, 422))
 @may(MEMBERS)
-def get_event(request: Request, event_id: str) -> Response:
+def get_event(request: Request, event_id: IdText) -> Response:
     """Terms, state, answers, hours, payments, and baseline and metered power by slot."""
-    context, id_ = context_of(request), parse_order_id(event_id)
+    context, id_ = context_of(request), parse_order_id(event_id, "event_id")
     scene = scene_of(context)
 
     def find(connection: Connection) -> Document | None:

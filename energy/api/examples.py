@@ -1,6 +1,8 @@
-"""What a signed order and its answer look like, for the API document."""
+"""What signed messages and their answers look like, for the API's document."""
 
 from typing import Any
+
+from market.entries import ENTRY_TYPES, signatures_of
 
 _ACCOUNT = "0x" + "3f" * 32
 _SIGNATURE = "0x" + "1a" * 64 + "1b"
@@ -56,20 +58,38 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-ORDER_SCHEMA: dict[str, Any] = _object(
-    {
-        "type": {"const": "Order"},
-        "message": _object(
-            {
-                name: _hex(32) if name in ("account", "replaces") else _DECIMAL
-                for name in ORDER_ENVELOPE["message"]
-            }
-        ),
-        "signatures": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": 1,
-            "items": _object({"signer": _hex(20), "signature": _hex(65)}),
-        },
+def envelope_schema(type_name: str) -> dict[str, Any]:
+    """The envelope of a signed message of a type, as the doors read it."""
+    fields = ENTRY_TYPES[type_name].fields
+    message = {
+        field.name: _DECIMAL if field.is_integer else _hex(20 if field.type == "address" else 32)
+        for field in fields
     }
-)
+    count = signatures_of(type_name)
+    return _object(
+        {
+            "type": {"const": type_name},
+            "message": _object(message),
+            "signatures": {
+                "type": "array",
+                "minItems": count,
+                "maxItems": count,
+                "items": _object({"signer": _hex(20), "signature": _hex(65)}),
+            },
+        }
+    )
+
+
+def signed_body(*types: str) -> dict[str, Any]:
+    """The body of a route that takes one of these signed messages, for the API's document."""
+    shapes = [{"$ref": f"#/components/schemas/{one}Envelope"} for one in types]
+    schema = shapes[0] if len(shapes) == 1 else {"oneOf": shapes}
+    content: dict[str, Any] = {"schema": schema}
+    if types == ("Order",):
+        content["example"] = ORDER_ENVELOPE
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+SIGNED_TYPES = (
+    "Order", "Cancel", "KeyRegister", "KeyRotate", "KeyRevoke", "Contract", "DrEvent", "DrCommit",
+)  # fmt: skip

@@ -8,6 +8,7 @@ from energy.api.callers import PUBLIC, STEERING, may
 from energy.api.context import context_of
 from energy.api.documents import etag_of, json_answer, not_found, parse_slot, view_answer
 from energy.api.problems import answers
+from energy.api.words import SlotText
 from energy.forecast import BANDS, QUANTILES
 from energy.forecast.inputs import FloatArray
 from energy.steps.auctions import PRICE
@@ -25,7 +26,7 @@ router = APIRouter(tags=["forecasts"])
 
 @router.get("/v1/forecasts", summary="The forecasts of a plan", responses=answers(404, 422))
 @may(STEERING)
-def get_forecasts(request: Request, slot: str | None = None) -> Response:
+def get_forecasts(request: Request, slot: SlotText | None = None) -> Response:
     """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from, and of
     the prices of the auctions to come, won per kWh.
     """
@@ -39,7 +40,8 @@ def get_forecasts(request: Request, slot: str | None = None) -> Response:
 )
 @may(STEERING)
 def get_issued(
-    request: Request, slot: str | None = Query(None, description="its first slot; else the newest")
+    request: Request,
+    slot: SlotText | None = Query(None, description="its first slot; else the newest"),
 ) -> Response:
     """Seven quantiles of the district's load, sun and heat in kW and of the auctions' prices in won
     per kWh, tiers, and the weather used.

@@ -19,6 +19,7 @@ from energy.api.documents import (
     view_answer,
 )
 from energy.api.problems import answers
+from energy.api.words import SlotText
 from energy.store.views import find_view, last_view_slot
 from energy.timegrid import iso_of
 from grid_models import Contingency, Network, check_contingencies
@@ -49,7 +50,7 @@ def get_network(request: Request) -> Response:
 
 @router.get("/v1/grid", summary="The wires under the plan", responses=answers(404, 422))
 @may(DISTRICT)
-def get_grid(request: Request, slot: str | None = None) -> Response:
+def get_grid(request: Request, slot: SlotText | None = None) -> Response:
     """State of every element in the newest planned slot, or in `slot`, and in the tightest one."""
     return view_answer(request, "grid", slot, hidden=ONLY_FOR_OUTAGES)
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from energy.api.callers import BY_SIGNATURE, may
 from energy.api.context import context_of
+from energy.api.examples import signed_body
 from energy.api.orders import accepted_json, problem_of
 from energy.api.problems import answers
 from energy.store.admission import Answer
@@ -35,6 +36,7 @@ router = APIRouter(tags=["orders"])
     summary="Cancel a live order",
     status_code=201,
     responses=SIGNED,
+    openapi_extra=signed_body("Cancel"),
 )
 @may(BY_SIGNATURE)
 async def cancel_order(request: Request) -> Response:
@@ -47,6 +49,7 @@ async def cancel_order(request: Request) -> Response:
     summary="Register, rotate or revoke a key",
     status_code=201,
     responses=SIGNED,
+    openapi_extra=signed_body(*KEY_TYPES),
 )
 @may(BY_SIGNATURE)
 async def change_keys(request: Request) -> Response:

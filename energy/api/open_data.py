@@ -11,6 +11,7 @@ from energy.api.callers import PUBLIC, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import etag_of, is_known, json_answer, not_found, not_modified, parse_slot
 from energy.api.problems import ProblemError, answers
+from energy.api.words import SlotText
 from energy.steps.open_data import (
     MEMBERS_MIN,
     SHARE_MAX_PPM,
@@ -45,8 +46,8 @@ router = APIRouter(tags=["open data"])
 @may(PUBLIC)
 def get_open_energy(
     request: Request,
-    start: str | None = Query(None, description="first quarter hour; else the newest day's"),
-    end: str | None = Query(None, description="quarter hour after the last; else the newest"),
+    start: SlotText | None = Query(None, description="first quarter hour; else the newest day's"),
+    end: SlotText | None = Query(None, description="quarter hour after the last; else the newest"),
     step: Step = Query(Step.HOUR, description="the times that are added up"),
     zone: str | None = Query(None, description="one zone's groups; else all"),
     use: Use | None = Query(None, description="one use; else both"),

@@ -9,8 +9,9 @@ from energy.api.callers import BY_SIGNATURE, HOUSEHOLD, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.desk import OrderDesk
 from energy.api.doorman import note_access
-from energy.api.examples import ORDER_ANSWER, ORDER_ENVELOPE
+from energy.api.examples import ORDER_ANSWER, signed_body
 from energy.api.problems import ProblemError, answers
+from energy.api.words import IdText
 from energy.store.admission import Answer, Receipt, order_answer
 from energy.store.orders import FillRow, OrderRow, fill_of, find_order
 from energy.timegrid import iso_of
@@ -50,17 +51,7 @@ router = APIRouter(tags=["orders"])
         },
         **answers(400, 401, 409, 413, 422, 503),
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {"$ref": "#/components/schemas/OrderEnvelope"},
-                    "example": ORDER_ENVELOPE,
-                }
-            },
-        }
-    },
+    openapi_extra=signed_body("Order"),
 )
 @may(BY_SIGNATURE)
 async def post_order(request: Request) -> Response:
@@ -87,7 +78,7 @@ async def post_order(request: Request) -> Response:
     },
 )
 @may(HOUSEHOLD)
-def get_order(request: Request, order_id: str) -> Response:
+def get_order(request: Request, order_id: IdText) -> Response:
     """The order's terms, its status, its receipt, and what it got where the slot is cleared."""
     context = context_of(request)
     id_, caller = parse_order_id(order_id), caller_of(request)

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from energy.store.errors import StoreBusyError
 
@@ -139,6 +140,9 @@ def install_problems(app: FastAPI) -> None:
         )
         response = problem_response(problem, request_id_of(request))
         response.headers.update(error.headers or {})
+        # Each route knows its own methods alone; a path may have several.
+        if error.status_code == 405 and (known := documented_methods(app, request.url.path)):
+            response.headers["Allow"] = ", ".join(known)
         return response
 
     @app.exception_handler(RequestValidationError)
@@ -157,6 +161,15 @@ def install_problems(app: FastAPI) -> None:
         log.error("request %s failed: %r", request_id_of(request), error)
         problem = ProblemError(500, "INTERNAL", "the server failed; its log has the reason")
         return problem_response(problem, request_id_of(request))
+
+
+def documented_methods(app: FastAPI, path: str) -> list[str]:
+    """What may be done at a path by the API's document; nothing where it does not stand there."""
+    paths = app.openapi()["paths"]
+    for template in sorted(paths, key=lambda one: one.count("{")):
+        if compile_path(template)[0].match(path):
+            return sorted(method.upper() for method in paths[template])
+    return []
 
 
 def _from_validation(error: RequestValidationError) -> ProblemError:

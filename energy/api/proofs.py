@@ -14,6 +14,7 @@ from energy.api.context import context_of
 from energy.api.doorman import note_access
 from energy.api.orders import parse_order_id
 from energy.api.problems import ProblemError, answers
+from energy.api.words import IdText
 from energy.steps.receipts import LogTree, Prover
 from energy.steps.witnessing import trusted_witnesses
 from energy.store.checkpoints import last_checkpoint
@@ -46,7 +47,7 @@ class LogCache:
     },
 )
 @may(HOUSEHOLD)
-def order_proof(request: Request, order_id: str) -> Response:
+def order_proof(request: Request, order_id: IdText) -> Response:
     """The signed order, its path to a signed checkpoint, its receipt, the keys that signed."""
     context, id_ = context_of(request), parse_order_id(order_id)
     cache: LogCache = request.app.state.log_cache

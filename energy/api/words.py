@@ -1,0 +1,43 @@
+"""The forms of what stands in addresses, for the API's document; the routes read them themselves.
+
+A route answers a wrong word in one sentence of its own, so these forms describe and do not check.
+"""
+
+from typing import Annotated
+
+from pydantic import WithJsonSchema
+
+_DAY = (
+    r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
+    r"|02-(?:0[1-9]|1\d|2[0-8]))"
+)
+_QUARTER_HOUR = rf"^20[2-9]\d-{_DAY}T(?:[01]\d|2[0-3]):(?:00|15|30|45):00Z$"
+
+SlotText = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": _QUARTER_HOUR,
+            "description": "start of a quarter hour, UTC",
+            "examples": ["2026-07-15T09:00:00Z"],
+        }
+    ),
+]
+IdText = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^0x[0-9a-f]{64}$",
+            "description": "the 32 bytes of an id",
+            "examples": ["0x" + "3f" * 32],
+        }
+    ),
+]
+MonthText = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^20[2-9]\d-(?:0[1-9]|1[0-2])$", "examples": ["2026-07"]}
+    ),
+]
