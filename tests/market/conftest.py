@@ -85,5 +85,10 @@ def slow_statement() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def slow_labels() -> ModuleType:
+    return load_reference("slow_labels")
+
+
+@pytest.fixture(scope="session")
 def replayed_clearings() -> ModuleType:
     return load_reference("replayed_clearings")

@@ -36,7 +36,8 @@ def year(months: list[dict]) -> list[dict]:
     """Per month: utility's bill, market part, total, KEPCO alone, SMP with certificates.
 
     A month has `month`, `fund`, `events` (won, paid above 0), and `slots`: import, export, bought,
-    sold, price, short, long, feed_in, smp, and `ppa`: (share, strike) of a plant's output or None.
+    sold, price, short, long, feed_in, smp, and `ppa`: (share, strike) of a plant's output or None;
+    `labels` is what labels brought (won, below 0 for a buyer), nothing where it is not given.
     """
     rest_register = import_register = export_register = Fraction(0)
     carried = 0
@@ -62,6 +63,7 @@ def year(months: list[dict]) -> list[dict]:
             market += Fraction(slot["sold"] - sold, 1000) * max(kwh_price, slot["short"])
             market -= Fraction(slot["bought"] - bought, 1000) * min(kwh_price, slot["long"])
             market -= Fraction(given - sold, 1000) * slot["feed_in"]
+            market -= slot.get("labels", 0)
             rest_register += Fraction(left - bought, 1000)
         ends = (rest_register, import_register, export_register)
         rest, whole, out = (floor(b) - floor(a) for a, b in zip(start, ends, strict=True))

@@ -10,23 +10,56 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from energy.steps.labels import load_labels
 from energy.steps.slot_settlement import terms_of
 from energy.steps.statements import statement_document
 from energy.store.books import load_trades
+from energy.units import UKRW_PER_KRW
 from market.tariff import price_mkrw_per_kwh
 
 HOUSE = 23
-REFERENCE = Path(__file__).parents[3] / "reference" / "slow_statement.py"
+REFERENCE = Path(__file__).parents[3] / "reference"
 Begin = Callable[..., Any]
 
 
-def slow_year(months: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    spec = importlib.util.spec_from_file_location("slow_statement", REFERENCE)
+def slow_code(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, REFERENCE / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: list[dict[str, Any]] = module.year(months)
+    return module
+
+
+def slow_year(months: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = slow_code("slow_statement").year(months)
     return found
+
+
+def labels_krw(year: Any, one: dict[str, Any], traded: Any) -> Fraction:
+    """What labels brought the house in a slot by the slow code, below 0 where it paid."""
+    here, accounts = year.here, year.here.books.book.accounts
+    meters = here.district.meters.account
+    delivered = {account: (0, 0) for account in meters}
+    columns = (traded[name].tolist() for name in ("account", "bought_wh", "sold_wh"))
+    for no, bought_wh, sold_wh in zip(*columns, strict=True):
+        if accounts[no] in delivered:
+            n = meters.index(accounts[no])
+            drawn_wh, given_wh = int(one["import"][n]), int(one["export"][n])
+            delivered[accounts[no]] = (min(bought_wh, drawn_wh), min(sold_wh, given_wh))
+    labels = here.store.read(lambda connection: load_labels(connection, one["slot"]))
+    tiers = []
+    for tier in labels.tiers:
+        rows = (tier.book.node.tolist(), tier.book.side.tolist(), tier.fill_wh.tolist())
+        owners = [labels.account_of_tag[tag] for tag in tier.book.tags()]
+        tiers.append(
+            {
+                "root": tier.book.root,
+                "price": tier.prices(),
+                "rows": list(zip(tier.book.tags(), *rows, owners, strict=True)),
+            }
+        )
+    earned = slow_code("slow_labels").earned_ukrw(one["slot"], tiers, delivered)
+    return Fraction(earned[meters[HOUSE]], UKRW_PER_KRW)
 
 
 def quarter_hour(year: Any, one: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +70,9 @@ def quarter_hour(year: Any, one: dict[str, Any]) -> dict[str, Any]:
     smp = Fraction(terms.feed_in_mkrw_per_kwh, 1000)
     traded = here.store.read(lambda connection: load_trades(connection, slot))
     bought = sold = price = 0
+    labels = Fraction(0)
     if traded is not None:
+        labels = labels_krw(year, one, traded)
         mine = [
             {name: int(traded[name][n]) for name in ("bought_wh", "sold_wh", "price_mkrw_per_kwh")}
             for n, no in enumerate(traded["account"].tolist())
@@ -52,6 +87,7 @@ def quarter_hour(year: Any, one: dict[str, Any]) -> dict[str, Any]:
         "short": Fraction(max(price, connection_mkrw), 1000),
         "long": Fraction(min(price, terms.export_mkrw_per_kwh), 1000),
         "feed_in": smp, "smp": smp, "ppa": 0, "strike": Fraction(0),
+        "labels": labels,
     }  # fmt: skip
 
 
@@ -73,7 +109,7 @@ def test_twelve_months_are_the_same_to_the_won(begin_year: Begin) -> None:
         f"{2026 + (6 + n) // 12}-{(6 + n) % 12 + 1:02}" for n in range(12)
     ]
     traded = sum(slot["bought"] + slot["sold"] for one in asked for slot in one["slots"])
-    assert traded > 0
+    assert traded > 0 and any(slot["labels"] for one in asked for slot in one["slots"])
     for right, one in zip(slow_year(asked), found, strict=True):
         assert int(one["utility_krw"]) == right["bill"]
         assert int(one["market_krw"]) == right["market"]
