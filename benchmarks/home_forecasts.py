@@ -22,7 +22,14 @@ from energy.district import District, load_district
 from energy.forecast import MEDIAN, Observed, no_cars, sane_forecast, warmed_bands
 from energy.forecast.axis import build_axis
 from energy.forecast.features import cells_of
-from energy.forecast.homes import HomeDay, Roof, digest_day, forecast_home, forecast_roof
+from energy.forecast.homes import (
+    HomeDay,
+    Roof,
+    digest_day,
+    forecast_home,
+    forecast_roof,
+    spread_of_roofs,
+)
 from energy.forecast.inputs import FloatArray
 from energy.forecast.scoring import WIDTHS, pinball
 from energy.plant import Plant
@@ -115,14 +122,16 @@ class Replay:
         area_kw = self.record.pv_kw[at : at + SLOTS_PER_DAY]
         use_kw[:, roofs] += sun_of_roofs(self.district, slots, area_kw, roofs)
         axis = build_axis(slots, self.district.time_zone)
-        use_kw = np.maximum(use_kw, 0.0)
-        return digest_day(self.classes, self.told, use_kw, axis.quarter, int(axis.kind[0]))
+        use_kw, kind = np.maximum(use_kw, 0.0), int(axis.kind[0])
+        spread = spread_of_roofs(slots, self.basis.pv, self.basis.site, area_kw)
+        return digest_day(self.classes, self.told, use_kw, axis.quarter, kind, spread)
 
     def roof(self, slots: np.ndarray, meter: int, district_kw: FloatArray) -> FloatArray:
         """The forecast of one roof."""
         meters = self.district.meters
         roof = Roof(float(meters.pv_kwp[meter]), int(meters.pv_class[meter]))
-        return forecast_roof(slots, self.basis.pv, self.basis.site, roof, district_kw)
+        basis = self.basis
+        return forecast_roof(slots, basis.pv, basis.site, roof, district_kw, self.told)
 
     def gap(self, cells: np.ndarray, district_kw: FloatArray) -> float:
         """By how much all homes' expectations miss the district's forecast, share of it."""

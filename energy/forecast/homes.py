@@ -41,6 +41,11 @@ WIDTH_BOUNDS = (0.4, 2.5)
 HEIGHT_BOUNDS = (0.1, 10.0)
 NEWS_BOUNDS = (0.5, 2.0)
 AIR_C = 15.0
+ROOF_SPREAD = 0.15
+"""Of one place's sun about the district's, before any day has told it: an assumption."""
+LIT_FRAC = 0.05
+AWAY_MAX = 2.0
+"""An area further from its part than seven times is a fault of its meter."""
 P80 = 80.0
 
 
@@ -59,7 +64,8 @@ class HomeDay:
 
     mean_kw (M,) and off_p80 (M,), how far its shares lay from its class's median, are NaN of a home
     whose day is not half known. By class: shares as quantiles (K, 96, Q), their mean and mean
-    square (K, 96), and the P80 of the distances (K,); NaN where nothing is known.
+    square (K, 96), and the P80 of the distances (K,); roof_spread (1,), how far areas' sun lies
+    from their part of the district's, as a deviation of the logarithm. NaN where nothing is known.
     """
 
     kind: int
@@ -69,6 +75,7 @@ class HomeDay:
     mean_share: FloatArray
     square_share: FloatArray
     class_p80: FloatArray
+    roof_spread: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +94,7 @@ def digest_day(
     use_kw: FloatArray,
     quarter: IntArray,
     kind: int,
+    roof_spread: float = np.nan,
 ) -> HomeDay:
     """A local day of use (S, M), NaN where not known, in the quarters (S,) of its type `kind`.
 
@@ -122,7 +130,8 @@ def digest_day(
         class_p80[number] = np.nanpercentile(away, P80)
     sums = np.where(known, use_kw, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     mean_kw = np.where(half, sums, np.nan)
-    return HomeDay(kind, mean_kw, off_p80, shares, mean_share, square_share, class_p80)
+    roofs = np.array([roof_spread])
+    return HomeDay(kind, mean_kw, off_p80, shares, mean_share, square_share, class_p80, roofs)
 
 
 def heights_kw(classes: HomeClasses, days: Sequence[HomeDay]) -> FloatArray:
@@ -257,18 +266,46 @@ class Roof:
 
 
 def forecast_roof(
-    slots: IntArray, pv: PvClasses, site: Site, roof: Roof, district_kw: FloatArray
+    slots: IntArray,
+    pv: PvClasses,
+    site: Site,
+    roof: Roof,
+    district_kw: FloatArray,
+    days: Sequence[HomeDay] = (),
 ) -> FloatArray:
     """Solar of one roof (Q, H), kW, from the district's quantiles (Q, H): one sky is over all.
 
-    Its part is that of its plane under a clear sky; never above its inverter.
+    Its part is that of its plane under a clear sky; its band is the district's with the spread of
+    one place added, taken as independent of it. Never above its inverter.
     """
     if roof.kwp <= 0:
         return np.zeros_like(district_kw)
-    found = district_kw * roof_parts(
-        slots, pv, site, np.array([roof.kwp]), np.array([roof.pv_class])
-    )
-    return np.clip(found, 0.0, roof.kwp * pv.inverter_frac)
+    part = roof_parts(slots, pv, site, np.array([roof.kwp]), np.array([roof.pv_class]))
+    whole = district_kw * part
+    middle = whole[MEDIAN]
+    known = [float(day.roof_spread[0]) for day in days[-LOOK_BACK_DAYS:]]
+    told = [one for one in known if np.isfinite(one)]
+    spread = float(np.mean(told)) if told else ROOF_SPREAD
+    own = np.hypot(whole - middle, middle * spread * NORMAL_Z[:, None])
+    found = middle + np.sign(NORMAL_Z)[:, None] * own
+    return np.sort(np.clip(found, 0.0, roof.kwp * pv.inverter_frac), axis=0)
+
+
+def spread_of_roofs(slots: IntArray, pv: PvClasses, site: Site, area_kw: FloatArray) -> float:
+    """How far the areas' sun (S, A) lies from their parts of it, NaN where it is too dark to tell.
+
+    The deviation of the logarithm over areas with roofs, in slots in which the district gives a
+    twentieth of its peak power or more.
+    """
+    areas, classes = pv.kwp.shape
+    parts = roof_parts(slots, pv, site, pv.kwp.ravel(), np.tile(np.arange(classes), areas))
+    usual = parts.reshape(areas, classes, len(slots)).sum(axis=1).T
+    total = area_kw.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lit = total > LIT_FRAC * pv.kwp.sum()
+        away = np.log(area_kw / (usual * total[:, None]))
+    known = np.isfinite(away) & lit[:, None] & (np.abs(away) < AWAY_MAX)
+    return float(np.sqrt(np.mean(away[known] ** 2))) if known.any() else np.nan
 
 
 def roof_parts(

@@ -23,6 +23,7 @@ from energy.forecast.homes import (
     forecast_home,
     forecast_roof,
     roof_parts,
+    spread_of_roofs,
 )
 from energy.forecast.inputs import MEDIAN, QUANTILES, FloatArray, IntArray
 from energy.forecast.sanity import PV_FACTOR_MAX
@@ -58,7 +59,11 @@ def keep_home_day(connection: Connection, district: District, last_slot: int) ->
     slots = slots_from(first, (last_slot - first) // SLOT_S + 1)
     axis, use_kw = build_axis(slots, district.time_zone), use_of(connection, district, slots)
     before = home_days(connection, first)
-    day = digest_day(classes_of(district), before, use_kw, axis.quarter, int(axis.kind[0]))
+    basis = build_basis(district)
+    sun_kw = sun_of_areas(connection, district, slots)
+    spread = spread_of_roofs(slots, basis.pv, basis.site, sun_kw)
+    kind = int(axis.kind[0])
+    day = digest_day(classes_of(district), before, use_kw, axis.quarter, kind, spread)
     if not np.isfinite(day.mean_kw).any():
         return
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -84,13 +89,19 @@ def use_of(connection: Connection, district: District, slots: IntArray) -> Float
     most_wh = plate_wh(district)
     rows = [_net_kw(load_readings(connection, slot), most_wh) for slot in slots.tolist()]
     net_kw = np.stack(rows)
-    seen = load_measured(connection, int(slots[0]), int(slots[-1]) + SLOT_S)
-    sun_kw = np.full((len(slots), district.areas), np.nan)
-    for slot, row in seen.items():
-        sun_kw[(slot - int(slots[0])) // SLOT_S] = row["pv_kw"]
+    sun_kw = sun_of_areas(connection, district, slots)
     roofs = np.flatnonzero(district.meters.pv_kwp > 0)
     net_kw[:, roofs] += sun_of_roofs(district, slots, sun_kw, roofs)
     return np.maximum(net_kw, 0.0)
+
+
+def sun_of_areas(connection: Connection, district: District, slots: IntArray) -> FloatArray:
+    """Solar of the areas (S, A), kW, as measured; NaN where it is not known."""
+    found = np.full((len(slots), district.areas), np.nan)
+    rows = load_measured(connection, int(slots[0]), int(slots[-1]) + SLOT_S)
+    for slot, row in rows.items():
+        found[(slot - int(slots[0])) // SLOT_S] = row["pv_kw"]
+    return found
 
 
 def sun_of_roofs(
@@ -153,7 +164,7 @@ def own_document(
     cells = cells_of(slots, district.time_zone)
     home = forecast_home(classes_of(district), days, meter, cells, issue.quantiles["load"][MEDIAN])
     roof = Roof(float(meters.pv_kwp[meter]), int(meters.pv_class[meter]))
-    sun = forecast_roof(slots, basis.pv, basis.site, roof, issue.quantiles["pv"])
+    sun = forecast_roof(slots, basis.pv, basis.site, roof, issue.quantiles["pv"], days)
     tier, reason = issue.tiers["pv"]
     return {
         "first_slot_utc": iso_of(issue.first_slot),

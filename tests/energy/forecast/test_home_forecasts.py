@@ -19,6 +19,7 @@ from energy.forecast.homes import (
     forecast_roof,
     heights_kw,
     roof_parts,
+    spread_of_roofs,
 )
 from energy.forecast.inputs import FloatArray
 from energy.timegrid import parse_instant, slots_from
@@ -181,6 +182,27 @@ def test_a_roof_to_the_east_has_its_sun_in_the_morning_and_never_more_than_its_i
     assert west[3, 56:70].sum() > 1.5 * east[3, 56:70].sum()
     assert max(east.max(), west.max()) <= 1.8 and not east[:, :20].any()
     assert not forecast_roof(SLOTS, PV, SITE, Roof(0.0, 0), district_kw).any()
+
+
+def test_places_that_differ_widen_the_band_of_one_roof() -> None:
+    lit = (QUARTERS > 24) & (QUARTERS < 74)
+    district_kw = np.exp(0.1 * NORMAL_Z)[:, None] * np.where(lit, 6.0, 0.0)
+    rng = np.random.default_rng(6)
+    kwp = PV.kwp.ravel()
+    each = roof_parts(SLOTS, PV, SITE, kwp, np.array([0, 1, 0, 1]))
+    parts = each.reshape(2, 2, 96).sum(axis=1).T
+    bands = []
+    for deviation in (0.01, 0.3):
+        area_kw = 4 * parts * np.exp(deviation * rng.standard_normal(parts.shape))
+        spread = spread_of_roofs(SLOTS, PV, SITE, np.where(lit[:, None], area_kw, 0.0))
+        # What an area is off, the district it is a part of is off as well, a little.
+        assert 0.5 * deviation < spread < 1.3 * deviation
+        day = digest_day(CLASSES, [], day_of(rng), QUARTERS, 0, spread)
+        found = forecast_roof(SLOTS, PV, SITE, Roof(2.0, 0), district_kw, [day])
+        assert (np.diff(found, axis=0) >= 0).all() and not found[:, ~lit].any()
+        bands.append((found[5] - found[1])[36:48].mean())
+    assert bands[1] > 1.5 * bands[0]
+    assert np.isnan(spread_of_roofs(SLOTS, PV, SITE, np.zeros((96, 2))))
 
 
 def test_the_parts_of_all_roofs_are_the_whole() -> None:
