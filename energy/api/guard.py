@@ -18,6 +18,7 @@ DRAIN_S_MAX = 5.0
 BODY_S_MAX = 10.0
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 EVERY_HOST = frozenset({"0.0.0.0", "::", ""})
+YEAR_S = 31_536_000
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -51,7 +52,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         scope["request_id"] = f"{self._process}{next(self._numbers):08x}"
-        send = _with_headers(send, scope["request_id"])
+        send = _with_headers(send, scope["request_id"], scope.get("scheme") == "https")
         headers = Headers(scope=scope)
         try:
             self._require_host(headers)
@@ -132,11 +133,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _with_headers(send: Send, request_id: str) -> Send:
+def _with_headers(send: Send, request_id: str, is_encrypted: bool) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = request_id
+            if is_encrypted:
+                headers["Strict-Transport-Security"] = f"max-age={YEAR_S}"
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
         await send(message)

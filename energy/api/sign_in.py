@@ -5,6 +5,7 @@ that no other site can sign anybody in or out.
 """
 
 import functools
+import ipaddress
 import math
 import re
 import secrets
@@ -106,7 +107,7 @@ async def sign_in_with_password(request: Request) -> Response:
     require_own_page(context, request)
     fields = await read_fields(request, PASSWORD_FIELDS)
     name, origin = fields["name"], origin_of(request)
-    limits = {f"address {origin}": ADDRESS_LIMIT, f"name {name}": NAME_LIMIT}
+    limits = {f"address {network_of(origin)}": ADDRESS_LIMIT, f"name {name}": NAME_LIMIT}
     await run_in_threadpool(_take_guesses, context, limits)
     person = await run_in_threadpool(
         context.store.read, lambda connection: find_person(connection, name)
@@ -183,7 +184,7 @@ async def get_nonce(request: Request) -> Response:
         raise ProblemError(422, "MALFORMED", detail, "address", None, allowed)
     nonce, browser = secrets.token_hex(16), new_secret()
     now_s, hashed = int(context.wall_s()), hash_secret(browser)
-    limits = {f"nonce {origin_of(request)}": NONCE_LIMIT}
+    limits = {f"nonce {network_of(origin_of(request))}": NONCE_LIMIT}
     await run_in_threadpool(_take_guesses, context, limits)
     if not await run_in_threadpool(
         context.store.write, lambda connection: issue_nonce(connection, nonce, hashed, now_s)
@@ -215,7 +216,7 @@ async def sign_in_with_wallet(request: Request) -> Response:
     require_own_page(context, request)
     expected = _expected(context, request)
     fields = await read_fields(request, WALLET_FIELDS)
-    limits = {f"wallet {origin_of(request)}": WALLET_LIMIT}
+    limits = {f"wallet {network_of(origin_of(request))}": WALLET_LIMIT}
     await run_in_threadpool(_take_guesses, context, limits)
     message = _proved_message(fields, expected)
     return await run_in_threadpool(_begin_wallet, request, message)
@@ -311,6 +312,17 @@ def sign_out(request: Request) -> Response:
     answer = Response(b"{}", 200, {"Cache-Control": "no-store"}, "application/json")
     _set_cookie(answer, request, COOKIE, "", 0)
     return answer
+
+
+def network_of(origin: str) -> str:
+    """The address by which guesses are counted: of IPv6 the half that one customer is given."""
+    try:
+        address = ipaddress.ip_address(origin)
+    except ValueError:
+        return origin
+    if address.version == 4:
+        return origin
+    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def _take_guesses(context: ApiContext, limits: dict[str, GuessLimit]) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from energy.api.sign_in import network_of
 from energy.steps.credentials import (
     code_at,
     hash_secret,
@@ -87,6 +88,7 @@ def test_over_tls_the_cookie_is_bound_to_this_host(doors: Doors) -> None:
     answer = doors.post(
         "/v1/session/password", fields, **{"X-Forwarded-Proto": "https", "Origin": url}
     )
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
     assert answer.headers["set-cookie"].startswith("__Host-microgrid=")
     assert "; Secure" in answer.headers["set-cookie"]
 
@@ -161,6 +163,16 @@ def test_names_that_do_not_exist_use_up_the_guesses_of_their_address(own_doors: 
         for number in range(17)
     ]
     assert tries == [401] * 15 + [429] * 2
+
+
+def test_guesses_of_one_customer_are_counted_together() -> None:
+    assert network_of("203.0.113.7") == "203.0.113.7"
+    assert (
+        network_of("2001:db8:1:2::7")
+        == network_of("2001:db8:1:2:ffff::1")
+        != (network_of("2001:db8:1:3::7"))
+    )
+    assert network_of("unknown") == "unknown"
 
 
 def test_two_hundred_forged_tokens_and_cookies_open_nothing(doors: Doors) -> None:
