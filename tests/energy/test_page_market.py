@@ -318,7 +318,7 @@ def test_void_untraded_and_unheld_auctions_each_have_their_words(
     page.get_by_role("button", name="Later").click()
     expect(page.locator("#curves-chart-title")).to_have_text("No bid reaches an offer")
     expect(page.locator("#curves .outcome")).to_contain_text("Nobody traded")
-    expect(page.locator("#prices-chart-values")).to_contain_text("no trade")
+    expect(page.locator("#prices-chart-values")).to_contain_text("No trade")
     open_market(page, stage, "?slot=2026-11-21T20%3A00Z")
     expect(note).to_have_text("There was no auction for 05:00–05:15.")
     assert not [path for path in stage.asked if "2026-11-21T20:00:00Z" in path]
@@ -366,6 +366,31 @@ def test_a_zone_is_chosen_by_name_and_one_of_few_accounts_shows_its_price_alone(
     expect(note).to_contain_text(price(hidden["price_krw_per_kwh"]))
     expect(note).to_contain_text("hidden for privacy")
     expect(page.locator("#curves svg")).to_be_hidden()
+
+
+def test_what_labels_cost_on_top_stands_beside_the_zones(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    page = chromium_page
+    stage.reset(zones=3)
+    market = stage.answers[f"/v1/market/{iso_of(NEWEST)}"]
+    assert market is not None
+    market["labels"] = [
+        {"label": "green", "zone": None, "price_krw_per_kwh": "3.2", "volume_kwh": 4.5},
+        {"label": "local", "zone": "F2", "price_krw_per_kwh": None, "volume_kwh": 0.0},
+    ]
+    open_market(page, stage)
+    rows = page.locator("#places [data-label]")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("Green")
+    expect(rows.nth(0)).to_contain_text(f"4.50{NB}kWh")
+    expect(rows.nth(0)).to_contain_text(price("3.2"))
+    expect(rows.nth(1)).to_contain_text("F2")
+    expect(rows.nth(1)).to_contain_text("No trade")
+    market["labels"] = []
+    page.reload()
+    expect(page.locator("#places [data-zone]")).to_have_count(3)
+    expect(rows).to_have_count(0)
 
 
 def test_full_ways_closed_zones_and_rounds_are_told(

@@ -1,4 +1,4 @@
-// Prices by zone, the ways between zones with flow, room, fee and rent, and what the wires had cut.
+// Prices by zone, what labels cost on top, the ways between zones with flow, room, fee and rent, and what the wires had cut.
 import { h } from "../../../dom.js";
 import { badge } from "../block.js";
 import { placeName } from "./words.js";
@@ -7,6 +7,7 @@ export function makePlaces({ words, format }) {
   const cell = (text) => h("td", { class: "n" }, text);
   const head = (...keys) => h("thead", null, h("tr", null, keys.map((key, at) => h("th", { scope: "col", class: at ? "n" : null }, words(`places.${key}`)))));
   const table = (title, top, rows) => h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, h("table", null, h("caption", null, title), top, h("tbody", null, rows)));
+  const labelHead = () => h("thead", null, h("tr", null, ["label", "zone", "volume", "premium"].map((key, at) => h("th", { scope: "col", class: at > 1 ? "n" : null }, words(`labels.${key}`)))));
   const price = (text) => (format.known(text) ? format.price(text) : words("market.no_trade"));
   const way = ({ from, to }) => words("places.way", { from: placeName(from, words), to: placeName(to, words) });
   const full = (link) => link.capacity_kwh !== null && link.flow_kwh > 0 && link.flow_kwh >= link.capacity_kwh;
@@ -25,6 +26,9 @@ export function makePlaces({ words, format }) {
   const linkRows = (links) => links.map((link) => h("tr", { class: full(link) ? "full" : null }, h("th", { scope: "row" }, way(link)), cell(format.energy(link.flow_kwh)),
     cell([full(link) ? h("span", { role: "img", "aria-label": words("places.is_full") }, "▲ ") : "", room(link.capacity_kwh)]), cell(format.price(link.fee_krw_per_kwh)), cell(format.won(link.rent_krw, 1))));
 
+  const labelRows = (labels) => labels.map((one) => h("tr", { "data-label": one.label }, h("th", { scope: "row" }, words(`labels.${one.label}`)), h("td", null, one.zone ?? words("labels.district")),
+    cell(format.energy(one.volume_kwh)), cell(price(one.price_krw_per_kwh))));
+
   function roundItem(round) {
     const parts = [words("places.round_volume", { round: format.count(round.round), volume: format.energy(round.volume_kwh) })];
     if (round.broken.length) parts.push(words.count("places.broken", round.broken.length, format.count(round.broken.length)));
@@ -34,11 +38,12 @@ export function makePlaces({ words, format }) {
   }
 
   return (body) => ({ market }) => {
-    const { zones = [], links = [], rounds = [] } = market;
+    const { zones = [], links = [], rounds = [], labels = [] } = market;
     const used = links.filter((link) => link.flow_kwh > 0);
     body.replaceChildren(
       h("p", { class: "verdict" }, verdict({ zones, links })),
       zones.length ? table(words("market.zones"), head("zone", "price", "bought", "sold", "closed_why"), zoneRows(zones)) : "",
+      labels.length ? table(words("labels.title"), labelHead(), labelRows(labels)) : "",
       used.length ? table(words("places.links"), head("link", "flow", "capacity", "fee", "rent"), linkRows(used)) : "",
       links.length ? h("p", { class: "small" }, words("places.idle", { used: format.count(used.length), all: format.count(links.length) })) : "",
       rounds.length ? h("h3", null, words("places.rounds")) : "", rounds.length ? h("ol", { class: "rounds" }, rounds.map(roundItem)) : "");
