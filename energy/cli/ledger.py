@@ -47,6 +47,7 @@ from energy.store.engine import Store, open_reader, open_store
 from energy.store.errors import StoreError
 from energy.timegrid import iso_of, parse_instant
 from energy.units import SLOT_S, krw_text_from_ukrw
+from market.labels import Label
 from market.transfers import LedgerId
 from market.verifier import Report, tell, verify_export, verify_files, verify_online
 
@@ -223,6 +224,9 @@ def receipt(
     clearing: Annotated[
         str | None, typer.Option(help="start of a slot: its auction with all rows")
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="green or local; with --clearing: the label's auction")
+    ] = None,
     conflict: Annotated[
         str | None, typer.Option(help="id of a refused message: fraud, a nonce used twice")
     ] = None,
@@ -238,6 +242,8 @@ def receipt(
     """Write one proof that anybody can verify alone, with the trust root."""
     if bill is not None and account is None:
         raise typer.BadParameter("--bill: found no --account, allowed beside one")
+    if label is not None and clearing is None:
+        raise typer.BadParameter("--label: found no --clearing, allowed beside one")
     claims = (entry, account, clearing, conflict, since, None if entry else slot)
     if sum(one is not None for one in claims) != 1:
         raise typer.BadParameter(
@@ -253,7 +259,7 @@ def receipt(
         if account is not None:
             return prover.account(_hex32(account, "--account"))
         if clearing is not None:
-            return prover.clearing(_slot_of(clearing))
+            return prover.clearing(_slot_of(clearing), _label_of(label))
         if conflict is not None:
             return prover.conflict(_hex32(conflict, "--conflict"))
         if since is not None:
@@ -337,6 +343,13 @@ def _slot_of(text: str) -> int:
     if slot % SLOT_S:
         raise StoreError(f"slot {text}: allowed the start of a quarter hour")
     return slot
+
+
+def _label_of(text: str | None) -> Label:
+    names = {one.name.lower(): one for one in Label if one}
+    if text is not None and text not in names:
+        raise typer.BadParameter(f"--label: found {text!r}, allowed {' or '.join(names)}")
+    return Label.NONE if text is None else names[text]
 
 
 def _hex32(text: str, name: str) -> bytes:
