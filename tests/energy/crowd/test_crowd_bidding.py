@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 
 from energy.crowd import Crowd, CrowdError, PublicPrices, build_crowd, build_orders
 from energy.crowd.bidding import (
+    GREEN_FRAC,
+    LOCAL_FRAC,
     MISSED_SD,
     MONTH_SURE_FRAC,
+    PREMIUM_ASKED_MKRW_MAX,
+    PREMIUM_MKRW_MAX,
     PRUDENCE_SD,
     ask_mkrw_min,
     asked_mkrw,
@@ -166,6 +170,21 @@ def test_a_tariff_without_public_prices_is_named(crowd: Crowd, prices: PublicPri
     bare = replace(prices, tariffs={"residential-lv": prices.tariffs["residential-lv"]})
     with pytest.raises(CrowdError, match=r"tariff residential-hv: found no .*residential-lv"):
         build_orders(crowd, NOON, bare)
+
+
+def test_some_want_green_some_local_and_only_roofs_offer_either(
+    crowd: Crowd, prices: PublicPrices
+) -> None:
+    night, noon = build_orders(crowd, NIGHT, prices), build_orders(crowd, NOON, prices)
+    wants = [sum(one["label"] == label for one in night) / len(night) for label in (1, 2)]
+    assert wants == pytest.approx([GREEN_FRAC, LOCAL_FRAC], abs=0.1)
+    assert all(one["premium_mkrw_per_kwh"] <= PREMIUM_MKRW_MAX for one in night)
+    assert not any(one["premium_mkrw_per_kwh"] for one in night if not one["label"])
+    offers = [one for one in noon if one["side"] == OFFER]
+    assert {one["label"] for one in offers} == {1, 2}
+    assert all(one["premium_mkrw_per_kwh"] <= PREMIUM_ASKED_MKRW_MAX for one in offers)
+    later = {o["account"]: o["label"] for o in build_orders(crowd, NIGHT + 900, prices)}
+    assert all(later[o["account"]] == o["label"] for o in night if o["account"] in later)
 
 
 def test_nonces_rise_with_the_slots_and_never_meet() -> None:
