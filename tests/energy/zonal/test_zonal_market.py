@@ -24,6 +24,7 @@ from energy.units import SLOT_S, krw_text_from_mkrw
 from grid_models import BatchFlow, zone_ways
 from market.certificate import check_clearing
 from market.clearing import Clearing
+from market.labels import Label
 from market.network import MarketNetwork
 from market.orders import Side
 from market.reclearing import Overload, Round, clear_within_grid
@@ -63,6 +64,24 @@ def test_prices_part_where_the_cable_is_full(tight: Any) -> None:
     assert (zone.kind, zone.element) == ("line_loading", "F3-01")
     assert full["flow_kwh"] == full["capacity_kwh"] == int(zone.step_kw * 250) / 1000 > 0
     assert full["fee_krw_per_kwh"] == "2" and float(full["rent_krw"]) > 0
+
+
+def test_labels_follow_the_last_round_and_view_and_fills_tell_the_same(tight: Any) -> None:
+    cleared, clearing = tight.traded.cleared, tight.clearing
+    assert cleared.labels, "nobody in this district wants a label"
+    told = {one.order_id: one for one in cleared.fills()}
+    for label, tier in cleared.labels.items():
+        assert (tier.round, tier.network_version) == (clearing.round, clearing.network_version)
+        mine = [row for row in cleared.orders if row.label == label]
+        for side in Side:
+            wh = sum(told[row.id].label_wh for row in mine if row.side == side)
+            assert wh == tier.volume_wh
+        assert all(told[row.id].label_wh <= told[row.id].e_wh for row in mine)
+        shown = [
+            one for one in view_of(tight)["labels"] if one["label"] == Label(label).name.lower()
+        ]
+        assert sum(one["volume_kwh"] for one in shown) == pytest.approx(tier.volume_wh / 1000)
+    assert {one["zone"] for one in view_of(tight)["labels"] if one["label"] == "green"} <= {None}
 
 
 def test_nobody_trades_against_its_limit_and_the_budget_is_nought(tight: Any) -> None:
