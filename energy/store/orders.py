@@ -137,10 +137,8 @@ def prices_between(connection: Connection, first: int, end: int) -> dict[int, fl
     )
     found: dict[int, float | None] = {}
     # Row by row: a season of documents together would be large.
-    rows = connection.execution_options(yield_per=200).execute(
-        query.order_by(clearing.c.slot, clearing.c.round)
-    )
-    for slot, document in rows:
+    ordered = query.order_by(clearing.c.slot, clearing.c.round)
+    for slot, document in connection.execute(ordered.execution_options(yield_per=200)):
         price = document.get("price_krw_per_kwh")
         found[slot] = None if price is None else float(price)
     return found
