@@ -38,6 +38,7 @@ def year(months: list[dict]) -> list[dict]:
     A month has `month`, `fund`, `events` (won, paid above 0), and `slots`: import, export, bought,
     sold, price, short, long, feed_in, smp, and `ppa`: (share, strike) of a plant's output or None;
     `labels` is what labels brought (won, below 0 for a buyer), nothing where it is not given.
+    `guarantee` are the least share kept and the most won that a month gives back, if anything.
     """
     rest_register = import_register = export_register = Fraction(0)
     carried = 0
@@ -47,6 +48,7 @@ def year(months: list[dict]) -> list[dict]:
         market = Fraction(one["events"])
         reference = Fraction(0)
         exported = 0
+        auctions = instead = reserved = kept = unbought = Fraction(0)
         for slot in one["slots"]:
             drawn, given = slot["import"], slot["export"]
             import_register += Fraction(drawn, 1000)
@@ -59,15 +61,28 @@ def year(months: list[dict]) -> list[dict]:
             left = drawn - taken
             bought, sold = min(slot["bought"], left), min(slot["sold"], given)
             kwh_price = slot["price"]
-            market += Fraction(slot["bought"] - slot["sold"], 1000) * kwh_price
-            market += Fraction(slot["sold"] - sold, 1000) * max(kwh_price, slot["short"])
-            market -= Fraction(slot["bought"] - bought, 1000) * min(kwh_price, slot["long"])
+            traded = Fraction(slot["bought"] - slot["sold"], 1000) * kwh_price
+            traded += Fraction(slot["sold"] - sold, 1000) * max(kwh_price, slot["short"])
+            traded -= Fraction(slot["bought"] - bought, 1000) * min(kwh_price, slot["long"])
+            traded -= slot.get("labels", 0)
+            market += traded
             market -= Fraction(given - sold, 1000) * slot["feed_in"]
-            market -= slot.get("labels", 0)
+            auctions += traded
+            instead -= Fraction(sold, 1000) * slot["feed_in"]
+            reserved += Fraction(slot["bought"] + slot["sold"], 1000) * kwh_price
+            kept += Fraction(bought + sold, 1000) * kwh_price
+            unbought += Fraction(bought, 1000)
             rest_register += Fraction(left - bought, 1000)
         ends = (rest_register, import_register, export_register)
         rest, whole, out = (floor(b) - floor(a) for a, b in zip(start, ends, strict=True))
         bill = kepco(one["month"], rest, one["fund"])
+        # Without the auctions what they brought had been drawn at tariff and fed in.
+        whole_rest = floor(rest_register + unbought) - floor(start[0])
+        without = kepco(one["month"], whole_rest, one["fund"]) + market - auctions + instead
+        least, most = one.get("guarantee", (0, 0))
+        back = min(max(bill + market - without, Fraction(0)), Fraction(most))
+        back = back if kept >= least * reserved else Fraction(0)
+        market -= back
         if one["net_metering"]:
             billed = max(whole - out - carried, 0)
             carried = max(out + carried - whole, 0)
@@ -82,6 +97,8 @@ def year(months: list[dict]) -> list[dict]:
                 "rounding": market - floor(market),
                 "total": bill + floor(market),
                 "alone": alone,
+                "back": back,
+                "without": without,
                 "smp_rec": reference + certificates,
             }
         )

@@ -101,8 +101,9 @@ def test_twelve_months_are_the_same_to_the_won(begin_year: Begin) -> None:
         month = (6 + number) % 12 + 1
         fund = Fraction(27, 1000)
         asked.append(
-            {"month": month, "fund": fund, "events": 0, "net_metering": True, "slots": slots}
-        )
+            {"month": month, "fund": fund, "events": 0, "net_metering": True, "slots": slots,
+             "guarantee": (Fraction(6, 10), 5_000)}
+        )  # fmt: skip
     account = year.here.district.meters.account[HOUSE]
     found = year.here.store.read(lambda c: statement_document(c, account, months=12))["months"]
     assert [one["month"] for one in found] == [
@@ -116,7 +117,11 @@ def test_twelve_months_are_the_same_to_the_won(begin_year: Begin) -> None:
         assert int(one["total_krw"]) == right["total"]
         assert int(one["comparison"]["kepco_alone_krw"]) == right["alone"]
         assert Fraction(one["comparison"]["smp_rec_krw"]) == right["smp_rec"]
+        if one["auctions"] is not None:
+            assert Fraction(one["auctions"]["without_krw"]) == right["without"]
+            assert Fraction(one["auctions"]["guarantee_krw"]) == right["back"]
         rounding = next(line for line in one["lines"] if line["kind"] == "rounding")
         assert Fraction(rounding["amount_krw"]) == right["rounding"]
+    assert sum(one["auctions"] is not None for one in found) > 6
     steps = [line for one in found for line in one["lines"] if line["kind"] == "energy"]
     assert any(line["price_krw"] == "214.6" for line in steps), "a month goes beyond a step"
