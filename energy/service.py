@@ -28,6 +28,8 @@ from energy.steps.context import (
     open_installation,
 )
 from energy.steps.witnessing import WitnessPoster
+from energy.store.engine import Store
+from energy.store.people import list_people
 from energy.units import SLOT_S
 
 GRACE_S = 3
@@ -95,7 +97,7 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
         posts = WitnessPoster(installation.store, settings, clock.now_s)
         anchors = anchor_daily(installation, clock, anchoring)
         with background_work(daemon), posts, anchors, crowd_program(settings, address):
-            announce(settings, address)
+            announce(settings, address, installation.store)
             server.run()
 
 
@@ -184,10 +186,14 @@ def require_free_port(host: str, port: int) -> None:
             ) from error
 
 
-def announce(settings: Settings, address: str) -> None:
-    """Say where the page is and how to end."""
+def announce(settings: Settings, address: str, store: Store) -> None:
+    """Say where the page is and how to end, and where nobody could sign in, what to do."""
     sys.stdout.write(
         f"\n  {settings.district} is served at {address}  (Ctrl-C ends it; state in "
         f"{settings.database_url})\n\n"
     )
+    if settings.asks_sign_in and not store.read(list_people):
+        sys.stdout.write(
+            "  Nobody can sign in yet: end it, run `microgrid people add NAME`, start again.\n\n"
+        )
     sys.stdout.flush()

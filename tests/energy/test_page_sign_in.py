@@ -34,6 +34,13 @@ addEventListener("eip6963:requestProvider", () => dispatchEvent(new CustomEvent(
 """
 
 
+AXE = """async () => {
+  const rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+  const { violations } = await axe.run(document, { runOnly: rules });
+  return violations.map((one) => [one.id, one.nodes.map((each) => each.html)]);
+}"""
+
+
 class StillClock:
     mode = "demo"
     slot_seconds_real = 15.0
@@ -246,9 +253,10 @@ def test_an_operator_says_that_an_alarm_is_seen_and_an_auditor_cannot(
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_page_fits_a_phone_in_both_languages_and_breaks_no_rule(
-    chromium_page: Page, open_here: Open, language: str, theme: str
+    chromium_page: Page, open_here: Open, node_modules: Path, language: str, theme: str
 ) -> None:
     page = chromium_page
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text()
     told: list[str] = []
     page.on("console", lambda line: told.append(line.text) if line.type == "error" else None)
     with open_here(Settings()) as here:
@@ -262,4 +270,6 @@ def test_the_page_fits_a_phone_in_both_languages_and_breaks_no_rule(
             expect(page.locator("#wallet")).to_be_visible()
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width
+            page.evaluate(axe)
+            assert page.evaluate(AXE) == []
     assert told == []
