@@ -22,15 +22,9 @@ from energy.district import District, load_district
 from energy.forecast import MEDIAN, Observed, no_cars, sane_forecast, warmed_bands
 from energy.forecast.axis import build_axis
 from energy.forecast.features import cells_of
-from energy.forecast.homes import (
-    HomeDay,
-    Roof,
-    digest_day,
-    forecast_home,
-    forecast_roof,
-    spread_of_roofs,
-)
+from energy.forecast.homes import HomeDay, digest_day, forecast_home
 from energy.forecast.inputs import FloatArray
+from energy.forecast.roofs import Roof, forecast_roof, spread_of_roofs
 from energy.forecast.scoring import WIDTHS, pinball
 from energy.plant import Plant
 from energy.plant.truth import SimulatedTruth

@@ -1,4 +1,4 @@
-"""What a single home will need and what its roof will give, from its own meter and its class.
+"""What a single home will need, from its own meter and its class.
 
 A home is its class's day at the home's own height. Every past day is told in shares of the height
 that each home was expected to have on that day, so that the shares also hold how a home's days
@@ -13,19 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from energy.forecast.features import DAY_TYPES, NORMAL_Z
-from energy.forecast.inputs import (
-    MEDIAN,
-    QUANTILES,
-    FloatArray,
-    ForecastError,
-    IntArray,
-    PvClasses,
-    Site,
-)
+from energy.forecast.inputs import MEDIAN, QUANTILES, FloatArray, ForecastError, IntArray
 from energy.forecast.load import DEFAULT_HOURS
-from energy.forecast.pv import clear_sky_kw
 from energy.forecast.results import Tier
-from energy.forecast.solar import clear_sky_kw_per_kwp
 from energy.units import SLOTS_PER_DAY
 
 PSEUDO_DAYS = 14.0
@@ -40,12 +30,6 @@ MEMBERS_MIN = 30
 WIDTH_BOUNDS = (0.4, 2.5)
 HEIGHT_BOUNDS = (0.1, 10.0)
 NEWS_BOUNDS = (0.5, 2.0)
-AIR_C = 15.0
-ROOF_SPREAD = 0.15
-"""Of one place's sun about the district's, before any day has told it: an assumption."""
-LIT_FRAC = 0.05
-AWAY_MAX = 2.0
-"""An area further from its part than seven times is a fault of its meter."""
 P80 = 80.0
 
 
@@ -255,69 +239,3 @@ def _news(
     if district_kw is None:
         return np.ones(len(usual))
     return np.clip(district_kw / np.maximum(usual, 1e-9), *NEWS_BOUNDS)
-
-
-@dataclass(frozen=True)
-class Roof:
-    """Solar behind one meter: its kWp and the surface class that it belongs to."""
-
-    kwp: float
-    pv_class: int
-
-
-def forecast_roof(
-    slots: IntArray,
-    pv: PvClasses,
-    site: Site,
-    roof: Roof,
-    district_kw: FloatArray,
-    days: Sequence[HomeDay] = (),
-) -> FloatArray:
-    """Solar of one roof (Q, H), kW, from the district's quantiles (Q, H): one sky is over all.
-
-    Its part is that of its plane under a clear sky; its band is the district's with the spread of
-    one place added, taken as independent of it. Never above its inverter.
-    """
-    if roof.kwp <= 0:
-        return np.zeros_like(district_kw)
-    part = roof_parts(slots, pv, site, np.array([roof.kwp]), np.array([roof.pv_class]))
-    whole = district_kw * part
-    middle = whole[MEDIAN]
-    known = [float(day.roof_spread[0]) for day in days[-LOOK_BACK_DAYS:]]
-    told = [one for one in known if np.isfinite(one)]
-    spread = float(np.mean(told)) if told else ROOF_SPREAD
-    own = np.hypot(whole - middle, middle * spread * NORMAL_Z[:, None])
-    found = middle + np.sign(NORMAL_Z)[:, None] * own
-    return np.sort(np.clip(found, 0.0, roof.kwp * pv.inverter_frac), axis=0)
-
-
-def spread_of_roofs(slots: IntArray, pv: PvClasses, site: Site, area_kw: FloatArray) -> float:
-    """How far the areas' sun (S, A) lies from their parts of it, NaN where it is too dark to tell.
-
-    The deviation of the logarithm over areas with roofs, in slots in which the district gives a
-    twentieth of its peak power or more.
-    """
-    areas, classes = pv.kwp.shape
-    parts = roof_parts(slots, pv, site, pv.kwp.ravel(), np.tile(np.arange(classes), areas))
-    usual = parts.reshape(areas, classes, len(slots)).sum(axis=1).T
-    total = area_kw.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        lit = total > LIT_FRAC * pv.kwp.sum()
-        away = np.log(area_kw / (usual * total[:, None]))
-    known = np.isfinite(away) & lit[:, None] & (np.abs(away) < AWAY_MAX)
-    return float(np.sqrt(np.mean(away[known] ** 2))) if known.any() else np.nan
-
-
-def roof_parts(
-    slots: IntArray, pv: PvClasses, site: Site, kwp: FloatArray, pv_class: IntArray
-) -> FloatArray:
-    """Each roof's part of all the district's sun under a clear sky, (R, H)."""
-    air_c = np.full(len(slots), AIR_C)
-    place = (site.latitude_deg, site.longitude_deg, site.altitude_m)
-    per_kwp = clear_sky_kw_per_kwp(
-        slots, pv.tilt_deg, pv.azimuth_deg, *place, air_c, pv.inverter_frac
-    )
-    total = clear_sky_kw(slots, pv, site, air_c).sum(axis=1)
-    even = 1.0 / max(float(pv.kwp.sum()), 1e-9)
-    part = np.where(total[:, None] > 0, per_kwp / np.maximum(total, 1e-9)[:, None], even)
-    return np.asarray(kwp[:, None] * part[:, pv_class].T)

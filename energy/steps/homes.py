@@ -15,17 +15,9 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.forecast.axis import build_axis
 from energy.forecast.features import cells_of
-from energy.forecast.homes import (
-    HomeClasses,
-    HomeDay,
-    Roof,
-    digest_day,
-    forecast_home,
-    forecast_roof,
-    roof_parts,
-    spread_of_roofs,
-)
+from energy.forecast.homes import HomeClasses, HomeDay, digest_day, forecast_home
 from energy.forecast.inputs import MEDIAN, QUANTILES, FloatArray, IntArray
+from energy.forecast.roofs import Roof, forecast_roof, roof_parts, spread_of_roofs
 from energy.forecast.sanity import PV_FACTOR_MAX
 from energy.steps.basis import build_basis
 from energy.steps.metering import MEASURED, plate_wh

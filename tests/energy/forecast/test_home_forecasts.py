@@ -13,15 +13,12 @@ from energy.forecast.homes import (
     MEMBERS_MIN,
     HomeClasses,
     HomeDay,
-    Roof,
     digest_day,
     forecast_home,
-    forecast_roof,
     heights_kw,
-    roof_parts,
-    spread_of_roofs,
 )
 from energy.forecast.inputs import FloatArray
+from energy.forecast.roofs import Roof, forecast_roof, roof_parts, spread_of_roofs
 from energy.timegrid import parse_instant, slots_from
 
 QUARTERS = np.arange(96)
