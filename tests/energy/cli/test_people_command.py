@@ -1,0 +1,139 @@
+"""`microgrid people`: people and tokens are made, named and disabled; secrets are shown once."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from energy.cli import run
+from energy.steps.credentials import hash_secret, is_password
+from energy.store.audit import first_broken, list_records
+from energy.store.engine import open_reader, open_store
+from energy.store.people import find_person, token_of
+from energy.store.people_tables import audit_row
+from energy.store.schema import suspended
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    found = f"sqlite:///{tmp_path / 'people.db'}"
+    with open_store(found):
+        pass
+    return found
+
+
+def people(url: str, *words: str) -> int:
+    return run(["people", *words, "--database-url", url])
+
+
+def add_kim(url: str, monkeypatch: pytest.MonkeyPatch, password: str = PASSWORD) -> int:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{password}\nnot this line\n"))
+    return people(url, "add", "kim")
+
+
+def test_a_person_is_added_and_the_seed_is_told_once(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert add_kim(url, monkeypatch) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("otpauth://totp/") and PASSWORD not in told
+    secret = parse_qs(urlsplit(told.strip()).query)["secret"][0]
+    with open_reader(url) as store:
+        who = store.read(lambda c: find_person(c, "kim"))
+    assert who is not None and is_password(PASSWORD, who.password) and len(who.code_seed) == 20
+    assert people(url, "list") == 0
+    shown = capsys.readouterr().out
+    assert "kim" in shown and secret not in shown and "scrypt" not in shown
+    assert add_kim(url, monkeypatch) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"), [("short", "found 5 characters"), ("", "found none")]
+)
+def test_a_password_that_is_no_password_adds_nobody(
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    password: str,
+    sentence: str,
+) -> None:
+    assert add_kim(url, monkeypatch, password) == 2
+    assert sentence in capsys.readouterr().err
+    with open_reader(url) as store:
+        assert store.read(lambda c: find_person(c, "kim")) is None
+        assert store.read(list_records) == []
+
+
+def test_a_token_is_good_until_it_is_over_or_disabled(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = "0x" + "ab" * 32
+    words = ("--role", "device", "--scope", "household:read", "--account", account, "--days", "1")
+    assert people(url, "token", "meter-117", *words) == 0
+    secret = capsys.readouterr().out.strip()
+    hashed = hash_secret(secret)
+    with open_reader(url) as store:
+        (made,) = [store.read(lambda c: token_of(c, hashed, 0))]
+        assert made is not None and made.account == bytes.fromhex(account[2:])
+        assert store.read(lambda c: token_of(c, hashed, made.ends_s)) is None
+    assert people(url, "disable", "meter-117", "--token") == 0
+    with open_reader(url) as store:
+        assert store.read(lambda c: token_of(c, hashed, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--role", "boss", "--scope", "operate"), "found boss"),
+        (("--role", "auditor", "--scope", "everything"), "found everything"),
+        (("--role", "device", "--scope", "household:read"), "needed there"),
+        (
+            ("--role", "auditor", "--scope", "audit:read", "--account", "0x1"),
+            "allowed for a device",
+        ),
+    ],
+)
+def test_a_token_that_means_nothing_is_refused(
+    url: str, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert people(url, "token", "odd", *words) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_whoever_is_disabled_is_listed_as_such_and_nobody_unknown_is(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_kim(url, monkeypatch)
+    assert people(url, "disable", "kim") == 0
+    assert people(url, "disable", "lee") == 2
+    capsys.readouterr()
+    assert people(url, "list", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["name"], row["role"]) == ("kim", "operator") and row["disabled_utc"]
+
+
+def test_the_audit_command_tells_what_was_done_and_of_a_change(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_kim(url, monkeypatch)
+    people(url, "disable", "kim")
+    capsys.readouterr()
+    assert people(url, "audit", "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["task"] for row in rows] == ["add person as operator", "disable person"]
+    with open_store(url) as store:
+
+        def alter(connection: object) -> None:
+            with suspended(connection, [audit_row]):  # type: ignore[arg-type]
+                connection.execute(audit_row.update().values(task="nothing"))  # type: ignore[attr-defined]
+
+        store.write(alter)
+        assert store.read(first_broken) == 0
+    assert people(url, "audit") == 1
+    assert "record 0 was changed" in capsys.readouterr().err
