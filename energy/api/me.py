@@ -60,7 +60,9 @@ def get_home(request: Request, account: str | None = NAMED) -> Response:
 
     def build(connection: Connection) -> Document:
         first = context.admission.first_open(int(now_s * 1e6), last_claimed(connection))
-        home = home_block(context.district, context.admission.traders.get(who), who)
+        home = home_block(
+            connection, context.district, context.admission.traders.get(who), who, first
+        )
         return {
             **home,
             "has_forecast": home["meter"] is not None and has_issue(connection),
@@ -94,7 +96,7 @@ def get_trades(
     before: str | None = Query(None, description="the `next` of the page before"),
     limit: int = Query(50, ge=1, le=PAGE_MAX),
 ) -> Response:
-    """Orders that got something, newest slot first, with the amount at the clearing price."""
+    """Orders that got something, newest slot first, with the amount, the label's price in it."""
     return _page_of_orders(request, account, before, limit, only_filled=True)
 
 
@@ -120,8 +122,11 @@ def _page_of_orders(
 
 
 def _order_json(context: ApiContext, one: OwnOrder) -> Document:
-    filled = one.fill
-    amount = None if filled is None else filled.e_wh * filled.price_mkrw_per_kwh
+    filled, amount = one.fill, None
+    if filled is not None:
+        amount = (
+            filled.e_wh * filled.price_mkrw_per_kwh + filled.label_wh * filled.label_mkrw_per_kwh
+        )
     return {
         **accepted_json(context, order_answer(one.order)),
         **terms_json(one.order, filled),

@@ -249,9 +249,10 @@ _NO_TRADES = {
 def _load(
     connection: Connection, registry: Registry, slot: int, only: int | None = None
 ) -> _Rows | None:
-    """The rows of a slot, None where its readings are not settled; of one account alone if named.
+    """The rows of a slot, None where its readings are not settled.
 
-    Without `only` the whole slot is read, tens of thousands of rows in a full district.
+    With `only` those of one account, without the auction's book; else the whole slot is read, tens
+    of thousands of rows in a full district.
     """
     made = load_settlements(connection, slot)
     versions = [one for one in made if one.version]
@@ -270,8 +271,7 @@ def _load(
         names = ("account", "import_wh", "export_wh")
         for account, *wh in zip(*(columns[name][here].tolist() for name in names), strict=True):
             readings[account] = (wh[0], wh[1])
-    entries = [entry_of(row) for row in load_entries(connection, slot) if row.type == "Clearing"]
-    energy_only = [one.message for one in entries if one.message["label"] == 0]
+    book, message = ({}, None) if only is not None else _auction(connection, slot)
     return _Rows(
         slot=slot,
         count=len(registry.book.accounts),
@@ -284,9 +284,17 @@ def _load(
         ),
         readings=readings,
         trades=load_trades(connection, slot) or _NO_TRADES,
-        book=load_slot_book(connection, slot) or {},
-        message=energy_only[-1] if energy_only else None,
+        book=book,
+        message=message,
     )
+
+
+def _auction(connection: Connection, slot: int) -> tuple[dict[str, Any], Message | None]:
+    """The book of a slot and its signed Clearing of energy, empty and None without a market."""
+    entries = [entry_of(row) for row in load_entries(connection, slot) if row.type == "Clearing"]
+    energy_only = [one.message for one in entries if one.message["label"] == 0]
+    message = energy_only[-1] if energy_only else None
+    return load_slot_book(connection, slot) or {}, message
 
 
 def _movements(connection: Connection, settlements: list[int], only: int | None) -> IntArray:

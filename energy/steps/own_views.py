@@ -18,24 +18,34 @@ from energy.store.admission import Trader
 from energy.store.bills import load_billed_months
 from energy.store.books import settled_bounds
 from energy.store.checkpoints import load_book_state
+from energy.store.contracts import contracts_of
 from energy.store.views import Document
 from energy.tariffs import load_tariff, slot_calendar
 from energy.timegrid import iso_of, local_day_start, local_month_start
 from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
 from market.month_tariffs import month_of_content
 from market.tariff import price_mkrw_per_kwh
+from market.waterfall import offer_limit_wh
 
 
-def home_block(district: District, trader: Trader | None, account: bytes) -> Document:
-    """What is fixed of a home: zone, tariff, whether there is solar behind the meter, its limits.
+def home_block(
+    connection: Connection, district: District, trader: Trader | None, account: bytes, slot: int
+) -> Document:
+    """What is fixed of a home: zone, tariff, whether there is solar behind the meter, and the most
+    that it may bid for and offer in a slot: what its contracts sell there is not its to offer.
 
-    Null for an account that has no meter in the district.
+    `meter` is null for an account that has none in the district.
     """
     row = _row_of(district, account)
     if row is None:
         return {"account": f"0x{account.hex()}", "meter": None}
     meters = district.meters
     zone = int(district.zone_of_meter[row])
+    sells = [
+        one.supply
+        for one in contracts_of(connection, [account])
+        if one.seller == account and one.runs_in(slot)
+    ]
     return {
         "account": f"0x{account.hex()}",
         "meter": {
@@ -45,7 +55,9 @@ def home_block(district: District, trader: Trader | None, account: bytes) -> Doc
             "zone": zone,
             "zone_name": district.network.zones[zone],
             "bid_wh_max": None if trader is None else trader.import_wh_max,
-            "offer_wh_max": None if trader is None else trader.export_wh_max,
+            "offer_wh_max": (
+                None if trader is None else offer_limit_wh(trader.export_wh_max, sells)
+            ),
         },
     }
 

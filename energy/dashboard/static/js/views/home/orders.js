@@ -2,7 +2,7 @@
 import { h, setText } from "../../dom.js";
 import { findWallets } from "../../wallet.js";
 import { block } from "../operator/block.js";
-import { endSentence, messageOf, orderSentence } from "./sentences.js";
+import { endSentence, labelSentence, messageOf, orderSentence } from "./sentences.js";
 import { newNonce, postMessage, signMessage, troubleText } from "./signing.js";
 
 const SIGNS = { ACCEPTED: ["ok", "◷"], LOCKED: ["ok", "◷"], FILLED: ["ok", "●"], PARTIAL: ["ok", "◐"] };
@@ -22,12 +22,13 @@ function makeList(ctx) {
 }
 
 function item(row, prices, told, ctx) {
+  const label = labelSentence(row, ctx);
   const { words, state } = ctx;
   const [kind, sign] = SIGNS[row.status] ?? ["stale", "○"];
   const live = row.status === "ACCEPTED" && prices.domain;
   return h("li", { "data-order": row.order_id, "data-status": row.status },
     h("span", { class: `sign ${kind}`, "aria-hidden": "true" }, sign),
-    h("div", null, h("p", { class: "what" }, orderSentence(messageOf(row), ctx, state.get("nowMs"))), h("p", null, endSentence(row, ctx)),
+    h("div", null, h("p", { class: "what" }, orderSentence(messageOf(row), ctx, state.get("nowMs"))), h("p", null, endSentence(row, ctx)), label ? h("p", { class: "small" }, label) : null,
       h("p", { class: "links" }, h("a", { href: `/verify?order=${row.order_id}` }, words("home.receipt")),
         live ? h("button", { type: "button", class: "small-button", onclick: (event) => cancel(event.currentTarget, row, prices.domain, told, ctx) }, words("home.cancel")) : null)));
 }

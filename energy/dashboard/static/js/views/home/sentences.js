@@ -37,3 +37,10 @@ export function endSentence(row, { words, format }) {
     price: format.won(row.clearing_price_krw_per_kwh, 1), amount: format.won(row.amount_krw, 1),
   });
 }
+
+// What an order wants or carries on top of energy; null for most.
+export function labelSentence(row, { words, format }) {
+  if (!row.label) return null;
+  const got = row.labelled_wh ? words("home.label.got", { energy: `${format.number(decimalOf(BigInt(row.labelled_wh), 3), 0, 3)}\u00a0kWh`, price: format.won(row.label_price_krw_per_kwh, 1) }) : "";
+  return words(row.side === "bid" ? "home.label.buy" : "home.label.sell", { label: words(`labels.${row.label}`), premium: format.won(row.premium_krw_per_kwh, 1), got });
+}
