@@ -102,7 +102,9 @@ def tag_of(account: bytes, slot: int) -> bytes:
 def quote_of(district: District, slot: int, buy_krw: float, public: PublicPrices) -> MakerQuote:
     """The SPC at the connection's prices, carbon in them, with all that the connection carries."""
     connection = district.connection
-    import_mkrw = mkrw_from_krw(buy_krw + grid_carbon_krw_per_kwh(district))
+    # One zone has no ways, so what a buyer pays for them is in the offer.
+    fee_krw = district.fees.network_krw_per_kwh
+    import_mkrw = mkrw_from_krw(buy_krw + grid_carbon_krw_per_kwh(district) + fee_krw)
     return MakerQuote(
         slot=slot,
         plan=bytes(32),

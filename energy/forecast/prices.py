@@ -147,9 +147,10 @@ def _believed(rules: PriceRules, known: PriceRecord) -> PriceRecord:
 def _young(known: PriceRecord, horizon: int) -> FloatArray:
     """Places (Q, H) in a market under a week old: all of the frame alike, and soon its own record.
 
-    A day of trade weighs as much as the frame.
+    A day of trade weighs as much as the frame, whose edges are the band of 80 %: there most prices
+    of such a market are.
     """
-    even = np.repeat(QUANTILES[:, None], horizon, axis=1)
+    even = np.repeat(np.clip((QUANTILES - 0.1) / 0.8, 0.0, 1.0)[:, None], horizon, axis=1)
     own = known.frame.place_of(known.krw_per_kwh)
     own = own[np.isfinite(own)]
     if not len(own):

@@ -107,11 +107,15 @@ def rules_of(rules: MarketRules, time_zone: str) -> PriceRules:
 
 
 def frame_of(district: District, rules: MarketRules, slots: IntArray) -> PriceFrame:
-    """Where the operator's standing rows are, as far as the connection's prices tell it."""
+    """Where the operator's standing rows are for a buyer, as far as the connection's prices tell.
+
+    What comes from the connection pays for the wires on its way.
+    """
     prices = connection_prices(district, slots)
     spread = rules.maker_spread_mkrw_per_kwh / MKRW_PER_KRW
     buy = prices.buy_krw_per_kwh + grid_carbon_krw_per_kwh(district)
-    return PriceFrame(np.minimum(prices.sell_krw_per_kwh, buy) - spread, buy + spread)
+    offer = buy + spread + district.fees.network_krw_per_kwh
+    return PriceFrame(np.minimum(prices.sell_krw_per_kwh, buy) - spread, offer)
 
 
 def _sun_at(slots: IntArray, issue_slot: int, history: History) -> FloatArray:

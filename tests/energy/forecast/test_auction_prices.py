@@ -61,11 +61,11 @@ def foreseen(
     return found
 
 
-def test_before_the_first_auction_the_price_lies_evenly_between_the_operators_rows() -> None:
+def test_before_the_first_auction_the_band_of_80_per_cent_reaches_to_the_operators_rows() -> None:
     nothing = PriceRecord(np.zeros(0, dtype=np.int64), np.zeros(0), frame(0), np.zeros(0))
     found = foreseen(nothing, BEGIN)
     assert found.tier == "F4" and "0 auctions" in found.reason
-    assert found.krw_per_kwh[:, 0] == pytest.approx([84, 88, 100, 120, 140, 152, 156])
+    assert found.krw_per_kwh[:, 0] == pytest.approx([80, 80, 95, 120, 145, 160, 160])
 
 
 def test_a_day_of_trade_weighs_as_much_as_the_operators_rows() -> None:
