@@ -19,8 +19,8 @@ MARKET_CODES = (
     Code.DR_PENALTY,
 )
 """Codes whose money is a line of the bill's market part, in the order of the lines."""
-AUCTION_CODES = (Code.TRADE, Code.NETWORK_FEE, Code.DEVIATION, Code.LABEL)
-"""Codes whose money an account would not have moved without the auctions."""
+AUCTION_CODES = (Code.TRADE, Code.NETWORK_FEE, Code.DEVIATION)
+"""Codes whose money the guarantee compares: a premium for a label is paid because it was wished."""
 SUMMED_CODES = (*MARKET_CODES, Code.REMAINDER)
 SIDES = ("in_wh", "out_wh", "paid_ukrw", "got_ukrw")
 SMP_REST, SMP_ALL = len(SUMMED_CODES) * len(SIDES), len(SUMMED_CODES) * len(SIDES) + 1

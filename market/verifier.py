@@ -2994,7 +2994,7 @@ _BILL_NAMES = {
     98: "comparison",
 }
 _BILLED_CODES = (10, 11, 12, 14, 15, 20, 21, 22, 23, 40, 41)
-_AUCTION_CODES = (10, 11, 14, 15)  # money that would not have moved without the auctions
+_AUCTION_CODES = (10, 11, 14)  # what the guarantee compares; premiums are paid because wished
 _TRADE, _RENT, _GUARANTEE, _NEIGHBOUR, _REST = 10, 12, 16, 23, 30
 _NOT_BILLED = (50, 60)  # points and payments settle a bill, they are not in it
 _EXPORT_CODES = (10, 20, 23)

@@ -53,7 +53,8 @@ def return_rent(
     for place, month in enumerate(months):
         known = before is not None and month.first_slot in before.by_month
         if place + 1 < len(months) and before is not None and known:
-            if np.array_equal(before.month(month.first_slot), now.month(month.first_slot)):
+            was, now_is = before.month(month.first_slot), now.month(month.first_slot)
+            if np.array_equal(was, now_is):
                 continue
         found = _return_month(book, district, month, now, closes=len(months) - place)
         if found is not None:

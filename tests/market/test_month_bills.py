@@ -164,12 +164,15 @@ def traded(draw: st.DrawFn) -> Columns:
 
 
 def alone(columns: Columns) -> Columns:
-    """The same meter without auctions: what they moved is drawn at tariff and fed in."""
+    """The same meter without auctions: what they moved is drawn at tariff and fed in.
+
+    Premiums for labels are paid because they were wished, and stay.
+    """
     found, rest = list(columns), (len(CODES) - 1) * len(SIDES)
     found[rest] += columns[0]
     found[rest + 1] += columns[1]
     found[SMP_REST] += columns[SMP_TRADE]
-    auctions = [CODES.index(code) for code in (10, 11, 14, 15)]
+    auctions = [CODES.index(code) for code in (10, 11, 14)]
     for code in auctions:
         keep = 0 if code == 0 else 2
         found[4 * code + keep : 4 * code + 4] = [0] * (4 - keep)

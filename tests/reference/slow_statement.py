@@ -64,8 +64,8 @@ def year(months: list[dict]) -> list[dict]:
             traded = Fraction(slot["bought"] - slot["sold"], 1000) * kwh_price
             traded += Fraction(slot["sold"] - sold, 1000) * max(kwh_price, slot["short"])
             traded -= Fraction(slot["bought"] - bought, 1000) * min(kwh_price, slot["long"])
-            traded -= slot.get("labels", 0)
-            market += traded
+            # A premium is paid because it was wished: the guarantee does not look at it.
+            market += traded - slot.get("labels", 0)
             market -= Fraction(given - sold, 1000) * slot["feed_in"]
             auctions += traded
             instead -= Fraction(sold, 1000) * slot["feed_in"]
