@@ -449,7 +449,6 @@ def test_signing_out_ends_it_and_another_wallet_sees_its_own_home(
     page.locator(".wallets button").click()
     expect(page.locator("#main[data-as-of]")).to_have_count(1)
     assert own_api(page, "/v1/me/home")["account"] != mine
-    expect(page.locator("#orders li .links a").first).to_be_visible()
     ids = {one["order_id"] for one in own_api(page, "/v1/me/orders")["items"]}
     shown = page.locator("#orders li").evaluate_all("all => all.map((one) => one.dataset.order)")
     assert set(shown) <= ids
