@@ -29,6 +29,7 @@ from energy.api import (
     people,
     proofs,
     sign_in,
+    wallets,
 )
 from energy.api.callers import MEMBERS, may, require_verdicts, verdict_of
 from energy.api.context import ApiContext
@@ -48,7 +49,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    open_data, sign_in, people, alarms, me,
+    open_data, sign_in, wallets, people, alarms, me,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

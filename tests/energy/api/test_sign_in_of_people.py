@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from energy.api.sign_in import network_of
+from energy.api.session_steps import network_of
 from energy.steps.credentials import (
     code_at,
     hash_secret,

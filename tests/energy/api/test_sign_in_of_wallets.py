@@ -99,7 +99,7 @@ def test_one_nonce_used_fifty_times_at_once_signs_in_exactly_once(own_doors: Doo
 def test_a_nonce_that_is_only_looked_at_is_the_canary(
     own_doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("energy.api.sign_in.use_nonce", lambda *_: True)
+    monkeypatch.setattr("energy.api.wallets.use_nonce", lambda *_: True)
     message, browser = ask_nonce(own_doors, 0)
     signature = personal_sign(own_doors, 0, message)
     twice = [sign_in(own_doors, message, signature, browser).status for _ in range(2)]

@@ -1,0 +1,85 @@
+"""What every way of signing in shares: guesses are counted, a session begins, its cookie is set."""
+
+import ipaddress
+import math
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from sqlalchemy import Connection
+
+from energy.api.context import ApiContext
+from energy.api.doorman import COOKIE, SECRET, cookie_name, is_encrypted
+from energy.api.problems import ProblemError
+from energy.steps.credentials import hash_secret
+from energy.store.sessions import (
+    LASTS_S,
+    GuessLimit,
+    NewSession,
+    begin_session,
+    end_session,
+    take_guess,
+)
+
+SIGNED_IN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "signed in; the cookie is the session"}
+}
+
+
+def network_of(origin: str) -> str:
+    """The address by which guesses are counted: of IPv6 the half that one customer is given."""
+    try:
+        address = ipaddress.ip_address(origin)
+    except ValueError:
+        return origin
+    if address.version == 4:
+        return origin
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def take_guesses(context: ApiContext, limits: dict[str, GuessLimit]) -> None:
+    """Count one guess for each subject; raises ProblemError where one has none left."""
+    now_s = context.wall_s()
+
+    def unit(connection: Connection) -> float:
+        return max(take_guess(connection, one, limit, now_s) for one, limit in limits.items())
+
+    wait_s = math.ceil(context.store.write(unit))
+    if wait_s:
+        detail = f"sign-in: too many tries, allowed again in {wait_s} s"
+        raise ProblemError(429, "TOO_MANY_GUESSES", detail, headers={"Retry-After": str(wait_s)})
+
+
+def replace_session(connection: Connection, request: Request, new: NewSession) -> None:
+    """A new id for who signs in; the one that the browser had is over."""
+    end_present(connection, request)
+    begin_session(connection, new)
+
+
+def end_present(connection: Connection, request: Request) -> None:
+    """The session that the browser has is over; nothing happens without one."""
+    cookie = cookie_of(request, COOKIE)
+    if SECRET.fullmatch(cookie):
+        end_session(connection, hash_secret(cookie))
+
+
+def cookie_of(request: Request, name: str) -> str:
+    """A cookie of ours, empty where there is none."""
+    return request.cookies.get(cookie_name(request, name), "")
+
+
+def set_cookie(answer: Response, request: Request, name: str, value: str, lasts_s: int) -> None:
+    """Give the browser a cookie that no script and no other site can use."""
+    answer.set_cookie(
+        cookie_name(request, name), value, max_age=lasts_s, path="/",
+        secure=is_encrypted(request), httponly=True, samesite="strict",
+    )  # fmt: skip
+
+
+def signed_in(request: Request, secret: str, document: dict[str, str]) -> Response:
+    """The answer to whoever has signed in, with the session in its cookie."""
+    answer = Response(
+        orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json"
+    )
+    set_cookie(answer, request, COOKIE, secret, LASTS_S)
+    return answer
