@@ -86,7 +86,6 @@ router.add_api_route(
 )
 
 
-
 @router.get(
     "/v1/orders/{order_id}",
     summary="An order and what became of it",
