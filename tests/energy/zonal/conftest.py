@@ -94,7 +94,8 @@ def place_planted(installation: Installation, slot: int) -> None:
             "account": crowd.account[member], "zone": zone, "slot": slot,
             "side": 2 if offers else 1, "e_wh": 150 + member,
             "price_mkrw_per_kwh": 100 * int(rng.integers(low, high)), "label": member % 3,
-            "premium_mkrw_per_kwh": 500 * (member % 3) * (1 if offers else 4), "expires": slot - 300, "replaces": bytes(32),
+            "premium_mkrw_per_kwh": 500 * (member % 3) * (1 if offers else 4),
+            "expires": slot - 300, "replaces": bytes(32),
             "rules_version": 1, "nonce": slot * 10,
         })  # fmt: skip
     envelopes = sign_orders(crowd, installation.books.domain, orders)
