@@ -1,7 +1,7 @@
 """What forecasts are worth: a month planned with perfect, with ours and with yesterday's figures.
 
     python benchmarks/forecast_worth.py [--district sejong-5-1@0.005] [--start 2026-07-01]
-                                        [--days 31] [--only perfect|ours|yesterday]
+                                        [--days 31] [--only perfect|ours|yesterday] [--branch-s 20]
 
 The loop's own steps in a closed loop with the simulated plant, without market and books. Perfect
 and yesterday's figures replace the medians of load, sun and heat, of the areas and of the
@@ -81,7 +81,9 @@ def foresights(truth: History) -> dict[str, Foresee]:
     return {"perfect": perfect, "ours": forecast_slot, "yesterday": yesterday}
 
 
-def month(district: str, start: str, days: int, only: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def month(
+    district: str, start: str, days: int, only: str, branch_s: float
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each way's name and figures."""
     for name in ("perfect", "ours", "yesterday"):
         if only in ("", name):
@@ -93,13 +95,15 @@ def month(district: str, start: str, days: int, only: str) -> Iterator[tuple[str
                 ) as installation:
                     microgrid = start_microgrid(installation)
                     try:
-                        yield name, run_month(microgrid, days, name)
+                        yield name, run_month(microgrid, days, name, branch_s)
                     finally:
                         microgrid.close()
 
 
-def run_month(microgrid: Microgrid, days: int, name: str) -> dict[str, Any]:
-    """The month in one way."""
+def run_month(microgrid: Microgrid, days: int, name: str, branch_s: float) -> dict[str, Any]:
+    """The month in one way; a plan branches for so long at most, so that a month ends today."""
+    planner = microgrid.planner
+    planner.settings = replace(planner.settings, branch_s_max=branch_s)
     first = microgrid.installation.first_slot
     run = Run(microgrid.settings, first, days * SLOTS_PER_DAY)
     ahead = 2 * SLOTS_PER_DAY * SLOT_S
@@ -132,8 +136,9 @@ def main() -> None:
     parser.add_argument("--start", default="2026-07-01")
     parser.add_argument("--days", type=int, default=31)
     parser.add_argument("--only", default="", choices=["", "perfect", "ours", "yesterday"])
+    parser.add_argument("--branch-s", type=float, default=20.0)
     asked = parser.parse_args()
-    for name, found in month(asked.district, asked.start, asked.days, asked.only):
+    for name, found in month(asked.district, asked.start, asked.days, asked.only, asked.branch_s):
         print(
             f"{name}: {found['cost_krw'] / 1e6:.4f} M won, of it demand charge "
             f"{found['demand_charge_krw'] / 1e6:.4f}, peak {found['peak_kw']:.1f} kW, "
