@@ -318,7 +318,7 @@ def test_void_untraded_and_unheld_auctions_each_have_their_words(
     page.get_by_role("button", name="Later").click()
     expect(page.locator("#curves-chart-title")).to_have_text("No bid reaches an offer")
     expect(page.locator("#curves .outcome")).to_contain_text("Nobody traded")
-    expect(page.locator("#prices-chart-values")).to_contain_text("No trade")
+    expect(page.locator("#prices-chart-values")).to_contain_text("no trade")
     open_market(page, stage, "?slot=2026-11-21T20%3A00Z")
     expect(note).to_have_text("There was no auction for 05:00–05:15.")
     assert not [path for path in stage.asked if "2026-11-21T20:00:00Z" in path]

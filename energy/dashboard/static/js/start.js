@@ -37,6 +37,11 @@ function firstUse() {
   });
 }
 
+function askToSignIn() {
+  if (document.documentElement.dataset.leaving) return;
+  location.assign(`/sign-in?to=${encodeURIComponent(location.pathname)}`);
+}
+
 function makeRefresh(state, documents) {
   let busy = false, again = false, timer = null;
   return async function refresh() {
@@ -52,7 +57,7 @@ function makeRefresh(state, documents) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       // The session is over: signed out in another tab, ended, or too old.
-      if (error.status === 401) { location.assign(`/sign-in?to=${encodeURIComponent(location.pathname)}`); return; }
+      if (error.status === 401) { askToSignIn(); return; }
       state.set("error", error);
       timer = setTimeout(refresh, RETRY_MS);
     } finally {

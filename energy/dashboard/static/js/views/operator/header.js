@@ -30,12 +30,17 @@ export function buildHeader({ words, state }) {
 function accessControl(words) {
   if (document.documentElement.dataset.access === "demo") return h("a", { class: "choice access", href: "/sign-in" }, words("header.no_sign_in"));
   const button = h("button", { type: "button", class: "choice access", onclick: async () => {
+    const { dataset } = document.documentElement;
     button.disabled = true;
+    // Whatever asks meanwhile finds the session over, and must not lead elsewhere.
+    dataset.leaving = "yes";
     try {
       await postJson("/v1/session/end");
       location.assign("/sign-in");
-    } finally {
+    } catch (error) {
+      delete dataset.leaving;
       button.disabled = false;
+      throw error;
     }
   } }, words("header.sign_out"));
   return button;
