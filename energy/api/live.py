@@ -48,6 +48,7 @@ class EventHub:
         self._news = asyncio.Condition()
         self._listeners: set[anyio.Event] = set()
         self._task: asyncio.Task[None] | None = None
+        self._ending = asyncio.Event()
         self.newest = 0
         self.oldest = 0
 
@@ -62,11 +63,10 @@ class EventHub:
         self._task = asyncio.create_task(self._look())
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Look no more; a look that is under way is finished, for it holds a connection."""
+        self._ending.set()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
 
     @contextlib.contextmanager
     def listening(self, closing: anyio.Event) -> Iterator[None]:
@@ -95,8 +95,7 @@ class EventHub:
         )
 
     async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_S)
+        while not await self._is_ending():
             if any(closing.is_set() for closing in self._listeners):
                 async with self._news:
                     self._news.notify_all()
@@ -104,6 +103,12 @@ class EventHub:
                 await self._take()
             except StoreError as error:
                 log.warning("events wait: %s", error)
+
+    async def _is_ending(self) -> bool:
+        """Whether the end comes before it is time to look again."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), POLL_S)
+        return self._ending.is_set()
 
     async def _take(self) -> None:
         newest = self.newest
