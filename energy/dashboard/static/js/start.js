@@ -39,7 +39,7 @@ function firstUse() {
 
 function askToSignIn() {
   if (document.documentElement.dataset.leaving) return;
-  location.assign(`/sign-in?to=${encodeURIComponent(location.pathname)}`);
+  location.assign(`/sign-in?to=${encodeURI(location.pathname)}`);
 }
 
 function makeRefresh(state, documents) {
