@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from energy.dashboard import install
 
@@ -35,6 +35,7 @@ CHROMIUM_ARGS = [
 ]
 
 
+PATIENT_MS = 20_000
 RESTLESS_MOUSE = "setInterval(() => dispatchEvent(new PointerEvent('pointermove')), 50)"
 
 
@@ -105,6 +106,8 @@ def chromium(chromium_command: list[str]) -> Iterator[Browser]:
     other tests would trip over."""
     path, *arguments = chromium_command
     with sync_playwright() as playwright:
+        # Two cores may be busy with other tests: what must come may take its time.
+        expect.set_options(timeout=PATIENT_MS)
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
@@ -123,7 +126,7 @@ def chromium_page(chromium: Browser) -> Iterator[Page]:
         reduced_motion="reduce",
     )
     context.add_init_script(RESTLESS_MOUSE)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENT_MS)
     page = context.new_page()
     yield page
     context.close()

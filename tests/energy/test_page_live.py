@@ -107,7 +107,7 @@ def page(chromium: Browser, address: str) -> Iterator[Page]:
     context = chromium.new_context(
         viewport={"width": 1366, "height": 768}, locale="en-GB", timezone_id="America/New_York"
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     page = context.new_page()
     found: list[str] = []
     page.add_init_script(f"({PLANT_VIOLATION_EAR})()")

@@ -22,7 +22,6 @@ pytestmark = pytest.mark.browser
 
 FIRST_OF_AUGUST = 1_785_510_000  # 00:00 in Sejong
 JSON = {"content-type": "application/problem+json"}
-PATIENT_MS, USUAL_MS = 20_000, 5_000
 WIDTHS = [(1366, 768), (390, 844), (320, 700)]
 PROVIDER = """
 const provider = { request: async ({ method, params }) => {
@@ -89,10 +88,7 @@ def complaints(chromium_page: Page, neighbourhood: Any) -> Iterator[list[str]]:
     chromium_page.on(
         "request", lambda one: None if one.url.startswith(own) else found.append(one.url)
     )
-    # A loop runs beside the browser, and two cores may be busy with other tests besides.
-    expect.set_options(timeout=PATIENT_MS)
     yield found
-    expect.set_options(timeout=USUAL_MS)
     assert found == []
 
 

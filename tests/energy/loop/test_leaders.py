@@ -33,7 +33,7 @@ from energy.store.slots import SlotRow, slots_between
 from energy.units import SLOT_S
 
 DISTRICT = "sejong-5-1@0.005"
-WAIT_S = 90.0
+WAIT_S = 240.0
 
 
 def lead(store: Store, owner: str, lease_s: float = 30.0, *, alone: bool = False) -> int | None:
