@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import energy.store.anchor_tables
@@ -45,6 +51,9 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 10_000
 CACHE_KIB = 65_536
+# Who says nothing for so long within a unit is frozen or gone: PostgreSQL ends the unit, for its
+# locks would keep the next leader from taking over.
+SILENCE_MS, SILENT_SQLSTATE = 20_000, "25P03"
 RETRIES_MAX = 5
 RETRY_FIRST_S = 0.02
 # Whole units are run again on these: serialisation failure, deadlock, and the two constraint
@@ -258,7 +267,13 @@ def _writer(url: URL) -> Engine:
         engine = create_engine(url, pool_size=1, max_overflow=0)
         prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
         return engine
-    return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, pool_size=4)
+    return create_engine(
+        url,
+        isolation_level="SERIALIZABLE",
+        pool_pre_ping=True,
+        pool_size=4,
+        connect_args={"options": f"-c idle_in_transaction_session_timeout={SILENCE_MS}"},
+    )
 
 
 def _reader(url: URL) -> Engine:
@@ -349,6 +364,10 @@ def _words(url: str) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
+        raise StoreBusyError(f"store {url}: {error.orig}") from error
+    except InternalError as error:
+        if _sqlstate(error) != SILENT_SQLSTATE:
+            raise
         raise StoreBusyError(f"store {url}: {error.orig}") from error
     except DatabaseError as error:
         # Its subclasses (constraints, statements) are the program's affair, this one the file's.

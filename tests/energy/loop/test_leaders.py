@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from energy.store.engine import Store, open_reader, open_store
 from energy.store.errors import FenceError
+from energy.store.events import events_after
 from energy.store.leader import (
     Anchor,
     read_anchor,
@@ -165,6 +167,49 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
             pass
         time.sleep(0.1)
     pytest.fail(f"{what} did not happen within {WAIT_S:.0f} s")
+
+
+FREEZES = """
+import os, signal, sys
+from functools import partial
+from energy.store import engine
+from energy.store.events import add_event
+from energy.store.leader import require_term, take_lead
+
+engine.SILENCE_MS = 500
+store = engine.open_store(sys.argv[1])
+term = store.write(lambda connection: take_lead(connection, "frozen", 0.5))
+
+def unit(connection):
+    add_event(connection, "late", None, {})
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+try:
+    store.guarded(partial(require_term, term=term)).write(unit)
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def test_a_leader_that_freezes_in_the_middle_of_a_write_is_followed_and_the_write_is_void(
+    url: str,
+) -> None:
+    with open_store(url) as store:
+        frozen = subprocess.Popen(
+            [sys.executable, "-c", FREEZES, url], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            _, status = os.waitpid(frozen.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            taken = partial(take_lead, owner="next", lease_s=0.5)
+            wait_for(lambda: store.write(taken), "the next leader")
+            frozen.send_signal(signal.SIGCONT)
+            told, _ = frozen.communicate(timeout=WAIT_S)
+        finally:
+            frozen.kill()
+            frozen.wait()
+        assert told.strip() in ("StoreBusyError", "FenceError")
+        assert store.read(lambda connection: events_after(connection, 0)) == []
 
 
 def final(url: str) -> int:
