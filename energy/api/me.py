@@ -17,7 +17,7 @@ from energy.api.documents import not_found
 from energy.api.doorman import note_access
 from energy.api.dr import scene_of
 from energy.api.orders import accepted_json, parse_order_id, terms_json
-from energy.api.problems import ProblemError, answers
+from energy.api.problems import ProblemError, answering, answers
 from energy.api.proofs import PROOF_TYPE, LogCache
 from energy.steps.homes import own_forecast
 from energy.steps.market_so_far import MarketSoFar
@@ -31,7 +31,6 @@ from energy.steps.own_views import (
 )
 from energy.steps.statements import statement_document
 from energy.store.admission import order_answer
-from energy.store.errors import StoreError
 from energy.store.forecasts import has_issue
 from energy.store.own_orders import OwnOrder, list_own_orders
 from energy.store.slots import last_claimed
@@ -190,20 +189,16 @@ def get_bill_proof(request: Request, month: str, account: str | None = NAMED) ->
     statement = _statement(context, who, number, month)
     bill = bytes.fromhex(statement["months"][-1]["proof"]["bill"][2:])
     cache: LogCache = request.app.state.log_cache
-    try:
+    with answering(409, "NOT_SEALED", "month", month):
         bundle = context.store.read(lambda connection: cache.order(connection, bill))
-    except StoreError as error:
-        raise ProblemError(409, "NOT_SEALED", str(error), "month", month) from error
     return Response(bundle, 200, {"Cache-Control": "no-store"}, PROOF_TYPE)
 
 
 def _statement(context: ApiContext, who: bytes, number: int, month: str) -> Document:
-    try:
+    with answering(404, "NOT_FOUND", "month", month):
         return context.store.read(
             lambda connection: statement_document(connection, who, last=number)
         )
-    except StoreError as error:
-        raise ProblemError(404, "NOT_FOUND", str(error), "month", month) from error
 
 
 def _subject(request: Request, account: str | None, task: str) -> bytes:

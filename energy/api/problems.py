@@ -4,6 +4,8 @@ What the program itself did wrong is answered with its request id alone; the log
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from energy.store.errors import StoreBusyError
+from energy.store.errors import StoreBusyError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +101,19 @@ class ProblemModel(BaseModel):
     found: str | None = Field(None, description="what stood there")
     allowed: str | None = Field(None, description="what may stand there")
     request_id: str = Field(description="number of the request in the server's log")
+
+
+@contextmanager
+def answering(
+    status: int, code: str, field: str | None = None, found: str | None = None
+) -> Iterator[None]:
+    """What the store does not have is answered so; that it is busy is said by its own problem."""
+    try:
+        yield
+    except StoreBusyError:
+        raise
+    except StoreError as error:
+        raise ProblemError(status, code, str(error), field, found) from error
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -13,12 +13,11 @@ from energy.api.callers import HOUSEHOLD, PUBLIC, caller_of, may
 from energy.api.context import context_of
 from energy.api.doorman import note_access
 from energy.api.orders import parse_order_id
-from energy.api.problems import ProblemError, answers
+from energy.api.problems import ProblemError, answering, answers
 from energy.api.words import IdText
 from energy.steps.receipts import LogTree, Prover
 from energy.steps.witnessing import trusted_witnesses
 from energy.store.checkpoints import last_checkpoint
-from energy.store.errors import StoreError
 from energy.store.orders import find_order
 
 PROOF_TYPE = "application/json"
@@ -57,10 +56,8 @@ def order_proof(request: Request, order_id: IdText) -> Response:
         detail = f"order: found none with id {order_id}"
         raise ProblemError(404, "NOT_FOUND", detail, "order_id", order_id)
     note_access(request, caller, row.account, f"read proof of order {order_id}")
-    try:
+    with answering(409, "NOT_SEALED", "order_id", order_id):
         bundle = context.store.read(lambda connection: cache.order(connection, id_))
-    except StoreError as error:
-        raise ProblemError(409, "NOT_SEALED", str(error), "order_id", order_id) from error
     return Response(bundle, 200, {"Cache-Control": "no-store"}, PROOF_TYPE)
 
 
@@ -74,10 +71,8 @@ def trust_root(request: Request) -> Response:
     """What verifiers need beside a proof; compare it with what is published elsewhere."""
     context = context_of(request)
     who = trusted_witnesses(context.settings)
-    try:
+    with answering(404, "NOT_FOUND"):
         found = context.store.read(lambda connection: Prover(connection).trust(who))
-    except StoreError as error:
-        raise ProblemError(404, "NOT_FOUND", str(error)) from error
     return Response(found, 200, {"Cache-Control": "no-store"}, PROOF_TYPE)
 
 
