@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from energy.store.types import Json, UInt64, fixed_bytes
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 METADATA = MetaData()
 
