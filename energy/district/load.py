@@ -8,7 +8,7 @@ from energy.district.agreements import read_agreements
 from energy.district.build import build_district
 from energy.district.measured import build_measured_district
 from energy.district.model import District, DistrictError
-from energy.district.schema import DistrictFile, read_district_file
+from energy.district.schema import Changes, DistrictFile, read_district_file
 from energy.district.static import build_static_district
 from energy.tariffs import tariff_names
 from grid_models import GridError, Network, StreetPlan, build_street_plan, read_network_folder
@@ -18,13 +18,15 @@ SIGNED = ("substation_tap_pos",)
 NET_SUFFIXES = (".json", ".xlsx")
 
 
-def load_district(source: str) -> District:
+def load_district(source: str, changes: Changes | None = None) -> District:
     """The district of a source: its wires, what hangs on them, prices.
 
     A source is a name, `name@fraction`, `simbench:<code>`, `pandapower:<name>`, a saved net (.json,
-    .xlsx) or a folder. Raises DistrictError (one sentence: file, row, field, found, allowed).
+    .xlsx) or a folder. `changes` stand in place of keys of its `district.toml`. Raises
+    DistrictError (one sentence: file, row, field, found, allowed).
     """
     try:
+        _require_changeable(source, changes)
         if source.startswith("simbench:"):
             return build_measured_district(source.removeprefix("simbench:"))
         if source.startswith("pandapower:"):
@@ -33,13 +35,22 @@ def load_district(source: str) -> District:
             return build_static_district(source)
         name, _, fraction_text = source.partition("@")
         folder = _folder_of(name)
-        file = read_district_file(folder / "district.toml")
+        file = read_district_file(folder / "district.toml", changes)
         fraction = _fraction(source, fraction_text)
         _require_tariff(folder / "district.toml", file.connection.tariff)
         district = build_district(file, _network(folder, file, fraction), fraction)
         return replace(district, agreements=read_agreements(folder, district))
     except GridError as error:
         raise DistrictError(str(error)) from error
+
+
+def _require_changeable(source: str, changes: Changes | None) -> None:
+    """Refuse changes to a source that has no `district.toml`."""
+    if changes and (":" in source or Path(source).suffix in NET_SUFFIXES):
+        raise DistrictError(
+            f"district {source!r}: found changes to {', '.join(sorted(changes))}, allowed are none "
+            "for a source without district.toml"
+        )
 
 
 def _folder_of(name: str) -> Path:

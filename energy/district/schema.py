@@ -1,9 +1,10 @@
 """The schema of `district.toml`: tables, keys and ranges; unknown keys are refused."""
 
 import tomllib
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,6 +16,7 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+Changes = Mapping[str, Any]
 Curve = Annotated[list[tuple[NonNegative, NonNegative]], Field(min_length=2)]
 
 
@@ -226,10 +228,13 @@ class DistrictFile(Table):
     economics: EconomicsTable
 
 
-def read_district_file(path: Path) -> DistrictFile:
-    """The checked content of a `district.toml`; raises DistrictError naming the first bad key."""
+def read_district_file(path: Path, changes: Changes | None = None) -> DistrictFile:
+    """The checked content of a `district.toml`; raises DistrictError naming the first bad key.
+
+    `changes` are tables and keys of the same file that stand in place of what is written there.
+    """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = merged(tomllib.loads(path.read_text(encoding="utf-8")), changes or {})
     except OSError as error:
         raise DistrictError(f"{path}: not readable ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -238,6 +243,16 @@ def read_district_file(path: Path) -> DistrictFile:
         return DistrictFile.model_validate(content)
     except ValidationError as error:
         raise DistrictError(f"{path}: {_sentence(error)}") from error
+
+
+def merged(content: Changes, changes: Changes) -> dict[str, Any]:
+    """The content with the changes in it; tables are merged, anything else is replaced."""
+    found = dict(content)
+    for key, value in changes.items():
+        before = found.get(key)
+        both = isinstance(value, Mapping) and isinstance(before, Mapping)
+        found[key] = merged(before, value) if both else value  # type: ignore[arg-type]
+    return found
 
 
 def _sentence(error: ValidationError) -> str:

@@ -3,6 +3,7 @@
 from energy.plant.interface import (
     QUALITY_MEASURED,
     QUALITY_MISSING,
+    BehindMeters,
     Departures,
     Deviation,
     LateReadings,
@@ -20,6 +21,7 @@ __all__ = [
     "QUALITY_MEASURED",
     "QUALITY_MISSING",
     "AtBuses",
+    "BehindMeters",
     "Departures",
     "Deviation",
     "LateReadings",

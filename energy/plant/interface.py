@@ -259,6 +259,14 @@ class PlantState:
 
 
 @dataclass(frozen=True, eq=False)
+class BehindMeters:
+    """Energy of a slot behind customers' meters, (M,) kWh: what was used, what own sun gave."""
+
+    load_kwh: FloatArray
+    solar_kwh: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class PlantStep:
     """What one slot did: the state at its end, what the loop may see, what the meters say."""
 

@@ -17,7 +17,7 @@ from energy.plant.draws import FloatArray, IntArray
 from energy.plant.faults import area_faults, meter_faults
 from energy.plant.generators import Generators, UnitStates
 from energy.plant.heat import HeatSituation, run_heat
-from energy.plant.interface import PlantError, PlantState, PlantStep, SetPoints
+from energy.plant.interface import BehindMeters, PlantError, PlantState, PlantStep, SetPoints
 from energy.plant.measured import MeasuredTruth
 from energy.plant.metering import (
     asset_ids,
@@ -163,6 +163,14 @@ class Plant:
             return None
         outside = self._truth.at(slot)
         return wh_from_kwh(kwh_from_kw(outside.load_kw - outside.solar.own_kw))
+
+    def behind_meters(self, slot: int) -> BehindMeters:
+        """What customers used and their own sun gave in a slot, kWh, whatever was traded.
+
+        What an energy audit reads off the meters inside a building; no loop may ask.
+        """
+        outside = self._truth.at(slot)
+        return BehindMeters(kwh_from_kw(outside.load_kw), kwh_from_kw(outside.solar.own_kw))
 
     def assets_by_default_wh(self, slots: IntArray) -> IntArray:
         """Import less export of the operator's meters while nobody plans, (T, N) Wh, solar 0.

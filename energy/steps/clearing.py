@@ -4,8 +4,9 @@ Every zone has a price of its own where its wires are full; what was cleared is 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -26,7 +27,31 @@ from market.maker import MakerQuote, maker_rows
 from market.network import MarketNetwork
 from market.orders import Side
 from market.reclearing import Round, clear_within_grid
-from optimizer import Plan, Tier
+from optimizer import Connection, Plan, Tier
+
+
+class LimitOrder(Protocol):
+    """What an auction must know of an order: its name in the book, where, which side, how much."""
+
+    @property
+    def tag(self) -> bytes:
+        """The order's name in the book, 32 bytes."""
+
+    @property
+    def zone(self) -> int:
+        """Its zone."""
+
+    @property
+    def side(self) -> int:
+        """1 bids, 2 offers."""
+
+    @property
+    def price_mkrw_per_kwh(self) -> int:
+        """Its limit."""
+
+    @property
+    def e_wh(self) -> int:
+        """Its energy."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +110,8 @@ def clear_market(
     if checked.tier == Tier.HOLD:
         return Cleared(slot, digest, None, tuple(orders), "no valid plan, so no market")
     rules, network = microgrid.books.rules, network_of_slot(microgrid.books.network, checked.room)
-    node = {
-        (zone.zone, int(side)): network.node_of(zone.zone, side)
-        for zone in network.zones
-        for side in (Side.BID, Side.OFFER)
-    }
-    rows = [
-        BookRow(
-            row.tag, row.zone, row.side, row.price_mkrw_per_kwh, row.e_wh, node[row.zone, row.side]
-        )
-        for row in orders
-    ]
-    quote = quote_of(checked, slot, digest)
-    book: Book = book_of(slot, [*rows, *maker_rows(quote, rules)])
+    quote = quote_of(checked, digest)
+    book: Book = book_of(slot, [*placed_rows(orders, network), *maker_rows(quote, rules)])
     check = MarketCheck(microgrid, checked, network)
     rounds = clear_within_grid(book, rules, network, check.overloads)
     clearing = rounds[-1].clearing
@@ -108,6 +122,21 @@ def clear_market(
     return Cleared(
         slot, digest, clearing, tuple(orders), quote=quote, rounds=tuple(rounds), labels=labels
     )
+
+
+def placed_rows(orders: Iterable[LimitOrder], network: MarketNetwork) -> list[BookRow]:
+    """The orders as rows of the auction's book, each at the node of its zone and side."""
+    node = {
+        (zone.zone, int(side)): network.node_of(zone.zone, side)
+        for zone in network.zones
+        for side in (Side.BID, Side.OFFER)
+    }
+    return [
+        BookRow(
+            row.tag, row.zone, row.side, row.price_mkrw_per_kwh, row.e_wh, node[row.zone, row.side]
+        )
+        for row in orders
+    ]
 
 
 def _got(clearing: Clearing) -> dict[bytes, tuple[int, int]]:
@@ -122,21 +151,28 @@ def no_market(slot: int, orders: Sequence[StoredRow], reason: str) -> Cleared:
     return Cleared(slot, ZERO32, None, tuple(orders), reason)
 
 
-def quote_of(checked: CheckedPlan, slot: int, digest: bytes) -> MakerQuote:
+def quote_of(checked: CheckedPlan, digest: bytes) -> MakerQuote:
     """What the plan says of its first slot, in whole numbers: value, and how much can still flow.
 
     The SPC sells or buys no more than both the connection and the wires behind it still carry;
     where no flow has a solution, nothing. The wires count with what all zones can draw or feed in
     at once, each its own room: the market's network keeps every zone to its own.
     """
-    plan, connection, room = checked.plan, checked.problem.connection, checked.room
+    room = checked.room
     carried_kw = (room.draw_kw, room.feed_kw) if room else (0.0, 0.0)
+    return plan_quote(checked.plan, checked.problem.connection, carried_kw, digest)
+
+
+def plan_quote(
+    plan: Plan, connection: Connection, carried_kw: tuple[float, float], digest: bytes
+) -> MakerQuote:
+    """The quote of a plan's first slot where its wires carry so many kW more, drawn and fed in."""
     # What a slot can still draw or give: the limit less what the plan itself uses, in whole Wh.
     import_kw = max(float(connection.p_import_kw_max[0] - plan.p_import_kw[0]), 0.0)
     export_kw = max(float(connection.p_export_kw_max[0] - plan.p_export_kw[0]), 0.0)
     import_kw, export_kw = min(import_kw, carried_kw[0]), min(export_kw, carried_kw[1])
     return MakerQuote(
-        slot=slot,
+        slot=plan.first_slot,
         plan=digest,
         value_mkrw_per_kwh=mkrw_from_krw(float(plan.marginal_krw_per_kwh[0])),
         import_mkrw_per_kwh=mkrw_from_krw(float(connection.price_buy_krw_per_kwh[0])),

@@ -142,23 +142,25 @@ class Microgrid:
 
 @contextmanager
 def open_installation(
-    settings: Settings, begin: Callable[[District], int]
+    settings: Settings, begin: Callable[[District], int], district: District | None = None
 ) -> Iterator[Installation]:
     """The installation that the settings name; its store is closed at the end.
+
+    `district` stands for the one that the settings name, for studies that change it.
 
     A new store begins with the slot that `begin` gives for the district. Raises DistrictError or
     StoreError in one sentence, also where the store was begun with another district or seed.
     """
-    district = load_district(settings.district)
+    place = district or load_district(settings.district)
     store = open_store(settings.database_url)
     try:
         first_slot = store.write(
-            lambda connection: _settle_facts(connection, settings, district, begin(district))
+            lambda connection: _settle_facts(connection, settings, place, begin(place))
         )
-        books = open_books(store, district, settings, first_slot)
-        installation = Installation(settings, district, store, books, first_slot)
+        books = open_books(store, place, settings, first_slot)
+        installation = Installation(settings, place, store, books, first_slot)
         admission = build_admission(installation)
-        enter_first_contracts(store, books, district, admission, settings.seed)
+        enter_first_contracts(store, books, place, admission, settings.seed)
         yield installation
     finally:
         store.close()

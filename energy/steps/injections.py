@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.district import District, Inverters
+from energy.plant import Telemetry
 from grid_models import FlowResult, PowerFlow, QDroop, run_with_droop
 from optimizer import Plan, PlanProblem
 
@@ -31,6 +32,20 @@ class Injections:
 
 
 @dataclass(frozen=True, eq=False)
+class AreaPowers:
+    """A slot's powers, kW: load and fed-in sun of the areas (A,), net draw of batteries (B,) and of
+    charger groups (G,), what groups of units give (F,), the heat pump.
+    """
+
+    load_kw: FloatArray
+    pv_kw: FloatArray
+    battery_kw: FloatArray
+    fleet_kw: FloatArray
+    unit_kw: FloatArray
+    heat_pump_kw: float
+
+
+@dataclass(frozen=True, eq=False)
 class Carried:
     """A slot's flow and what every bus draws in it, inverters on their curves included."""
 
@@ -45,19 +60,47 @@ def planned_injections(
 
     What a plan sheds is drawn all the same: no set-point carries it out.
     """
+    return spread(
+        district,
+        AreaPowers(
+            load_kw=problem.load_kw[row],
+            pv_kw=plan.pv_used_kw[row],
+            battery_kw=plan.battery_charge_kw[row] - plan.battery_discharge_kw[row],
+            fleet_kw=plan.fleet_charge_kw[row] - plan.fleet_discharge_kw[row],
+            unit_kw=plan.unit_p_kw[row],
+            heat_pump_kw=float(plan.heat_pump_kw[row]),
+        ),
+    )
+
+
+def seen_injections(district: District, seen: Telemetry) -> Injections:
+    """Injections of a measured slot, as far as the areas' meters tell."""
+    return spread(
+        district,
+        AreaPowers(
+            load_kw=seen.p_load_kw,
+            pv_kw=seen.p_pv_kw - seen.pv_curtailed_kw,
+            battery_kw=seen.battery_charge_kw - seen.battery_discharge_kw,
+            fleet_kw=seen.cars_charge_kw - seen.cars_discharge_kw,
+            unit_kw=seen.unit_p_kw,
+            heat_pump_kw=seen.heat_pump_kw,
+        ),
+    )
+
+
+def spread(district: District, powers: AreaPowers) -> Injections:
+    """What areas and assets draw and give, at their buses."""
     shares, buses = district.shares, len(district.network.buses.id)
-    load_kw = shares["load"].at_buses(problem.load_kw[row], buses)
-    solar_kw = shares["pv"].at_buses(plan.pv_used_kw[row], buses)
-    battery_kw = plan.battery_charge_kw[row] - plan.battery_discharge_kw[row]
-    fleet_kw = plan.fleet_charge_kw[row] - plan.fleet_discharge_kw[row]
+    load_kw = shares["load"].at_buses(powers.load_kw, buses)
+    solar_kw = shares["pv"].at_buses(powers.pv_kw, buses)
     p_kw = load_kw - solar_kw
-    p_kw += shares["batteries"].at_buses(battery_kw, buses)
-    p_kw += shares["chargers"].at_buses(fleet_kw, buses)
+    p_kw += shares["batteries"].at_buses(powers.battery_kw, buses)
+    p_kw += shares["chargers"].at_buses(powers.fleet_kw, buses)
     for place, unit in enumerate(district.units):
-        p_kw[unit.bus] -= plan.unit_p_kw[row, place]
+        p_kw[unit.bus] -= powers.unit_kw[place]
     if district.heat is not None:
-        p_kw[district.heat.heat_pump_bus] += plan.heat_pump_kw[row]
-    inverter_kw = solar_kw + shares["batteries"].at_buses(np.abs(battery_kw), buses)
+        p_kw[district.heat.heat_pump_bus] += powers.heat_pump_kw
+    inverter_kw = solar_kw + shares["batteries"].at_buses(np.abs(powers.battery_kw), buses)
     return _with_inverters(p_kw, Q_PER_P_LOAD * load_kw, inverter_kw, district.inverters)
 
 

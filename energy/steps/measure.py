@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.forecast import CarSessions, WeatherForecast
-from energy.plant import Plant, PlantState, Readings, SetPoints, Telemetry
+from energy.plant import Plant, PlantState, PlantStep, Readings, SetPoints, Telemetry
 from energy.steps.weather_feed import WeatherAt
 from energy.store.demand_response import pledge_arrays, pledges
 from energy.store.engine import Store
@@ -92,17 +92,31 @@ def measure(
     promised_kw = store.read(lambda connection: promised_at(connection, plant.district, past))
     told_past = SetPoints.from_bytes(told.body) if told else None
     step = plant.step(state, past, told_past, promised_kw)
-    telemetry, known, named = believable(plant.district, step.telemetry, last_good)
     now = SetPoints.from_bytes(told_now.body) if told_now else None
+    weather = (weather_at or plant.weather_forecast)(past + SLOT_S)
+    return read_step(plant.district, step, last_good, told_now=now, weather=weather)
+
+
+def read_step(
+    district: District,
+    step: PlantStep,
+    last_good: LastGood | None,
+    *,
+    told_now: SetPoints | None,
+    weather: WeatherForecast | None,
+) -> Measured:
+    """What is known at the gate two slots after the step's, whose running slot is `told_now`."""
+    slot = step.telemetry.slot + SLOTS_BEHIND * SLOT_S
+    telemetry, known, named = believable(district, step.telemetry, last_good)
     return Measured(
         slot=slot,
         telemetry=telemetry,
         known=known,
         readings=step.readings,
         state_after=step.state_after,
-        states=carry_on(plant.district, telemetry, now, slot),
-        told_now=now,
-        weather=(weather_at or plant.weather_forecast)(past + SLOT_S),
+        states=carry_on(district, telemetry, told_now, slot),
+        told_now=told_now,
+        weather=weather,
         named=named,
     )
 

@@ -23,11 +23,18 @@ def build_problem(
     microgrid: Microgrid, measured: Measured, forecast: DistrictForecast
 ) -> PlanProblem:
     """What every asset may do in the horizon, and what it costs."""
+    return with_demand_response(microgrid, assets_problem(microgrid, measured, forecast))
+
+
+def assets_problem(
+    microgrid: Microgrid, measured: Measured, forecast: DistrictForecast
+) -> PlanProblem:
+    """The same without demand response, for which alone the store is read."""
     district = microgrid.district
     prices = connection_prices(district, forecast.slots)
     load_kw = forecast.load_kw[MEDIAN]
     end_value = end_value_krw_per_kwh(prices)
-    problem = PlanProblem(
+    return PlanProblem(
         first_slot=forecast.first_slot,
         area_ids=district.network.areas.id,
         load_kw=load_kw,
@@ -44,7 +51,6 @@ def build_problem(
         curtail_krw_per_kwh=district.economics.curtail_krw_per_kwh,
         cuts=(),
     )
-    return with_demand_response(microgrid, problem)
 
 
 def end_value_krw_per_kwh(prices: ConnectionPrices) -> float:

@@ -5,12 +5,13 @@ that a slot that is done again after a crash starts from the same state of the p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Connection
 
-from energy.forecast import DistrictForecast, split
+from energy.forecast import CarSessions, ChargerGroups, DistrictForecast, split
+from energy.forecast.inputs import FloatArray
 from energy.plant import SetPoints
 from energy.steps.accounting import DemandTerms, SlotPrices, Tally
 from energy.steps.clearing import Cleared
@@ -35,7 +36,7 @@ from energy.store.slots import Claim, SlotOutcome, publish_slot
 from energy.store.views import prune_views, put_view
 from energy.timegrid import local_day_start
 from energy.units import SLOT_S, SLOTS_PER_DAY
-from optimizer import Tier
+from optimizer import Plan, Tier
 
 KEEP_S = 2 * SLOTS_PER_DAY * SLOT_S
 """How long plan documents and set-points are kept; the measured ones stay."""
@@ -215,20 +216,26 @@ def build_setpoints(
     """
     if checked.tier == Tier.HOLD:
         return None
-    plan, cars = checked.plan, measured.states.cars
-    dealt = split(
-        cars,
-        microgrid.basis.chargers,
-        claim.slot,
-        plan.fleet_charge_kw[0],
-        plan.fleet_discharge_kw[0],
-    )
-    held_kw = checked.problem.pv_kw[0] - plan.pv_used_kw[0]
+    held_kw = checked.problem.pv_kw[0] - checked.plan.pv_used_kw[0]
+    chargers, cars = microgrid.basis.chargers, measured.states.cars
+    told = first_setpoints(checked.plan, held_kw, chargers, cars)
+    return replace(told, fence=claim.fence)
+
+
+def first_setpoints(
+    plan: Plan, held_kw: FloatArray, chargers: ChargerGroups, cars: CarSessions
+) -> SetPoints:
+    """What a plan's first slot tells the devices, under fence 0.
+
+    `held_kw` (A,) is held back from the sun; `cars` are connected at the slot's start.
+    """
+    slot = plan.first_slot
+    dealt = split(cars, chargers, slot, plan.fleet_charge_kw[0], plan.fleet_discharge_kw[0])
     boiler_kw = float(plan.boiler_kw[0])
     return SetPoints(
-        slot=claim.slot,
-        expires_s=claim.slot + SLOT_S,
-        fence=claim.fence,
+        slot=slot,
+        expires_s=slot + SLOT_S,
+        fence=0,
         battery_charge_kw=plan.battery_charge_kw[0],
         battery_discharge_kw=plan.battery_discharge_kw[0],
         unit_on=plan.unit_on[0].astype(np.int64),

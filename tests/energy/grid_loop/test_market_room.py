@@ -91,19 +91,19 @@ def test_the_quote_is_bounded_by_the_wires_where_they_are_tighter(
     _, checked = tight
     room, plan = checked.room, checked.plan
     assert room is not None
-    quote = quote_of(checked, plan.first_slot, bytes(32))
+    quote = quote_of(checked, bytes(32))
     left_kw = checked.problem.connection.p_import_kw_max[0] - plan.p_import_kw[0]
     assert room.draw_kw < left_kw
     assert quote.import_wh == int(room.draw_kw * 250)
     assert quote.export_wh <= int(room.feed_kw * 250)
     unbounded = replace(room, draw_kw=1e6, feed_kw=1e6)
-    free = quote_of(replace(checked, room=unbounded), plan.first_slot, bytes(32))
+    free = quote_of(replace(checked, room=unbounded), bytes(32))
     assert free.import_wh == int(left_kw * 250)
 
 
 def test_without_a_flow_the_spc_quotes_nothing(tight: tuple[Any, CheckedPlan]) -> None:
     _, checked = tight
-    quote = quote_of(replace(checked, room=None), checked.plan.first_slot, bytes(32))
+    quote = quote_of(replace(checked, room=None), bytes(32))
     assert (quote.import_wh, quote.export_wh) == (0, 0)
 
 
