@@ -13,7 +13,8 @@ LIBRARIES = ("grid_models", "market", "optimizer")
 # fmt: off
 CORRIDOR = (
     "__init__", "units", "timegrid", "config", "tariffs", "district", "forecast", "crowd",
-    "plant", "store", "steps", "cycle", "report", "outcome", "simulate", "backtest", "api",
+    "plant", "store", "steps", "cycle", "charts", "report", "outcome", "simulate", "backtest",
+    "study", "api",
     "dashboard", "daemon", "service", "bench", "cli", "__main__",
 )
 # fmt: on
@@ -28,6 +29,7 @@ ROOM_OF = {
     "sqlalchemy": "energy",
     "fastapi": "energy",
     "apscheduler": "energy",
+    "distributed": "energy/study",
 }
 SOURCES = sorted(
     path.relative_to(ROOT) for top in ("energy", *LIBRARIES) for path in (ROOT / top).rglob("*.py")
