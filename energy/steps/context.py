@@ -205,8 +205,11 @@ def build_admission(installation: Installation) -> Admission:
     )
 
 
-def start_microgrid(installation: Installation) -> Microgrid:
-    """The loop's machinery, its memory rebuilt from what the store holds."""
+def start_microgrid(installation: Installation, planner: Planner | None = None) -> Microgrid:
+    """The loop's machinery, its memory rebuilt from what the store holds.
+
+    Without a `planner` one is started as the settings say, in a process of its own.
+    """
     settings, district = installation.settings, installation.district
     plant = Plant(district, settings.seed)
     basis = build_basis(district)
@@ -217,7 +220,8 @@ def start_microgrid(installation: Installation) -> Microgrid:
         installation=installation,
         plant=plant,
         power_flow=PowerFlow(district.network),
-        planner=Planner(
+        planner=planner
+        or Planner(
             PlannerSettings(deadline_s=settings.plan_deadline_s, gap_frac=settings.plan_gap_frac)
         ),
         basis=basis,
