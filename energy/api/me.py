@@ -11,7 +11,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
-from energy.api.callers import HOUSEHOLD, caller_of, may
+from energy.api.callers import HOUSEHOLD, MEMBERS, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import not_found
 from energy.api.doorman import note_access
@@ -73,6 +73,17 @@ def get_home(request: Request, account: str | None = NAMED) -> Response:
         }
 
     return _private(context.store.read(build))
+
+
+@router.get("/v1/me/home/counted", summary="How far the sums are added up", responses=answers(401))
+@may(MEMBERS)
+def get_counted(request: Request) -> Response:
+    """Settled quarter hours of the month that are added up, of how many: after a restart the sums
+    of `/v1/me/home` are null until both are the same. Nobody's data, so nothing is written down.
+    """
+    found = _market_so_far(request, context_of(request)).progress()
+    done, total = (0, 0) if found is None else found
+    return _private({"done": done, "all": total})
 
 
 @router.get("/v1/me/orders", summary="My orders, newest slot first", responses=answers(404, 422))

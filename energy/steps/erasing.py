@@ -325,4 +325,6 @@ def _destroy(
     eraser.trades(number, end)
     eraser.bills(number, end)
     eraser.baselines(account, end)
-    eraser.meter(number - len(SYSTEM_NAMES), end)
+    place = number - len(SYSTEM_NAMES)
+    eraser.meter(place, end)
+    eraser.home_days(place, end)

@@ -71,6 +71,22 @@ class MarketSoFar:
         self._month: _Month | None = None
         self._row = {one: row for row, one in enumerate(district.meters.account)}
 
+    def progress(self, *, work_s: float = WORK_S) -> tuple[int, int] | None:
+        """How many of the month's settled slots are added up, of how many; None before the first.
+
+        Says nothing of anybody: who waits for sums asks this until both are the same.
+        """
+        bounds = self._store.read(settled_bounds)
+        if bounds is None:
+            return None
+        with self._turn:
+            return self._count(*bounds, work_s)
+
+    def _count(self, oldest: int, newest: int, work_s: float) -> tuple[int, int]:
+        month = self._grow(oldest, newest, until=perf_counter() + work_s)
+        total = (newest + SLOT_S - max(oldest, month.start)) // SLOT_S
+        return total - (newest + SLOT_S - month.next) // SLOT_S, total
+
     def of(self, account: bytes, *, work_s: float = WORK_S) -> Sums | None:
         """The sums of a customer; None before the first slot is settled, and for other accounts."""
         row = self._row.get(account)
@@ -78,11 +94,10 @@ class MarketSoFar:
         if row is None or bounds is None:
             return None
         with self._turn:
-            month = self._grow(*bounds, until=perf_counter() + work_s)
-            left = (bounds[1] + SLOT_S - month.next) // SLOT_S
-            total = (bounds[1] + SLOT_S - max(bounds[0], month.start)) // SLOT_S
-            if left > 0:
-                return Sums(None, None, total - left, total)
+            done, total = self._count(*bounds, work_s)
+            month = self._month
+            if done < total or month is None:
+                return Sums(None, None, done, total)
             now = _columns(month.sums)
         first, end = max(bounds[0], month.start), month.next
         day = local_day_start(end - SLOT_S, self._district.time_zone)

@@ -160,9 +160,12 @@ def _so_far_block(found: SoFar | None) -> Document | None:
 
 def billed_months(connection: Connection, account: bytes) -> list[str]:
     """The months that this account has a bill of, newest first, as `2026-07`."""
+    rows = load_billed_months(connection)
+    if not rows:
+        return []  # and where nothing is billed there need not be books yet
     number = load_registry(connection).book.number.get(account)
     found = []
-    for row in load_billed_months(connection):
+    for row in rows:
         if number is not None and number in row.accounts["no"].tolist():
             month = month_of_content(row.content).number
             found.append(f"{month // 100}-{month % 100:02}")

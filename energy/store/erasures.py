@@ -31,6 +31,7 @@ from energy.store.erasure_tables import (
     erased_transfer,
     kept_salt,
 )
+from energy.store.homes import OF_METERS, home_day
 from energy.store.packing import pack_arrays, unpack_arrays
 from energy.store.schema import (
     fill,
@@ -286,6 +287,20 @@ class Eraser:
         columns = late_reading.c
         old = (columns.meter == place) & (columns.slot < before)
         self._connection.execute(delete(late_reading).where(old))
+
+    def home_days(self, place: int, before: int) -> None:
+        """Destroy what the days that began before a moment have told of a meter alone.
+
+        Shares of its class stay: they are of the class.
+        """
+        days = select(home_day.c.first_slot, home_day.c.body).where(home_day.c.first_slot < before)
+        for first_slot, body in self._connection.execute(days).all():
+            columns = unpack_arrays(body)
+            for name in OF_METERS:
+                columns[name] = columns[name].copy()
+                columns[name][place : place + 1] = np.nan
+            here = home_day.c.first_slot == first_slot
+            self._connection.execute(update(home_day).where(here).values(body=pack_arrays(columns)))
 
     def bills(self, number: int, before: int) -> None:
         """Destroy what months before a moment came to for an account, and what its bills were made

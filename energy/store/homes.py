@@ -12,6 +12,8 @@ from energy.store.packing import Arrays, pack_arrays, unpack_arrays
 from energy.store.schema import METADATA
 
 KEEP_DAYS = 35
+OF_METERS = ("mean_kw", "off_p80")
+"""The columns of a day that have a value for each meter; all others are of classes and areas."""
 
 # One row a local day, named by its first slot and the slot that was its last.
 home_day = Table(

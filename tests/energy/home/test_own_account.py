@@ -7,7 +7,7 @@ import pytest
 
 from energy.steps.market_day import audit_market
 from energy.steps.market_so_far import MarketSoFar
-from energy.store.audit import list_records
+from energy.store.audit import count_records, list_records
 from energy.units import SLOT_S
 
 ROUTES = (
@@ -110,6 +110,17 @@ def test_every_reading_of_my_data_stands_in_the_audit_log(lived: Any, own: dict[
     assert (newest.account, newest.whose, newest.task) == (name, name, "read trades")
 
 
+def test_how_far_the_sums_are_is_asked_without_reading_anybodys_data(
+    lived: Any, own: dict[str, str]
+) -> None:
+    counted = lived.ask("/v1/me/home", cookies=own).document["sums"]["counted"]
+    before = lived.microgrid.store.read(count_records)
+    heard = lived.ask("/v1/me/home/counted", cookies=own)
+    assert heard.document == counted and counted["done"] == counted["all"] > 0
+    assert lived.microgrid.store.read(count_records) == before
+    assert lived.ask("/v1/me/home/counted").status == 401
+
+
 def test_sums_are_added_up_a_little_at_a_time_and_told_only_when_whole(lived: Any) -> None:
     store, district = lived.microgrid.store, lived.microgrid.district
     fresh = MarketSoFar(store, district)
@@ -117,6 +128,9 @@ def test_sums_are_added_up_a_little_at_a_time_and_told_only_when_whole(lived: An
     while steps[-1].month is None:
         assert len(steps) < 20
         steps.append(fresh.of(lived.account, work_s=0.0))
+    half = MarketSoFar(store, district)
+    assert half.progress(work_s=0.0) == (1, steps[0].all)
+    assert half.progress() == (steps[0].all, steps[0].all)
     assert [one.done for one in steps] == list(range(1, len(steps) + 1))
     assert steps[-1] == MarketSoFar(store, district).of(lived.account)
     assert steps[-1].all == (lived.slot - SLOT_S * 2 - steps[-1].month.first) // SLOT_S

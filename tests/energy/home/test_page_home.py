@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct, encode_typed_data
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from energy.units import SLOT_S
 
@@ -114,6 +114,34 @@ def own_api(page: Page, path: str) -> Any:
 
 def won(text: str) -> str:
     return f"₩{round(float(text.removeprefix('-'))):,}"
+
+
+def test_while_sums_are_added_up_my_home_is_read_once_and_no_more(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page, here, asked = chromium_page, neighbourhood, list[str]()
+
+    def home(route: Route) -> None:
+        asked.append("home")
+        document = route.fetch().json()
+        done = 3 * asked.count("counted")
+        if done < 9:
+            counted = {"done": done, "all": 9}
+            document["sums"] = {"day": None, "month": None, "counted": counted}
+        route.fulfill(json=document)
+
+    def counted(route: Route) -> None:
+        asked.append("counted")
+        route.fulfill(json={"done": 3 * asked.count("counted"), "all": 9})
+
+    page.route("**/v1/me/home", home)
+    page.route("**/v1/me/home/counted", counted)
+    open_home(page, here)
+    expect(page.locator("#answer")).to_contain_text("of 9", timeout=15_000)
+    expect(page.locator("#answer")).not_to_contain_text("added up", timeout=15_000)
+    assert asked.count("counted") == 3, "each further look at how far it is is no reading"
+    # One at the start, one at the end, one more where the loop told of something in between.
+    assert asked.count("home") <= 3
 
 
 def test_before_sign_in_the_page_says_what_it_is_for(

@@ -24,6 +24,7 @@ from energy.store.demand_response import BaselineTable, load_baselines, save_bas
 from energy.store.dr_tables import dr_event
 from energy.store.engine import Store, open_store
 from energy.store.errors import StoreError
+from energy.store.homes import load_home_days, save_home_day
 from energy.store.identities import Identity, find_identity, set_identity
 from energy.store.orders import orders_of
 from energy.store.packing import unpack_arrays
@@ -197,6 +198,26 @@ def test_nothing_of_the_bodies_is_left_in_the_rows(begin_books: Begin, store_url
         columns = here.store.read(partial(load_readings, slot=slot))
         assert columns is None or columns["import_wh"][place] == 0
         assert columns is None or columns["import_register_wh"][place] == 0
+
+
+def test_the_means_of_its_days_are_gone_and_those_of_others_stay(
+    begin_books: Begin, store_url: str
+) -> None:
+    here, kim, _ = run_books(begin_books, store_url)
+    place = here.books.book.number[kim] - len(SYSTEM_NAMES)
+    told = np.arange(1.0, len(here.district.meters.account) + 1)
+    of_classes = np.ones((3, 96))
+    day = {"mean_kw": told, "off_p80": told, "shares": of_classes}
+    yesterday, today = MONTH - 86_400, MONTH
+    for first in (yesterday, today):
+        here.store.write(partial(save_home_day, first_slot=first, last_slot=first, arrays=day))
+    erase(here, kim)
+    old, new = here.store.read(lambda c: load_home_days(c, MONTH + SLOT_S))
+    for name in ("mean_kw", "off_p80"):
+        assert np.flatnonzero(np.isnan(old[name])).tolist() == [place]
+        assert np.array_equal(np.delete(old[name], place), np.delete(told, place))
+        assert np.array_equal(new[name], told), "a month that still runs is left"
+    assert np.array_equal(old["shares"], of_classes)
 
 
 def test_a_backup_made_afterwards_does_not_bring_it_back(

@@ -20,6 +20,7 @@ const PATHS = {
   prices: "/v1/prices",
 };
 const FORECAST = "/v1/me/forecast";
+const COUNTED = "/v1/me/home/counted";
 const JUMPS = ["day", "ahead", "orders", "trade", "events", "bill"];
 
 export async function openHome(words) {
@@ -53,7 +54,7 @@ async function showHome(session, words) {
       if (first) view = makeView({ words, format: makeFormat(words.language, all.home.time_zone), state, refresh, account: session.account });
       view.update(all);
       document.getElementById("banner").replaceChildren();
-      if (all.home.sums && !all.home.sums.month) timer = setTimeout(refresh, COUNTING_MS);
+      if (all.home.sums && !all.home.sums.month) timer = setTimeout(waitForSums, COUNTING_MS);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       fail(error, words, refresh);
@@ -62,6 +63,18 @@ async function showHome(session, words) {
       busy = false;
       if (again) { again = false; refresh(); }
     }
+  }
+
+  // After a restart: asked until it is done of how far the sums are, which is no reading of mine.
+  async function waitForSums() {
+    try {
+      const { done, all } = await fetchJson(COUNTED);
+      if (done === all) { refresh(); return; }
+      view.counting({ done, all });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+    timer = setTimeout(waitForSums, COUNTING_MS);
   }
 
   showWho(session, words);
@@ -113,6 +126,9 @@ function makeView(ctx) {
       setText(document.getElementById("announce"), sentence);
       for (const one of blocks) one.update(all);
       document.getElementById("main").dataset.asOf = all.home.now_utc;
+    },
+    counting({ done, all }) {
+      setText(document.getElementById("answer"), words("home.answer.counting", { done: format.count(done), all: format.count(all) }));
     },
     live(status) {
       const lost = status === "lost";
