@@ -44,7 +44,7 @@ from energy.units import DT_H, SLOT_S, SLOTS_PER_DAY, mkrw_from_krw
 from market.book import BookRow, book_of
 from market.clearing import clear_slot
 from market.maker import MakerQuote, maker_rows
-from market.rules import MarketRules
+from market.rules import RuleBook
 
 
 def auctions(district: District, seed: int, first: int, count: int) -> Iterator[float]:
@@ -123,9 +123,9 @@ def replayed(district: District, seed: int, slot: IntArray, price: FloatArray) -
     """Every issue of the loop's forecaster on the series, with the weather as it was issued."""
     plant, zone = Plant(district, seed), district.time_zone
     past = plant.archive(int(slot[-1]) + SLOT_S, len(slot) // SLOTS_PER_DAY)
-    frame = frame_of(district, MarketRules(), slot)
+    frame = frame_of(district, RuleBook(), slot)
     record = PriceRecord(slot, price, frame, cloudless_frac(past.cloud_frac))
-    axis, rules = build_axis(slot, zone), rules_of(MarketRules(), zone)
+    axis, rules = build_axis(slot, zone), rules_of(RuleBook(), slot, zone)
     tracker, rows, tiers = (
         Tracker(uncalibrated(), EVERY_SLOTS / SLOTS_PER_DAY),
         [],

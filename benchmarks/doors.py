@@ -103,7 +103,7 @@ def prepare(settings: Settings, count: int, path: Path) -> int:
         finally:
             microgrid.close()
         district, domain = installation.district, installation.books.domain
-        version = installation.books.rules.version
+        version = installation.books.rules.last.version
     crowd = build_crowd(district, settings.seed)
     first = slot + 2 * SLOT_S
     orders = (

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from sqlalchemy import Connection
 
+from energy.steps.books import renew_rules
 from energy.steps.clearing import Cleared, clear_market, no_market
 from energy.steps.context import Microgrid
 from energy.steps.dr_baselines import work_out_baselines
@@ -130,9 +131,12 @@ def close_book(microgrid: Microgrid, slot: int, now_s: float) -> tuple[Claim, tu
 
     def write(connection: Connection) -> tuple[Claim, tuple[BookRow, ...]]:
         claim = claim_slot(connection, slot, microgrid.owner, int(now_s))
+        renew_rules(connection, microgrid.books)
         return claim, tuple(lock_book(connection, slot, gate_s))
 
-    return microgrid.store.write(write)
+    found = microgrid.store.write(write)
+    microgrid.memory.auctions.rules = microgrid.books.rules
+    return found
 
 
 def finish_ticks(microgrid: Microgrid) -> None:

@@ -6,8 +6,11 @@ ledger's `Rules` entry carries.
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
+from typing import NamedTuple
 
 from market.errors import MarketError
 
@@ -33,12 +36,12 @@ class MarketRules:
     maker_steps: int = 4
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            low, high = _BOUNDS[field.name]
-            found = getattr(self, field.name)
+        for one in fields(self):
+            low, high = _BOUNDS[one.name]
+            found = getattr(self, one.name)
             if type(found) is not int or not low <= found <= high:
                 raise MarketError(
-                    f"rules: {field.name} is {found!r}, allowed a whole number {low}..{high}"
+                    f"rules: {one.name} is {found!r}, allowed a whole number {low}..{high}"
                 )
         if self.floor_mkrw_per_kwh > self.cap_mkrw_per_kwh:
             raise MarketError(
@@ -55,6 +58,52 @@ class MarketRules:
     def content(self) -> bytes:
         """SHA-256 of the rules as canonical JSON, 32 bytes."""
         return hashlib.sha256(self.text.encode()).digest()
+
+
+class RulesFrom(NamedTuple):
+    """Rules and the first slot that they hold in."""
+
+    from_slot: int
+    rules: MarketRules
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    """Which rules hold in which slot; `first` until the first of `changes`, oldest first.
+
+    Raises MarketError where versions do not count up one by one or slots do not rise.
+    """
+
+    first: MarketRules = field(default_factory=MarketRules)
+    changes: tuple[RulesFrom, ...] = ()
+
+    def __post_init__(self) -> None:
+        line = [RulesFrom(0, self.first), *self.changes]
+        for before, after in pairwise(line):
+            if after.rules.version != before.rules.version + 1:
+                raise MarketError(
+                    f"rules: version {after.rules.version} follows {before.rules.version}, "
+                    f"allowed {before.rules.version + 1}"
+                )
+            if after.from_slot <= before.from_slot or after.from_slot % SLOT_S:
+                raise MarketError(
+                    f"rules: version {after.rules.version} from slot {after.from_slot}, allowed "
+                    f"a slot after {before.from_slot}"
+                )
+
+    def at(self, slot: int) -> MarketRules:
+        """The rules that hold in a slot."""
+        found = bisect_right(self.changes, slot, key=lambda one: one.from_slot)
+        return self.changes[found - 1].rules if found else self.first
+
+    def after(self, slot: int) -> tuple[RulesFrom, ...]:
+        """The changes that come after a slot, oldest first."""
+        return tuple(one for one in self.changes if one.from_slot > slot)
+
+    @property
+    def last(self) -> MarketRules:
+        """The rules of the newest version, whether they hold yet or not."""
+        return self.changes[-1].rules if self.changes else self.first
 
 
 _BOUNDS = {

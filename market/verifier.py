@@ -842,6 +842,7 @@ class _Book:
         self.clearings: dict[bytes, int] = {}
         self.carried: dict[bytes, tuple[int, int]] = {}
         self.networks: set[int] = set()
+        self.rules = [(0, 1)]  # first slot and version of the market's rules, in order
         self.corrections: set[tuple[int, int]] = set()
         self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
         self.events = _Events(self)
@@ -1051,6 +1052,7 @@ class _Book:
 
     def take_order(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
         account, signer = message["account"], self.signed_by[0]
+        self.require_rules("Order", message)
         self.orders[message["slot"]][leaf] = (account, signer)
         self.labels.take_order(message, leaf)
 
@@ -1106,6 +1108,7 @@ class _Book:
             self.require_unique("Order", message)
             good = self.may_trade(message["account"], row[-3], message["slot"])
             self.require(good, "key role", f"Order: 0x{row[-3].hex()} has no valid role")
+            self.require_rules("Order", message)
             account = self.money.name(message["account"])
             self.orders[message["slot"]][leaf] = (account, self.money.name(row[-3]))
             self.labels.take_order(message, leaf)
@@ -1144,9 +1147,27 @@ class _Book:
     def take_rules(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
         if message["kind"] == 2:
             self.networks.add(message["version"])
+        if message["kind"] == 1 and message["version"] > 1:
+            self.take_changed_rules(message["version"], message["from_slot"])
+
+    def take_changed_rules(self, version: int, from_slot: int) -> None:
+        """Market rules that follow those before, told of before the first slot that they hold in."""
+        last_slot, last = self.rules[-1]
+        good = version == last + 1 and from_slot > max(self.tick, last_slot)
+        text = f"version {version} from slot {from_slot} after {last}, told of at {self.tick}"
+        self.require(good and from_slot % 900 == 0, "rules", text)
+        self.rules.append((from_slot, version))
+
+    def require_rules(self, name: str, message: dict[str, Any]) -> None:
+        """An order, auction or settlement names the market rules that hold in its slot."""
+        slot, found = message["slot"], message["rules_version"]
+        holds = max(version for from_slot, version in self.rules if from_slot <= slot)
+        text = f"{name} of slot {slot}: version {found}, not {holds}"
+        self.require(found == holds, "rules", text)
 
     def take_clearing(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
         """A clearing: where links join its nodes, they must be those of a network in the log."""
+        self.require_rules("Clearing", message)
         if message["label"]:
             self.labels.take_clearing(message, digest)
             return
@@ -1230,6 +1251,7 @@ class _Book:
         known = message["clearing"] == ZERO32 or self.clearings.get(message["clearing"]) == slot
         known = known or (scope == 3 and self.events.has_hour(message["clearing"], slot))
         self.require(known, "settlement version", f"slot {slot}: unknown clearing")
+        self.require_rules("Settlement", message)
         self.versions[scope, slot] = (version, digest)
         self.seen.awaiting[digest] = message
 
@@ -2775,6 +2797,7 @@ class _Proof:
         facts = (hashlib.sha256(content.encode()).digest(), kind, version)
         signed = tuple(rules.message[field] for field in ("content", "kind", "version"))
         self.require(facts == signed, name, "not those that the clearing names")
+        self.require(rules.message["from_slot"] <= slot, name, "of slots after it")
         return _read_line(content)
 
     def prove_anchor(self) -> None:

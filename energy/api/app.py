@@ -28,6 +28,7 @@ from energy.api import (
     orders,
     people,
     proofs,
+    rules,
     sign_in,
     wallets,
 )
@@ -49,7 +50,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    open_data, sign_in, wallets, people, alarms, me,
+    open_data, sign_in, wallets, people, alarms, rules, me,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

@@ -68,7 +68,8 @@ def get_prices(request: Request) -> Response:
 
     def state_of(connection: Connection) -> str:
         first = context.admission.first_open(int(now_s * 1_000_000), last_claimed(connection))
-        return f"{first} {overview_state(connection)}"
+        newest = context.admission.rules(connection).last.version
+        return f"{first} {newest} {overview_state(connection)}"
 
     state = context.store.read(state_of)
     document = request.app.state.cache.get("prices", state, lambda: context.store.read(build))

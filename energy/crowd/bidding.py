@@ -46,6 +46,7 @@ def build_orders(crowd: Crowd, slot: int, public: PublicPrices) -> list[dict[str
     pays for what will be missing. The same crowd, slot and public information give the same orders,
     in order of the meters.
     """
+    public = public.for_slot(slot)
     guess = guess_slot(crowd, slot, public.sun_frac)
     net_kw = after_contracts(crowd, guess.net_kw)
     sells = net_kw > 0

@@ -118,6 +118,7 @@ def read_receipt(domain: Domain, order_id: bytes, found: Any) -> Receipt:  # noq
 def order_of_wish(wish: Wish, district: District, market: MarketNow, nonce: int) -> dict[str, Any]:
     """The Order message of a wish, good until the gate of its slot."""
     slot = market.first_open_slot if wish.slot is None else wish.slot
+    prices = market.prices.for_slot(slot)
     return {
         "account": district.meters.account[wish.meter],
         "zone": int(district.zone_of_meter[wish.meter]),
@@ -127,9 +128,9 @@ def order_of_wish(wish: Wish, district: District, market: MarketNow, nonce: int)
         "price_mkrw_per_kwh": wish.price_mkrw_per_kwh,
         "label": 0,
         "premium_mkrw_per_kwh": 0,
-        "expires": slot - market.prices.gate_lead_s,
+        "expires": slot - prices.gate_lead_s,
         "replaces": ZERO32,
-        "rules_version": market.prices.rules_version,
+        "rules_version": prices.rules_version,
         "nonce": nonce,
     }
 

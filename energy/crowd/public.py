@@ -22,7 +22,7 @@ null is a slot without trade.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -42,11 +42,23 @@ class TariffBlock:
 
 
 @dataclass(frozen=True)
+class RulesToCome:
+    """Market rules that hold from a slot on; prices in milli-won per kWh."""
+
+    from_slot: int
+    rules_version: int
+    tick_mkrw_per_kwh: int
+    floor_mkrw_per_kwh: int
+    cap_mkrw_per_kwh: int
+
+
+@dataclass(frozen=True)
 class PublicPrices:
     """What a bidder knows of prices and rules; prices in milli-won per kWh.
 
     `tariffs` by the tariff's name; `recent` the clearing prices of the last slots, oldest first,
-    None where nobody traded; `sun_frac` None where no weather forecast is known.
+    None where nobody traded; `sun_frac` None where no weather forecast is known. The rules are
+    those of the first open slot; `to_come` are those that follow, oldest first.
     """
 
     feed_in_mkrw_per_kwh: int
@@ -58,6 +70,15 @@ class PublicPrices:
     tick_mkrw_per_kwh: int = 100
     floor_mkrw_per_kwh: int = 0
     cap_mkrw_per_kwh: int = 1_000_000
+    to_come: tuple[RulesToCome, ...] = ()
+
+    def for_slot(self, slot: int) -> "PublicPrices":
+        """The same under the rules that hold in a slot."""
+        due = [one for one in self.to_come if one.from_slot <= slot]
+        if not due:
+            return self
+        rules = {name: found for name, found in vars(due[-1]).items() if name != "from_slot"}
+        return replace(self, **rules)
 
 
 @dataclass(frozen=True)
@@ -90,11 +111,21 @@ def parse_public(document: Mapping[str, Any]) -> PublicPrices:
         recent_mkrw_per_kwh=tuple(_price_or_gap(row) for row in document.get("last", [])),
         sun_frac=None if sun is None else float(sun),
         gate_lead_s=_whole(_part(document, "open"), "gate_lead_s"),
-        rules_version=_whole(rules, "version"),
-        tick_mkrw_per_kwh=_mkrw(rules, "price_tick_krw_per_kwh"),
-        floor_mkrw_per_kwh=_mkrw(rules, "price_floor_krw_per_kwh"),
-        cap_mkrw_per_kwh=_mkrw(rules, "price_cap_krw_per_kwh"),
+        **_rules(rules),
+        to_come=tuple(
+            RulesToCome(parse_instant(_present(one, "from_slot_utc")), **_rules(one))
+            for one in document.get("rules_to_come", [])
+        ),
     )
+
+
+def _rules(found: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        "rules_version": _whole(found, "version"),
+        "tick_mkrw_per_kwh": _mkrw(found, "price_tick_krw_per_kwh"),
+        "floor_mkrw_per_kwh": _mkrw(found, "price_floor_krw_per_kwh"),
+        "cap_mkrw_per_kwh": _mkrw(found, "price_cap_krw_per_kwh"),
+    }
 
 
 def parse_market(document: Mapping[str, Any]) -> MarketNow:

@@ -24,7 +24,7 @@ from energy.forecast.prices import (
 from energy.steps.prices import connection_prices, grid_carbon_krw_per_kwh
 from energy.timegrid import slots_from
 from energy.units import MKRW_PER_KRW, SLOT_S, SLOTS_PER_DAY
-from market.rules import MarketRules
+from market.rules import RuleBook
 
 PRICE = "price"
 """The name of the auctions' price among the forecast quantities."""
@@ -37,7 +37,7 @@ class Auctions:
     """The record of the auctions, and what the forecasts of their prices have taught."""
 
     district: District
-    rules: MarketRules
+    rules: RuleBook
     record: PriceRecord
     tracker: Tracker
 
@@ -84,8 +84,10 @@ class Auctions:
         sun = cloudless_frac(told.cloud_frac) if has_sky else None
         frame = frame_of(self.district, self.rules, told.slots)
         coming = Coming(first_slot, frame, sun)
-        rules = rules_of(self.rules, self.district.time_zone)
-        return forecast_price(rules, record, coming, self.tracker.calibration)
+        rules = rules_of(self.rules, told.slots, self.district.time_zone)
+        found = forecast_price(rules, record, coming, self.tracker.calibration)
+        low, high = price_bounds(self.rules, told.slots)
+        return replace(found, krw_per_kwh=np.clip(found.krw_per_kwh, low, high))
 
     def issued(self, forecast: DistrictForecast) -> None:
         """Remember a forecast that has gone out."""
@@ -93,26 +95,34 @@ class Auctions:
             self.tracker.issued(Issue(forecast.first_slot, forecast.price_krw_per_kwh))
 
 
-def no_auctions(district: District, rules: MarketRules, tracker: Tracker) -> Auctions:
+def no_auctions(district: District, rules: RuleBook, tracker: Tracker) -> Auctions:
     """A market that has not held an auction yet."""
     frame = PriceFrame(np.zeros(0), np.zeros(0))
     empty = PriceRecord(np.zeros(0, dtype=np.int64), np.zeros(0), frame, np.zeros(0))
     return Auctions(district, rules, empty, tracker)
 
 
-def rules_of(rules: MarketRules, time_zone: str) -> PriceRules:
-    """The market's rules in the forecaster's words."""
-    floor, cap = rules.floor_mkrw_per_kwh, rules.cap_mkrw_per_kwh
-    return PriceRules(floor / MKRW_PER_KRW, cap / MKRW_PER_KRW, time_zone)
+def price_bounds(rules: RuleBook, slots: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Floor and cap of the auction of each slot, won per kWh, (T,)."""
+    held = [rules.at(slot) for slot in slots.tolist()]
+    floor = np.array([one.floor_mkrw_per_kwh for one in held]) / MKRW_PER_KRW
+    return floor, np.array([one.cap_mkrw_per_kwh for one in held]) / MKRW_PER_KRW
 
 
-def frame_of(district: District, rules: MarketRules, slots: IntArray) -> PriceFrame:
+def rules_of(rules: RuleBook, slots: IntArray, time_zone: str) -> PriceRules:
+    """The market's rules in the forecaster's words: the widest band of the slots."""
+    floor, cap = price_bounds(rules, slots)
+    return PriceRules(float(floor.min()), float(cap.max()), time_zone)
+
+
+def frame_of(district: District, rules: RuleBook, slots: IntArray) -> PriceFrame:
     """Where the operator's standing rows are for a buyer, as far as the connection's prices tell.
 
     What comes from the connection pays for the wires on its way.
     """
     prices = connection_prices(district, slots)
-    spread = rules.maker_spread_mkrw_per_kwh / MKRW_PER_KRW
+    held = [rules.at(slot).maker_spread_mkrw_per_kwh for slot in slots.tolist()]
+    spread = np.array(held, dtype=np.float64) / MKRW_PER_KRW
     buy = prices.buy_krw_per_kwh + grid_carbon_krw_per_kwh(district)
     offer = buy + spread + district.fees.network_krw_per_kwh
     return PriceFrame(np.minimum(prices.sell_krw_per_kwh, buy) - spread, offer)

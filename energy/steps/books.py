@@ -38,6 +38,7 @@ from energy.store.checkpoints import (
 )
 from energy.store.engine import Store
 from energy.store.errors import StoreError
+from energy.store.market_rules import Proposal, load_rule_book
 from energy.store.meta import find_fact, require_fact, settle_fact
 from energy.timegrid import iso_of, local_month_start
 from energy.units import SLOT_S
@@ -54,7 +55,7 @@ from market.books import (
 from market.merkle import Frontier
 from market.messages import message_as_json
 from market.network import MarketNetwork
-from market.rules import MarketRules
+from market.rules import MarketRules, RuleBook
 from market.settlement import SystemAccounts, system_accounts
 from market.signing import Domain, digest, require_native_backend, sign
 from market.transfers import LedgerId, Transfer, system_account
@@ -133,10 +134,10 @@ class Registry:
 @dataclass(eq=False)
 class Books(Registry):
     """The books of an installation, begun with the tick `genesis`; `head` alone moves, when a tick
-    is committed.
+    is committed, and `rules` by `renew_rules`, which rules hold in which slot.
     """
 
-    rules: MarketRules
+    rules: RuleBook
     keys: OperatorKeys
     system: SystemAccounts
     customers: tuple[bytes, ...]
@@ -200,7 +201,7 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
     )
     books = Books(
         domain=domain,
-        rules=MarketRules(),
+        rules=store.read(load_rule_book),
         keys=keys,
         system=system_accounts(domain.market_id),
         book=AccountBook((), district.time_zone),
@@ -393,7 +394,7 @@ def _begin(connection: Connection, books: Books, district: District, settings: S
         *_crowd_entries(books, register_messages(crowd, books.domain, tick)),
         *_crowd_entries(books, register_parties(crowd, books.domain, tick)),
         *_plant_entries(books, district, tick),
-        rules_entry(books, tick),
+        rules_entry(books, books.rules.first, tick),
         network_entry(books, tick),
     ]
     _keep_network(connection, books.network, entries[-1])
@@ -463,13 +464,18 @@ def _plant_entries(books: Books, district: District, tick: int) -> Iterable[Entr
         yield make_entry(books.domain, "KeyRegister", message, *keys, salt=salt)
 
 
-def rules_entry(books: Books, tick: int) -> Entry:
-    """The rules that orders name, as an entry of the log."""
+def renew_rules(connection: Connection, books: Books) -> None:
+    """Take up what has been confirmed since: it holds a day ahead, so this is never too late."""
+    books.rules = load_rule_book(connection)
+
+
+def rules_entry(books: Books, rules: MarketRules, from_slot: int) -> Entry:
+    """The rules that orders of slots from one on name, as an entry of the log."""
     message = {
         "kind": RULES_KIND,
-        "version": books.rules.version,
-        "from_slot": tick,
-        "content": books.rules.content,
+        "version": rules.version,
+        "from_slot": from_slot,
+        "content": rules.content,
     }
     return make_entry(books.domain, "Rules", message, books.keys.trading)
 
@@ -483,6 +489,11 @@ def network_entry(books: Books, tick: int) -> Entry:
         "content": books.network.content,
     }
     return make_entry(books.domain, "Rules", message, books.keys.trading)
+
+
+def enter_rules(books: Books, untold: Sequence[Proposal]) -> dict[int, Entry]:
+    """The entries of confirmed rules by the number of their proposal, before they hold."""
+    return {one.no: rules_entry(books, one.rules, one.from_slot) for one in untold}
 
 
 def enter_network(connection: Connection, books: Books, tick: int) -> list[Entry]:

@@ -109,7 +109,10 @@ def clear_market(
     digest = plan_digest(checked.plan)
     if checked.tier == Tier.HOLD:
         return Cleared(slot, digest, None, tuple(orders), "no valid plan, so no market")
-    rules, network = microgrid.books.rules, network_of_slot(microgrid.books.network, checked.room)
+    rules, network = (
+        microgrid.books.rules.at(slot),
+        network_of_slot(microgrid.books.network, checked.room),
+    )
     quote = quote_of(checked, digest)
     book: Book = book_of(slot, [*placed_rows(orders, network), *maker_rows(quote, rules)])
     check = MarketCheck(microgrid, checked, network)

@@ -39,6 +39,7 @@ from energy.steps.weather_feed import WeatherAt, feed_of
 from energy.store.accounts import trade_keys
 from energy.store.admission import Admission, traders_of
 from energy.store.engine import Store, open_store
+from energy.store.market_rules import load_rule_book
 from energy.store.measured import last_measured, load_measured, load_summaries
 from energy.store.meta import require_fact, settle_fact
 from energy.store.slots import last_published
@@ -194,7 +195,7 @@ def build_admission(installation: Installation) -> Admission:
     books, settings = installation.books, installation.settings
     return Admission(
         domain=books.domain,
-        rules=books.rules,
+        rules=load_rule_book,
         traders=traders_of(installation.district),
         keys=trade_keys,
         salt=books.salt,

@@ -34,7 +34,7 @@ from energy.store.forecasts import (
 )
 from energy.store.orders import prices_between
 from energy.units import SLOT_S, SLOTS_PER_DAY
-from market.rules import MarketRules
+from market.rules import RuleBook
 
 EVERY_SLOTS = 1
 """The loop issues a forecast every slot."""
@@ -84,7 +84,7 @@ def load_bands(connection: Connection) -> Bands | None:
 
 
 def load_auctions(
-    connection: Connection, district: District, rules: MarketRules, next_slot: int
+    connection: Connection, district: District, rules: RuleBook, next_slot: int
 ) -> Auctions:
     """The auctions before `next_slot`, and what the forecasts of their prices have taught."""
     last = last_issue(connection)

@@ -20,6 +20,7 @@ from energy.store.views import find_view, last_view_slot
 from energy.tariffs import load_tariff
 from energy.timegrid import iso_of
 from energy.units import SLOT_S, krw_text_from_mkrw, mkrw_from_krw
+from market.rules import MarketRules
 from market.tariff import ProgressiveTable, SlotCalendar, Tariff, TariffDay, price_mkrw_per_kwh
 
 LAST_SLOTS = 16
@@ -39,7 +40,7 @@ def prices_document(
 ) -> dict[str, Any]:
     """The document of `GET /v1/prices`; money as decimal strings of won, instants in UTC."""
     first = admission.first_open(int(time.now_s * 1_000_000), last_claimed(connection))
-    rules = admission.rules
+    rules = admission.rules(connection)
     feed_in = float(smp_krw_per_kwh(district, np.array([first], dtype=np.int64))[0])
     return {
         "district": {"id": district.id, "time_zone": district.time_zone},
@@ -51,18 +52,27 @@ def prices_document(
             "slots": admission.horizon_slots,
             "gate_lead_s": admission.gate_lead_s,
         },
-        "rules": {
-            "version": rules.version,
-            "price_floor_krw_per_kwh": krw_text_from_mkrw(rules.floor_mkrw_per_kwh),
-            "price_cap_krw_per_kwh": krw_text_from_mkrw(rules.cap_mkrw_per_kwh),
-            "price_tick_krw_per_kwh": krw_text_from_mkrw(rules.tick_mkrw_per_kwh),
-        },
+        "rules": bidders_rules(rules.at(first)),
+        "rules_to_come": [
+            {"from_slot_utc": iso_of(one.from_slot), **bidders_rules(one.rules)}
+            for one in rules.after(first)
+        ],
         "feed_in_krw_per_kwh": krw_text_from_mkrw(mkrw_from_krw(feed_in)),
         "tariffs": tariff_blocks(district, first),
         "network": _network(connection, district, first),
         "sun_frac": _sun_frac(connection, first),
         "expected": _expected_price(connection, first),
         "last": _last_prices(connection, first),
+    }
+
+
+def bidders_rules(rules: MarketRules) -> dict[str, Any]:
+    """What an order must keep to; `version` is what it names."""
+    return {
+        "version": rules.version,
+        "price_floor_krw_per_kwh": krw_text_from_mkrw(rules.floor_mkrw_per_kwh),
+        "price_cap_krw_per_kwh": krw_text_from_mkrw(rules.cap_mkrw_per_kwh),
+        "price_tick_krw_per_kwh": krw_text_from_mkrw(rules.tick_mkrw_per_kwh),
     }
 
 

@@ -49,6 +49,7 @@ from energy.store.checkpoints import (
 from energy.store.contracts import bought_by
 from energy.store.erasures import erased_accounts, erased_leaves, leftovers_of
 from energy.store.errors import StoreError
+from energy.store.market_rules import load_rule_book, rules_entry_of
 from energy.store.orders import find_conflict, find_order, orders_of
 from energy.timegrid import iso_of
 from market.anchor import ChainProof
@@ -235,18 +236,25 @@ class Prover:
             raise StoreError(f"slot {iso_of(slot)}: found no {what} under a checkpoint")
         entries = [one for one in self._entries(slot) if one.type == "Clearing"]
         clearing = next(one for one in entries if one.message["label"] == label)
-        rules = MarketRules()
-        ruled = next(
-            one
-            for one in self._entries(self._ticks[0])
-            if one.type == "Rules" and one.message["content"] == rules.content
-        )
+        rules = load_rule_book(self._connection).at(slot)
+        ruled = self._rules_entry(rules)
         return clearing_bundle(
             self.frame(()),
             (clearing, self.log.index[clearing.digest]),
             RulesPart(ruled, self.log.index[ruled.digest], rules.text),
             self._network_of(clearing),
             pack_clearing(columns),
+        )
+
+    def _rules_entry(self, rules: MarketRules) -> Entry:
+        """The entry of the log that tells of the market's rules; the first stand in its genesis."""
+        digest = rules_entry_of(self._connection, rules.version)
+        if digest is not None:
+            return self._entry(digest)
+        return next(
+            one
+            for one in self._entries(self._ticks[0])
+            if one.type == "Rules" and one.message["content"] == rules.content
         )
 
     def _network_of(self, clearing: Entry) -> RulesPart | None:

@@ -22,7 +22,7 @@ from energy.steps.book_rows import (
     load_reading_batch,
 )
 from energy.steps.books import Books as Books
-from energy.steps.books import Head, collector_at_rest, enter_network
+from energy.steps.books import Head, collector_at_rest, enter_network, enter_rules
 from energy.steps.books import open_books as open_books
 from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
 from energy.steps.dr_settlement import EventFacts, gather_events, save_events, settle_events
@@ -57,6 +57,7 @@ from energy.store.checkpoints import find_checkpoint
 from energy.store.contracts import contract_numbers
 from energy.store.engine import Store
 from energy.store.errors import StoreError
+from energy.store.market_rules import save_rules_entry, untold_rules
 from energy.store.orders import BookRow, load_book
 from energy.store.readings import (
     LateRow,
@@ -211,6 +212,8 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     events = settle_events(book, district, found.events)
     closed = None if found.close is None else close_month(book, district, found.close)
     anchors = enter_anchors(book, store.read(unentered_anchors))
+    told = enter_rules(books, store.read(untold_rules))
+    book.entries += told.values()
     sealed = seal(book, found.before)
     head = _head_after(book, sealed, settled, found)
     outcome = _outcome(book, sealed, settled)
@@ -223,6 +226,8 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
         save_late_readings(connection, found.told)
         save_events(connection, slot, events)
         save_anchor_entries(connection, slot, anchors)
+        for number, entry in told.items():
+            save_rules_entry(connection, number, entry.digest)
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
         slots = (*outcome.slots, *outcome.corrected)
         keep_trading(connection, books, district, head.months, slots)

@@ -122,7 +122,7 @@ class TickBook:
             batch,
             readings,
             scope=scope,
-            rules_version=books.rules.version,
+            rules_version=books.rules.at(slot).version,
             **version._asdict(),
         )
         entry = self.enter("Settlement", message, books.keys.settle)

@@ -35,7 +35,12 @@ from market.orders import (
     has_expired,
     order_of,
 )
-from market.rules import WH_PER_SLOT_OF_KW, MarketRules
+from market.rules import (
+    PRICE_BOUND_MKRW_PER_KWH,
+    WH_PER_SLOT_OF_KW,
+    MarketRules,
+    RuleBook,
+)
 from market.signing import Domain, SignatureError, digest, recover, sign
 from market.transfers import ZERO32
 from market.waterfall import offer_limit_wh
@@ -44,6 +49,14 @@ Live = dict[tuple[bytes, int], dict[bytes, tuple[LiveOrder, int]]]
 
 BATCH_MAX = 500
 UNBOUNDED_WH = 2**63
+FIRST_RULES = RuleBook().first
+ANY_RULES = MarketRules(
+    floor_mkrw_per_kwh=-PRICE_BOUND_MKRW_PER_KWH,
+    cap_mkrw_per_kwh=PRICE_BOUND_MKRW_PER_KWH,
+    tick_mkrw_per_kwh=1,
+    orders_max=1_000,
+)
+"""What all rules of a market keep to."""
 NO_PLEDGE = Pledge(0, UNBOUNDED_WH)
 # A home's connection; larger users get what their yearly use needs at this many times its mean.
 IMPORT_KW_MIN = 5.0
@@ -66,13 +79,13 @@ class Trader:
 class Admission:
     """Rules of admission, the same for all orders of an installation.
 
-    `keys` finds the trading keys of accounts, `salt` the salt of an entry by account, digest and
-    slot, `market_key` signs receipts. Nothing is open before `first_slot`, with which the books
-    began.
+    `rules` finds which market rules hold in which slot, `keys` the trading keys of accounts, `salt`
+    the salt of an entry by account, digest and slot; `market_key` signs receipts. Nothing is open
+    before `first_slot`, with which the books began.
     """
 
     domain: Domain
-    rules: MarketRules
+    rules: Callable[[Connection], RuleBook]
     traders: Mapping[bytes, Trader]
     keys: KeyLookup
     salt: Callable[[bytes, bytes, int], bytes]
@@ -209,6 +222,7 @@ class _Desk:
         self._nonces = set(used) | _message_nonces(connection, batch)
         self._live = _load_live(connection, batch)
         accounts = {one.order.account for one in batch if one.order is not None}
+        self._rules = admission.rules(connection)
         self._keys = admission.keys(connection, accounts)
         self._pledged = _load_pledges(connection, batch)
         self._sells = _load_sells(connection, batch)
@@ -270,7 +284,7 @@ class _Desk:
             end_slot=first + self._admission.horizon_slots * SLOT_S,
             gate_lead_s=self._admission.gate_lead_s,
             zone=trader.zone,
-            rules=self._admission.rules,
+            rules=self._rules.at(order.slot),
             import_wh_max=min(trader.import_wh_max, pledge.bid_wh_max),
             export_wh_max=max(export_wh - pledge.e_wh, 0),
             live=live,
@@ -392,21 +406,24 @@ def _padded(values: Collection[Any]) -> list[Any]:
 def _check_public(admission: Admission, order: Order, received_us: int) -> OrderRefusal | None:
     """The rules that need neither account nor store, for recovering a signature costs more.
 
-    What the account may do is left to the transaction, and told to its own key only.
+    What the account may do is left to the transaction, and told to its own key only; so is which
+    rules hold in the slot, which another process may have changed. What a version says never
+    changes, and the first is known.
     """
     first = admission.first_open(received_us, None)
+    rules = FIRST_RULES if order.rules_version == FIRST_RULES.version else ANY_RULES
     public = AdmissionContext(
         now_us=received_us,
         first_slot=first,
         end_slot=first + (admission.horizon_slots + 1) * SLOT_S,
         gate_lead_s=admission.gate_lead_s,
         zone=order.zone,
-        rules=admission.rules,
+        rules=rules,
         import_wh_max=UNBOUNDED_WH,
         export_wh_max=UNBOUNDED_WH,
         live=(LiveOrder(order.replaces, order.side, 0, order.price_mkrw_per_kwh),),
     )
-    return check_order(order, public)
+    return check_order(replace(order, rules_version=rules.version), public)
 
 
 def _check_signature(id_: bytes, envelope: Envelope) -> OrderRefusal | None:

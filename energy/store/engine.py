@@ -36,6 +36,7 @@ import energy.store.erasure_tables
 import energy.store.forecasts
 import energy.store.homes
 import energy.store.open_data
+import energy.store.office_tables
 import energy.store.people_tables  # noqa: F401 - these tables stand on METADATA
 from energy.store.errors import (
     StoreBusyError,

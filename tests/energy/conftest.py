@@ -16,7 +16,7 @@ from energy.crowd.members import sign_order
 from energy.district import District, load_district
 from energy.store.admission import Admission, TradeKey, traders_of
 from energy.store.engine import Store, open_store
-from market.rules import MarketRules
+from energy.store.market_rules import load_rule_book
 from market.signing import Domain, derive_key
 
 NUMBERS = itertools.count(1)
@@ -129,7 +129,7 @@ def desk(small_district: District) -> Desk:
 
     admission = Admission(
         domain=Domain("sejong-5-1@0.02/test"),
-        rules=MarketRules(),
+        rules=load_rule_book,
         traders=traders_of(small_district),
         keys=find_keys,
         salt=salt,

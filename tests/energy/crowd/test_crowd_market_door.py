@@ -8,7 +8,7 @@ from energy.steps.public import DistrictTime, prices_document
 from energy.store.admission import Admission, TradeKey, admit_orders, traders_of
 from energy.store.engine import open_store
 from energy.timegrid import parse_instant
-from market.rules import MarketRules
+from market.rules import RuleBook
 from market.signing import Domain, derive_key
 
 NOW_S = parse_instant("2026-07-15T12:01+09:00")
@@ -23,7 +23,7 @@ def test_every_order_made_from_the_published_prices_is_accepted(
     }
     admission = Admission(
         domain=domain,
-        rules=MarketRules(),
+        rules=lambda _: RuleBook(),
         traders=traders_of(crowd.district),
         keys=lambda connection, accounts: keys,
         salt=lambda account, order_id, _: order_id,

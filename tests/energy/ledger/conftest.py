@@ -14,11 +14,13 @@ from energy.config import Settings
 from energy.crowd import Crowd, build_crowd, sign_orders
 from energy.district import District, load_district
 from energy.plant import Plant, Readings
+from energy.steps.books import renew_rules
 from energy.steps.labels import clear_labels, green_accounts
 from energy.steps.settling import Books, Settled, open_books, post_clearing, settle_tick
 from energy.store.accounts import trade_keys
 from energy.store.admission import Admission, admit_orders, traders_of
 from energy.store.engine import Store, open_store
+from energy.store.market_rules import load_rule_book
 from energy.store.orders import BookRow as StoredRow
 from energy.store.orders import lock_book
 from energy.store.readings import LateRow, save_late_readings, save_readings
@@ -65,7 +67,7 @@ class Rehearsal:
         """The rules at the door of these books."""
         return Admission(
             domain=self.books.domain,
-            rules=self.books.rules,
+            rules=load_rule_book,
             traders=traders_of(self.district),
             keys=trade_keys,
             salt=self.books.salt,
@@ -109,6 +111,7 @@ class Rehearsal:
 
         def write(connection: Connection) -> None:
             claim = claim_slot(connection, slot, "test", slot)
+            renew_rules(connection, self.books)
             orders = tuple(lock_book(connection, slot, slot - 300))
             self.keep_readings(connection, slot)
             clearing = self.clear(slot, orders) if self.with_market else None
@@ -144,7 +147,8 @@ class Rehearsal:
             "account": self.crowd.account[member], "zone": int(self.crowd.zone[member]),
             "slot": slot, "side": side, "e_wh": 40 + member, "price_mkrw_per_kwh": price,
             "label": label, "premium_mkrw_per_kwh": premium, "expires": slot - 300,
-            "replaces": bytes(32), "rules_version": 1, "nonce": slot * 10 + side,
+            "replaces": bytes(32), "rules_version": self.books.rules.at(slot).version,
+            "nonce": slot * 10 + side,
         }  # fmt: skip
 
     def clear(self, slot: int, orders: tuple[StoredRow, ...]) -> Clearing:
@@ -154,11 +158,12 @@ class Rehearsal:
         ]
         maker = hashlib.sha256(b"maker" + slot.to_bytes(8, "big")).digest()
         rows.append(BookRow(maker, 0, 2, 150_000, 1_500, 0))
-        return clear_slot(book_of(slot, rows), self.books.rules)
+        return clear_slot(book_of(slot, rows), self.books.rules.at(slot))
 
     def label_tiers(self, clearing: Clearing, orders: tuple[StoredRow, ...]) -> dict[int, Clearing]:
         """The premium tiers that follow an auction."""
-        return self.clear_labels(clearing, orders, green_accounts(self.district), self.books.rules)
+        rules = self.books.rules.at(clearing.slot)
+        return self.clear_labels(clearing, orders, green_accounts(self.district), rules)
 
     def keep_readings(self, connection: Connection, tick: int) -> None:
         """What came at the gate of a tick: the readings of two slots before, and late ones."""

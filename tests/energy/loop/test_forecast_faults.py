@@ -193,7 +193,7 @@ def assert_sound(microgrid: Microgrid, found: DistrictForecast, kept: StoredIssu
     """Labelled, rising, finite, within what the wires, roofs and rules allow; kept as it is."""
     basis = microgrid.basis
     kwp = basis.pv.kwp.sum(axis=1) * basis.pv.inverter_frac
-    rules = microgrid.books.rules
+    rules = microgrid.books.rules.first
     bounds = {
         "load_kw": np.inf, "load_district_kw": np.inf, "heat_kw": np.inf, "pv_kw": kwp,
         "pv_district_kw": kwp.sum(), "price_krw_per_kwh": rules.cap_mkrw_per_kwh / 1000,

@@ -161,7 +161,7 @@ def test_without_the_zones_room_the_check_finds_the_cable_and_the_book_is_cleare
     tight: Any,
 ) -> None:
     microgrid, checked, network = tight.run.microgrid, plan_of(tight), free(tight)
-    book, rules = tight.clearing.book, microgrid.books.rules
+    book, rules = tight.clearing.book, microgrid.books.rules.first
     check = MarketCheck(microgrid, checked, network)
     rounds = clear_within_grid(book, rules, network, check.overloads)
     assert 2 <= len(rounds) <= 3
@@ -184,7 +184,7 @@ def test_without_the_zones_room_the_check_finds_the_cable_and_the_book_is_cleare
 def test_every_round_is_kept_and_shown(tight: Any) -> None:
     microgrid, checked, network = tight.run.microgrid, plan_of(tight), free(tight)
     check = MarketCheck(microgrid, checked, network)
-    rounds = clear_within_grid(tight.clearing.book, microgrid.books.rules, network, check.overloads)
+    rounds = clear_within_grid(tight.clearing.book, microgrid.books.rules.first, network, check.overloads)
     cleared = replace(tight.traded.cleared, clearing=rounds[-1].clearing, rounds=tuple(rounds))
     *earlier, last = round_views(microgrid.district, cleared)
     assert len(earlier) == len(rounds) - 1 >= 1
@@ -206,7 +206,7 @@ def test_a_zone_that_fails_three_times_is_closed_with_the_reason_and_no_other(ti
             return []
         return [Overload(HUB_NODE, zone.buy_node, 1, 1_000_000, 1_100_000, "line X is full")]
 
-    rounds = clear_within_grid(tight.clearing.book, microgrid.books.rules, network, never)
+    rounds = clear_within_grid(tight.clearing.book, microgrid.books.rules.first, network, never)
     last = rounds[-1]
     assert last.forced == (zone.buy_node,) and last.clearing.round == 3
     assert last.clearing.volume_wh > 0

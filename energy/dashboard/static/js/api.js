@@ -12,6 +12,13 @@ export const postJson = (path, document) => askJson(path, {
   method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(document),
 });
 
+// A request with effect is named by a key, so that sent again it has none a second time.
+export const postOnce = (path, document, key) => askJson(path, {
+  method: "POST", headers: { "Content-Type": "application/json", "Idempotency-Key": key }, body: JSON.stringify(document),
+});
+
+export const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
+
 async function askJson(path, options) {
   let answer;
   try {

@@ -10,13 +10,14 @@ const RETRY_MS = 5000;
 const QUIET_MS = 9000;
 const SIGNS = ["pointermove", "pointerdown", "keydown", "scroll"];
 
-// `screen`: {blocks, answer, next, documents}; documents beside the overview, by name: {path, once}.
+// `screen`: {blocks, answer, next, documents, catalogues}; documents beside the overview, by name:
+// {path, once, always}, where `always` is there before the first quarter hour too.
 export async function startPage(screen) {
   const root = document.documentElement;
   const state = makeState();
   const refresh = makeRefresh(state, Object.entries(screen.documents ?? {}));
   const readAll = refresh();
-  const words = await loadWords(root.dataset.assets, root.lang);
+  const words = await loadWords(root.dataset.assets, root.lang, ...(screen.catalogues ?? []));
   buildFrame({ state, words, refresh, screen });
   followKeys(words);
   await readAll;
@@ -69,9 +70,9 @@ function makeRefresh(state, documents) {
 
 // A document that cannot be had is kept as its error: the cards that need it say so, others are right.
 async function readDocuments(documents, snapshot, before) {
-  const read = async ([name, { path, once }]) => {
+  const read = async ([name, { path, once, always }]) => {
     if (once && before[name] && !(before[name] instanceof ApiError)) return [name, before[name]];
-    if (!once && !snapshot.cycle) return [name, null];
+    if (!once && !always && !snapshot.cycle) return [name, null];
     try {
       return [name, await fetchJson(path)];
     } catch (error) {

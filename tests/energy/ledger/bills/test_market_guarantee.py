@@ -49,7 +49,7 @@ def congested(year: Any, room_wh: int = 900) -> Any:
         ]  # fmt: skip
         maker = hashlib.sha256(b"maker" + slot.to_bytes(8, "big")).digest()
         rows.append(BookRow(maker, 0, 2, 110_000, 5_000, rules.links[0].from_node))
-        return clear_slot(book_of(slot, rows), here.books.rules, network)
+        return clear_slot(book_of(slot, rows), here.books.rules.at(slot), network)
 
     here.clear = clear
     return year
@@ -71,7 +71,7 @@ def dear(year: Any) -> Any:
         ]
         maker = hashlib.sha256(b"maker" + slot.to_bytes(8, "big")).digest()
         rows.append(BookRow(maker, 0, 2, 165_000, 9_000))
-        return clear_slot(book_of(slot, rows), here.books.rules)
+        return clear_slot(book_of(slot, rows), here.books.rules.at(slot))
 
     here.order, here.clear = sized, clear
     return year

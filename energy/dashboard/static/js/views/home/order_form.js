@@ -47,15 +47,16 @@ function makeForm(body, ctx) {
     };
     const wh = amount(energy, "energy"), most = BigInt((bid ? home.meter.bid_wh_max : home.meter.offer_wh_max) ?? 0);
     if (wh < 1n || wh > most) throw new FieldError(words(most ? "home.trade.most" : "home.trade.no_sun", { most: `${decimalOf(most, 3)}\u00a0kWh` }), energy);
-    const mkrw = amount(price, "price"), limit = (name) => thousandths(prices.rules[`price_${name}_krw_per_kwh`].replace(/^-.*/, "0"));
+    const rules = rulesAt(prices, Number(slot.value));
+    const mkrw = amount(price, "price"), limit = (name) => thousandths(rules[`price_${name}_krw_per_kwh`].replace(/^-.*/, "0"));
     if (mkrw < limit("floor") || mkrw > limit("cap") || mkrw % limit("tick")) {
-      throw new FieldError(words("home.trade.band", { low: prices.rules.price_floor_krw_per_kwh, high: prices.rules.price_cap_krw_per_kwh, tick: prices.rules.price_tick_krw_per_kwh }), price);
+      throw new FieldError(words("home.trade.band", { low: rules.price_floor_krw_per_kwh, high: rules.price_cap_krw_per_kwh, tick: rules.price_tick_krw_per_kwh }), price);
     }
     return {
       account: home.account, zone: String(home.meter.zone), slot: slot.value, side: chosen(), e_wh: String(wh),
       price_mkrw_per_kwh: String(mkrw), label: "0", premium_mkrw_per_kwh: "0",
       expires: String(Number(slot.value) - prices.open.gate_lead_s), replaces: NO_ORDER,
-      rules_version: String(prices.rules.version), nonce: newNonce(),
+      rules_version: String(rules.version), nonce: newNonce(),
     };
   }
 
@@ -144,6 +145,12 @@ function makeForm(body, ctx) {
     fillSlots();
     if (isFirst) show();
   };
+}
+
+// Rules may change from a slot on; an order names those of its own.
+function rulesAt(prices, slotS) {
+  const due = (prices.rules_to_come ?? []).filter((one) => Date.parse(one.from_slot_utc) / 1000 <= slotS);
+  return due.at(-1) ?? prices.rules;
 }
 
 class FieldError extends Error {

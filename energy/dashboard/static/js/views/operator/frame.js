@@ -17,7 +17,7 @@ export function buildFrame({ state, words, refresh, screen }) {
     const snapshot = { ...state.get("snapshot"), ...state.get("documents") };
     const zone = snapshot.district.time_zone, own = (round += 1), first = !view;
     // Blocks format by the district's zone, so they are made when the first answer names it.
-    if (first) view = makeView({ state, words, format: makeFormat(words.language, zone) }, screen);
+    if (first) view = makeView({ state, words, refresh, format: makeFormat(words.language, zone) }, screen);
     header.update(snapshot, view.format);
     answer.update(snapshot, view.format);
     for (const one of view.blocks) {

@@ -1,0 +1,224 @@
+"""Market rules from a date, over HTTP: one person proposes, a second confirms, anybody may look."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from energy.api.callers import MEMBERS, OPERATE, STEERING, Caller, caller_of, may
+from energy.api.context import ApiContext, context_of
+from energy.api.documents import json_answer, not_found, parse_slot
+from energy.api.doorman import record_of
+from energy.api.once import PARAMETER, answer_once
+from energy.api.problems import ProblemError, answering, answers
+from energy.api.words import SlotText
+from energy.steps.rules_views import proposal_document, proposals_document, rules_document
+from energy.store.audit import append_record
+from energy.store.events import add_event
+from energy.store.market_rules import (
+    Proposal,
+    Sayso,
+    confirm_rules,
+    earliest_change,
+    find_proposal,
+    load_rule_book,
+    propose_rules,
+    withdraw_rules,
+)
+from energy.store.slots import last_claimed
+from energy.store.views import Document
+from energy.units import MKRW_PER_KRW, SLOT_S
+from market.errors import MarketError
+from market.rules import MarketRules
+
+ID_MAX = 2**31 - 1
+REFUSED = answers(400, 401, 403, 404, 409, 413, 422, 503)
+
+router = APIRouter(tags=["market rules"])
+
+
+class RulesChange(BaseModel):
+    """What is to be different from a slot on; what is left out stays as it is. Prices in won."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_slot_utc: SlotText
+    price_floor_krw_per_kwh: str | None = Field(None, max_length=20, examples=["0"])
+    price_cap_krw_per_kwh: str | None = Field(None, max_length=20, examples=["900"])
+    price_tick_krw_per_kwh: str | None = Field(None, max_length=20, examples=["0.1"])
+    maker_spread_krw_per_kwh: str | None = Field(None, max_length=20, examples=["1"])
+    maker_steps: int | None = Field(None, examples=[4])
+    orders_max: int | None = Field(None, examples=[20])
+    note: str = Field(min_length=1, max_length=300, description="why, for the second person")
+
+
+PRICES = {
+    "price_floor_krw_per_kwh": "floor_mkrw_per_kwh",
+    "price_cap_krw_per_kwh": "cap_mkrw_per_kwh",
+    "price_tick_krw_per_kwh": "tick_mkrw_per_kwh",
+    "maker_spread_krw_per_kwh": "maker_spread_mkrw_per_kwh",
+}
+COUNTS = ("maker_steps", "orders_max")
+
+
+@router.get("/v1/rules", summary="The market's rules by slot", responses=answers(401, 403))
+@may(MEMBERS)
+def get_rules(request: Request) -> Response:
+    """Every version, the newest first, with the first slot that it holds in, and which holds now.
+
+    An order names the version that holds in its slot; any other is refused with `STALE_RULES`.
+    """
+    context = context_of(request)
+    now_s = context.clock.now_s()
+    found = context.store.read(lambda connection: rules_document(connection, now_s))
+    return json_answer(request, found)
+
+
+@router.get(
+    "/v1/rules/proposals", summary="Proposed changes of the rules", responses=answers(401, 403)
+)
+@may(STEERING)
+def get_proposals(request: Request) -> Response:
+    """Old and new of each, from which slot, who proposed, confirmed or withdrew it and when.
+
+    `earliest_slot_utc` is the first slot that a change may hold from.
+    """
+    context = context_of(request)
+    found = context.store.read(
+        lambda connection: proposals_document(connection, sayso(connection, context, ""))
+    )
+    return json_answer(request, found)
+
+
+@router.post(
+    "/v1/rules/proposals",
+    summary="Propose rules from a slot on",
+    status_code=201,
+    responses=REFUSED,
+    openapi_extra=PARAMETER,
+)
+@may(OPERATE)
+def propose(request: Request, change: RulesChange) -> Response:
+    """Nothing changes until another person confirms; a slot at least a day ahead for which nobody
+    can order yet.
+    """
+    context, caller = context_of(request), require_person(request)
+    from_slot = parse_slot(change.from_slot_utc, "from_slot_utc")
+
+    def unit(connection: Connection) -> Document:
+        rules = changed_rules(load_rule_book(connection).last, change)
+        by = sayso(connection, context, caller.name)
+        with answering(409, "RULES", "from_slot_utc", change.from_slot_utc):
+            found = propose_rules(connection, rules, from_slot, change.note, by)
+        return _told(connection, request, found, "propose")
+
+    return answer_once(request, change.model_dump(), unit, 201)
+
+
+@router.post(
+    "/v1/rules/proposals/{proposal_id}/confirm",
+    summary="Confirm another person's proposal",
+    responses=REFUSED,
+    openapi_extra=PARAMETER,
+)
+@may(OPERATE)
+def confirm(request: Request, proposal_id: int = Path(ge=1, le=ID_MAX)) -> Response:
+    """The rules hold from their slot on; those of earlier slots stay. Never by who proposed it."""
+    return _end(request, proposal_id, "confirm", confirm_rules)
+
+
+@router.post(
+    "/v1/rules/proposals/{proposal_id}/withdraw",
+    summary="Withdraw a proposal that nobody has confirmed",
+    responses=REFUSED,
+    openapi_extra=PARAMETER,
+)
+@may(OPERATE)
+def withdraw(request: Request, proposal_id: int = Path(ge=1, le=ID_MAX)) -> Response:
+    """By whoever runs the district; it is kept with the name."""
+    return _end(request, proposal_id, "withdraw", withdraw_rules)
+
+
+End = Callable[[Connection, int, Sayso], Proposal]
+
+
+def _end(request: Request, proposal_id: int, verb: str, end: End) -> Response:
+    context = context_of(request)
+
+    def known(connection: Connection) -> bool:
+        return find_proposal(connection, proposal_id) is not None
+
+    if not context.store.read(known):
+        raise not_found("proposal_id", str(proposal_id), "the number of a proposal")
+    caller = require_person(request)
+
+    def unit(connection: Connection) -> Document:
+        with answering(409, "RULES", "proposal_id", str(proposal_id)):
+            found = end(connection, proposal_id, sayso(connection, context, caller.name))
+        return _told(connection, request, found, verb)
+
+    return answer_once(request, {}, unit)
+
+
+def _told(connection: Connection, request: Request, found: Proposal, verb: str) -> Document:
+    """The proposal as it stands now, told to the audit log and to those who listen."""
+    task = f"{verb} rules version {found.rules.version} of proposal {found.no}"
+    append_record(connection, record_of(request, caller_of(request), "district", task))
+    add_event(connection, "rules", None, {"proposal": str(found.no), "state": found.state})
+    return proposal_document(connection, found)
+
+
+def require_person(request: Request) -> Caller:
+    """The caller, who must be a person that has signed in: two tokens may be one person's."""
+    caller = caller_of(request)
+    if caller.session is None:
+        detail = f"caller: found {caller.name}, allowed a person who has signed in"
+        raise ProblemError(403, "NO_PERSON", detail, "caller", caller.name, "a person")
+    return caller
+
+
+def sayso(connection: Connection, context: ApiContext, who: str) -> Sayso:
+    """Who speaks, when, and from which slot on rules may change."""
+    now_s, admission = context.clock.now_s(), context.admission
+    first = admission.first_open(int(now_s * 1_000_000), last_claimed(connection))
+    end_slot = first + admission.horizon_slots * SLOT_S
+    return Sayso(who, int(now_s), earliest_change(int(now_s), end_slot))
+
+
+def changed_rules(last: MarketRules, change: RulesChange) -> MarketRules:
+    """The next version of the rules; raises ProblemError for values that are none."""
+    values = {
+        own: mkrw_of(field, text)
+        for field, own in PRICES.items()
+        if (text := getattr(change, field)) is not None
+    }
+    counts = {name: getattr(change, name) for name in COUNTS}
+    values |= {name: count for name, count in counts.items() if count is not None}
+    if all(getattr(last, name) == value for name, value in values.items()):
+        allowed = "at least one value that differs from the last version"
+        raise ProblemError(422, "MALFORMED", f"rules: allowed {allowed}", "rules", None, allowed)
+    try:
+        rules = replace(last, version=last.version + 1, **values)
+    except MarketError as error:
+        raise ProblemError(422, "MALFORMED", str(error), "rules") from error
+    for field in ("price_floor_krw_per_kwh", "price_cap_krw_per_kwh"):
+        if getattr(rules, PRICES[field]) % rules.tick_mkrw_per_kwh:
+            allowed = "a multiple of price_tick_krw_per_kwh"
+            raise ProblemError(422, "MALFORMED", f"{field}: allowed {allowed}", field)
+    return rules
+
+
+def mkrw_of(field: str, text: str) -> int:
+    """Whole milli-won of a decimal text of won; raises ProblemError."""
+    allowed = "won such as 142.5, 3 decimals at most"
+    try:
+        mkrw = Decimal(text) * MKRW_PER_KRW
+        if "e" not in text.lower() and mkrw.is_finite() and mkrw == int(mkrw):
+            return int(mkrw)
+    except InvalidOperation:
+        pass
+    detail = f"{field}: found {text!r}, allowed {allowed}"
+    raise ProblemError(422, "MALFORMED", detail, field, text, allowed)

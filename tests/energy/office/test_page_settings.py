@@ -1,0 +1,59 @@
+"""The settings screen in a real browser over the real API: rules changed by two people."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from energy.store.market_rules import load_rule_book
+
+pytestmark = pytest.mark.browser
+EARLIEST = 1_784_106_000 + 97 * 900
+
+
+def test_one_person_proposes_and_only_another_confirms(
+    chromium_page: Page, office: Any, stage: Any, complaints: list[str]
+) -> None:
+    page = chromium_page
+    office.enter(page, "kim")
+    page.goto(f"{office.url}/settings")
+    expect(page.locator("#answer")).to_contain_text("version 1 of its rules")
+    page.get_by_text("Propose a change").click()
+    expect(page.get_by_role("button", name="Propose")).to_be_disabled()
+    page.locator("#rule-price_cap_krw_per_kwh").fill("900")
+    page.locator("#rules-note").fill("less than the third step")
+    expect(page.locator("#rules-sentence")).to_contain_text("Highest price 1000 → 900")
+    page.get_by_role("button", name="Propose").click()
+    pending = page.locator(".pending")
+    expect(pending).to_contain_text("Proposed by person kim")
+    confirm = page.get_by_role("button", name="Confirm rules 2")
+    expect(confirm).to_be_disabled()
+    page.locator("#confirm-name").fill("rules 2")
+    confirm.click()
+    expect(pending.locator(".refused")).to_contain_text("allowed a second person")
+    assert office.store.read(load_rule_book).changes == ()
+    complaints.clear()  # the browser tells of the refusal itself
+    office.enter(page, "lee")
+    page.reload()
+    page.locator("#confirm-name").fill("rules 2")
+    confirm.click()
+    expect(page.locator("#answer")).to_contain_text("version 2 holds from")
+    expect(page.locator(".proposals li")).to_contain_text("Confirmed by person lee")
+    assert office.store.read(load_rule_book).at(EARLIEST).cap_mkrw_per_kwh == 900_000
+    expect(page.locator(".rules")).to_contain_text("to come")
+
+
+def test_whoever_only_reads_sees_the_rules_and_no_form(
+    chromium_page: Page, office: Any, stage: Any, complaints: list[str]
+) -> None:
+    office.enter(chromium_page, "ahn", "auditor")
+    chromium_page.goto(f"{office.url}/settings")
+    expect(chromium_page.locator(".rules tbody tr")).to_have_count(7)
+    expect(chromium_page.get_by_text("Propose a change")).to_be_hidden()
+
+
+def test_the_screen_fits_and_breaks_no_rule_of_access(
+    office: Any, stage: Any, complaints: list[str], check_screen: Callable[[str, str], None]
+) -> None:
+    check_screen("/settings", ".rules tbody tr")
