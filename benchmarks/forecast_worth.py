@@ -23,53 +23,22 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from planner_week import Foresee, replan
+from planner_week import replan
 
 from energy.config import build_settings
-from energy.forecast import MEDIAN, DistrictForecast, History
+from energy.forecast import DistrictForecast, History
 from energy.outcome import Collected, Run, money_of
 from energy.steps.accounting import Tally
 from energy.steps.context import Microgrid, open_installation, start_microgrid
 from energy.steps.measure import SLOTS_BEHIND, Measured
 from energy.steps.outlook import forecast_slot
+from energy.study.foresight import Foresee, perfect_foresight, told, true_history
 from energy.timegrid import parse_instant
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
 
-def without_gaps(values: np.ndarray) -> np.ndarray:
-    """Values (T, ...) with what a meter did not say drawn linearly."""
-    flat = values.reshape(len(values), -1).copy()
-    places = np.arange(len(flat))
-    for column in flat.T:
-        known = np.isfinite(column)
-        column[~known] = np.interp(places[~known], places[known], column[known])
-    return flat.reshape(values.shape)
-
-
-def told(forecast: DistrictForecast, truth: History, slots: np.ndarray) -> DistrictForecast:
-    """The forecast with the figures of these slots (H,) in place of its own."""
-    rows = (slots - int(truth.slot[0])) // SLOT_S
-
-    def about(quantiles: np.ndarray, values: np.ndarray) -> np.ndarray:
-        return np.maximum(quantiles - quantiles[MEDIAN] + values, 0.0)
-
-    load_kw, pv_kw = truth.load_kw[rows], truth.pv_kw[rows]
-    return replace(
-        forecast,
-        load_kw=about(forecast.load_kw, load_kw),
-        pv_kw=about(forecast.pv_kw, pv_kw),
-        load_district_kw=about(forecast.load_district_kw, load_kw.sum(axis=1)),
-        pv_district_kw=about(forecast.pv_district_kw, pv_kw.sum(axis=1)),
-        heat_kw=about(forecast.heat_kw, truth.heat_kw[rows]),
-    )
-
-
 def foresights(truth: History) -> dict[str, Foresee]:
     """The ways to foresee, by name."""
-
-    def perfect(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
-        forecast = forecast_slot(microgrid, measured)
-        return told(forecast, truth, forecast.slots)
 
     def yesterday(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
         forecast = forecast_slot(microgrid, measured)
@@ -78,7 +47,7 @@ def foresights(truth: History) -> dict[str, Foresee]:
         before = np.where(before < forecast.issue_slot, before, before - SLOTS_PER_DAY * SLOT_S)
         return told(forecast, truth, before)
 
-    return {"perfect": perfect, "ours": forecast_slot, "yesterday": yesterday}
+    return {"perfect": perfect_foresight(truth), "ours": forecast_slot, "yesterday": yesterday}
 
 
 def month(
@@ -107,11 +76,7 @@ def run_month(microgrid: Microgrid, days: int, name: str, branch_s: float) -> di
     first = microgrid.installation.first_slot
     run = Run(microgrid.settings, first, days * SLOTS_PER_DAY)
     ahead = 2 * SLOTS_PER_DAY * SLOT_S
-    raw = microgrid.plant.archive(run.end + ahead, days + 5)
-    truth = replace(
-        raw,
-        **{one: without_gaps(getattr(raw, one)) for one in ("load_kw", "pv_kw", "heat_kw")},
-    )
+    truth = true_history(microgrid.plant, run.end + ahead, days + 5)
     foresee = foresights(truth)[name]
     collected, begun, tiers, broken = Collected(Tally(first_slot=first)), perf_counter(), [], 0
     for number in range(run.slots + SLOTS_BEHIND):

@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from energy.config import build_settings
 from energy.cycle import Stopwatch, close_book
-from energy.forecast import DistrictForecast
 from energy.steps.clearing import no_market
 from energy.steps.context import Microgrid, open_installation, start_microgrid
 from energy.steps.grid import plan_within_grid
@@ -28,6 +27,7 @@ from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
 from energy.steps.publish import publish
+from energy.study.foresight import Foresee
 from energy.timegrid import parse_instant
 from energy.units import SLOT_S
 
@@ -46,9 +46,6 @@ class Replan:
     departures: int
     broken: int
     measured: Measured
-
-
-Foresee = Callable[[Microgrid, Measured], DistrictForecast]
 
 
 def replan(microgrid: Microgrid, slot: int, foresee: Foresee = forecast_slot) -> Replan:

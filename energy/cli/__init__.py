@@ -16,6 +16,7 @@ GROUPS = ("order", "contract", "market", "dr", "ledger", "grid", "store", "peopl
 COMMANDS = {
     "up": "energy.cli.up",
     "simulate": "energy.cli.simulate",
+    "study": "energy.cli.study",
     "plan": "energy.cli.plan",
     "bill": "energy.cli.market",
     "statement": "energy.cli.statement",
