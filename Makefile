@@ -21,9 +21,11 @@ types: $(VENV)/dev.stamp
 tests: $(VENV)/dev.stamp
 	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
-# The same faults many times over; some twenty minutes, and not part of `make test`.
+# The checks of operation at full size, and not part of `make test`; the report is var/soak/report.md.
+# One of them with a seed: make soak CHECK=7 SEED=42. A quarter of the trials: SOAK=short.
+SOAK ?= full
 soak: $(VENV)/dev.stamp
-	$(BIN)/pytest -m soak $(ARGS)
+	SOAK=$(SOAK) CHECK=$(CHECK) SEED=$(SEED) $(BIN)/pytest -m "soak or check" $(ARGS)
 
 bench: $(VENV)/run.stamp
 	$(BIN)/microgrid bench $(ARGS)

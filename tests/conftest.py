@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -33,6 +35,17 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The checks of operation beside this file are a plugin of every run."""
+    path = Path(__file__).with_name("checks.py")
+    spec = importlib.util.spec_from_file_location("operation_checks", path)
+    assert spec is not None and spec.loader is not None
+    checks = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = checks
+    spec.loader.exec_module(checks)
+    config.pluginmanager.register(checks, spec.name)
 
 
 PATIENT_MS = 20_000

@@ -26,6 +26,8 @@ from optimizer import (
 )
 from optimizer.plan import SLOT_S
 
+pytestmark = pytest.mark.check(11)
+
 SHORT_S, AMPLE_S = 2.5, 60.0
 KILL_AFTER_S = 0.3
 RUNS = [pytest.param(3, id="thrice"), pytest.param(50, id="fifty times", marks=pytest.mark.soak)]

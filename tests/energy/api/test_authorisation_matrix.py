@@ -99,6 +99,7 @@ def filled(path: str, order_id: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.check(18)
 def test_every_pair_of_route_and_caller_ends_as_the_verdict_says(
     doors: Doors, order_id: str
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_token_opens_what_its_scopes_name_and_nothing_else(doors: Doors) -> No
     assert (refused.status, refused.json["field"]) == (403, "scope")
 
 
+@pytest.mark.check(18, canary=True)
 def test_a_route_without_a_verdict_is_refused() -> None:
     router = APIRouter()
 

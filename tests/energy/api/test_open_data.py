@@ -107,6 +107,7 @@ def cells_behind(cells: np.ndarray, first: int, end: int, place: int) -> np.ndar
     return mask
 
 
+@pytest.mark.check(24)
 def test_ten_thousand_answers_and_their_differences_tell_of_no_one(
     district: District, readings: np.ndarray, published: Store
 ) -> None:
@@ -148,6 +149,7 @@ def test_ten_thousand_answers_and_their_differences_tell_of_no_one(
             checked += 1
 
 
+@pytest.mark.check(24, canary=True)
 def test_a_rule_that_lets_one_household_stand_alone_is_found_out(
     district: District, readings: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

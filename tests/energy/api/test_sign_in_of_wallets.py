@@ -77,6 +77,7 @@ def test_a_household_signs_in_and_is_its_account_and_nothing_more(own_doors: Doo
     assert (record.account, record.task) == (f"account {account}", "sign in")
 
 
+@pytest.mark.check(20)
 def test_one_nonce_used_fifty_times_at_once_signs_in_exactly_once(own_doors: Doors) -> None:
     message, browser = ask_nonce(own_doors, 0)
     signature = personal_sign(own_doors, 0, message)
@@ -96,6 +97,7 @@ def test_one_nonce_used_fifty_times_at_once_signs_in_exactly_once(own_doors: Doo
     assert set(statuses) <= {200, 401, 503}
 
 
+@pytest.mark.check(20, canary=True)
 def test_a_nonce_that_is_only_looked_at_is_the_canary(
     own_doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ def days() -> ModuleType:
 
 
 @pytest.mark.slow
+@pytest.mark.check(13)
 def test_random_days_near_the_limits_publish_nothing_unlabelled(days: ModuleType) -> None:
     with days.seasons_of(days.DISTRICT) as seasons:
         found = [days.run_day(seasons, number) for number in DAYS]

@@ -123,6 +123,7 @@ def test_a_kill_at_any_statement_changes_nothing_on_postgresql(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("at", POINTS)
+@pytest.mark.check(1)
 def test_two_hundred_kills_change_nothing_on_sqlite(
     begin_books: Begin, undisturbed: dict[str, Any], tmp_path: Path, at: int
 ) -> None:
@@ -136,6 +137,7 @@ def undisturbed_there() -> dict[str, Any]:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("at", POINTS)
+@pytest.mark.check(1)
 def test_two_hundred_kills_change_nothing_on_postgresql(
     begin_books: Begin,
     undisturbed_there: dict[str, Any],

@@ -208,17 +208,20 @@ def test_the_untouched_ledger_is_proven_from_every_tick_on(ledger: Ledger) -> No
         assert ledger.verify(ledger.lines, at) is None
 
 
+@pytest.mark.check(4)
 def test_hundreds_of_changes_are_all_found_and_located(ledger: Ledger) -> None:
     found = mutate(ledger, 240, seed=1)
     assert all(found.values()), found
 
 
 @pytest.mark.soak
+@pytest.mark.check(4)
 def test_ten_thousand_changes_are_all_found_and_located(ledger: Ledger) -> None:
     found = mutate(ledger, 10_000, seed=2)
     assert sum(found.values()) == 10_000
 
 
+@pytest.mark.check(4)
 def test_an_older_copy_is_whole_and_yet_not_the_head_that_the_witness_knows(
     ledger: Ledger,
 ) -> None:
@@ -228,6 +231,7 @@ def test_an_older_copy_is_whole_and_yet_not_the_head_that_the_witness_knows(
     assert failure is not None and failure.check == "witness"
 
 
+@pytest.mark.check(4)
 def test_a_suffix_signed_anew_is_whole_and_yet_another_head(
     ledger: Ledger, begin_books: Begin
 ) -> None:

@@ -149,6 +149,7 @@ def run_sequences(begin: Begin, folder: Path, seeds: range) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.check(5)
 def test_random_news_end_in_the_balances_of_timely_readings(
     begin_books: Begin, tmp_path: Path
 ) -> None:
@@ -157,6 +158,7 @@ def test_random_news_end_in_the_balances_of_timely_readings(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(1_000, 2_000, PART))
+@pytest.mark.check(5)
 def test_a_thousand_random_sequences_end_in_the_balances_of_timely_readings(
     begin_books: Begin, tmp_path: Path, first: int
 ) -> None:

@@ -65,6 +65,7 @@ def test_twenty_five_untouched_ledgers_are_proven(begin_books: Begin, tmp_path: 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("block", range(20))
+@pytest.mark.check(4)
 def test_a_thousand_untouched_ledgers_are_proven(
     begin_books: Begin, tmp_path: Path, block: int
 ) -> None:

@@ -162,6 +162,7 @@ def middle(played: Played) -> list[int]:
 
 
 @pytest.mark.parametrize("part", range(4))
+@pytest.mark.check(2)
 def test_power_fails_somewhere_in_a_quarter_hour(played: Played, tmp_path: Path, part: int) -> None:
     points = middle(played)
     point = points[part * (len(points) - 1) // 3]
@@ -169,6 +170,7 @@ def test_power_fails_somewhere_in_a_quarter_hour(played: Played, tmp_path: Path,
 
 
 @pytest.mark.soak
+@pytest.mark.check(2)
 def test_power_fails_at_every_sync_of_a_quarter_hour(played: Played, tmp_path: Path) -> None:
     for point in middle(played):
         survive(played, point, tmp_path / f"lost {point}", None)
@@ -177,6 +179,7 @@ def test_power_fails_at_every_sync_of_a_quarter_hour(played: Played, tmp_path: P
             survive(played, point, target, random.Random(1000 * point + seed))
 
 
+@pytest.mark.check(2, canary=True)
 def test_without_syncs_promises_are_broken(tmp_path: Path) -> None:
     """The guard of the tests above: on a store that does not wait, the same check must fail."""
     careless = play(tmp_path / "careless", safe=False)

@@ -41,6 +41,7 @@ def test_the_database_itself_refuses_a_change(store: Store) -> None:
 
 
 @pytest.mark.parametrize("column", ["at_us", "account", "origin", "whose", "task", "hash"])
+@pytest.mark.check(24)
 def test_one_altered_field_is_found_at_its_place(store: Store, column: str) -> None:
     fill(store, 30)
     odd = {"at_us": 7, "hash": bytes(32)}.get(column, "nothing")
