@@ -51,6 +51,15 @@ class Settings(BaseSettings):
         pattern=r"^(https?://[^/?#\s]+)?$",
         description="address that people open, such as https://grid.example; empty: host and port",
     )
+    alarm_webhooks: str = Field(
+        "", description="addresses that alarms are posted to, separated by commas; empty: none"
+    )
+    alarm_webhook_secret: str = Field(
+        "", description="secret that signs what is posted, or file:PATH that holds it"
+    )
+    alarm_escalate_min: int = Field(
+        10, ge=1, le=1440, description="minutes until an alarm that nobody has seen is posted"
+    )
     rate_per_s: float = Field(5_000, gt=0, description="requests a second of one address, lasting")
     rate_burst: int = Field(10_000, ge=1, description="requests of one address at once")
     lease_s: float = Field(30.0, ge=1, description="silence after which another process leads")

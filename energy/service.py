@@ -20,6 +20,7 @@ from energy.config import Settings
 from energy.daemon import Daemon, DemoClock, DistrictClock, RealClock
 from energy.dashboard import install
 from energy.district import District
+from energy.steps.alarm_posts import AlarmPoster, secret_of, webhooks_of
 from energy.steps.anchoring import Anchorer, ChainNode
 from energy.steps.context import (
     Installation,
@@ -69,6 +70,8 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
     """Serve until SIGINT or SIGTERM; returns when everything is at rest."""
     require_sign_in(settings)
     require_free_port(settings.host, settings.port)
+    if webhooks_of(settings):
+        secret_of(settings)
     with open_installation(settings, beginning(settings)) as installation:
         clock = build_clock(installation)
         daemon = Daemon(installation, clock, settings.lease_s)
@@ -96,7 +99,8 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
         address = f"http://{settings.host}:{settings.port}"
         posts = WitnessPoster(installation.store, settings, clock.now_s)
         anchors = anchor_daily(installation, clock, anchoring)
-        with background_work(daemon), posts, anchors, crowd_program(settings, address):
+        alarms = AlarmPoster(installation.store, settings, installation.district.id, clock.now_s)
+        with background_work(daemon), posts, anchors, alarms, crowd_program(settings, address):
             announce(settings, address, installation.store)
             server.run()
 

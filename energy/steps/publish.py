@@ -16,6 +16,7 @@ from energy.plant import SetPoints
 from energy.steps.accounting import DemandTerms, SlotPrices, Tally
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
+from energy.steps.feed_ages import watch_feeds
 from energy.steps.grid import CheckedPlan
 from energy.steps.homes import keep_home_day
 from energy.steps.issuing import keep_issue
@@ -83,6 +84,7 @@ def publish(
             raise_alarm(connection, alarm, int(now_s()))
         causes = frozenset(alarm.cause for alarm in found)
         end_other_alarms(connection, "slot/", causes, int(now_s()))
+        watch_feeds(connection, measured, int(now_s()))
         if local_day_start(claim.slot, microgrid.district.time_zone) == claim.slot:
             begun = microgrid.installation.first_slot
             watch_drift(connection, claim.slot, begun, int(now_s()))
@@ -125,6 +127,7 @@ def publish_without_plan(
         _keep_clearing(connection, microgrid, cleared)
         for alarm in found:
             raise_alarm(connection, alarm, int(now_s()))
+        watch_feeds(connection, measured, int(now_s()))
         publish_slot(connection, claim, how, int(now_s()))
         add_event(connection, "cycle", claim.slot, {"tier": how.tier, "outcome": how.outcome})
 

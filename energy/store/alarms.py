@@ -1,11 +1,14 @@
 """What needs a person: open while its condition holds, one row per cause however often it comes."""
 
+import logging
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
 from energy.store.errors import StoreError
 from energy.store.schema import alarm
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def raise_alarm(connection: Connection, found: Alarm, now_s: int) -> int:
     row = {"cause": found.cause, "since_utc": now_s, "count": 1, **values}
     result = connection.execute(alarm.insert().values(row))
     assert result.inserted_primary_key is not None
+    log.warning("%s %s: %s (%s)", found.severity, found.cause, found.what, found.where)
     return int(result.inserted_primary_key[0])
 
 

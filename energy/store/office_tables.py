@@ -1,6 +1,18 @@
-"""The tables of the operators' office: market rules from a date, and keys of repeated requests."""
+"""The tables of the operators' office: market rules from a date, keys of repeated requests, what
+webhooks are told, ages of feeds.
+"""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from energy.store.schema import METADATA, append_only
 from energy.store.types import Json, fixed_bytes
@@ -37,4 +49,34 @@ request_key = Table(
     Column("payload", fixed_bytes(32), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("at_s", BigInteger, nullable=False),
+)
+
+# What is to be posted to a webhook, until it has taken it or the end has come. `target` is the hash
+# of its address, for that may hold a secret; `body` is posted as it is, however often. Instants
+# that end in `_s` are wall time.
+alarm_message = Table(
+    "alarm_message",
+    METADATA,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("target", Text, nullable=False),
+    Column("alarm", ForeignKey("alarm.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("made_s", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_s", BigInteger, nullable=False),
+    Column("trouble", Text, nullable=False),
+    Column("delivered_s", BigInteger),
+    Column("given_up_s", BigInteger),
+    UniqueConstraint("target", "alarm", "kind", name="alarm_message_once"),
+    CheckConstraint("kind IN ('raised', 'escalated', 'ended')", name="alarm_message_kind"),
+    sqlite_autoincrement=True,
+)
+
+# When each feed of the loop last gave something, by the district's clock.
+feed = Table(
+    "feed",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("last_utc", BigInteger, nullable=False),
 )

@@ -10,11 +10,12 @@ down_revision = "0004"
 def upgrade() -> None:
     """From version 4."""
     _add_office()
+    _add_alarm_posts()
 
 
 def downgrade() -> None:
     """Back to version 4."""
-    for office in ("rules_proposal", "request_key"):
+    for office in ("rules_proposal", "request_key", "alarm_message", "feed"):
         op.drop_table(office)
 
 
@@ -48,6 +49,31 @@ def _add_office() -> None:
         sa.Column("payload", sa.LargeBinary, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("at_s", sa.BigInteger, nullable=False),
+    )
+
+
+def _add_alarm_posts() -> None:
+    op.create_table(
+        "alarm_message",
+        sa.Column("no", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("alarm", sa.Integer, sa.ForeignKey("alarm.id"), nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("made_s", sa.BigInteger, nullable=False),
+        sa.Column("tries", sa.Integer, nullable=False),
+        sa.Column("next_s", sa.BigInteger, nullable=False),
+        sa.Column("trouble", sa.Text, nullable=False),
+        sa.Column("delivered_s", sa.BigInteger),
+        sa.Column("given_up_s", sa.BigInteger),
+        sa.UniqueConstraint("target", "alarm", "kind", name="alarm_message_once"),
+        sa.CheckConstraint("kind IN ('raised', 'escalated', 'ended')", name="alarm_message_kind"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "feed",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("last_utc", sa.BigInteger, nullable=False),
     )
 
 

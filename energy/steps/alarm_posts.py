@@ -1,0 +1,260 @@
+"""Alarms to webhooks: signed, from the outbox in the store, at least once, beside the loop.
+
+Each webhook has a task of its own in one thread that the loop never waits for: one that hangs or
+refuses delays neither it nor another. Addresses are the settings' alone, no redirect is followed
+and no answer is read beyond its status.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from sqlalchemy import Connection
+
+from energy.config import Settings, is_loopback
+from energy.store.alarm_outbox import (
+    Message,
+    Moment,
+    add_messages,
+    has_due,
+    mark_delivered,
+    mark_trouble,
+    missing_messages,
+    take_due,
+)
+from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
+from energy.store.engine import Store
+from energy.store.errors import StoreError
+from energy.store.events import add_event
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+ANSWER_S = 10.0
+TROUBLE_TRIES = 3
+SECRET_CHARS_MIN = 16
+WEBHOOKS_MAX = 8
+FROM_FILE = "file:"
+
+
+class WebhookError(StoreError):
+    """Webhooks that cannot be used: says what, found, allowed, and never a secret."""
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Where alarms are posted to; `number` counts from 1 as the settings have them."""
+
+    number: int
+    url: str = field(repr=False)
+
+    @property
+    def target(self) -> str:
+        """What the store knows it by: its path may be a secret."""
+        return hashlib.sha256(self.url.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """What people read: its number and host."""
+        return f"webhook {self.number} ({urlsplit(self.url).hostname})"
+
+
+def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
+    """The webhooks of the settings; raises WebhookError for an address that none may have."""
+    urls = [one.strip() for one in settings.alarm_webhooks.split(",") if one.strip()]
+    if len(urls) > WEBHOOKS_MAX or len(set(urls)) < len(urls):
+        raise WebhookError(
+            f"setting alarm_webhooks: found {len(urls)} addresses, allowed at most {WEBHOOKS_MAX}, "
+            f"no two alike"
+        )
+    for number, url in enumerate(urls, start=1):
+        _require_address(number, url)
+    return tuple(Webhook(number, url) for number, url in enumerate(urls, start=1))
+
+
+def _require_address(number: int, url: str) -> None:
+    try:
+        found = urlsplit(url)
+        host, _ = found.hostname or "", found.port
+    except ValueError:
+        found, host = urlsplit(""), ""
+    is_safe = found.scheme == "https" or (found.scheme == "http" and is_loopback(host))
+    if not host or not is_safe or found.username or found.password or found.fragment:
+        raise WebhookError(
+            f"setting alarm_webhooks: address {number}: found scheme {found.scheme or 'none'} and "
+            f"host {host or 'none'}, allowed https://HOST/PATH, or http on this machine, without "
+            f"user, password and fragment"
+        )
+
+
+def secret_of(settings: Settings) -> bytes:
+    """The secret that messages are signed with; raises WebhookError where it is none."""
+    text = settings.alarm_webhook_secret
+    if text.startswith(FROM_FILE):
+        path = Path(text.removeprefix(FROM_FILE))
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise WebhookError(
+                f"setting alarm_webhook_secret: {path} cannot be read ({type(error).__name__})"
+            ) from error
+    if len(text) < SECRET_CHARS_MIN:
+        raise WebhookError(
+            f"setting alarm_webhook_secret: found {len(text)} characters, allowed "
+            f"{SECRET_CHARS_MIN} or more, or {FROM_FILE}PATH of a file that has them"
+        )
+    return text.encode()
+
+
+def signature(secret: bytes, at_s: int, body: bytes) -> str:
+    """The header `Microgrid-Signature`: HMAC-SHA256 over `<seconds>.<body>`, and the seconds."""
+    made = hmac.new(secret, f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at_s},v1={made}"
+
+
+class AlarmPoster:
+    """Posts the alarms of a store to its webhooks while its block lasts; without any, nothing."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        district: str,
+        now_s: Callable[[], float],
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._webhooks = webhooks_of(settings)
+        self._secret = secret_of(settings) if self._webhooks else b""
+        self._escalate_s = 60 * settings.alarm_escalate_min
+        self._store, self._district = store, district
+        self._now_s, self._wall_s = now_s, wall_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="alarms", daemon=True)
+
+    def __enter__(self) -> "AlarmPoster":
+        if self._webhooks:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._wake)
+        if self._webhooks:
+            self._thread.join()
+
+    def _wake(self) -> None:
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+
+    def _work(self) -> None:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            try:
+                runner.run(self._serve_all())
+            except asyncio.CancelledError:
+                log.debug("alarms are posted no more")
+
+    async def _serve_all(self) -> None:
+        async with (
+            httpx.AsyncClient(timeout=ANSWER_S, follow_redirects=False, trust_env=False) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            for webhook in self._webhooks:
+                group.create_task(self._serve(client, webhook))
+
+    async def _serve(self, client: httpx.AsyncClient, webhook: Webhook) -> None:
+        while not self._stopping.is_set():
+            try:
+                while (message := self._next(webhook)) is not None:
+                    trouble = await self._post(client, webhook, message)
+                    self._settle(webhook, message, trouble)
+                    if trouble:
+                        break
+            except StoreError as error:
+                log.warning("%s: %s", webhook.name, error)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _next(self, webhook: Webhook) -> Message | None:
+        """The message to be posted now; the store is only written to where there is something."""
+        moment, target = self._moment(), webhook.target
+
+        def look(connection: Connection) -> bool:
+            return has_due(connection, target, moment.wall_s) or bool(
+                missing_messages(connection, target, moment, self._escalate_s)
+            )
+
+        def take(connection: Connection) -> Message | None:
+            due = missing_messages(connection, target, moment, self._escalate_s)
+            add_messages(connection, target, due, moment, self._district)
+            return take_due(connection, target, moment.wall_s)
+
+        return self._store.write(take) if self._store.read(look) else None
+
+    async def _post(self, client: httpx.AsyncClient, webhook: Webhook, message: Message) -> str:
+        """Why the webhook has not taken the message, empty where it has."""
+        body = message.body.encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Microgrid-Message": message.id,
+            "Microgrid-Signature": signature(self._secret, int(self._wall_s()), body),
+        }
+        try:
+            # One limit for all of it: a receiver that sends a byte now and then is over as well.
+            async with (
+                asyncio.timeout(ANSWER_S),
+                client.stream("POST", webhook.url, content=body, headers=headers) as answer,
+            ):
+                return "" if answer.is_success else f"HTTP {answer.status_code}"
+        except TimeoutError:
+            return f"no answer within {ANSWER_S:.0f} s"
+        except httpx.HTTPError as error:
+            # Its words may hold the address, and that a secret.
+            return type(error).__name__
+
+    def _settle(self, webhook: Webhook, message: Message, trouble: str) -> None:
+        moment = self._moment()
+
+        def write(connection: Connection) -> None:
+            if trouble:
+                mark_trouble(connection, message.no, trouble)
+            else:
+                mark_delivered(connection, message.no, moment.wall_s)
+            self._tell(connection, webhook, message, trouble)
+
+        if trouble:
+            log.warning("%s: %s, try %d: %s", webhook.name, message.id, message.tries, trouble)
+        self._store.write(write)
+
+    def _tell(
+        self, connection: Connection, webhook: Webhook, message: Message, trouble: str
+    ) -> None:
+        """An alarm on the page while a webhook takes nothing."""
+        cause, now_s = f"webhook/{webhook.target}", int(self._now_s())
+        is_open = any(one.alarm.cause == cause for one in open_alarms(connection))
+        if is_open and not trouble:
+            end_alarm(connection, cause, now_s)
+        elif trouble and not is_open and message.tries >= TROUBLE_TRIES:
+            found = Alarm(
+                cause=cause,
+                severity="warning",
+                what=f"{webhook.name} takes no alarms: {trouble}",
+                where="alarms",
+                todo="Look at the receiver; meanwhile watch this page.",
+            )
+            raise_alarm(connection, found, now_s)
+        else:
+            return
+        add_event(connection, "alarm", None, {"webhook": str(webhook.number)})
+
+    def _moment(self) -> Moment:
+        return Moment(int(self._now_s()), int(self._wall_s()))

@@ -1,0 +1,163 @@
+"""The outbox of alarms: what webhooks are to be told, kept until they have taken it.
+
+A message is made once for each webhook, alarm and kind, and posted until it is taken or given up;
+so it comes at least once, and its id tells when it comes again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+
+from energy.store.office_tables import alarm_message
+from energy.store.schema import alarm
+from energy.timegrid import iso_of
+
+RECENT_S = 3600
+"""An alarm that has ended meanwhile is told of as long as it is not older than this."""
+WAIT_FIRST_S, WAIT_MOST_S = 15, 900
+"""Seconds before a message is posted again, twice as many each time, and the most."""
+END_S = 86_400
+"""After so long without success a message is given up."""
+KEPT_S = 30 * 86_400
+OWN_CAUSES = "webhook/"
+"""Alarms of the webhooks themselves, which are shown and not posted."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message on its way; `tries` counts this one."""
+
+    no: int
+    id: str
+    body: str
+    tries: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What time it is: district time, by which alarms are old, and wall time, by which to wait."""
+
+    district_s: int
+    wall_s: int
+
+
+def missing_messages(
+    connection: Connection, target: str, moment: Moment, escalate_s: int
+) -> list[tuple[int, str]]:
+    """Alarm and kind of all that a webhook must be told and no message says yet."""
+    column = alarm_message.c
+    told = select(column.alarm, column.kind).where(column.target == target)
+    known = {(number, kind) for number, kind in connection.execute(told)}
+    recent = alarm.c.ended_utc.is_(None) | (alarm.c.ended_utc >= moment.district_s - RECENT_S)
+    rows = connection.execute(select(alarm).where(recent).order_by(alarm.c.id))
+    found: list[tuple[int, str]] = []
+    for row in rows:
+        if not row.cause.startswith(OWN_CAUSES):
+            said = {kind for number, kind in known if number == row.id}
+            found += [(row.id, kind) for kind in _kinds(row, said, moment, escalate_s)]
+    return found
+
+
+def _kinds(row: Row[Any], told: set[str], moment: Moment, escalate_s: int) -> Iterator[str]:
+    """What is to be said of an alarm: a grave one at once, any that nobody has seen after a while,
+    and the end of what has been said.
+    """
+    found = set(told)
+    if row.severity == "alarm":
+        found.add("raised")
+    unseen = row.acknowledged_utc is None and row.ended_utc is None
+    if unseen and moment.district_s - row.since_utc >= escalate_s:
+        found.add("escalated")
+    if row.ended_utc is not None and found:
+        found.add("ended")
+    return (kind for kind in ("raised", "escalated", "ended") if kind in found - told)
+
+
+def add_messages(
+    connection: Connection, target: str, due: list[tuple[int, str]], moment: Moment, district: str
+) -> None:
+    """Put messages into the outbox, and forget those that were taken long ago."""
+    old = alarm_message.c.delivered_s < moment.wall_s - KEPT_S
+    gone = select(alarm.c.id).where(alarm.c.ended_utc < moment.district_s - RECENT_S)
+    connection.execute(delete(alarm_message).where(old & alarm_message.c.alarm.in_(gone)))
+    for number, kind in due:
+        row = connection.execute(select(alarm).where(alarm.c.id == number)).one()
+        body = {
+            "id": message_id(number, kind),
+            "kind": kind,
+            "district": district,
+            "made_utc": iso_of(moment.district_s),
+            "alarm": {
+                "id": row.id,
+                "cause": row.cause,
+                "severity": row.severity,
+                "what": row.what,
+                "where": row.place,
+                "todo": row.todo,
+                "since_utc": iso_of(row.since_utc),
+                "ended_utc": None if row.ended_utc is None else iso_of(row.ended_utc),
+                "acknowledged": row.acknowledged_utc is not None,
+            },
+        }
+        values = {"made_s": moment.wall_s, "tries": 0, "next_s": moment.wall_s, "trouble": ""}
+        text = orjson.dumps(body).decode()
+        connection.execute(
+            insert(alarm_message).values(
+                target=target, alarm=number, kind=kind, body=text, **values
+            )
+        )
+
+
+def message_id(number: int, kind: str) -> str:
+    """The id of a message, the same however often it is posted."""
+    return f"alarm-{number}-{kind}"
+
+
+def has_due(connection: Connection, target: str, wall_s: int) -> bool:
+    """Whether a message waits for the webhook whose time has come."""
+    return (
+        connection.scalar(select(alarm_message.c.no).where(_due(target, wall_s)).limit(1))
+        is not None
+    )
+
+
+def take_due(connection: Connection, target: str, wall_s: int) -> Message | None:
+    """The next message to be posted now, its next time set so that nobody else takes it as well.
+
+    Those whose end has come are given up on the way.
+    """
+    over = _due(target, wall_s) & (alarm_message.c.made_s <= wall_s - END_S)
+    connection.execute(update(alarm_message).where(over).values(given_up_s=wall_s))
+    query = select(alarm_message).where(_due(target, wall_s)).order_by(alarm_message.c.no).limit(1)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    wait_s = min(WAIT_FIRST_S * 2**row.tries, WAIT_MOST_S)
+    taken = {"tries": row.tries + 1, "next_s": wall_s + wait_s}
+    connection.execute(update(alarm_message).where(alarm_message.c.no == row.no).values(taken))
+    return Message(row.no, message_id(row.alarm, row.kind), row.body, row.tries + 1)
+
+
+def mark_delivered(connection: Connection, no: int, wall_s: int) -> None:
+    """The webhook has taken it."""
+    done = update(alarm_message).where(alarm_message.c.no == no)
+    connection.execute(done.values(delivered_s=wall_s, trouble=""))
+
+
+def mark_trouble(connection: Connection, no: int, trouble: str) -> None:
+    """The webhook has not taken it, and why."""
+    failed = update(alarm_message).where(alarm_message.c.no == no)
+    connection.execute(failed.values(trouble=trouble[:300]))
+
+
+def _due(target: str, wall_s: int) -> ColumnElement[bool]:
+    column = alarm_message.c
+    return (
+        (column.target == target)
+        & column.delivered_s.is_(None)
+        & column.given_up_s.is_(None)
+        & (column.next_s <= wall_s)
+    )

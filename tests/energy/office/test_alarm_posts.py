@@ -1,0 +1,318 @@
+"""Alarms to real webhooks: signed, at least once, with patience and an end, beside the loop."""
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+import energy.steps.alarm_posts as room
+from energy.config import Settings
+from energy.service import run_service
+from energy.steps.alarm_posts import AlarmPoster, WebhookError, secret_of, webhooks_of
+from energy.store.alarm_outbox import END_S, Moment, add_messages, missing_messages, take_due
+from energy.store.alarms import Alarm, acknowledge_alarm, end_alarm, open_alarms, raise_alarm
+from energy.store.engine import Store
+
+NOW_S, WALL_S = 1_784_105_000, 1_800_000_000
+SECRET = "sixteen characters and more"
+GRAVE = Alarm("slot/grid", "alarm", "line 3 at 104 %", "F3-07", "Limit the feeder.")
+LIGHT = Alarm("slot/meters", "warning", "2 area meters silent", "area meters", "Look at them.")
+
+
+@dataclass
+class Receiver:
+    """A webhook that does what it is told, in turn; `got` are (path, headers, body)."""
+
+    turns: list[str] = field(default_factory=list)
+    got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+
+    def url(self, path: str = "/top-secret") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    @property
+    def ids(self) -> list[str]:
+        return [headers["microgrid-message"] for _, headers, _ in self.got]
+
+
+class Handler(BaseHTTPRequestHandler):
+    receiver: Receiver
+
+    def do_POST(self) -> None:
+        here = self.receiver
+        body = self.rfile.read(int(self.headers["content-length"]))
+        here.got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        turn = here.turns.pop(0) if here.turns else "ok"
+        if turn == "hang":
+            here.released.wait(20)
+        elif turn == "drip":
+            self._drip(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        elif turn == "flood":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            self._drip(b"", b"x" * 65_536)
+        else:
+            status = {"ok": 204, "moved": 307}.get(turn) or int(turn)
+            self.send_response(status)
+            if turn == "moved":
+                self.send_header("Location", here.url("/elsewhere"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    def _drip(self, head: bytes, more: bytes = b"x") -> None:
+        try:
+            self.wfile.write(head)
+            while not self.receiver.released.wait(0.05):
+                self.wfile.write(more)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture
+def receive() -> Iterator[Callable[..., Receiver]]:
+    """Starts receivers; all end with the test."""
+    running: list[tuple[ThreadingHTTPServer, Receiver, threading.Thread]] = []
+
+    def start(*turns: str) -> Receiver:
+        here = Receiver(list(turns))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Handler,), {"receiver": here}))
+        server.daemon_threads = True
+        here.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        running.append((server, here, thread))
+        return here
+
+    yield start
+    for server, here, thread in running:
+        here.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@dataclass
+class Clocks:
+    """District and wall time, moved by the test."""
+
+    district: float = NOW_S
+    wall: float = WALL_S
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    monkeypatch.setattr(room, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(room, "ANSWER_S", 0.6)
+    return Clocks()
+
+
+def poster(store: Store, clocks: Clocks, *receivers: Receiver) -> AlarmPoster:
+    settings = Settings(
+        alarm_webhooks=",".join(one.url() for one in receivers), alarm_webhook_secret=SECRET
+    )
+    return AlarmPoster(store, settings, "sejong", lambda: clocks.district, lambda: clocks.wall)
+
+
+def say(store: Store, alarm: Alarm, now_s: float = NOW_S) -> int:
+    return store.write(lambda connection: raise_alarm(connection, alarm, int(now_s)))
+
+
+def until(good: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not good():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def rows(store: Store, columns: str) -> list[tuple[Any, ...]]:
+    query = text(f"SELECT {columns} FROM alarm_message ORDER BY no")
+    return [tuple(row) for row in store.read(lambda connection: connection.execute(query).all())]
+
+
+def until_told(store: Store, tries: int, trouble: str) -> None:
+    """Wait until the first message was tried so often and the store knows what came of it."""
+    until(lambda: rows(store, "tries, trouble")[:1] == [(tries, trouble)], f"{tries}: {trouble}")
+
+
+def test_a_grave_alarm_is_posted_at_once_and_signed(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver]
+) -> None:
+    here, number = receive(), say(store, GRAVE)
+    with poster(store, clocks, here):
+        until(lambda: here.ids == [f"alarm-{number}-raised"], "it is posted")
+    _, headers, body = here.got[0]
+    at_s, _, made = headers["microgrid-signature"].removeprefix("t=").partition(",v1=")
+    signed = f"{at_s}.".encode() + body
+    assert (int(at_s), made) == (
+        WALL_S, hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest(),
+    )  # fmt: skip
+    told = json.loads(body)
+    assert (told["kind"], told["district"], told["alarm"]["what"]) == (
+        "raised", "sejong", GRAVE.what,
+    )  # fmt: skip
+
+
+def test_what_nobody_has_seen_in_ten_minutes_is_posted_and_so_is_its_end(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver]
+) -> None:
+    here, seen, unseen = receive(), say(store, GRAVE), say(store, LIGHT)
+    store.write(lambda connection: acknowledge_alarm(connection, seen, NOW_S))
+    with poster(store, clocks, here):
+        until(lambda: len(here.got) == 1, "the grave one")
+        clocks.district += 599
+        time.sleep(0.2)
+        assert here.ids == [f"alarm-{seen}-raised"]
+        clocks.district += 1
+        until(lambda: len(here.got) == 2, "the one that nobody has seen")
+        for cause in (GRAVE.cause, LIGHT.cause):
+            store.write(lambda connection, c=cause: end_alarm(connection, c, NOW_S + 700))
+        until(lambda: len(here.got) == 4, "both have ended")
+        time.sleep(0.1)
+    assert here.ids[1:] == [f"alarm-{unseen}-escalated", f"alarm-{seen}-ended",
+                            f"alarm-{unseen}-ended"]  # fmt: skip
+
+
+def test_a_refusal_is_tried_again_later_with_the_same_id_and_bytes(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver]
+) -> None:
+    here = receive("500", "moved", "404")
+    say(store, GRAVE)
+    with poster(store, clocks, here):
+        for tries, (status, wait_s) in enumerate(((500, 15), (307, 30), (404, 60)), start=1):
+            until_told(store, tries, f"HTTP {status}")
+            clocks.wall += wait_s - 1
+            time.sleep(0.15)
+            assert len(here.got) == tries  # not before its time
+            clocks.wall += 1
+        until(lambda: rows(store, "delivered_s")[0][0] is not None, "taken")
+    assert len(set(here.ids)) == 1 and len({body for _, _, body in here.got}) == 1
+    assert {path for path, _, _ in here.got} == {"/top-secret"}  # no redirect was followed
+    assert rows(store, "tries, trouble, given_up_s") == [(4, "", None)]
+
+
+def test_while_a_webhook_takes_nothing_the_page_says_so_and_never_its_address(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = receive("500", "501", "502")
+    say(store, GRAVE)
+
+    def own() -> list[str]:
+        found = store.read(open_alarms)
+        return [one.alarm.what for one in found if one.alarm.cause.startswith("webhook/")]
+
+    with poster(store, clocks, here):
+        for tries, status in enumerate((500, 501, 502), start=1):
+            until_told(store, tries, f"HTTP {status}")
+            if tries < 3:
+                clocks.wall += 60
+        until(lambda: own() != [], "an alarm of the webhook")
+        assert own() == ["webhook 1 (127.0.0.1) takes no alarms: HTTP 502"]
+        clocks.wall += 60
+        until(lambda: own() == [], "it has ended")
+    kept = rows(store, "target, body, trouble")
+    assert "top-secret" not in f"{kept} {caplog.text}" and SECRET not in f"{kept} {caplog.text}"
+    assert len(set(here.ids)) == 1  # what is told of a webhook is not posted to it
+
+
+@pytest.mark.parametrize("turn", ["hang", "drip"])
+def test_one_that_hangs_holds_up_neither_another_nor_the_store_nor_the_end(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver], turn: str
+) -> None:
+    slow, other = receive(turn, turn), receive()
+    say(store, GRAVE)
+    with poster(store, clocks, slow, other):
+        until(lambda: len(slow.got) == 1 and len(other.got) == 1, "both were asked")
+        # While it hangs nothing is locked: the loop writes as ever.
+        began = time.monotonic()
+        say(store, LIGHT)
+        assert time.monotonic() - began < 0.5
+        until(lambda: any("no answer within" in one for (one,) in rows(store, "trouble")), "over")
+    with poster(store, clocks, slow, other):
+        clocks.wall += 15
+        until(lambda: len(slow.got) == 2, "asked again")
+        ending = time.monotonic()
+    assert time.monotonic() - ending < 0.5
+
+
+def test_an_answer_without_end_is_not_read(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver]
+) -> None:
+    here = receive("flood")
+    say(store, GRAVE)
+    with poster(store, clocks, here):
+        until(lambda: rows(store, "delivered_s")[-1:] == [(WALL_S,)], "taken")
+
+
+def test_what_was_under_way_at_a_crash_is_posted_once_more(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver]
+) -> None:
+    here = receive()
+    say(store, GRAVE)
+    (webhook,) = webhooks_of(Settings(alarm_webhooks=here.url()))
+    moment = Moment(NOW_S, WALL_S)
+
+    def take(connection: Any) -> Any:
+        due = missing_messages(connection, webhook.target, moment, 600)
+        add_messages(connection, webhook.target, due, moment, "sejong")
+        return take_due(connection, webhook.target, WALL_S), take_due(
+            connection, webhook.target, WALL_S
+        )
+
+    taken, twice = store.write(take)
+    assert taken is not None and twice is None  # nobody else takes it meanwhile
+    clocks.wall += 15
+    with poster(store, clocks, here):
+        until(lambda: here.ids == [taken.id], "posted after the crash")
+
+
+def test_after_a_day_without_success_a_message_is_given_up(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver]
+) -> None:
+    here = receive("500")
+    say(store, GRAVE)
+    with poster(store, clocks, here):
+        until_told(store, 1, "HTTP 500")
+        clocks.wall += END_S
+        until(lambda: rows(store, "given_up_s") == [(WALL_S + END_S,)], "given up")
+        time.sleep(0.1)
+    assert len(here.got) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/top-secret",
+        "ftp://127.0.0.1/top-secret",
+        "https://kim:pass-phrase@example.org/top-secret",
+        "https://example.org/top-secret#part",
+        "https:///top-secret",
+        "https://[::1/top-secret",
+        "https://example.org:x/top-secret",
+        "top-secret",
+    ],
+)
+def test_an_address_that_none_may_have_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(WebhookError, match="alarm_webhooks") as told:
+        run_service(Settings(alarm_webhooks=url, alarm_webhook_secret=SECRET, port=18_642))
+    assert "top-secret" not in str(told.value) and "pass-phrase" not in str(told.value)
+
+
+def test_the_secret_comes_from_a_setting_or_a_file_and_is_long_enough(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(SECRET + "\n")
+    assert secret_of(Settings(alarm_webhook_secret=f"file:{path}")) == SECRET.encode()
+    for bad in ("", "short", f"file:{tmp_path}/none"):
+        with pytest.raises(WebhookError, match="alarm_webhook_secret"):
+            secret_of(Settings(alarm_webhook_secret=bad))
