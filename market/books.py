@@ -38,6 +38,8 @@ SET_OF = {
     "Contract": SetKind.MESSAGES,
     "DrEvent": SetKind.MESSAGES,
     "DrCommit": SetKind.MESSAGES,
+    "StandingInstruction": SetKind.MESSAGES,
+    "AutoOrder": SetKind.MESSAGES,
     "Reading": SetKind.READINGS,
     "Bill": SetKind.BILLS,
 }

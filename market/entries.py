@@ -54,6 +54,11 @@ Checkpoint(bytes32 origin,uint64 tick,uint64 size,bytes32 root,bytes32 accounts_
 bytes32 previous)
 Cosign(bytes32 checkpoint,uint64 time)
 Anchor(bytes32 checkpoint,uint64 chain_id,bytes32 transaction)
+StandingInstruction(bytes32 account,uint8 sides,int64 sell_from_mkrw_per_kwh,\
+int64 buy_up_to_mkrw_per_kwh,uint64 day_cap_wh,uint64 day_cap_ukrw,uint64 first_slot,\
+uint64 end_slot,uint32 rules_version,bytes32 replaces,uint64 nonce)
+AutoOrder(bytes32 account,bytes32 instruction,uint64 day,uint32 zone,uint64 slot,uint8 side,\
+uint64 e_wh,int64 price_mkrw_per_kwh)
 KeyRegister(bytes32 account,address key,uint16 roles,uint64 from_slot,uint64 nonce)
 KeyRotate(bytes32 account,address old_key,address new_key,uint64 from_slot,uint64 nonce)
 KeyRevoke(bytes32 account,address key,uint64 from_slot,uint8 reason,uint64 nonce)
@@ -77,11 +82,14 @@ TYPE_CODE = {
     "Checkpoint": 15,
     "Cosign": 16,
     "Anchor": 17,
+    "StandingInstruction": 18,
+    "AutoOrder": 19,
     "KeyRegister": 20,
     "KeyRotate": 21,
     "KeyRevoke": 22,
 }
-SIGNATURES = {"Transfer": 0, "Contract": 2, "KeyRegister": 2, "KeyRotate": 2}  # all others: 1
+# All others: 1. An AutoOrder stands on the signed instruction that it names.
+SIGNATURES = {"Transfer": 0, "AutoOrder": 0, "Contract": 2, "KeyRegister": 2, "KeyRotate": 2}
 
 Message = Mapping[str, Any]
 
@@ -312,7 +320,7 @@ def _read_table(table: str) -> dict[str, EntryType]:
 ENTRY_TYPES = _read_table(TYPE_TABLE)
 
 # Times on the grid of the quarter hours; `tick` names the slot at whose end a checkpoint stands.
-SLOT_FIELDS = frozenset({"slot", "first_slot", "end_slot", "from_slot", "tick", "sealed_by"})
+SLOT_FIELDS = frozenset({"slot", "first_slot", "end_slot", "from_slot", "tick", "sealed_by", "day"})
 
 # Narrower than the Solidity type: enumerations, and the ranges that the market allows.
 FIELD_BOUNDS = {
@@ -335,6 +343,14 @@ FIELD_BOUNDS = {
     ("Correction", "reason"): (1, 5),
     ("Rules", "kind"): (1, 4),
     ("SealedSet", "kind"): (1, 4),
+    ("StandingInstruction", "sides"): (1, 3),
+    ("StandingInstruction", "sell_from_mkrw_per_kwh"): (-1_000_000, 1_000_000),
+    ("StandingInstruction", "buy_up_to_mkrw_per_kwh"): (-1_000_000, 1_000_000),
+    ("StandingInstruction", "day_cap_wh"): (1, 10**9),
+    ("StandingInstruction", "day_cap_ukrw"): (0, 10**15),
+    ("AutoOrder", "side"): (1, 2),
+    ("AutoOrder", "e_wh"): (1, 100_000_000),
+    ("AutoOrder", "price_mkrw_per_kwh"): (-1_000_000, 1_000_000),
     ("KeyRegister", "roles"): (1, 255),
     ("KeyRevoke", "reason"): (1, 3),
 }

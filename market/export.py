@@ -21,9 +21,14 @@ from market.signing import Domain
 from market.transfers import Transfer, system_account
 
 ROW = struct.Struct(">HBH32s32s16sQI32s32s32s32s")
-ROWS = {"Order": ">32sIQBQqBQQ32sIQ20s65s32s", "Reading": ">32s32sQQQQQBI20s65s32s"}
+ROWS = {
+    "Order": ">32sIQBQqBQQ32sIQ20s65s32s",
+    "AutoOrder": ">32s32sQIQBQq32s",
+    "Reading": ">32s32sQQQQQBI20s65s32s",
+}
 HEAD = struct.Struct(">32sQ32s32s")
 SUM = struct.Struct(">H32s16s")
+ORDERS = ("Order", "AutoOrder")
 PACKED_FROM = 16
 """So many orders of a tick are written as rows, fewer one by one."""
 
@@ -70,13 +75,12 @@ def tick_lines(
         yield account_line(account, blind)
     keys = [entry for entry in sealed.log if entry.type in KEY_TYPES]
     yield from map(entry_line, keys)
-    orders = [entry for entry in tick.entries if entry.type == "Order"]
-    packed = len(orders) >= PACKED_FROM
+    packed = {name: rows for name in ORDERS if len(rows := _of_type(tick, name)) >= PACKED_FROM}
     for entry in tick.entries:
-        if entry.type in SET_OF and not (packed and entry.type == "Order"):
+        if entry.type in SET_OF and entry.type not in packed:
             yield entry_line(entry)
-    if packed:
-        yield orders_line(orders)
+    for name, orders in packed.items():
+        yield orders_line(name, orders)
     if len(tick.readings):
         yield readings_line(tick.readings)
     if tick.book_tags is not None:
@@ -94,6 +98,10 @@ def tick_lines(
 
 
 Used = tuple[Sequence[bytes], Sequence[Transfer]]  # leaves of readings; originals of REVERSEs
+
+
+def _of_type(tick: TickEntries, name: str) -> list[Entry]:
+    return [entry for entry in tick.entries if entry.type == name]
 
 
 def tick_line(tick: int) -> str:
@@ -150,19 +158,19 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def orders_line(orders: Iterable[Entry]) -> str:
-    """Orders with their signatures, one row each."""
-    pack, names = struct.Struct(ROWS["Order"]).pack, ENTRY_TYPES["Order"].fields
+def orders_line(name: str, orders: Iterable[Entry]) -> str:
+    """Orders of one type with their signatures, if they have any, one row each."""
+    pack, names = struct.Struct(ROWS[name]).pack, ENTRY_TYPES[name].fields
     rows = [
         pack(
             *(entry.message[field.name] for field in names),
-            entry.signers[0],
-            entry.signatures[0],
+            *entry.signers,
+            *entry.signatures,
             entry.salt,
         )
         for entry in orders
     ]
-    return _line(line="rows", type="Order", rows=_base64(b"".join(rows)))
+    return _line(line="rows", type=name, rows=_base64(b"".join(rows)))
 
 
 def readings_line(batch: ReadingBatch) -> str:

@@ -83,6 +83,9 @@ class RefusalCode(StrEnum):
     CONTRACT_RULES = "CONTRACT_RULES"
     OVER_PROMISED = "OVER_PROMISED"  # contracts of one rank would share out more than the whole
     UNKNOWN_CONTRACT = "UNKNOWN_CONTRACT"
+    INSTRUCTION_RULES = "INSTRUCTION_RULES"
+    INSTRUCTION_OVERLAP = "INSTRUCTION_OVERLAP"  # another one of the account runs meanwhile
+    UNKNOWN_INSTRUCTION = "UNKNOWN_INSTRUCTION"  # a Cancel of what does not run
 
 
 @dataclass(frozen=True)

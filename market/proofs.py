@@ -155,6 +155,18 @@ def inclusion_bundle(
     frame: Frame, entry: Entry, place: InSet | int, receipt: Entry | None = None
 ) -> bytes:
     """The entry is in the books: in a set that the log has, or (index) in the log itself."""
+    return frame.bundle("inclusion", **_inclusion_parts(frame, entry, place, receipt))
+
+
+def automatic_bundle(
+    frame: Frame, order: Entry, place: InSet, receipt: Entry | None, instruction: Entry
+) -> bytes:
+    """An automatic order is in the books, and within what its account has signed."""
+    parts = _inclusion_parts(frame, order, place, receipt)
+    return frame.bundle("automatic", **parts, instruction=_without_salt(instruction))
+
+
+def _inclusion_parts(frame: Frame, entry: Entry, place: InSet | int, receipt: Entry | None) -> Json:
     if isinstance(place, int):
         in_set, log = None, frame.in_log(place)
     else:
@@ -164,14 +176,13 @@ def inclusion_bundle(
             **_place(tree, list(place.leaves).index(leaf), tree.size),
         }
         log = frame.in_log(place.log_index)
-    return frame.bundle(
-        "inclusion",
-        entry=entry_json(entry),
-        set=in_set,
-        log=log,
-        receipt=None if receipt is None else _without_salt(receipt),
-        display=display_of(entry),
-    )
+    return {
+        "entry": entry_json(entry),
+        "set": in_set,
+        "log": log,
+        "receipt": None if receipt is None else _without_salt(receipt),
+        "display": display_of(entry),
+    }
 
 
 def consistency_bundle(frame: Frame, old_note: str, old_size: int) -> bytes:
@@ -369,6 +380,8 @@ def display_of(entry: Entry) -> dict[str, str]:
             shown[name.replace("_mkrw_", "_krw_")] = _decimal(value, 3)
         elif name.endswith("_wh"):
             shown[name.removesuffix("_wh") + "_kwh"] = _decimal(value, 3)
+        elif name.endswith("_cap_ukrw"):
+            shown[name.removesuffix("_ukrw") + "_krw"] = _decimal(value, 6)
     if entry.type == "Transfer":
         unit, digits = _UNITS[LedgerId(entry.message["ledger"])]
         shown[f"amount_{unit}"] = _decimal(entry.message["amount"], digits)

@@ -24,8 +24,10 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
     account      account, blind: the name of the account in the accounts tree from here on
     entry        type, message, signatures [{signer, signature}], salt; first the log's key entries,
                  for they sign what follows; then those of the sets: Order, Cancel, Contract,
-                 DrEvent, DrCommit (MESSAGES), Reading (READINGS), Bill (BILLS)
-    rows         type, rows B64: many Orders or Readings in one line, after those that stand alone
+                 DrEvent, DrCommit, StandingInstruction, AutoOrder (MESSAGES), Reading (READINGS),
+                 Bill (BILLS)
+    rows         type, rows B64: many Orders, AutoOrders or Readings in one line, after those that
+                 stand alone
     book         slot, tags B64: leaf hashes of the locked orders, if a book was sealed
     entry        the rest of the log in its order, SealedSets among them
     fills        at once after each Clearing of energy: clearing (digest), rows B64 (tag 32, Wh 8)
@@ -39,7 +41,8 @@ lower-case hex; packed fields (marked B64) are base64. From the first entry of t
 
 A row has 225 bytes, big endian: ledger 2, kind 1, code 2, debit 32, credit 32, amount 16, slot 8,
 version 4, pending 32, cause 32, link 32, salt 32. A row of orders or readings has the fields of
-its type in their order and width, then signer 20, signature 65, salt 32.
+its type in their order and width, then signer 20, signature 65, salt 32; of an AutoOrder, which
+nobody signs by itself, only the salt.
 
 What is proven
 --------------
@@ -48,15 +51,20 @@ roots of every set, of every batch of transfers and of the readings used; every 
 pendings ended once, reversals exact and once; per settled slot POOL at zero in both ledgers,
 BALANCING at zero in ENERGY, no pending left, each metered account moved by its reading; per hour of
 a demand response event every account that has committed paid for what it kept and charged for what
-it missed, which together are its commitment, and nobody else; every line of a contract under one
-that both have signed, at its price, charge and cap, while it runs; every premium tier made of the
-filled Wh of all orders that want its label (of offers that call themselves green the operator may
-leave some out: which roofs are registered is not in the log), cleared by its rules, so that no
-label costs more than the premium offered for it; every label reserved as cleared and paid for the
-labelled Wh that were delivered, at the tier's price, in every version of the slot; the log root,
-the accounts tree (histories and balances recomputed) and the chain of checkpoints. Where bodies
-were destroyed, what stands in for them must lead to the very roots that were signed while they
-were there; labels of a slot with such orders or transfers are not counted again.
+it missed, which together are its commitment, and nobody else; every automatic order under a
+standing instruction that its account has signed, that runs and is not stopped, signed by a key that
+is still valid, at the limit of its side, one to an account and slot, none beside an order by hand,
+and so small that the Wh traded and the micro-won paid of all automatic orders of the account in the
+local day stay within the caps whatever the auction brings (days begin as the orders say, all alike,
+23 hours or more apart); every line of a contract under one that both have signed, at its price,
+charge and cap, while it runs; every premium tier made of the filled Wh of all orders that want its
+label (of offers that call themselves green the operator may leave some out: which roofs are
+registered is not in the log), cleared by its rules, so that no label costs more than the premium
+offered for it; every label reserved as cleared and paid for the labelled Wh that were delivered, at
+the tier's price, in every version of the slot; the log root, the accounts tree (histories and
+balances recomputed) and the chain of checkpoints. Where bodies were destroyed, what stands in for
+them must lead to the very roots that were signed while they were there; labels of a slot with such
+orders or transfers are not counted again.
 """
 
 import argparse
@@ -467,6 +475,11 @@ bytes32 lines_root,int64 total_krw,uint32 rounding_ukrw)
 bytes32 previous)
 16 Cosign(bytes32 checkpoint,uint64 time)
 17 Anchor(bytes32 checkpoint,uint64 chain_id,bytes32 transaction)
+18 StandingInstruction(bytes32 account,uint8 sides,int64 sell_from_mkrw_per_kwh,\
+int64 buy_up_to_mkrw_per_kwh,uint64 day_cap_wh,uint64 day_cap_ukrw,uint64 first_slot,\
+uint64 end_slot,uint32 rules_version,bytes32 replaces,uint64 nonce)
+19 AutoOrder(bytes32 account,bytes32 instruction,uint64 day,uint32 zone,uint64 slot,uint8 side,\
+uint64 e_wh,int64 price_mkrw_per_kwh)
 20 KeyRegister(bytes32 account,address key,uint16 roles,uint64 from_slot,uint64 nonce)
 21 KeyRotate(bytes32 account,address old_key,address new_key,uint64 from_slot,uint64 nonce)
 22 KeyRevoke(bytes32 account,address key,uint64 from_slot,uint8 reason,uint64 nonce)
@@ -635,13 +648,14 @@ class _RowType(NamedTuple):
 
 def _row_type(name: str) -> _RowType:
     kinds = [kind for _, kind in TYPES[name].fields]
-    row = ">" + "".join(_WIDTHS[kind] for kind in kinds) + "20s65s32s"
+    signed = "32s" if name == "AutoOrder" else "20s65s32s"
+    row = ">" + "".join(_WIDTHS[kind] for kind in kinds) + signed
     words = ">32s" + "".join(_PADS[kind] + _WIDTHS[kind] for kind in kinds)
     signed_at = tuple(n for n, kind in enumerate(kinds) if kind == "int64")
     return _RowType(struct.Struct(row), struct.Struct(words), signed_at)
 
 
-ROW_TYPES = {name: _row_type(name) for name in ("Order", "Reading")}
+ROW_TYPES = {name: _row_type(name) for name in ("Order", "AutoOrder", "Reading")}
 _SIGN = (bytes(24), b"\xff" * 24)
 _ACCOUNT = struct.Struct(">B32sQ32s32sqQqQqQ")
 _METERED = struct.Struct(">32sI")  # what is unique within a slot: meter, revision
@@ -657,13 +671,15 @@ OPERATOR_ROLES = {
     "Anchor": LOG,
 }
 SET_NAMES = {1: "MESSAGES", 2: "READINGS", 3: "BOOK", 4: "BILLS"}
-SET_OF = {1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 2, 11: 4}  # type code -> kind of set
+SET_OF = {1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 2, 11: 4, 18: 1, 19: 1}  # type code -> kind of set
 UNIQUE = {
     "Order": ("account", "nonce"),
     "Cancel": ("account", "nonce"),
     "DrCommit": ("account", "nonce"),
     "Contract": ("seller", "nonce"),
     "DrEvent": ("program", "nonce"),
+    "StandingInstruction": ("account", "nonce"),
+    "AutoOrder": ("account", "slot"),
     "KeyRegister": ("account", "nonce"),
     "KeyRotate": ("account", "nonce"),
     "KeyRevoke": ("account", "nonce"),
@@ -847,6 +863,7 @@ class _Book:
         self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
         self.events = _Events(self)
         self.contracts = _Contracts(self)
+        self.automatic = _Automatic(self)
         self.labels = _Labels(self)
         self.money = _Money(self)
         self.gone: set[bytes] = set()  # leaves of orders and readings without a body
@@ -959,7 +976,7 @@ class _Book:
 
     def signers(self, name: str, digest: bytes, rows: object) -> tuple[list[bytes], bytes]:
         """The proven signers and the signatures in one piece."""
-        count = 2 if name in ("Contract", "KeyRegister", "KeyRotate") else 1
+        count = _SIGNATURES.get(name, 1)
         if type(rows) is not list or len(rows) != count:
             raise Unusable(f"{name}: signatures must be a list of {count}")
         signers, signatures = [], b""
@@ -999,6 +1016,8 @@ class _Book:
             good = self.ring.may_change(name, message, signers, self.tick, first=self.size == 0)
             self.require(good, "key role", f"{name}")
             return
+        if name == "AutoOrder":
+            return  # its instruction answers for it, when the book is there
         if name in OPERATOR_ROLES:
             slot = message["slot"] if name == "Clearing" else self.tick
             good = self.has_key(self.operator, signers[0], OPERATOR_ROLES[name], slot)
@@ -1017,7 +1036,8 @@ class _Book:
         elif name == "DrCommit" and message["account"] == self.operator:
             good = self.has_key(self.operator, signers[0], MARKET, self.tick)
         else:
-            good = self.may_trade(message["account"], signers[0], message.get("slot", self.tick))
+            slot = message.get("slot", message.get("first_slot", self.tick))
+            good = self.may_trade(message["account"], signers[0], slot)
         self.require(good, "key role", f"{name}: 0x{signers[0].hex()} has no valid role")
 
     def may_trade(self, account: bytes, signer: bytes, slot: int) -> bool:
@@ -1072,6 +1092,16 @@ class _Book:
             self.events.take_cancel(message)
         elif self.contracts.is_ended_by("Cancel", message):
             self.contracts.take_end(message)
+        elif message["order_id"] in self.automatic.signed:
+            self.automatic.take_stop(message)
+
+    def take_standinginstruction(
+        self, message: dict[str, Any], digest: bytes, _leaf: bytes
+    ) -> None:
+        self.automatic.take(message, digest, self.signed_by[0])
+
+    def take_autoorder(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
+        self.automatic.take_order(message, leaf)
 
     def take_contract(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
         self.contracts.take(message, digest)
@@ -1089,13 +1119,15 @@ class _Book:
         hashed = keccak_many(_packed_words(name, rows))
         digests = keccak_many([self.prefix + one for one in hashed])
         head = b"\x01" + bytes([code])
-        pairs = zip(rows, digests, strict=True)
-        leaves = [leaf_hash(head + row[-1] + digest + row[-2]) for row, digest in pairs]
-        take = self.take_reading_rows if name == "Reading" else self.take_order_rows
-        take(rows, leaves)
+        signed, pairs = name != "AutoOrder", zip(rows, digests, strict=True)
+        leaves = [leaf_hash(head + row[-1] + d + (row[-2] if signed else b"")) for row, d in pairs]
+        takers = {"Reading": self.take_reading_rows, "AutoOrder": self.take_automatic_rows}
+        takers.get(name, self.take_order_rows)(rows, leaves)
         self.seen.sets.setdefault(SET_OF[code], []).extend(leaves)
         named = [(digest, (row[0],)) for row, digest in zip(rows, digests, strict=True)]
         self.seen.named[code] += named
+        if not signed:
+            return
         job = b"".join(d + row[-2] for row, d in zip(rows, digests, strict=True))
         signers, answer = [row[-3] for row in rows], self.helpers.recover(job)
         self.waiting.append(_Waiting(self.line, self.tick, name, digests, signers, answer))
@@ -1112,6 +1144,14 @@ class _Book:
             account = self.money.name(message["account"])
             self.orders[message["slot"]][leaf] = (account, self.money.name(row[-3]))
             self.labels.take_order(message, leaf)
+
+    def take_automatic_rows(self, rows: Sequence[tuple[Any, ...]], leaves: Sequence[bytes]) -> None:
+        """Automatic orders: one to an account and slot, judged when the book is there."""
+        names = [name for name, _ in TYPES["AutoOrder"].fields]
+        for row, leaf in zip(rows, leaves, strict=True):
+            message = dict(zip(names, row, strict=False))
+            self.require_unique("AutoOrder", message)
+            self.automatic.take_order(message, leaf)
 
     def take_reading_rows(self, rows: Sequence[tuple[Any, ...]], leaves: Sequence[bytes]) -> None:
         """Readings: each meter, slot and revision once, by the meter's key or the operator's."""
@@ -1232,6 +1272,7 @@ class _Book:
         tags = [raw[n : n + 32] for n in range(0, len(raw), 32)]
         self.require(slot == self.tick, "book", f"book of slot {slot} in tick {self.tick}")
         known = self.orders.pop(slot, {})
+        known |= self.automatic.take_book(slot, set(tags), {one for one, _ in known.values()})
         strange = set(tags) - known.keys() - self.gone
         self.require(not strange, "book", f"book of slot {slot}: an unknown order")
         held = all(self.has_key(*known[tag], TRADE, slot) for tag in tags if tag in known)
@@ -1285,6 +1326,7 @@ class _Book:
         note = _keys(found, ("line", "note"))["note"]
         message, signatures = read_note(note)
         self.require(not self.seen.awaiting, "settlement covers", "a Settlement without transfers")
+        self.automatic.close_tick()
         self.labels.close_tick()
         unsealed = {1, 2} | {kind for kind, leaves in self.seen.sets.items() if leaves}
         unsealed -= self.seen.sealed
@@ -1581,6 +1623,132 @@ class _Contracts:
         self.book.require(good, "contract paid", text)
 
 
+class _Automatic:
+    """Standing instructions, and the orders made of them: never beyond what was signed."""
+
+    TRADE, DAY_LEAST_S, DAY_MOST_S = 10, 23 * 3600, 25 * 3600
+
+    def __init__(self, book: _Book) -> None:
+        self.book = book
+        self.signed: dict[bytes, tuple[dict[str, Any], bytes]] = {}  # with the signer
+        self.ends: dict[bytes, int] = {}
+        self.of: dict[bytes, list[bytes]] = defaultdict(list)  # by account
+        self.waiting: dict[bytes, dict[str, Any]] = {}  # orders of the open tick, by leaf
+        self.now: dict[bytes, dict[str, Any]] = {}  # of them those in the book
+        self.day = -1
+        self.spent: dict[bytes, list[int]] = {}  # of the day: Wh traded, micro-won paid
+        self.pool = _system(book.market, "POOL")
+
+    def take(self, message: dict[str, Any], digest: bytes, signer: bytes) -> None:
+        """An instruction: sealed before it begins, the only one of its account meanwhile."""
+        first, end, account = message["first_slot"], message["end_slot"], message["account"]
+        good = self.book.tick <= first < end and 1 <= message["sides"] <= 3
+        self.book.require(good, "instruction", f"0x{digest.hex()}: not sealed in time or odd terms")
+        replaced = message["replaces"]
+        if replaced in self.of[account] and first < self.ends[replaced]:
+            self.ends[replaced] = max(first, self.signed[replaced][0]["first_slot"])
+        for other in self.of[account]:
+            apart = self.ends[other] <= first or end <= self.signed[other][0]["first_slot"]
+            text = f"0x{digest.hex()}: beside 0x{other.hex()}"
+            self.book.require(apart, "instruction", text)
+        self.signed[digest], self.ends[digest] = (message, signer), end
+        self.of[account].append(digest)
+
+    def take_stop(self, message: dict[str, Any]) -> None:
+        """The account's stop of its instruction, of a slot that is still to come."""
+        name, slot = message["order_id"], message["slot"]
+        good = message["account"] == self.signed[name][0]["account"]
+        good = good and self.book.tick <= slot < self.ends[name]
+        self.book.require(good, "instruction", f"0x{name.hex()}: stopped by another or too late")
+        self.ends[name] = slot
+
+    def take_order(self, message: dict[str, Any], leaf: bytes) -> None:
+        """An automatic order of the open tick; stops of the same tick may still come."""
+        good = message["slot"] == self.book.tick
+        self.book.require(good, "automatic order", f"of slot {message['slot']} in another tick")
+        self.waiting[leaf] = message
+
+    def take_book(
+        self, slot: int, tags: set[bytes], by_hand: set[bytes]
+    ) -> dict[bytes, tuple[bytes, bytes]]:
+        """The tick's automatic orders, each in the book and within its instruction.
+
+        `by_hand` are the accounts with an order of their own for the slot. Gives account and signer
+        of the instruction by leaf.
+        """
+        found = {}
+        for leaf, order in self.waiting.items():
+            name, account = order["instruction"], order["account"]
+            if name not in self.signed:
+                raise Refuted("automatic order", f"slot {slot}: 0x{name.hex()} was never signed")
+            message, signer = self.signed[name]
+            good = leaf in tags and slot < self.ends[name] and account not in by_hand
+            fault = "" if good else "stopped, not in the book or beside an order by hand"
+            self.require_day(order)
+            fault = fault or within(message, order, self.spent.get(account, (0, 0)))
+            text = f"slot {slot}, account 0x{account.hex()}: {fault}"
+            self.book.require(not fault, "automatic order", text)
+            found[leaf] = (self.book.money.name(account), signer)
+        self.now, self.waiting = self.waiting, {}
+        return found
+
+    def require_day(self, order: dict[str, Any]) -> None:
+        """The local day of an order is that of all others; a new one leaves the old sums behind."""
+        day, slot = order["day"], order["slot"]
+        good = 0 <= slot - day < self.DAY_MOST_S
+        good = good and (day == self.day or self.day < 0 or day >= self.day + self.DAY_LEAST_S)
+        self.book.require(good, "automatic order", f"slot {slot}: day {day} after {self.day}")
+        if day != self.day:
+            self.day, self.spent = day, {}
+
+    def take_fills(self, fills: dict[bytes, int]) -> None:
+        """What the automatic orders of the slot got counts for their day."""
+        for leaf, order in self.now.items():
+            e_wh = fills.get(leaf, 0)
+            if e_wh:
+                self.spent.setdefault(order["account"], [0, 0])[0] += e_wh
+
+    def settle(self, settlement: dict[str, Any], rows: Sequence[tuple[Any, ...]]) -> None:
+        """What the slot's trades are to cost those with an automatic order counts for their day."""
+        if settlement["scope"] != 1 or settlement["version"] or not self.now:
+            return
+        accounts = {order["account"] for order in self.now.values()}
+        for row in rows:
+            reserved = row[:3] == (1, 2, self.TRADE) and row[4] == self.pool
+            if reserved and row[3] in accounts:
+                amount = int.from_bytes(row[5], "big")
+                self.spent.setdefault(row[3], [0, 0])[1] += amount
+
+    def close_tick(self) -> None:
+        """Every automatic order stood in a book."""
+        text = f"tick {self.book.tick}: {len(self.waiting)} without a book"
+        self.book.require(not self.waiting, "automatic order", text)
+        self.now = {}
+
+
+def within(message: dict[str, Any], order: dict[str, Any], spent: Sequence[int]) -> str:
+    """What of an automatic order is not within its instruction, empty where all is.
+
+    `spent` are Wh and micro-won that the local day's automatic orders have come to before it.
+    """
+    side, e_wh, price = order["side"], order["e_wh"], order["price_mkrw_per_kwh"]
+    limits = {1: message["buy_up_to_mkrw_per_kwh"], 2: message["sell_from_mkrw_per_kwh"]}
+    if order["account"] != message["account"]:
+        return "another account"
+    if not message["first_slot"] <= order["slot"] < message["end_slot"]:
+        return "outside the signed slots"
+    if side not in limits or not message["sides"] & side:
+        return f"side {side} was not signed"
+    if price != limits[side]:
+        return f"price {price}, signed {limits[side]}"
+    if e_wh < 1 or spent[0] + e_wh > message["day_cap_wh"]:
+        return f"{e_wh} Wh after {spent[0]} in the day, signed {message['day_cap_wh']}"
+    worst = max(0, e_wh * price * (1 if side == 1 else -1))
+    if worst and spent[1] + worst > message["day_cap_ukrw"]:
+        return f"{worst} micro-won after {spent[1]} in the day, signed {message['day_cap_ukrw']}"
+    return ""
+
+
 class _Tier(NamedTuple):
     """A premium tier of a slot: prices by node, and packed what it has filled."""
 
@@ -1670,6 +1838,7 @@ class _Labels:
         text = f"slot {message['slot']}: not the fills that were signed"
         self.book.require(good, "cleared rows", text)
         self.now.fills = dict(rows)
+        self.book.automatic.take_fills(self.now.fills)
 
     def take_clearing(self, message: dict[str, Any], digest: bytes) -> None:
         """The tier of one label, whose rows come next; it follows the energy of its slot."""
@@ -1891,6 +2060,7 @@ class _Money:
             self.book.contracts.settle(settlement, rows)
             self.book.require_given_back(settlement, rows)
             self.book.labels.settle(settlement, rows)
+            self.book.automatic.settle(settlement, rows)
         if settlement["scope"] == 1:
             fits = all(row[6] == slot and row[7] == settlement["version"] for row in rows)
             self.book.require(fits, "transfer once", f"slot {slot}: a row of another settlement")
@@ -2185,6 +2355,7 @@ _TRUST_KEYS = (
 _BUNDLE_KEYS = frozenset({"bundle", "claim", "market", "domain", "checkpoint", "cosignatures"})
 _CLAIM_KEYS = {
     "inclusion": {"keys", "entry", "set", "log", "receipt", "display"},
+    "automatic": {"keys", "entry", "set", "log", "receipt", "display", "instruction"},
     "consistency": {"keys", "old", "proof"},
     "account": {"keys", "account", "from", "history", "state"},
     "slot": {"keys", "slot", "clearing", "settlements"},
@@ -2515,7 +2686,26 @@ class _Proof:
             self.prove_transfer(_keys(found, ("type", "message", "signatures", "salt")))
             return
         names = (name for name, kind in TYPES.items() if kind.code and name not in _NOT_LOGGED)
-        entry = self.take_entry(found, *names)
+        self.prove_entry(self.take_entry(found, *names))
+
+    def prove_automatic(self) -> None:
+        """An automatic order: its path to the checkpoint, and the instruction that it is within."""
+        self.part = "entry"
+        order = self.take_entry(self.found["entry"], "AutoOrder")
+        self.prove_entry(order)
+        self.part = "instruction"
+        found = {**_keys(self.found["instruction"], _UNSALTED), "salt": _ZERO_TEXT}
+        signed = self.take_entry(found, "StandingInstruction")
+        same = signed.digest == order.message["instruction"]
+        self.require(same, "automatic order", "made from another instruction")
+        self.require_signer(signed, signed.message["first_slot"], order.message["slot"])
+        key = (signed.message["account"], signed.signers[0], TRADE, order.message["slot"])
+        self.require(self.ring.holds(*key, key[-1]), "key role", "a key that had ended by the slot")
+        fault = within(signed.message, order.message, (0, 0))
+        self.require(not fault, "automatic order", fault)
+
+    def prove_entry(self, entry: _Signed) -> None:
+        """A signed entry of a set or of the log, with its receipt and what people read of it."""
         kind, last = SET_OF.get(TYPES[entry.name].code), self.head["tick"]
         self.part = "set"
         if kind is None:
@@ -2557,6 +2747,8 @@ class _Proof:
     def require_signer(self, entry: _Signed, first: int, last: int) -> None:
         """Whoever signed held the role, at the slot that the entry names where it names one."""
         name, message, ring = entry.name, entry.message, self.ring
+        if name == "AutoOrder":
+            return  # signed by the instruction that it names
         operator, signer = self.trust.operator, entry.signers[0]
         if name in OPERATOR_ROLES:
             self.require_operator(entry, first, last)
@@ -2583,6 +2775,8 @@ class _Proof:
         else:
             # A key taken away after this tick leaves the message where it is.
             slot = message.get("slot", first)
+            if name == "StandingInstruction":
+                slot = message["first_slot"]
             good = ring.holds(message["account"], signer, TRADE, min(first, slot), slot)
             # Whoever may sign contracts may end one.
             account = message["account"]
@@ -3516,10 +3710,13 @@ _EVIDENCE = frozenset({"fork", "nonce", "broken_promise"})
 _STATE_KEYS = ("note", "blind", "seq", "head", "keys_head", "balances", "path")
 _UNSALTED = ("type", "message", "signatures")
 _ZERO_TEXT = "0x" + "00" * 32
-_SIGNATURES = {"Contract": 2, "KeyRegister": 2, "KeyRotate": 2}
-_NOT_LOGGED = frozenset({"Transfer", "Checkpoint", "Receipt", "Cosign"})
-_WITH_NONCE = ("Order", "Cancel", "DrCommit", "Contract", "KeyRegister", "KeyRotate", "KeyRevoke")
-_PROMISED = ("Order", "Cancel", "Contract", "DrEvent", "DrCommit")
+_SIGNATURES = {"AutoOrder": 0, "Contract": 2, "KeyRegister": 2, "KeyRotate": 2}
+_NOT_LOGGED = frozenset({"Transfer", "Checkpoint", "Receipt", "Cosign", "AutoOrder"})
+_WITH_NONCE = (
+    "Order", "Cancel", "DrCommit", "Contract", "StandingInstruction", "KeyRegister", "KeyRotate",
+    "KeyRevoke",
+)  # fmt: skip
+_PROMISED = ("Order", "Cancel", "Contract", "DrEvent", "DrCommit", "StandingInstruction")
 _NAMES_ACCOUNT = frozenset({"account", "seller", "buyer", "program", "debit", "credit"})
 _MOVES = (1, 3, 5)
 
@@ -3585,6 +3782,8 @@ def display_of(name: str, message: dict[str, Any]) -> dict[str, str]:
             shown[field_name.replace("_mkrw_", "_krw_")] = _thousandths(value)
         elif field_name.endswith("_wh"):
             shown[field_name.removesuffix("_wh") + "_kwh"] = _thousandths(value)
+        elif field_name.endswith("_cap_ukrw"):
+            shown[field_name.removesuffix("_ukrw") + "_krw"] = _decimal(value, 6)
     if name == "Transfer":
         units = {1: ("krw", 6), 2: ("kwh", 3), 3: ("points", 6)}
         if message["ledger"] not in units:

@@ -387,4 +387,4 @@ def test_rows_of_writer_and_verifier_have_one_layout() -> None:
     assert verifier.ROW.format == ROW.format
     assert {name: kind.row.format for name, kind in verifier.ROW_TYPES.items()} == ROWS
     assert struct.calcsize(ROW.format) == 225
-    assert [struct.calcsize(one) for one in ROWS.values()] == [239, 226]
+    assert [struct.calcsize(one) for one in ROWS.values()] == [239, 133, 226]
