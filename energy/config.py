@@ -1,16 +1,22 @@
 """Every setting of the application, once: from flags, the environment or a TOML file."""
 
 import ipaddress
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+
+HIDDEN = "•••"
 
 
 class Settings(BaseSettings):
@@ -92,6 +98,42 @@ class Settings(BaseSettings):
     def store_folder(self) -> Path:
         """Folder for files beside the store (reports, keystore)."""
         return Path("var")
+
+
+SECRETS = frozenset({"operator_passphrase", "alarm_webhook_secret", "alarm_webhooks"})
+"""Settings that are never shown or kept: only that they are set."""
+
+
+@dataclass(frozen=True)
+class ShownSetting:
+    """A setting as it may be shown, and where it comes from: flag, environment, file, default."""
+
+    value: str
+    source: str
+
+
+def shown_settings(settings: Settings) -> dict[str, ShownSetting]:
+    """Every setting by name, secrets hidden, with its source at this moment."""
+    plain = build_settings()
+    environment = EnvSettingsSource(Settings)()
+    file = TomlConfigSettingsSource(Settings)()
+    found = {}
+    for name in Settings.model_fields:
+        if getattr(settings, name) != getattr(plain, name):
+            source = "flag"
+        else:
+            source = "environment" if name in environment else "file" if name in file else "default"
+        found[name] = ShownSetting(_shown(name, getattr(settings, name)), source)
+    return found
+
+
+def _shown(name: str, value: object) -> str:
+    if name in SECRETS:
+        return HIDDEN if value else ""
+    if name == "database_url":
+        # Of an address like postgresql://kim:word@host/name the password is nobody's business.
+        return re.sub(r"(//[^/@]*?):[^/@]*@", rf"\1:{HIDDEN}@", str(value))
+    return str(value)
 
 
 def is_loopback(host: str) -> bool:

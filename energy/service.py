@@ -28,6 +28,7 @@ from energy.steps.context import (
     demo_beginning,
     open_installation,
 )
+from energy.steps.settings_views import keep_start
 from energy.steps.witnessing import WitnessPoster
 from energy.store.engine import Store
 from energy.store.people import list_people
@@ -73,6 +74,7 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
     if webhooks_of(settings):
         secret_of(settings)
     with open_installation(settings, beginning(settings)) as installation:
+        installation.store.write(lambda connection: keep_start(connection, settings, time.time()))
         clock = build_clock(installation)
         daemon = Daemon(installation, clock, settings.lease_s)
         context = ApiContext(

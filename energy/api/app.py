@@ -29,6 +29,7 @@ from energy.api import (
     people,
     proofs,
     rules,
+    settings,
     sign_in,
     wallets,
 )
@@ -50,7 +51,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    open_data, sign_in, wallets, people, alarms, rules, me,
+    open_data, sign_in, wallets, people, alarms, rules, settings, me,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

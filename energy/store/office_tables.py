@@ -80,3 +80,15 @@ feed = Table(
     Column("name", Text, primary_key=True),
     Column("last_utc", BigInteger, nullable=False),
 )
+
+# The settings that the service was started with, as they may be shown: of what is secret only that
+# it is set. `at_s` is wall time.
+service_start = Table(
+    "service_start",
+    METADATA,
+    Column("no", Integer, primary_key=True, autoincrement=False),
+    Column("at_s", BigInteger, nullable=False),
+    Column("started_by", Text, nullable=False),
+    Column("settings", Json, nullable=False),
+)
+append_only(service_start)

@@ -11,11 +11,12 @@ def upgrade() -> None:
     """From version 4."""
     _add_office()
     _add_alarm_posts()
+    _add_starts()
 
 
 def downgrade() -> None:
     """Back to version 4."""
-    for office in ("rules_proposal", "request_key", "alarm_message", "feed"):
+    for office in ("rules_proposal", "request_key", "alarm_message", "feed", "service_start"):
         op.drop_table(office)
 
 
@@ -75,6 +76,17 @@ def _add_alarm_posts() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("last_utc", sa.BigInteger, nullable=False),
     )
+
+
+def _add_starts() -> None:
+    op.create_table(
+        "service_start",
+        sa.Column("no", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("at_s", sa.BigInteger, nullable=False),
+        sa.Column("started_by", sa.Text, nullable=False),
+        sa.Column("settings", sa.Text, nullable=False),
+    )
+    _refuse_changes("service_start")
 
 
 def _refuse_changes(table: str, columns: str = "") -> None:

@@ -2,17 +2,19 @@
 import { block } from "./block.js";
 import { makeProposals } from "./office/proposals.js";
 import { makeRules } from "./office/rules.js";
+import { makeHistory, makeSettings } from "./office/settings_tables.js";
 
 export const settingsScreen = {
   answer: settingsAnswer,
   next: settingsNext,
   blocks: settingsBlocks,
-  jumps: [["rules", "jump.rules"], ["proposals", "jump.proposals"]],
-  paths: ["/v1/rules", "/v1/rules/proposals"],
+  jumps: [["rules", "jump.rules"], ["proposals", "jump.proposals"], ["settings", "jump.settings"], ["history", "jump.history"]],
+  paths: ["/v1/rules", "/v1/rules/proposals", "/v1/settings"],
   catalogues: ["office"],
   documents: {
     rules: { path: "/v1/rules", always: true },
     proposals: { path: "/v1/rules/proposals", always: true },
+    settings: { path: "/v1/settings", always: true },
   },
 };
 
@@ -25,6 +27,8 @@ function settingsBlocks(ctx) {
   return [
     block({ ctx, id: "rules", span: 6, title: "rules.title", pick: (all) => known(all.rules), empty, make: makeRules(ctx) }),
     block({ ctx, id: "proposals", span: 6, title: "proposals.title", pick: bothOf, empty, make: makeProposals(ctx) }),
+    block({ ctx, id: "settings", span: 8, title: "settings.title", pick: (all) => known(all.settings), empty, make: makeSettings(ctx) }),
+    block({ ctx, id: "history", span: 4, title: "history.title", pick: (all) => known(all.settings), empty, make: makeHistory(ctx) }),
   ];
 }
 
