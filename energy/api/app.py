@@ -28,6 +28,7 @@ from energy.api import (
     orders,
     people,
     proofs,
+    reports,
     rules,
     settings,
     sign_in,
@@ -51,7 +52,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    open_data, sign_in, wallets, people, alarms, rules, settings, me,
+    open_data, sign_in, wallets, people, alarms, rules, settings, reports, me,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

@@ -41,3 +41,14 @@ MonthText = Annotated[
         {"type": "string", "pattern": r"^20[2-9]\d-(?:0[1-9]|1[0-2])$", "examples": ["2026-07"]}
     ),
 ]
+ReportText = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(?:latest|20[2-9]\d-(?:0[1-9]|1[0-2]))$",
+            "description": "a local month, or `latest`",
+            "examples": ["2026-07", "latest"],
+        }
+    ),
+]

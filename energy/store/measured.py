@@ -31,6 +31,13 @@ def load_summaries(connection: Connection, first: int, end: int) -> dict[int, di
     return {slot: summary for slot, summary in connection.execute(query)}
 
 
+def last_summary(connection: Connection, first: int, end: int) -> int | None:
+    """The newest measured slot with `first` <= slot < `end`."""
+    here = (measured.c.slot >= first) & (measured.c.slot < end)
+    found: int | None = connection.scalar(select(func.max(measured.c.slot)).where(here))
+    return found
+
+
 def last_measured(connection: Connection) -> int | None:
     """The newest measured slot."""
     found: int | None = connection.scalar(select(func.max(measured.c.slot)))

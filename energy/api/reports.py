@@ -1,0 +1,62 @@
+"""A month of the district in figures, for those who run or audit it."""
+
+import re
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+
+from energy.api.callers import STEERING, may
+from energy.api.context import context_of
+from energy.api.documents import etag_of, is_known, json_answer, not_found, not_modified
+from energy.api.overview import overview_state
+from energy.api.problems import ProblemError, answers
+from energy.api.words import ReportText
+from energy.steps.month_report import month_report, report_month
+from energy.store.bills import last_billed
+from energy.store.measured import last_measured
+from energy.timegrid import local_label
+
+LATEST = "latest"
+RAN = "a month that the district has run in"
+MONTH = re.compile(r"20[2-9]\d-(?:0[1-9]|1[0-2])")
+
+router = APIRouter(tags=["reports"])
+
+
+@router.get(
+    "/v1/reports/{month}",
+    summary="A month in figures, by day",
+    responses={304: {"description": "nothing has changed"}, **answers(401, 403, 404, 422)},
+)
+@may(STEERING)
+def get_report(request: Request, month: ReportText) -> Response:
+    """Energy, self-sufficiency, cost and saving, emissions, peak, market, tiers, missed slots by
+    local day; their sums; demand response; the sum of the bills once the month is closed.
+    """
+    context = context_of(request)
+    zone = context.district.time_zone
+    if not MONTH.fullmatch(month) and month != LATEST:
+        allowed = f"a month such as 2026-07, or {LATEST}"
+        detail = f"month: found {month[:20]!r}, allowed {allowed}"
+        raise ProblemError(422, "MALFORMED", detail, "month", month[:20], allowed)
+
+    def state_of(connection: Connection) -> tuple[str, int | None]:
+        state = f"{overview_state(connection)} {last_billed(connection)}"
+        return state, last_measured(connection)
+
+    state, newest = context.store.read(state_of)
+    if newest is None:
+        raise not_found("month", month, RAN)
+    newest_month = local_label(newest, zone)[:7]
+    wanted = report_month(newest_month if month == LATEST else month, zone)
+    if wanted.first > newest or wanted.end <= context.admission.first_slot:
+        raise not_found("month", month, RAN)
+    etag = etag_of("report", wanted.text, state)
+    if is_known(request, etag):
+        return not_modified(etag)
+    document = request.app.state.cache.get(
+        f"report {wanted.text}",
+        state,
+        lambda: context.store.read(lambda connection: month_report(connection, wanted)),
+    )
+    return json_answer(request, {**document, "newest": newest_month}, etag)
