@@ -15,7 +15,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-
 HIDDEN = "•••"
 
 
@@ -65,6 +64,18 @@ class Settings(BaseSettings):
     )
     alarm_escalate_min: int = Field(
         10, ge=1, le=1440, description="minutes until an alarm that nobody has seen is posted"
+    )
+    keep_readings_days: int = Field(
+        366, ge=40, description="days that readings are kept as they came; settled ones stay"
+    )
+    keep_documents_days: int = Field(
+        366, ge=40, description="days that what a slot measured and cleared is kept as documents"
+    )
+    keep_forecasts_days: int = Field(
+        92, ge=14, description="days that forecasts are kept as issued, with their weather"
+    )
+    disk_free_gib_min: float = Field(
+        5.0, ge=0, description="free disk below which an alarm is raised, GiB"
     )
     rate_per_s: float = Field(5_000, gt=0, description="requests a second of one address, lasting")
     rate_burst: int = Field(10_000, ge=1, description="requests of one address at once")

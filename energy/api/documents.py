@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
 from energy.api.callers import DISTRICT, MEMBERS, PUBLIC, STEERING, may
-from energy.api.context import context_of
+from energy.api.context import ApiContext, context_of
 from energy.api.overview import (
     alarm_block,
     build_overview,
@@ -23,12 +24,15 @@ from energy.api.overview import (
 from energy.api.problems import ProblemError, answers
 from energy.api.words import SlotText
 from energy.steps.public import DistrictTime, prices_document
+from energy.steps.upkeep import kept_days
 from energy.store.alarms import open_alarms
 from energy.store.checkpoints import find_checkpoint
 from energy.store.orders import load_clearing
+from energy.store.retention import kept_from
 from energy.store.slots import SlotRow, last_claimed, list_slots
 from energy.store.views import Document, find_view, last_view_slot
 from energy.timegrid import TimeGridError, iso_of, parse_instant, require_slot
+from energy.units import SLOT_S
 
 COMPRESSED_FROM_BYTES = 2_000
 PAGE_MAX = 500
@@ -102,6 +106,7 @@ def get_market(request: Request, slot: SlotText) -> Response:
 
     market, clearing = context_of(request).store.read(find)
     if market is None and clearing is None:
+        require_kept(context_of(request), "documents", start)
         raise not_found("slot", slot, "a slot that is cleared")
     return json_answer(request, {**(market or {}), "clearing": clearing})
 
@@ -177,11 +182,26 @@ def view_answer(
 
     start, document = context.store.read(find)
     if document is None or start is None:
+        if named is not None:
+            require_kept(context, "documents", named)
         raise not_found("slot", slot or "none", f"a slot with a {kind} document")
     shown = document if part is None else document.get(part)
     open_to_all = {name: each for name, each in (shown or {}).items() if name not in hidden}
     body = {"slot_utc": iso_of(start), **open_to_all}
     return json_answer(request, body, etag_of(kind, str(start), orjson.dumps(body).decode()))
+
+
+def require_kept(context: ApiContext, kind: str, slot: int) -> None:
+    """Refuse a slot whose rows of a kind are thinned out by now, and say since when they are kept.
+
+    What it was settled with stands in the books for ever.
+    """
+    before = context.store.read(partial(kept_from, kind=kind))
+    if before is not None and slot < before:
+        first = iso_of(-(-before // SLOT_S) * SLOT_S)
+        days, found = kept_days(context.settings)[kind], iso_of(slot)
+        detail = f"slot: found {found}, allowed one from {first} on: {kind} are kept {days} days"
+        raise ProblemError(404, "NOT_KEPT", detail, "slot", found, f"a slot from {first} on")
 
 
 def slot_json(row: SlotRow) -> Document:

@@ -6,7 +6,14 @@ from sqlalchemy import Connection
 
 from energy.api.callers import PUBLIC, STEERING, may
 from energy.api.context import context_of
-from energy.api.documents import etag_of, json_answer, not_found, parse_slot, view_answer
+from energy.api.documents import (
+    etag_of,
+    json_answer,
+    not_found,
+    parse_slot,
+    require_kept,
+    view_answer,
+)
 from energy.api.problems import answers
 from energy.api.words import SlotText
 from energy.forecast import BANDS, QUANTILES
@@ -55,6 +62,8 @@ def get_issued(
 
     found = context_of(request).store.read(find)
     if found is None:
+        if start is not None:
+            require_kept(context_of(request), "forecasts", start)
         raise not_found("slot", (slot or "none")[:60], "a slot for which a forecast was issued")
     return json_answer(request, issued_document(found), etag_of("issued", str(found.first_slot)))
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from energy.api.callers import DISTRICT, PUBLIC, may
 from energy.api.context import ApiContext, context_of
 from energy.api.problems import ProblemError, answers
+from energy.steps.upkeep import books_trouble, disk_trouble
 from energy.store.alarms import open_alarms
 from energy.store.slots import SlotRow, count_tiers, find_slot, last_published, unsettled_slots
 from energy.store.views import Document, find_view, last_view_slot
@@ -33,12 +34,18 @@ def healthz() -> Response:
 @router.get("/readyz", summary="The loop runs and is on time", responses=answers(503))
 @may(PUBLIC)
 def readyz(request: Request) -> Response:
-    """Ready when the loop is at work and no slot has begun without a published row."""
+    """Ready when the loop is at work, on time, settles, explains every Wh and won, and has room.
+
+    What is worse than it should be and does not keep the loop from its work (a feed that is silent)
+    stands in `open_alarms`.
+    """
     context = context_of(request)
     reason = not_ready_because(context)
     if reason is not None:
         raise ProblemError(503, "NOT_READY", reason)
-    body = orjson.dumps({"status": "ready", "now_utc": iso_of(int(context.clock.now_s()))})
+    now_s = int(context.clock.now_s())
+    causes = sorted({one.alarm.cause for one in context.store.read(open_alarms)})
+    body = orjson.dumps({"status": "ready", "now_utc": iso_of(now_s), "open_alarms": causes})
     return Response(body, 200, {"Cache-Control": "no-store"}, "application/json")
 
 
@@ -50,7 +57,7 @@ def not_ready_because(context: ApiContext) -> str | None:
     now_s = context.clock.now_s()
     if last is not None and now_s > last + SLOT_S + LATE_S:
         return f"no slot is published after {iso_of(last)}, and it is {iso_of(int(now_s))}"
-    return None
+    return context.store.read(books_trouble) or disk_trouble(context.settings)
 
 
 @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)

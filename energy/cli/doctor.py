@@ -3,7 +3,6 @@
 It reads only: settings, machine, store and keys as they are; a running service is not disturbed.
 """
 
-import shutil
 import sqlite3
 import sys
 import time
@@ -18,14 +17,18 @@ import typer
 
 from energy.cli.settings import AsJson, DatabaseUrl, District
 from energy.config import Settings, build_settings
+from energy.daemon.clocks import STEP_S_MAX
 from energy.district import DistrictError, load_district
+from energy.steps.floors import below_floors
 from energy.steps.keystore import KEYSTORE_NAME
+from energy.steps.upkeep import BACKLOG_SLOTS_MAX, books_trouble
 from energy.store.alarms import open_alarms
 from energy.store.engine import Store, open_reader, parse_url, wal_is_safe
 from energy.store.errors import StoreError
 from energy.store.leader import somebody_leads
 from energy.store.meta import find_fact
 from energy.store.slots import last_published, unsettled_slots
+from energy.store.space import file_of, free_gib
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from grid_models import GridError, check_network
@@ -34,7 +37,6 @@ from market.signing import require_native_backend
 
 MEMORY_GIB_MIN = 2.0
 DISK_GIB_MIN = 20.0
-BACKLOG_SLOTS_MAX = 8
 SIGNS = {"good": "●", "warning": "▲", "bad": "■"}
 
 
@@ -68,6 +70,9 @@ def _program(_settings: Settings) -> Iterator[Finding]:
     yield Finding("Python", "good", sys.version.split()[0])
     names = ("pandapower", "highspy", "pyomo", "sqlalchemy", "apscheduler", "eth-account")
     yield Finding("packages", "good", ", ".join(f"{name} {version(name)}" for name in names))
+    todo = "Install the versions of the project's lock; the service does not start with these."
+    for sentence in below_floors():
+        yield Finding("version", "bad", sentence, todo)
     try:
         require_native_backend()
     except MarketError as error:
@@ -86,14 +91,14 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         f"{memory_gib:.1f} GiB",
         "" if enough else f"The full district takes up to {MEMORY_GIB_MIN:g} GiB.",
     )
-    place = _existing(_store_folder(settings))
-    free_gib = shutil.disk_usage(place).free / 2**30
-    roomy = free_gib >= DISK_GIB_MIN
+    place = _store_folder(settings)
+    free, least = free_gib(place), settings.disk_free_gib_min
+    state = "bad" if free < least else "warning" if free < DISK_GIB_MIN else "good"
     yield Finding(
         "disk",
-        "good" if roomy else "warning",
-        f"{free_gib:,.0f} GiB free at {place}",
-        "" if roomy else "A day of the full district takes about 0.4 GiB; make room or move it.",
+        state,
+        f"{free:,.1f} GiB free at {place}, an alarm below {least:g}",
+        "" if state == "good" else "A day of the full district takes about 0.4 GiB; make room.",
     )
 
 
@@ -174,12 +179,18 @@ def _in_store(store: Store, settings: Settings) -> Iterator[Finding]:
         if behind
         else "",
     )
+    unsound = store.read(books_trouble)
+    if unsound is not None and not behind:
+        yield Finding("books", "bad", unsound, "Run microgrid ledger verify; call the maintainers.")
     for each in store.read(open_alarms):
         state = "bad" if each.alarm.severity == "alarm" else "warning"
         yield Finding(f"alarm at {each.alarm.where}", state, each.alarm.what, each.alarm.todo)
 
 
 def _age(age_s: float, led: bool) -> Finding:
+    if age_s < -STEP_S_MAX:
+        found = f"the newest slot lies {-age_s / 3600:,.1f} h ahead of the machine's time"
+        return Finding("clock", "bad", found, "Compare the machine's time with another.")
     slots = age_s / SLOT_S
     if slots <= 2:
         return Finding("loop", "good", "the newest slot is of this quarter hour")
@@ -188,15 +199,8 @@ def _age(age_s: float, led: bool) -> Finding:
 
 
 def _store_folder(settings: Settings) -> Path:
-    parsed = parse_url(settings.database_url)
-    is_file = parsed.get_backend_name() == "sqlite"
-    return Path(str(parsed.database)).parent if is_file else settings.store_folder
-
-
-def _existing(path: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
-    path = path.resolve()
-    return path if path.exists() else _existing(path.parent)
+    path = file_of(settings.database_url)
+    return settings.store_folder if path is None else path.parent
 
 
 LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (

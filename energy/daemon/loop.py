@@ -23,9 +23,10 @@ from energy.steps.context import (
     process_name,
     start_microgrid,
 )
+from energy.steps.upkeep import disk_trouble, thin_store
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
 from energy.store.engine import Store
-from energy.store.errors import FenceError, StoreError
+from energy.store.errors import FenceError, StoreBusyError, StoreError
 from energy.store.events import add_event
 from energy.store.leader import LEASE_S, somebody_leads
 from energy.timegrid import iso_of
@@ -38,9 +39,10 @@ CLOCK_TICK_S = 1.0
 STAND_BY_S = 1.0
 WATCH_S = 10.0
 LATE_S = 30.0
-"""A cycle that works this much longer than its gate's lead is late: the slot has long begun."""
+"""A slot without a plan so long after its start is late, and so is a cycle at work until then."""
 SET_THE_CLOCK = "Compare the machine's time with another, set it right, and start the service anew."
 LOOK_WHAT_HANGS = "Devices have gone to their own defaults; read in the log what hangs."
+MAKE_ROOM = "Make room on the store's disk or move the store; a full disk stops the loop."
 LOOK_WHAT_FAILS = "The same slot is tried again every few seconds; the log holds the trace."
 
 
@@ -58,6 +60,7 @@ class Daemon:
         self._busy = threading.Lock()
         self._running: tuple[int, float] | None = None
         self._failure: str | None = None
+        self._kept_up: int | None = None  # the slot before whose gate old rows were thinned out
         self._raised: frozenset[str] | None = None  # alarms in the store; unknown at first
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -151,6 +154,7 @@ class Daemon:
             slot = next_slot(microgrid)
             gate_s = slot - microgrid.settings.gate_lead_s
             if self._clock.now_s() < gate_s:
+                self._keep_up(microgrid, slot)
                 return self._seconds_to(gate_s)
             self._clock.begin(slot)
             self._running = (slot, time.monotonic())
@@ -158,6 +162,16 @@ class Daemon:
             self._running = None
             self._clock.finish(slot)
         return RETRY_S
+
+    def _keep_up(self, microgrid: Microgrid, slot: int) -> None:
+        """Thin out old rows, once a slot and only while the loop waits for its gate."""
+        if self._kept_up == slot:
+            return
+        self._kept_up = slot
+        try:
+            thin_store(microgrid.store, microgrid.settings, slot)
+        except StoreBusyError as error:
+            log.warning("old rows stay until the next slot: %s", error)
 
     def _seconds_to(self, gate_s: float) -> float:
         district_s = gate_s - self._clock.now_s()
@@ -174,14 +188,31 @@ class Daemon:
             return None
         return f"slot {iso_of(slot)} is worked on for {worked_s:.0f} s, allowed {allowed_s:.0f} s"
 
+    def _overdue(self) -> str | None:
+        """A slot that has begun without a final row, whether its cycle hangs or never started."""
+        slot = self._installation.next_slot()
+        late_s = self._clock.now_s() - slot
+        if late_s <= LATE_S:
+            return None
+        told = f"slot {iso_of(slot)} has no row {late_s:.0f} s after its start"
+        return f"{told}, allowed {LATE_S:.0f} s"
+
     def watch(self) -> None:
         """Raise and end the alarms of the daemon itself; also while a cycle hangs."""
+        try:
+            self._tell_alarms(self._late() or self._overdue())
+        except StoreError as error:
+            log.warning("alarms cannot be written: %s", error)
+
+    def _tell_alarms(self, late: str | None) -> None:
+        settings = self._installation.settings
         found = {
             cause: Alarm(cause, "alarm", told, where, todo)
             for cause, told, where, todo in (
                 ("daemon/clock", self._clock.trouble(), "clock", SET_THE_CLOCK),
-                ("daemon/late", self._late(), "loop", LOOK_WHAT_HANGS),
+                ("daemon/late", late, "loop", LOOK_WHAT_HANGS),
                 ("daemon/failed", self._failure, "loop", LOOK_WHAT_FAILS),
+                ("daemon/disk", disk_trouble(settings), "disk", MAKE_ROOM),
             )
             if told is not None
         }
@@ -195,8 +226,5 @@ class Daemon:
             end_other_alarms(connection, "daemon/", frozenset(found), now_s)
             add_event(connection, "alarm", None, {"open": sorted(found)})
 
-        try:
-            self._installation.store.write(write)
-            self._raised = frozenset(found)
-        except StoreError as error:
-            log.warning("alarms cannot be written: %s", error)
+        self._installation.store.write(write)
+        self._raised = frozenset(found)

@@ -31,6 +31,7 @@ from energy.steps.auctions import PRICE, Auctions
 from energy.steps.basis import build_basis
 from energy.steps.books import Books, open_books
 from energy.steps.contracting import enter_first_contracts
+from energy.steps.floors import require_floors
 from energy.steps.issuing import load_auctions, load_bands
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
@@ -152,6 +153,7 @@ def open_installation(
     A new store begins with the slot that `begin` gives for the district. Raises DistrictError or
     StoreError in one sentence, also where the store was begun with another district or seed.
     """
+    require_floors()
     place = district or load_district(settings.district)
     store = open_store(settings.database_url)
     try:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 
 from energy.store.types import Json, UInt64, fixed_bytes
@@ -132,6 +133,14 @@ view = Table(
     Column("body", Json, nullable=False),
 )
 
+# Since when the rows of a kind are kept: what lay before is thinned out (`retention.py`).
+thinned = Table(
+    "thinned",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("before", BigInteger, nullable=False),
+)
+
 market_order = Table(
     "market_order",
     METADATA,
@@ -156,6 +165,10 @@ market_order = Table(
     Column("sealed_by", BigInteger, nullable=False),  # tick that the receipt promises
     Column("receipt_signature", fixed_bytes(65), nullable=False),
     Column("status", Text, nullable=False),
+    # Of an automatic order: digest of the instruction behind it, first slot of its local day. Its
+    # nonce stands for none and only keeps the column's promise; its signature is empty.
+    Column("instruction", fixed_bytes(32)),
+    Column("day", BigInteger),
     UniqueConstraint("account", "nonce", name="market_order_account_nonce"),
     CheckConstraint("side IN (1, 2)", name="market_order_side"),
     CheckConstraint("e_wh BETWEEN 1 AND 100000000", name="market_order_e_wh"),
@@ -167,6 +180,14 @@ market_order = Table(
     ),
     Index("market_order_slot_account", "slot", "account"),
     Index("market_order_sealed_by", "sealed_by"),
+    Index(
+        "market_order_automatic",
+        "account",
+        "slot",
+        unique=True,
+        sqlite_where=text("instruction IS NOT NULL"),
+        postgresql_where=text("instruction IS NOT NULL"),
+    ),
 )
 SIGNED_COLUMNS = tuple(c.name for c in market_order.columns if c.name != "status")
 
