@@ -14,12 +14,14 @@ from fastapi.routing import APIRoute
 
 from energy.api import (
     alarms,
+    cars,
     contracts,
     documents,
     dr,
     forecasts,
     grid,
     health,
+    instructions,
     live,
     market,
     me,
@@ -51,8 +53,9 @@ from market.signing import require_native_backend
 TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
-    orders, messages, dr, contracts, proofs, market, forecasts, documents, grid, live, health,
-    open_data, sign_in, wallets, people, alarms, rules, settings, reports, me,
+    orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
+    health, open_data, sign_in, wallets, people, alarms, rules, settings, reports, me,
+    cars,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

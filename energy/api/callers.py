@@ -62,6 +62,8 @@ HOUSEHOLD = Verdict(
     frozenset({Role.PROSUMER, Role.DEVICE, Role.AUDITOR, Role.OPERATOR}),
     own=True,
 )
+OWN_HOME = Verdict("household:act", frozenset({Role.PROSUMER}), own=True)
+"""Acts of a household on what is its own; nobody does them in its stead."""
 DISTRICT_PAGE = replace(DISTRICT, is_page=True)
 STEERING_PAGE = replace(STEERING, is_page=True)
 AUDIT = Verdict("audit:read", frozenset({Role.AUDITOR, Role.OPERATOR}))
@@ -160,7 +162,9 @@ def _guarded(endpoint: Callable[..., Any], verdict: Verdict) -> Callable[..., An
     signature = inspect.signature(endpoint)
     keyword = inspect.Parameter.KEYWORD_ONLY
     asked = inspect.Parameter("admitted", keyword, default=Depends(admit))
-    parameters = [*signature.parameters.values(), asked]
+    # First of all, so that no other dependency answers those who may not.
+    rest = (each.replace(kind=keyword) for each in signature.parameters.values())
+    parameters = [asked, *rest]
     guarded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return guarded
 

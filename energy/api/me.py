@@ -19,6 +19,7 @@ from energy.api.dr import scene_of
 from energy.api.orders import accepted_json, parse_order_id, terms_json
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.proofs import PROOF_TYPE, LogCache
+from energy.steps.automatic_views import Moment, instructions_document
 from energy.steps.homes import own_forecast
 from energy.steps.market_so_far import MarketSoFar
 from energy.steps.own_events import own_events
@@ -143,6 +144,24 @@ def _order_json(context: ApiContext, one: OwnOrder) -> Document:
         "amount_krw": None if amount is None else krw_text_from_ukrw(amount),
         "gate_utc": iso_of(one.order.slot - context.admission.gate_lead_s),
     }
+
+
+@router.get("/v1/me/instructions", summary="My automatic trading", responses=answers(404, 422))
+@may(HOUSEHOLD)
+def get_instructions(request: Request, account: str | None = NAMED) -> Response:
+    """What was signed, newest first; what today has come to and what its caps leave; the last slot.
+
+    `last.why` says what became of it there: `ORDERED`, or why no order was made.
+    """
+    context, who = context_of(request), _subject(request, account, "read instructions")
+    now_us = int(context.clock.now_s() * 1e6)
+
+    def build(connection: Connection) -> Document:
+        first = context.admission.first_open(now_us, last_claimed(connection))
+        at = Moment(first, context.district.time_zone)
+        return instructions_document(connection, who, at)
+
+    return _private(context.store.read(build))
 
 
 @router.get("/v1/me/dr", summary="DR events and my answers", responses=answers(404, 422))

@@ -1,5 +1,6 @@
 """What stands in a district: nameplates, places, prices; read from `data/districts/`."""
 
+from energy.district.home_points import home_points
 from energy.district.load import load_district
 from energy.district.model import (
     Agreements,
@@ -39,5 +40,6 @@ __all__ = [
     "PvFleet",
     "Regime",
     "UnitType",
+    "home_points",
     "load_district",
 ]

@@ -15,6 +15,7 @@ from energy.plant.interface import (
     Telemetry,
 )
 from energy.plant.plant import Plant
+from energy.plant.stays import points_of
 from energy.plant.wires import AtBuses
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "Readings",
     "SetPoints",
     "Telemetry",
+    "points_of",
 ]

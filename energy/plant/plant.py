@@ -32,7 +32,7 @@ from energy.plant.orders import Heard, hear
 from energy.plant.promises import given_up_kw
 from energy.plant.ran import Happened, Ran, drawn, injected
 from energy.plant.shown import telemetry
-from energy.plant.stays import StayBook
+from energy.plant.stays import StayBook, points_of
 from energy.plant.truth import SimulatedTruth, Truth
 from energy.plant.wires import AtBuses, Wires
 from energy.timegrid import require_slot, slots_from
@@ -240,12 +240,19 @@ class Plant:
         )
         heat = run_heat(district.heat, now, heard.heat)
         cars = run_cars(district.chargers, Plugged(state.cars, state.e_free_kwh), heard.cars)
-        change = change_over(cars.after, slot, self._book.arriving(slot))
+        change = change_over(cars.after, slot, self._arriving(cars.after.cars, slot))
         spc_kw = outside.solar.spc_kw
         curtailed_kw = np.zeros(len(spc_kw))
         if told is not None:
             curtailed_kw = np.minimum(told.pv_curtail_kw, spc_kw)
         return Happened(slot, outside, units, batteries, heat, cars, change, curtailed_kw)
+
+    def _arriving(self, here: CarSessions, slot: int) -> CarSessions:
+        """Who comes in a slot to a point that is free: a driver who stays longer keeps it."""
+        coming, points = self._book.arriving(slot), int(self.district.chargers.count.sum())
+        stays = here.car[here.departure_slot > slot + SLOT_S]
+        taken = np.isin(points_of(coming.car, points), points_of(stays, points))
+        return coming.take(~taken)
 
 
 def _devices_after(state: PlantState, parts: Happened) -> PlantState:

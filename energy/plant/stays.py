@@ -220,6 +220,11 @@ class StayBook:
         return np.asarray(local_midnight(day, self._zone) + SLOT_S * slots)
 
 
+def points_of(car: IntArray, points: int) -> IntArray:
+    """The point at which each stay is, of so many in the district: a stay is named after it."""
+    return car // WINDOWS_MAX % max(points, 1)
+
+
 def joined(parts: Sequence[CarSessions]) -> CarSessions:
     """Tables of cars one under the other."""
     tables = [no_cars(), *parts]

@@ -8,7 +8,7 @@ offline verifier proves the export of what is left.
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,8 +41,9 @@ from energy.store.erasures import (
 )
 from energy.store.errors import StoreError
 from energy.store.identities import erase_identity
+from energy.store.instructions import instructions_of
 from energy.store.orders import orders_of
-from market.books import Chain, SetKind, account_leaf, blinded_account, extend_chains
+from market.books import Chain, Entry, SetKind, account_leaf, blinded_account, extend_chains
 from market.entries import TYPE_CODE
 from market.merkle import entry_leaf
 from market.messages import parse_message
@@ -179,9 +180,13 @@ def _find(
             if row.status in ("LOCKED", "FILLED", "PARTIAL", "NOT_CLEARED", "VOID"):
                 found.leaves.add((row.slot, int(SetKind.BOOK), row.tag, 0))
     orders = set(found.orders)
+    # An instruction stays as long as an order that stays may name it.
+    ended = {
+        one.id for one in instructions_of(connection, account) if month(one.last_end - 1) < before
+    }
     for one in messages_of(connection, account):
         entry = message_entry(one)
-        if entry.type == "Cancel" and entry.message["order_id"] in orders:
+        if _goes(entry, orders | ended):
             tick = sealed.tick(one.sealed_by)
             found.messages.append(one.digest)
             found.leaves.add((tick, int(SetKind.MESSAGES), entry.leaf(), 0))
@@ -197,6 +202,15 @@ def _find(
         _find_readings(connection, books, account, before, tick, found)
         _find_transfers(connection, books, account, before, tick, found)
     return found
+
+
+def _goes(entry: Entry, gone: Collection[bytes]) -> bool:
+    """Whether a message goes with what it says something of: an instruction, an end of it or of an
+    order.
+    """
+    if entry.type == "Cancel":
+        return entry.message["order_id"] in gone
+    return entry.type == "StandingInstruction" and entry.digest in gone
 
 
 class _SealedIn:

@@ -6,6 +6,7 @@ so states are carried on with the set-points that were published for it.
 """
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,9 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.forecast import CarSessions, WeatherForecast
 from energy.plant import Plant, PlantState, PlantStep, Readings, SetPoints, Telemetry
+from energy.steps.car_wishes import Wishes, pressed, wished
 from energy.steps.weather_feed import WeatherAt
+from energy.store.cars import wishes_at
 from energy.store.demand_response import pledge_arrays, pledges
 from energy.store.engine import Store
 from energy.store.measured import load_plant_state
@@ -33,7 +36,10 @@ RATING_FACTOR_MAX = 2.0
 
 @dataclass(frozen=True, eq=False)
 class States:
-    """Where the devices stand at the start of the slot to be decided, as far as is known."""
+    """Where the devices stand at the start of the slot to be decided, as far as is known.
+
+    `cars_to_plan` are the same cars as `cars`, those that charge at once without a choice.
+    """
 
     e_battery_kwh: FloatArray
     unit_on: IntArray
@@ -41,6 +47,7 @@ class States:
     e_fuel_kwh: FloatArray
     e_heat_kwh: float
     cars: CarSessions
+    cars_to_plan: CarSessions
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +98,15 @@ def measure(
     )
     promised_kw = store.read(lambda connection: promised_at(connection, plant.district, past))
     told_past = SetPoints.from_bytes(told.body) if told else None
+    then, wishes = store.read(
+        lambda connection: tuple(wishes_at(connection, each, past) for each in (past, slot))
+    )
+    # Drivers do as they have said: their cars leave then.
+    state = replace(state, cars=wished(state.cars, then))
     step = plant.step(state, past, told_past, promised_kw)
     now = SetPoints.from_bytes(told_now.body) if told_now else None
     weather = (weather_at or plant.weather_forecast)(past + SLOT_S)
-    return read_step(plant.district, step, last_good, told_now=now, weather=weather)
+    return read_step(plant.district, step, last_good, told_now=now, weather=weather, wishes=wishes)
 
 
 def read_step(
@@ -104,8 +116,11 @@ def read_step(
     *,
     told_now: SetPoints | None,
     weather: WeatherForecast | None,
+    wishes: Wishes | None = None,
 ) -> Measured:
-    """What is known at the gate two slots after the step's, whose running slot is `told_now`."""
+    """What is known at the gate two slots after the step's, whose running slot is `told_now`;
+    `wishes` are those for cars that count in the slot to be decided.
+    """
     slot = step.telemetry.slot + SLOTS_BEHIND * SLOT_S
     telemetry, known, named = believable(district, step.telemetry, last_good)
     return Measured(
@@ -114,7 +129,7 @@ def read_step(
         known=known,
         readings=step.readings,
         state_after=step.state_after,
-        states=carry_on(district, telemetry, told_now, slot),
+        states=carry_on(district, telemetry, told_now, slot, wishes or {}),
         told_now=told_now,
         weather=weather,
         named=named,
@@ -174,7 +189,13 @@ def _replaced(
     return np.where(good, values, 0.0 if before is None else before), good
 
 
-def carry_on(district: District, seen: Telemetry, told: SetPoints | None, slot: int) -> States:
+def carry_on(
+    district: District,
+    seen: Telemetry,
+    told: SetPoints | None,
+    slot: int,
+    wishes: Wishes = MappingProxyType({}),
+) -> States:
     """Where the devices will stand at the start of `slot` if they do as they are told."""
     table = district.batteries
     stored_kwh = seen.e_battery_kwh
@@ -187,13 +208,15 @@ def carry_on(district: District, seen: Telemetry, told: SetPoints | None, slot: 
     rated_kw = np.array([unit.p_kw_max for unit in district.units])
     unit_on = np.minimum(unit_on, seen.units_up)
     unit_p_kw = np.minimum(unit_p_kw, unit_on * rated_kw)
+    cars = _cars(district, wished(seen.cars, wishes), told, slot)
     return States(
         e_battery_kwh=stored_kwh,
         unit_on=unit_on.astype(np.int64),
         unit_p_kw=unit_p_kw,
         e_fuel_kwh=_fuel_kwh(district, seen, unit_on, unit_p_kw),
         e_heat_kwh=_heat_kwh(district, seen, told, unit_on, unit_p_kw),
-        cars=_cars(district, seen.cars, told, slot),
+        cars=cars,
+        cars_to_plan=pressed(district.chargers, cars, wishes, slot),
     )
 
 

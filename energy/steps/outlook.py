@@ -21,7 +21,7 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
         issue_slot=issue_slot,
         history=memory.record.history,
         weather=measured.weather,
-        cars=measured.states.cars,
+        cars=measured.states.cars_to_plan,
         units=tuple(
             UnitRecord(
                 count=unit.count,

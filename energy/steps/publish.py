@@ -28,6 +28,7 @@ from energy.steps.settling import post_clearing
 from energy.steps.verification import watch_drift
 from energy.steps.views import measured_view, outcome_of, plan_view, wires_view
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
+from energy.store.cars import save_cars_seen
 from energy.store.events import add_event
 from energy.store.measured import save_measured, save_plant_state
 from energy.store.orders import save_clearing, save_fills, void_book
@@ -198,6 +199,7 @@ def keep_measured(
     keep_home_day(connection, microgrid.district, slot)
     save_late_readings(connection, _late_rows(measured))
     save_plant_state(connection, slot + SLOT_S, measured.state_after.to_bytes())
+    save_cars_seen(connection, measured.slot, vars(measured.states.cars))
 
 
 def remember(microgrid: Microgrid, measured: Measured, sums: DaySums) -> None:
@@ -220,7 +222,7 @@ def build_setpoints(
     if checked.tier == Tier.HOLD:
         return None
     held_kw = checked.problem.pv_kw[0] - checked.plan.pv_used_kw[0]
-    chargers, cars = microgrid.basis.chargers, measured.states.cars
+    chargers, cars = microgrid.basis.chargers, measured.states.cars_to_plan
     told = first_setpoints(checked.plan, held_kw, chargers, cars)
     return replace(told, fence=claim.fence)
 

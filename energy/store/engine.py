@@ -30,14 +30,17 @@ import energy.store.anchor_tables
 import energy.store.archive
 import energy.store.bill_tables
 import energy.store.book_tables
+import energy.store.car_tables
 import energy.store.contract_tables
 import energy.store.dr_tables
 import energy.store.erasure_tables
 import energy.store.forecasts
 import energy.store.homes
-import energy.store.open_data
+import energy.store.instruction_tables
 import energy.store.office_tables
-import energy.store.people_tables  # noqa: F401 - these tables stand on METADATA
+import energy.store.open_data
+import energy.store.people_tables
+import energy.store.steering_tables  # noqa: F401 - these tables stand on METADATA
 from energy.store.errors import (
     StoreBusyError,
     StoreError,

@@ -32,6 +32,7 @@ from energy.store.erasure_tables import (
     kept_salt,
 )
 from energy.store.homes import OF_METERS, home_day
+from energy.store.instruction_tables import instruction_end, standing_instruction
 from energy.store.packing import pack_arrays, unpack_arrays
 from energy.store.schema import (
     fill,
@@ -46,7 +47,8 @@ from energy.store.schema import (
 Arrays = dict[str, npt.NDArray[Any]]
 _GUARDED = (
     market_order, order_conflict, fill, reading, late_reading, entry, transfer, signed_readings,
-    slot_trades, account_message, tally, billed_month, dr_baseline,
+    slot_trades, account_message, standing_instruction, instruction_end, tally, billed_month,
+    dr_baseline,
 )  # fmt: skip
 
 
@@ -185,6 +187,10 @@ class Eraser:
 
     def messages(self, digests: Collection[bytes]) -> None:
         """Destroy messages beside orders."""
+        mine = select(standing_instruction.c.no).where(standing_instruction.c.id.in_(digests))
+        numbers = list(self._connection.scalars(mine))
+        self._delete(instruction_end, instruction_end.c.instruction, numbers)
+        self._delete(standing_instruction, standing_instruction.c.no, numbers)
         self._delete(account_message, account_message.c.digest, digests)
 
     def entries(self, digests: Collection[bytes]) -> None:

@@ -96,11 +96,15 @@ class Neighbourhood:
             self.clock.at_s = self.slot - 600
 
     def ask(
-        self, path: str, body: bytes | None = None, cookies: dict[str, str] | None = None
+        self,
+        path: str,
+        body: bytes | None = None,
+        cookies: dict[str, str] | None = None,
+        more: dict[str, str] | None = None,
     ) -> Heard:
-        """One request as our own page would send it."""
+        """One request as our own page would send it, with more headers."""
         host, _, port = self.address.removeprefix("http://").partition(":")
-        headers = {"Origin": self.address, "Content-Type": "application/json"}
+        headers = {"Origin": self.address, "Content-Type": "application/json", **(more or {})}
         if cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         connection = http.client.HTTPConnection(host, int(port), timeout=30)
