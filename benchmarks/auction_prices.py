@@ -44,7 +44,7 @@ from energy.units import DT_H, SLOT_S, SLOTS_PER_DAY, mkrw_from_krw
 from market.book import BookRow, book_of
 from market.clearing import clear_slot
 from market.maker import MakerQuote, maker_rows
-from market.rules import RuleBook
+from market.rules import MarketRules, RuleBook
 
 
 def auctions(district: District, seed: int, first: int, count: int) -> Iterator[float]:

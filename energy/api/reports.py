@@ -59,4 +59,5 @@ def get_report(request: Request, month: ReportText) -> Response:
         state,
         lambda: context.store.read(lambda connection: month_report(connection, wanted)),
     )
-    return json_answer(request, {**document, "newest": newest_month}, etag)
+    months = {"oldest": local_label(context.admission.first_slot, zone)[:7], "newest": newest_month}
+    return json_answer(request, {**document, **months}, etag)

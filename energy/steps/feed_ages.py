@@ -29,9 +29,7 @@ class Feed:
 
 FEEDS = {
     # Issued every three hours, and out a while later.
-    "weather": Feed(
-        "weather forecast", 360, "Ask the weather service; look at its file."
-    ),
+    "weather": Feed("weather forecast", 360, "Ask the weather service; look at its file."),
     "area_meters": Feed("values of area meters", 60, "Look at the concentrators and their line."),
     "household_meters": Feed("readings of households", 120, "Ask the metering service."),
 }

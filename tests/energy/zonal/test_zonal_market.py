@@ -184,7 +184,9 @@ def test_without_the_zones_room_the_check_finds_the_cable_and_the_book_is_cleare
 def test_every_round_is_kept_and_shown(tight: Any) -> None:
     microgrid, checked, network = tight.run.microgrid, plan_of(tight), free(tight)
     check = MarketCheck(microgrid, checked, network)
-    rounds = clear_within_grid(tight.clearing.book, microgrid.books.rules.first, network, check.overloads)
+    rounds = clear_within_grid(
+        tight.clearing.book, microgrid.books.rules.first, network, check.overloads
+    )
     cleared = replace(tight.traded.cleared, clearing=rounds[-1].clearing, rounds=tuple(rounds))
     *earlier, last = round_views(microgrid.district, cleared)
     assert len(earlier) == len(rounds) - 1 >= 1

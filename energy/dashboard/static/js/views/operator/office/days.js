@@ -5,7 +5,8 @@ import { h, s, setText } from "../../../dom.js";
 
 const BARS = ["import_kwh", "export_kwh", "generation_kwh", "load_kwh", "self_sufficiency_frac", "cost_krw", "saved_krw", "co2_t", "peak_kw", "volume_kwh", "welfare_krw", "missed"];
 const COLUMNS = ["measured_slots", "import_kwh", "export_kwh", "generation_kwh", "load_kwh", "cars_kwh", "self_sufficiency_frac", "self_consumption_frac", "cost_krw", "baseline_cost_krw", "saved_krw", "co2_t", "baseline_co2_t", "peak_kw", "volume_kwh", "price_krw_per_kwh", "welfare_krw", "market_saved_krw", "missed"];
-const SIZE = { width: 720, height: 220, left: 64, right: 8, top: 12, bottom: 26 };
+const UNITS = [["_kwh", "kWh"], ["_frac", "%"], ["_krw", "₩"], ["_t", "t"], ["_kw", "kW"]];
+const SIZE = { width: 720, height: 220, left: 64, right: 8, top: 26, bottom: 26 };
 
 export function makeDays({ words, format }) {
   return (body) => {
@@ -65,6 +66,8 @@ function bars(days, values, name, label, format) {
   for (const tick of low < 0 ? [...ticks.slice(1).map((one) => -one), ...ticks] : ticks) {
     svg.append(s("line", { class: "grid-line", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }), s("text", { class: "tick", x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, tickText(format, tick, step)));
   }
+  const unit = UNITS.find(([end]) => name.endsWith(end));
+  if (unit) svg.append(s("text", { class: "tick", x: left - 6, y: 14, "text-anchor": "end" }, unit[1]));
   scaled.forEach((value, at) => {
     if (value !== null) svg.append(s("rect", { class: "day-bar", x: x(at) + 1.5, width: Math.max(x(1) - x(0) - 3, 1), y: Math.min(y(value), y(0)), height: Math.max(Math.abs(y(value) - y(0)), 0.5) }));
     if (at % 5 === 0) svg.append(s("text", { class: "tick", x: (x(at) + x(at + 1)) / 2, y: height - 8, "text-anchor": "middle" }, String(at + 1)));

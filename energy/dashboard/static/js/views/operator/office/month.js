@@ -13,9 +13,9 @@ export function makeMonth({ words, format }) {
   };
 }
 
-function neighbours({ month, newest }) {
+function neighbours({ month, oldest, newest }) {
   const step = (by) => { const [year, at] = month.split("-").map(Number); const all = year * 12 + at - 1 + by; return `${Math.floor(all / 12)}-${String((all % 12) + 1).padStart(2, "0")}`; };
-  return [[step(-1), "month.before"], ...(month < newest ? [[step(1), "month.after"]] : [])];
+  return [...(month > oldest ? [[step(-1), "month.before"]] : []), ...(month < newest ? [[step(1), "month.after"]] : [])];
 }
 
 function groups({ totals, demand_response: dr, bills }, words, format) {
