@@ -5,8 +5,6 @@ once; `start_microgrid` builds the rest: plant, power flow, planner, the record 
 Everything that lasts stands in the store; whatever else is in memory can be rebuilt from it.
 """
 
-import os
-import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +38,7 @@ from energy.steps.weather_feed import WeatherAt, feed_of
 from energy.store.accounts import trade_keys
 from energy.store.admission import Admission, traders_of
 from energy.store.engine import Store, open_store
+from energy.store.engine import process_name as process_name
 from energy.store.market_rules import load_rule_book
 from energy.store.measured import last_measured, load_measured, load_summaries
 from energy.store.meta import require_fact, settle_fact
@@ -51,11 +50,6 @@ from optimizer import Plan, Planner, PlannerSettings
 
 UNIT_LOG_SLOTS = 64
 """Slots of starts and stops that are kept: no minimum time is longer."""
-
-
-def process_name() -> str:
-    """The name under which this process claims slots and leads: machine and number."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @dataclass(frozen=True)

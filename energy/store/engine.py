@@ -8,7 +8,9 @@ nothing but read and write rows.
 import contextlib
 import copy
 import logging
+import os
 import random
+import socket
 import sqlite3
 import threading
 import time
@@ -58,6 +60,8 @@ CACHE_KIB = 65_536
 # Who says nothing for so long within a unit is frozen or gone: PostgreSQL ends the unit, for its
 # locks would keep the next leader from taking over.
 SILENCE_MS, SILENT_SQLSTATE = 20_000, "25P03"
+NAME_BYTES = 63
+"""PostgreSQL cuts the name of a session here."""
 RETRIES_MAX = 5
 RETRY_FIRST_S = 0.02
 # Whole units are run again on these: serialisation failure, deadlock, and the two constraint
@@ -65,6 +69,11 @@ RETRY_FIRST_S = 0.02
 RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505", "23P01"})
 WAL_FLOORS = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 WAL_WITHDRAWN = (3, 52, 0)
+
+
+def process_name() -> str:
+    """The name under which this process claims slots, leads and is known to the database."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class Turn:
@@ -276,7 +285,10 @@ def _writer(url: URL) -> Engine:
         isolation_level="SERIALIZABLE",
         pool_pre_ping=True,
         pool_size=4,
-        connect_args={"options": f"-c idle_in_transaction_session_timeout={SILENCE_MS}"},
+        connect_args={
+            "options": f"-c idle_in_transaction_session_timeout={SILENCE_MS}",
+            "application_name": process_name()[:NAME_BYTES],
+        },
     )
 
 

@@ -42,6 +42,11 @@ def take_lead(
     counts for nothing.
     """
     now_s = _database_s(connection)
+    if not alone:
+        until_s = connection.scalar(select(lease.c.until_s))
+        if until_s is not None and until_s > now_s:
+            return None
+        _end_units_of_last_leader(connection)
     last = connection.scalar(select(leader.c.term).with_for_update())
     if last is None:
         connection.execute(leader.insert().values(id=1, term=1, owner=owner))
@@ -52,6 +57,23 @@ def take_lead(
     connection.execute(leader.update().values(term=last + 1, owner=owner))
     connection.execute(lease.update().values(until_s=now_s + lease_s))
     return int(last) + 1
+
+
+def _end_units_of_last_leader(connection: Connection) -> None:
+    """End the open units of one whose lease is over, for their locks would keep the next waiting.
+
+    A frozen process that the database is still answering is not silent, so no time-out ends it.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    connection.execute(
+        text(
+            "SELECT pg_terminate_backend(session.pid) FROM pg_stat_activity AS session, leader "
+            "WHERE session.application_name = left(leader.owner, 63) "
+            "AND session.datname = current_database() AND session.xact_start IS NOT NULL "
+            "AND session.pid <> pg_backend_pid()"
+        )
+    )
 
 
 def renew_lead(connection: Connection, term: int, lease_s: float = LEASE_S) -> None:

@@ -170,19 +170,22 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 
 
 FREEZES = """
-import os, signal, sys
+import os, signal, sys, threading
 from functools import partial
 from energy.store import engine
 from energy.store.events import add_event
 from energy.store.leader import require_term, take_lead
 
-engine.SILENCE_MS = 500
+engine.SILENCE_MS = 500 if sys.argv[2] == "silent" else 600_000
 store = engine.open_store(sys.argv[1])
-term = store.write(lambda connection: take_lead(connection, "frozen", 0.5))
+term = store.write(lambda connection: take_lead(connection, engine.process_name(), 0.5))
 
 def unit(connection):
     add_event(connection, "late", None, {})
-    os.kill(os.getpid(), signal.SIGSTOP)
+    if sys.argv[2] == "silent":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGSTOP)).start()
+    connection.exec_driver_sql("SELECT repeat('x', 99999) FROM generate_series(1, 20000)")
 
 try:
     store.guarded(partial(require_term, term=term)).write(unit)
@@ -191,12 +194,13 @@ except Exception as error:
 """
 
 
+@pytest.mark.parametrize("how", ["silent", "being answered"])
 def test_a_leader_that_freezes_in_the_middle_of_a_write_is_followed_and_the_write_is_void(
-    url: str,
+    url: str, how: str
 ) -> None:
     with open_store(url) as store:
         frozen = subprocess.Popen(
-            [sys.executable, "-c", FREEZES, url], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", FREEZES, url, how], stdout=subprocess.PIPE, text=True
         )
         try:
             _, status = os.waitpid(frozen.pid, os.WUNTRACED)
