@@ -13,6 +13,7 @@ from time import perf_counter
 
 from sqlalchemy import Connection
 
+from energy.steps.automatic import Gate, make_automatic_orders
 from energy.steps.books import renew_rules
 from energy.steps.clearing import Cleared, clear_market, no_market
 from energy.steps.context import Microgrid
@@ -126,12 +127,16 @@ class CycleParts:
 
 
 def close_book(microgrid: Microgrid, slot: int, now_s: float) -> tuple[Claim, tuple[BookRow, ...]]:
-    """Claim the slot and seal its book, in one transaction: from here on no order comes in."""
+    """Claim the slot, add what standing instructions order, and seal its book, in one transaction:
+    from here on no order comes in.
+    """
     gate_s = slot - microgrid.settings.gate_lead_s
 
     def write(connection: Connection) -> tuple[Claim, tuple[BookRow, ...]]:
         claim = claim_slot(connection, slot, microgrid.owner, int(now_s))
         renew_rules(connection, microgrid.books)
+        gate = Gate(slot, gate_s, now_s, microgrid.books.rules.at(slot))
+        make_automatic_orders(connection, microgrid.district, microgrid.books, gate)
         return claim, tuple(lock_book(connection, slot, gate_s))
 
     found = microgrid.store.write(write)

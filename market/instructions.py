@@ -97,7 +97,7 @@ def derive_order(terms: Terms, need_wh: int, most_wh: int, spent: Spent) -> Deri
     if worst_ukrw:
         bounds.append(((terms.day_cap_ukrw - spent.amount_ukrw) // worst_ukrw, Why.DAY_CAP_UKRW))
     e_wh, why = min(bounds, key=lambda bound: bound[0])
-    return Derived(why) if e_wh <= 0 else Derived(Why.ORDERED, side, e_wh, price)
+    return Derived(why) if e_wh <= 0 else Derived(Why.ORDERED, int(side), e_wh, price)
 
 
 def check_instruction(message: Message, rules: MarketRules, first_open: int) -> OrderRefusal | None:

@@ -1191,7 +1191,7 @@ class _Book:
             self.take_changed_rules(message["version"], message["from_slot"])
 
     def take_changed_rules(self, version: int, from_slot: int) -> None:
-        """Market rules that follow those before, told of before the first slot that they hold in."""
+        """Market rules that follow those before, told of before the first slot they hold in."""
         last_slot, last = self.rules[-1]
         good = version == last + 1 and from_slot > max(self.tick, last_slot)
         text = f"version {version} from slot {from_slot} after {last}, told of at {self.tick}"
@@ -1646,9 +1646,10 @@ class _Automatic:
         self.book.require(good, "instruction", f"0x{digest.hex()}: not sealed in time or odd terms")
         replaced = message["replaces"]
         if replaced in self.of[account] and first < self.ends[replaced]:
-            self.ends[replaced] = max(first, self.signed[replaced][0]["first_slot"])
+            self.ends[replaced] = first
         for other in self.of[account]:
-            apart = self.ends[other] <= first or end <= self.signed[other][0]["first_slot"]
+            begun = max(first, self.signed[other][0]["first_slot"])
+            apart = begun >= min(end, self.ends[other])
             text = f"0x{digest.hex()}: beside 0x{other.hex()}"
             self.book.require(apart, "instruction", text)
         self.signed[digest], self.ends[digest] = (message, signer), end

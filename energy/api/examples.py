@@ -92,4 +92,5 @@ def signed_body(*types: str) -> dict[str, Any]:
 
 SIGNED_TYPES = (
     "Order", "Cancel", "KeyRegister", "KeyRotate", "KeyRevoke", "Contract", "DrEvent", "DrCommit",
+    "StandingInstruction",
 )  # fmt: skip

@@ -35,6 +35,7 @@ STATUS_OF = {
     RefusalCode.ANSWERS_CLOSED: 409,
     RefusalCode.ALREADY_ANSWERED: 409,
     RefusalCode.NO_BASELINE: 409,
+    RefusalCode.INSTRUCTION_OVERLAP: 409,
 }
 ID_DIGITS = 64
 
@@ -166,6 +167,7 @@ def terms_json(row: OrderRow, filled: FillRow | None) -> dict[str, Any]:
     waits = row.status in WAITING
     return {
         "slot_utc": iso_of(row.slot),
+        "instruction": None if row.instruction is None else f"0x{row.instruction.hex()}",
         "side": "bid" if row.side == 1 else "offer",
         "energy_wh": row.e_wh,
         "price_krw_per_kwh": krw_text_from_mkrw(row.price_mkrw_per_kwh),

@@ -168,6 +168,20 @@ def forecast_home(
     return HomeForecast(np.sort(load.T, axis=0), height * news * mean[mine], tier, reason)
 
 
+def expected_of_homes(
+    classes: HomeClasses, days: Sequence[HomeDay], cells: IntArray, district_kw: FloatArray
+) -> FloatArray:
+    """What every home (M, H) is expected to use in coming slots of calendar cells (H,), kW.
+
+    The same as `forecast_home` expects of each; together they are the district's (H,).
+    """
+    recent = list(days[-LOOK_BACK_DAYS:])
+    heights = heights_kw(classes, recent)
+    _, mean = _tables(classes, recent, cells)
+    news = _news(classes, heights, mean, district_kw)
+    return np.asarray(heights[:, None] * news * mean[classes.of])
+
+
 def _standing(own_days: int, days: int) -> tuple[str, Tier]:
     if not days:
         return "no day of the district's meters yet, class default", "F4"

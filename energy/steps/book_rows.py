@@ -35,6 +35,7 @@ from energy.store.orders import OrderRow, orders_to_seal
 from market.book import Book
 from market.books import SET_OF, Chain, Entry, ErasedTick, SetKind, SettledBatch
 from market.clearing import Clearing
+from market.entries import ENTRY_TYPES
 from market.messages import parse_message
 from market.orders import Order, order_message
 from market.readings import NO_READINGS, Reading, ReadingBatch, meter_id, reading_digests
@@ -49,6 +50,7 @@ FIRST_CONTRACT = 2
 
 Place = tuple[int, int]  # number of the settlement, position in it
 ORDER_FIELDS = tuple(Order.__dataclass_fields__)
+AUTOMATIC_FIELDS = tuple(field.name for field in ENTRY_TYPES["AutoOrder"].fields)
 
 
 def entry_of(row: EntryRow) -> Entry:
@@ -64,7 +66,10 @@ def entry_of(row: EntryRow) -> Entry:
 
 
 def order_entry(row: OrderRow) -> Entry:
-    """The entry of an accepted order."""
+    """The entry of an accepted order: signed by its account, or by the instruction it names."""
+    if row.instruction is not None:
+        automatic = {name: getattr(row, name) for name in AUTOMATIC_FIELDS}
+        return Entry("AutoOrder", automatic, row.id, (), (), row.salt)
     order = Order(**{name: getattr(row, name) for name in ORDER_FIELDS})
     message = order_message(order)
     return Entry("Order", message, row.id, (row.signer,), (row.signature,), row.salt)

@@ -342,3 +342,4 @@ def _destroy(
     place = number - len(SYSTEM_NAMES)
     eraser.meter(place, end)
     eraser.home_days(place, end)
+    eraser.car_wishes(account, end)

@@ -67,6 +67,7 @@ from market.proofs import (
     RulesPart,
     account_bundle,
     anchor_bundle,
+    automatic_bundle,
     bill_bundle,
     broken_promise_bundle,
     clearing_bundle,
@@ -168,6 +169,11 @@ class Prover:
             where = "" if slot is None else f" in slot {iso_of(slot)}"
             raise StoreError(f"entry 0x{id_.hex()}: found none under a checkpoint{where}")
         entry, place = found
+        if entry.type == "AutoOrder":
+            assert not isinstance(place, int), "orders stand in a set"
+            signed = self._entry(entry.message["instruction"])
+            frame = self.frame(entry.accounts())
+            return automatic_bundle(frame, entry, place, self._receipt(id_), signed)
         keyed = [one for one in entry.accounts() if one in self._accounts.chains]
         frame = self.frame(() if entry.type == "Transfer" else keyed)
         return inclusion_bundle(frame, entry, place, self._receipt(id_))
@@ -295,7 +301,9 @@ class Prover:
         text = find_conflict(self._connection, id_)
         if text is None:
             raise StoreError(f"message 0x{id_.hex()}: found none that was refused for its nonce")
-        envelope = parse_envelope(text, ("Order", "Cancel", "Contract", *KEY_TYPES))
+        envelope = parse_envelope(
+            text, ("Order", "Cancel", "Contract", "StandingInstruction", *KEY_TYPES)
+        )
         second = Entry(envelope.type, envelope.message, id_, envelope.signers, envelope.signatures)
         account, nonce = second.accounts()[0], envelope.message["nonce"]
         orders = [one for one in orders_of(self._connection, account) if one.nonce == nonce]
@@ -312,7 +320,7 @@ class Prover:
     def entries_of(self, account: bytes, slot: int) -> list[tuple[str, bytes]]:
         """Types and ids of an account's orders, readings and transfers of a slot."""
         found: list[tuple[str, bytes]] = [
-            ("Order", one.id)
+            ("AutoOrder" if one.instruction else "Order", one.id)
             for one in orders_of(self._connection, account)
             if one.slot == slot and one.sealed_by <= self.last.tick
         ]

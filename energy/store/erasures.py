@@ -22,6 +22,7 @@ from energy.store.book_tables import (
     slot_trades,
     transfer,
 )
+from energy.store.car_tables import car_wish
 from energy.store.dr_tables import dr_baseline, dr_event
 from energy.store.erasure_tables import (
     erased_account,
@@ -48,7 +49,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 _GUARDED = (
     market_order, order_conflict, fill, reading, late_reading, entry, transfer, signed_readings,
     slot_trades, account_message, standing_instruction, instruction_end, tally, billed_month,
-    dr_baseline,
+    dr_baseline, car_wish,
 )  # fmt: skip
 
 
@@ -307,6 +308,12 @@ class Eraser:
                 columns[name][place : place + 1] = np.nan
             here = home_day.c.first_slot == first_slot
             self._connection.execute(update(home_day).where(here).values(body=pack_arrays(columns)))
+
+    def car_wishes(self, of: bytes, before: int) -> None:
+        """Destroy what an account wanted of its car before a moment."""
+        columns = car_wish.c
+        old = (columns.account == of) & (columns.from_slot < before)
+        self._connection.execute(delete(car_wish).where(old))
 
     def bills(self, number: int, before: int) -> None:
         """Destroy what months before a moment came to for an account, and what its bills were made

@@ -94,6 +94,13 @@ def last_issue(connection: Connection) -> StoredIssue | None:
     return None if row is None else _issue_of(row)
 
 
+def issue_before(connection: Connection, slot: int) -> StoredIssue | None:
+    """The newest forecast that was issued for an earlier slot."""
+    query = select(forecast_issue).where(forecast_issue.c.first_slot < slot)
+    row = connection.execute(query.order_by(forecast_issue.c.first_slot.desc()).limit(1)).first()
+    return None if row is None else _issue_of(row)
+
+
 def has_issue(connection: Connection) -> bool:
     """Whether anything has been forecast yet."""
     return connection.scalar(select(forecast_issue.c.first_slot).limit(1)) is not None

@@ -42,7 +42,10 @@ class FillRow(NamedTuple):
 
 @dataclass(frozen=True)
 class OrderRow:
-    """An accepted order with everything that was signed, and what became of it."""
+    """An accepted order with everything that was signed, and what became of it.
+
+    An automatic order names the `instruction` that was signed instead, and its local `day`.
+    """
 
     id: bytes
     account: bytes
@@ -65,6 +68,23 @@ class OrderRow:
     sealed_by: int
     receipt_signature: bytes
     status: str
+    instruction: bytes | None = None
+    day: int | None = None
+
+
+def save_orders(connection: Connection, rows: Sequence[OrderRow]) -> None:
+    """Write accepted orders for ever."""
+    if rows:
+        connection.execute(market_order.insert(), [dict(vars(row)) for row in rows])
+
+
+def live_orderers(connection: Connection, slot: int, gate_s: int) -> frozenset[bytes]:
+    """The accounts with a live order for a slot that does not expire before its gate."""
+    columns = market_order.c
+    query = select(columns.account, columns.expires).where(
+        columns.slot == slot, columns.status == "ACCEPTED"
+    )
+    return frozenset(row.account for row in connection.execute(query) if row.expires >= gate_s)
 
 
 def lock_book(connection: Connection, slot: int, gate_s: int) -> list[BookRow]:

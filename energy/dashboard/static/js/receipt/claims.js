@@ -1,18 +1,19 @@
 // The claims: what is left of each when keys, checkpoint and witnesses are in order.
 import { hex, joined, readHex, readKeys, readList, readNumber, readPacked, unhex, Unusable, ZERO32 } from "./bytes.js";
-import { proveInclusion, requireSigner, takeReceipt } from "./entries.js";
+import { proveAutomatic, proveInclusion, requireSigner, takeReceipt } from "./entries.js";
 import { keccak256 } from "./keccak.js";
 import { chained, climb, isConsistent, readPath, rootByPath } from "./merkle.js";
 import { NAMES_ACCOUNT, readAmounts, stateLeaf, unsalted } from "./proof.js";
 import { digestOf, TYPES } from "./typed.js";
 
-const WITH_NONCE = ["Order", "Cancel", "DrCommit", "Contract", "KeyRegister", "KeyRotate", "KeyRevoke"];
-const PROMISED = ["Order", "Cancel", "Contract", "DrEvent", "DrCommit"];
+const WITH_NONCE = ["Order", "Cancel", "DrCommit", "Contract", "StandingInstruction", "KeyRegister", "KeyRotate", "KeyRevoke"];
+const PROMISED = ["Order", "Cancel", "Contract", "DrEvent", "DrCommit", "StandingInstruction"];
 const STATE = ["note", "blind", "seq", "head", "keys_head", "balances", "path"];
 const WORD = 32;
 
 export const CLAIM_KEYS = {
   inclusion: ["keys", "entry", "set", "log", "receipt", "display"],
+  automatic: ["keys", "entry", "set", "log", "receipt", "display", "instruction"],
   consistency: ["keys", "old", "proof"],
   account: ["keys", "account", "from", "history", "state"],
   fork: ["keys", "other", "leaves"],
@@ -155,6 +156,7 @@ function proveBrokenPromise(proof) {
 
 export const CLAIMS = {
   inclusion: proveInclusion,
+  automatic: proveAutomatic,
   consistency: proveConsistency,
   account: proveAccount,
   fork: proveFork,

@@ -14,6 +14,7 @@ export function displayOf(name, message) {
   for (const [field, value] of Object.entries(message)) {
     if (typeof value !== "bigint") continue;
     if (field.endsWith("_mkrw_per_kwh")) found[field.replace("_mkrw_", "_krw_")] = decimal(value, 3);
+    else if (field.endsWith("_cap_ukrw")) found[field.replace("_ukrw", "_krw")] = decimal(value, 6);
     else if (field.endsWith("_wh")) found[`${field.slice(0, -3)}_kwh`] = decimal(value, 3);
   }
   if (name === "Transfer") {

@@ -6,16 +6,17 @@ import { leafHash } from "./merkle.js";
 import { UNSALTED, unsalted } from "./proof.js";
 import { digestOf, typed, TYPES } from "./typed.js";
 
-const SET_OF = { Order: 1n, Cancel: 1n, Contract: 1n, DrEvent: 1n, DrCommit: 1n, Reading: 2n, Bill: 4n };
-const UNLOGGED = ["Transfer", "Checkpoint", "Receipt", "Cosign"];
+const SET_OF = { Order: 1n, Cancel: 1n, Contract: 1n, DrEvent: 1n, DrCommit: 1n, StandingInstruction: 1n, AutoOrder: 1n, Reading: 2n, Bill: 4n };
+const UNLOGGED = ["Transfer", "Checkpoint", "Receipt", "Cosign", "AutoOrder"];
 const LOGGED = Object.keys(TYPES).filter((name) => TYPES[name].code && !UNLOGGED.includes(name));
 
 // Whoever signed held the role, at the slot that the entry names where it names one.
 export function requireSigner(proof, entry, first, last) {
   const { name, message, signers } = entry;
   const { ring, trust } = proof;
+  if (name === "AutoOrder") return; // signed by the instruction that it names
   const holds = (account, role, from, to) => ring.holds(account, signers[0], role, from, to);
-  const slot = message.slot ?? first;
+  const slot = name === "StandingInstruction" ? message.first_slot : message.slot ?? first;
   if (OPERATOR_ROLE[name]) {
     proof.requireOperator(entry, first, last);
     return;
@@ -112,7 +113,39 @@ export function proveInclusion(proof) {
     proveTransfer(proof, found.entry);
     return;
   }
-  const entry = proof.takeEntry(found.entry, LOGGED);
+  proveEntry(proof, proof.takeEntry(found.entry, LOGGED));
+}
+
+// What of an automatic order is not within its instruction, empty where all is.
+function beyond(signed, order) {
+  const limits = { 1: signed.buy_up_to_mkrw_per_kwh, 2: signed.sell_from_mkrw_per_kwh };
+  const { side, e_wh: wh, price_mkrw_per_kwh: price } = order;
+  if (order.account !== signed.account) return "another account";
+  if (order.slot < signed.first_slot || order.slot >= signed.end_slot) return "outside the signed slots";
+  if (!(side in limits) || !(signed.sides & side)) return `side ${side} was not signed`;
+  if (price !== limits[side]) return `price ${price}, signed ${limits[side]}`;
+  if (wh < 1n || wh > signed.day_cap_wh) return `${wh} Wh, signed ${signed.day_cap_wh}`;
+  const worst = wh * price * (side === 1n ? 1n : -1n);
+  return worst > 0n && worst > signed.day_cap_ukrw ? `${worst} micro-won, signed ${signed.day_cap_ukrw}` : "";
+}
+
+// An automatic order is in the books, and within the instruction that its account has signed.
+export function proveAutomatic(proof) {
+  proof.part = "entry";
+  const order = proof.takeEntry(proof.found.entry, ["AutoOrder"]);
+  proveEntry(proof, order);
+  proof.part = "instruction";
+  const signed = proof.takeEntry(unsalted(proof.found.instruction), ["StandingInstruction"]);
+  proof.require(signed.digest === order.message.instruction, "automatic order", "made from another instruction");
+  const { account, first_slot: first } = signed.message, { slot } = order.message;
+  requireSigner(proof, signed, first, slot);
+  proof.require(proof.ring.holds(account, signed.signers[0], ROLE.TRADE, slot, slot), "key role", "a key that had ended by the slot");
+  const fault = beyond(signed.message, order.message);
+  proof.require(!fault, "automatic order", fault);
+}
+
+function proveEntry(proof, entry) {
+  const { found } = proof;
   const kind = SET_OF[entry.name];
   let [first, last] = [entry.message.slot ?? entry.message.tick ?? 0n, proof.head.tick];
   if (kind) {

@@ -66,7 +66,8 @@ export function makeProof(trust, found) {
     const [message, hashed] = typed(entry.type, entry.message);
     const digest = digestOf(trust.prefix, hashed);
     const rows = readList(entry.signatures);
-    if (rows.length !== (TWICE_SIGNED.includes(entry.type) ? 2 : 1)) {
+    const count = TWICE_SIGNED.includes(entry.type) ? 2 : entry.type === "AutoOrder" ? 0 : 1;
+    if (rows.length !== count) {
       throw new Unusable(`${proof.part}: ${rows.length} signatures of a ${entry.type}`);
     }
     const signed = rows.map((row) => takeSignature(entry.type, digest, row));

@@ -22,6 +22,8 @@ const TEXT = `
 15 Checkpoint(bytes32 origin,uint64 tick,uint64 size,bytes32 root,bytes32 accounts_root,bytes32 previous)
 16 Cosign(bytes32 checkpoint,uint64 time)
 17 Anchor(bytes32 checkpoint,uint64 chain_id,bytes32 transaction)
+18 StandingInstruction(bytes32 account,uint8 sides,int64 sell_from_mkrw_per_kwh,int64 buy_up_to_mkrw_per_kwh,uint64 day_cap_wh,uint64 day_cap_ukrw,uint64 first_slot,uint64 end_slot,uint32 rules_version,bytes32 replaces,uint64 nonce)
+19 AutoOrder(bytes32 account,bytes32 instruction,uint64 day,uint32 zone,uint64 slot,uint8 side,uint64 e_wh,int64 price_mkrw_per_kwh)
 20 KeyRegister(bytes32 account,address key,uint16 roles,uint64 from_slot,uint64 nonce)
 21 KeyRotate(bytes32 account,address old_key,address new_key,uint64 from_slot,uint64 nonce)
 22 KeyRevoke(bytes32 account,address key,uint64 from_slot,uint8 reason,uint64 nonce)`;

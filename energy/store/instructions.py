@@ -1,0 +1,187 @@
+"""Standing instructions as they were signed, where they end, and what each slot made of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select
+
+from energy.store.instruction_tables import automatic_slot, instruction_end, standing_instruction
+from energy.store.packing import Arrays, pack_arrays, unpack_arrays
+from energy.store.schema import fill, market_order
+from market.instructions import Terms
+
+KEEP_SLOTS = 96
+"""So many slots of automatic trading are kept: the day's sums go on from the newest."""
+
+
+@dataclass(frozen=True)
+class InstructionRow:
+    """An instruction as it was signed; `ended_slot` is where it was stopped or replaced."""
+
+    no: int
+    id: bytes
+    account: bytes
+    signer: bytes
+    sides: int
+    sell_from_mkrw_per_kwh: int
+    buy_up_to_mkrw_per_kwh: int
+    day_cap_wh: int
+    day_cap_ukrw: int
+    first_slot: int
+    end_slot: int
+    signed_utc: int
+    ended_slot: int | None = None
+
+    @property
+    def last_end(self) -> int:
+        """The slot from which on it no longer holds."""
+        return self.end_slot if self.ended_slot is None else min(self.end_slot, self.ended_slot)
+
+    def meets(self, first: int, end: int) -> bool:
+        """Whether it holds in some slot of [first, end)."""
+        begun = max(first, self.first_slot)
+        return begun < min(end, self.last_end)
+
+    @property
+    def terms(self) -> Terms:
+        """What orders follow from."""
+        return Terms(
+            self.sides,
+            self.sell_from_mkrw_per_kwh,
+            self.buy_up_to_mkrw_per_kwh,
+            self.day_cap_wh,
+            self.day_cap_ukrw,
+        )
+
+
+class EndRow(NamedTuple):
+    """From `slot` on the instruction `no` holds no longer; `digest` of the message that says so."""
+
+    digest: bytes
+    instruction: int
+    slot: int
+
+
+class AutomaticSlot(NamedTuple):
+    """What automatic trading did in a slot of the local day that begins with `day`.
+
+    Columns: `account` (N, 32), `why` (N,) as a number, `e_wh` (N,) ordered, below 0 to sell, and
+    `spent_wh`, `spent_ukrw` (N,), what the day had come to before the slot.
+    """
+
+    slot: int
+    day: int
+    columns: dict[str, Any]
+
+
+class AutomaticFill(NamedTuple):
+    """An automatic order and what it got: `price_mkrw_per_kwh` is None before it is cleared."""
+
+    account: bytes
+    side: int
+    e_wh: int
+    limit_mkrw_per_kwh: int
+    status: str
+    filled_wh: int | None
+    price_mkrw_per_kwh: int | None
+
+
+def save_instruction(connection: Connection, row: InstructionRow) -> None:
+    """Write an instruction that an account has signed."""
+    values = {name: one for name, one in vars(row).items() if name != "ended_slot"}
+    connection.execute(insert(standing_instruction).values(**values))
+
+
+def save_instruction_end(connection: Connection, row: EndRow) -> None:
+    """Write that an instruction ends early."""
+    connection.execute(insert(instruction_end).values(**row._asdict()))
+
+
+def next_instruction(connection: Connection) -> int:
+    """The number of the next instruction."""
+    last: int | None = connection.scalar(select(func.max(standing_instruction.c.no)))
+    return 0 if last is None else last + 1
+
+
+def find_instruction(connection: Connection, id_: bytes) -> InstructionRow | None:
+    """The instruction with this id, or None."""
+    found = _rows(connection, standing_instruction.c.id == id_)
+    return found[0] if found else None
+
+
+def instructions_of(connection: Connection, account: bytes) -> list[InstructionRow]:
+    """All instructions of an account in the order in which they were signed."""
+    return _rows(connection, standing_instruction.c.account == account)
+
+
+def running_in(connection: Connection, slot: int) -> list[InstructionRow]:
+    """The instructions that hold in a slot, by account."""
+    columns = standing_instruction.c
+    found = _rows(connection, (columns.end_slot > slot) & (columns.first_slot <= slot))
+    return sorted((one for one in found if slot < one.last_end), key=lambda one: one.account)
+
+
+def save_automatic_slot(connection: Connection, slot: int, day: int, columns: Arrays) -> None:
+    """Keep what a slot's automatic trading did, and forget what is older than KEEP_SLOTS."""
+    row = {"slot": slot, "day": day, "body": pack_arrays(columns)}
+    connection.execute(insert(automatic_slot).values(row))
+    query = select(automatic_slot.c.slot).order_by(automatic_slot.c.slot.desc()).limit(KEEP_SLOTS)
+    oldest = min(connection.scalars(query))
+    connection.execute(automatic_slot.delete().where(automatic_slot.c.slot < oldest))
+
+
+def last_automatic_slot(connection: Connection, before: int | None = None) -> AutomaticSlot | None:
+    """The newest slot of automatic trading, or the newest before one; None where there is none."""
+    query = select(automatic_slot).order_by(automatic_slot.c.slot.desc()).limit(1)
+    if before is not None:
+        query = query.where(automatic_slot.c.slot < before)
+    row = connection.execute(query).first()
+    return None if row is None else AutomaticSlot(row.slot, row.day, unpack_arrays(row.body))
+
+
+def has_automatic_slot(connection: Connection, slot: int) -> bool:
+    """Whether the slot's automatic orders have been made."""
+    query = select(automatic_slot.c.slot).where(automatic_slot.c.slot == slot)
+    return connection.scalar(query) is not None
+
+
+def automatic_fills(
+    connection: Connection, slot: int, account: bytes | None = None
+) -> list[AutomaticFill]:
+    """The automatic orders of a slot, or of one account in it, with what they got."""
+    order = market_order.c
+    columns = (order.account, order.side, order.e_wh, order.price_mkrw_per_kwh, order.status)
+    got = (fill.c.e_wh.label("filled_wh"), fill.c.price_mkrw_per_kwh.label("got_price"))
+    joined = market_order.join(fill, fill.c.order_id == order.id, isouter=True)
+    query = select(*columns, *got).select_from(joined)
+    query = query.where(order.slot == slot, order.instruction.is_not(None))
+    if account is not None:
+        query = query.where(order.account == account)
+    return [AutomaticFill(*row) for row in connection.execute(query)]
+
+
+def instruction_ends(connection: Connection, numbers: Sequence[int]) -> list[EndRow]:
+    """The ends of these instructions."""
+    columns = instruction_end.c
+    query = select(columns.digest, columns.instruction, columns.slot)
+    return [
+        EndRow(*row) for row in connection.execute(query.where(columns.instruction.in_(numbers)))
+    ]
+
+
+def _rows(connection: Connection, where: ColumnElement[bool]) -> list[InstructionRow]:
+    ends = (
+        select(instruction_end.c.instruction, func.min(instruction_end.c.slot).label("slot"))
+        .group_by(instruction_end.c.instruction)
+        .subquery()
+    )
+    joined = standing_instruction.outerjoin(ends, ends.c.instruction == standing_instruction.c.no)
+    names = [name for name in InstructionRow.__dataclass_fields__ if name != "ended_slot"]
+    columns = [standing_instruction.c[name] for name in names]
+    query = select(*columns, ends.c.slot).select_from(joined).where(where)
+    found = []
+    for *values, slot in connection.execute(query.order_by(standing_instruction.c.no)):
+        row = dict(zip(names, values, strict=True))
+        found.append(InstructionRow(**row, ended_slot=slot))
+    return found
