@@ -26,7 +26,7 @@ from market.tariff import (
     Band,
     ProgressiveTable,
     SeasonalTable,
-    Tariff,
+    SlotCalendar,
     band_of,
     billing_demand_kw,
     is_reduced,
@@ -96,7 +96,8 @@ def connection_bill(
     tariff, month = connection_tariff(district, int(slots[0])), (first.year, first.month)
     if isinstance(tariff.table, ProgressiveTable):
         return build_bill(MonthUse(month[1], round(float(p_import_kw.sum()) * DT_H)), tariff)
-    part = _part(tariff, tariff.table, month[1], _band_kwh(district, tariff, slots, p_import_kw))
+    calendars = slot_calendars(slots, district.time_zone)
+    part = _part(month[1], _band_kwh(tariff.table, calendars, p_import_kw))
     use = MonthUse(
         month=month[1],
         kwh=part.off_kwh + part.mid_kwh + part.on_kwh,
@@ -107,21 +108,17 @@ def connection_bill(
 
 
 def _band_kwh(
-    district: District, tariff: Tariff, slots: IntArray, p_import_kw: FloatArray
+    table: SeasonalTable, calendars: Sequence[SlotCalendar], p_import_kw: FloatArray
 ) -> dict[tuple[Band, bool], float]:
     """Energy by band, and whether in hours of the weekend reduction."""
-    assert isinstance(tariff.table, SeasonalTable)
     found: dict[tuple[Band, bool], float] = {}
-    calendars = slot_calendars(slots, district.time_zone)
     for calendar, kw in zip(calendars, p_import_kw.tolist(), strict=True):
-        key = band_of(tariff.table, calendar), is_reduced(tariff.table, calendar)
+        key = band_of(table, calendar), is_reduced(table, calendar)
         found[key] = found.get(key, 0.0) + kw * DT_H
     return found
 
 
-def _part(
-    tariff: Tariff, table: SeasonalTable, month: int, kwh: Mapping[tuple[Band, bool], float]
-) -> PartUse:
+def _part(month: int, kwh: Mapping[tuple[Band, bool], float]) -> PartUse:
     """A month's energy by band in whole kWh."""
 
     def of(band: Band, *, reduced_only: bool = False) -> int:

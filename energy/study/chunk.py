@@ -56,7 +56,7 @@ Told = Callable[[], None]
 class Chunk:
     """A run of whole local days of one scenario; `warm_up_days` before it are not counted.
 
-    `seed` draws weather, people and faults.
+    `seed` draws weather, people and faults; `inputs` names the content of the data files.
     """
 
     district: str
@@ -66,6 +66,7 @@ class Chunk:
     end_slot: int
     warm_up_days: int = 3
     horizon_slots: int = 144
+    inputs: str = ""
 
     @property
     def begin(self) -> int:

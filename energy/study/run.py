@@ -18,7 +18,8 @@ from energy.study.collected import Part
 from energy.study.errors import StudyError
 
 DAYS = "microgrid-study-days"
-JOIN_S = 30
+JOIN_S, START_S = 30, 600
+"""Seconds to reach a cluster, and to start a process on a machine that has much else to do."""
 
 
 def run_chunks(
@@ -31,23 +32,24 @@ def run_chunks(
     folder.mkdir(parents=True, exist_ok=True)
     named = {chunk.digest: chunk for chunk in chunks}
     todo = [chunk for chunk in named.values() if not part_path(folder, chunk).exists()]
-    client.subscribe_topic(DAYS, lambda _: day_done())  # type: ignore[no-untyped-call]
+    topic = f"{DAYS}-{client.id}"
+    client.subscribe_topic(topic, lambda _: day_done())  # type: ignore[no-untyped-call]
     try:
-        futures = {client.submit(run_on_worker, one, key=one.digest): one for one in todo}
+        futures = {client.submit(run_on_worker, one, topic, key=one.digest): one for one in todo}
         finished = as_completed(list(futures), loop=client.loop)  # type: ignore[no-untyped-call]
         for future in finished:
             keep_part(part_path(folder, futures[future]), future.result())
             future.release()
     finally:
-        client.unsubscribe_topic(DAYS)  # type: ignore[no-untyped-call]
+        client.unsubscribe_topic(topic)  # type: ignore[no-untyped-call]
     return [read_part(part_path(folder, chunk)) for chunk in chunks]
 
 
-def run_on_worker(chunk: Chunk) -> Part:
-    """A chunk on a worker, which tells whoever asked for it of every day."""
+def run_on_worker(chunk: Chunk, topic: str) -> Part:
+    """A chunk on a worker, which tells whoever listens to the topic of every day."""
     worker = get_worker()
     with quiet_stdout():
-        return run_chunk(chunk, lambda: worker.log_event(DAYS, 1))
+        return run_chunk(chunk, lambda: worker.log_event(topic, 1))
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def open_client(workers: int, cluster: str = "") -> Iterator[Client]:
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=40,
-            death_timeout=JOIN_S,
+            death_timeout=START_S,
         ) as local,
         Client(local, set_as_default=False) as client,  # type: ignore[no-untyped-call]
     ):

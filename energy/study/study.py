@@ -1,11 +1,13 @@
 """A study: districts, scenarios and draws through a year, and what all of it comes to."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from distributed import Client
 
+import data
 from energy.district import load_district
 from energy.study.chargers import size_chargers
 from energy.study.chunk import Chunk, Told
@@ -19,6 +21,7 @@ from energy.timegrid import local_month_start, parse_instant
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
 YEARS = (1971, 2099)
+DATA_SUFFIXES = (".toml", ".csv")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def runs_of(study: Study) -> list[Run]:
     _require(study)
     found = []
     for district in study.districts:
-        zone = load_district(district).time_zone
+        zone, inputs = load_district(district).time_zone, inputs_digest(district)
         for scenario in study.scenarios:
             scenario_district(district, scenario)
             year = scenario.weather_year
@@ -83,11 +86,25 @@ def runs_of(study: Study) -> list[Run]:
                         end_slot=end,
                         warm_up_days=study.warm_up_days,
                         horizon_slots=study.horizon_slots,
+                        inputs=inputs,
                     )
                     for first, end in _bounds(study, zone)
                 )
                 found.append(Run(district, scenario, seed, chunks))
     return found
+
+
+def inputs_digest(source: str) -> str:
+    """Names the content of all data files, the district's own folder among them: parts that were
+    made from others are not used again.
+    """
+    own = Path(source.partition("@")[0])
+    found = hashlib.sha256()
+    for root in (data.path(), own):
+        for path in sorted(root.rglob("*")) if root.is_dir() else ():
+            if path.suffix in DATA_SUFFIXES:
+                found.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def run_study(

@@ -1,6 +1,7 @@
 """Who runs a chunk is no matter, and a study that was killed goes on where it was."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import orjson
 import pytest
 from distributed import Client
 
+import data
 from energy.study import Study, StudyError, base_scenario, runs_of
 from energy.study.chunk import Chunk
 from energy.study.collected import Part
@@ -117,3 +119,14 @@ def test_chunks_are_whole_local_months_and_draws_have_seeds_of_their_own() -> No
     assert first.days == 365
     assert [(one.end_slot - one.first_slot) // 86400 for one in first.chunks] == [151, 153, 61]
     assert len({one.digest for run in (first, second) for one in run.chunks}) == 6
+
+
+def test_parts_of_other_data_are_not_used_again(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(data.path("districts", "sejong-5-1"), folder)
+    study = Study((f"{folder}@0.01",), (base_scenario(),), 2026, months=(7, 7))
+    (before,) = runs_of(study)
+    path = folder / "district.toml"
+    path.write_text(path.read_text().replace("homes = 600 ", "homes = 601 "))
+    (after,) = runs_of(study)
+    assert before.chunks[0].digest != after.chunks[0].digest
