@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from energy.api import (
     alarms,
+    assets,
     cars,
     contracts,
     documents,
@@ -54,7 +55,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
-    health, open_data, sign_in, wallets, people, alarms, rules, settings, reports, me,
+    health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
     cars,
 )  # fmt: skip
 for _room in ROOMS:

@@ -34,7 +34,9 @@ OPERATOR_PAGE = "operator.html"
 VERDICT_OF = {
     "overview": DISTRICT_PAGE,
     "grid": DISTRICT_PAGE,
-    **dict.fromkeys(("plan", "market", "forecasts", "dr", "reports", "settings"), STEERING_PAGE),
+    **dict.fromkeys(
+        ("plan", "market", "forecasts", "dr", "assets", "reports", "settings"), STEERING_PAGE
+    ),
     **dict.fromkeys(PUBLIC_SCREENS, PUBLIC),
 }
 PAGE_OF = {

@@ -14,6 +14,7 @@ from energy.forecast import CarSessions, ChargerGroups, DistrictForecast, split
 from energy.forecast.inputs import FloatArray
 from energy.plant import SetPoints
 from energy.steps.accounting import DemandTerms, SlotPrices, Tally
+from energy.steps.asset_views import assets_view
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
 from energy.steps.feed_ages import watch_feeds
@@ -33,7 +34,7 @@ from energy.store.events import add_event
 from energy.store.measured import save_measured, save_plant_state
 from energy.store.orders import save_clearing, save_fills, void_book
 from energy.store.readings import LateRow, save_late_readings, save_readings
-from energy.store.setpoints import prune_setpoints, save_setpoints
+from energy.store.setpoints import load_setpoints, prune_setpoints, save_setpoints
 from energy.store.slots import Claim, SlotOutcome, publish_slot
 from energy.store.views import prune_views, put_view
 from energy.timegrid import local_day_start
@@ -179,6 +180,10 @@ def keep_measured(
     save_measured(connection, slot, stored_row(measured.telemetry, measured.known), summary)
     document = measured_view(microgrid.district, measured, sums.tally, sums.terms)
     put_view(connection, "measured", slot, document)
+    told = load_setpoints(connection, slot)
+    set_points = None if told is None else SetPoints.from_bytes(told.body)
+    put_view(connection, "assets", slot, assets_view(microgrid.district, measured, set_points))
+    prune_views(connection, "assets", slot - KEEP_S)
     found = measured.readings
     save_readings(
         connection,

@@ -2,7 +2,8 @@
 
 Kinds: `plan` (what a slot's plan says of the horizon from that slot on), `market` (what was traded
 in the slot), `measured` (what was measured in the slot, with its costs), `ledger` (the head of the
-books after the slot's tick), `trading` (what the slot's trades came to once it was settled).
+books after the slot's tick), `trading` (what the slot's trades came to once it was settled),
+`assets` (every asset in the measured slot).
 """
 
 from typing import Any

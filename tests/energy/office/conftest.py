@@ -1,23 +1,35 @@
 """The operators' office over a real API with sign-in: people with sessions, a page of theirs."""
 
 import contextlib
+import http.client
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Page
 
 from energy.api import ApiContext, create_app
-from energy.config import Settings
+from energy.config import Settings, build_settings
+from energy.cycle import run_quarter_hour
 from energy.dashboard import install
 from energy.district import District
+from energy.steps.context import (
+    Installation,
+    build_admission,
+    demo_beginning,
+    open_installation,
+    start_microgrid,
+)
 from energy.steps.credentials import hash_secret, new_secret, new_seed
 from energy.store.engine import Store, open_store
 from energy.store.people import Person, add_person, find_person
 from energy.store.sessions import NewSession, begin_session
+from energy.units import SLOT_S
 
 NOW_S = 1_784_105_000
 WALL_S = 1_800_000_000
@@ -109,12 +121,98 @@ def check_screen(
         ):  # fmt: skip
             cookies = {"language": language, "theme": theme}
             office.enter(chromium_page, "looker", **cookies)
-            chromium_page.set_viewport_size({"width": width, "height": 844})
-            chromium_page.goto(f"{office.url}{path}")
-            chromium_page.locator(ready).first.wait_for()
-            wide = chromium_page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, (language, theme, width)
-            chromium_page.evaluate(axe)
-            assert chromium_page.evaluate(AXE) == [], (language, theme, width)
+            look(chromium_page, axe, f"{office.url}{path}", ready, width)
 
     return check
+
+
+RUN_SLOTS = 6
+
+
+@pytest.fixture(scope="session")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, int]]:
+    """A small district from 23:15 to 00:45 local time, the slot of 23:30 missed."""
+    folder = tmp_path_factory.mktemp("reports")
+    settings = build_settings(
+        district="sejong-5-1@0.005", database_url=f"sqlite:///{folder}/loop.db", bots=False,
+        demo_start="2026-07-15T23:15+09:00", horizon_slots=8, history_days=7,
+    )  # fmt: skip
+    with open_installation(settings, demo_beginning(settings)) as opened:
+        microgrid = start_microgrid(opened)
+        first = opened.first_slot
+        for slot in range(first, first + RUN_SLOTS * SLOT_S, SLOT_S):
+            late = SLOT_S if slot == first + SLOT_S else -300
+            run_quarter_hour(microgrid, slot, lambda at=slot + late: at)
+        microgrid.close()
+        yield opened, first
+
+
+@pytest.fixture(scope="session")
+def run_address(serve_app: Callable[[FastAPI], str], ran: tuple[Installation, int]) -> str:
+    opened, first = ran
+    clock = OfficeClock(first + RUN_SLOTS * SLOT_S)
+    app = create_app(
+        ApiContext(opened.store, opened.district, opened.settings, clock, build_admission(opened))
+    )
+    install(app)
+    return serve_app(app)
+
+
+@pytest.fixture(scope="session")
+def ask_run(run_address: str) -> Callable[..., tuple[int, Any, str | None]]:
+    """Asks the API of the run: status, document, ETag."""
+
+    def ask(path: str, **headers: str) -> tuple[int, Any, str | None]:
+        line = http.client.HTTPConnection(urlsplit(run_address).netloc, timeout=20)
+        line.request(
+            "GET", path, headers={name.replace("_", "-"): v for name, v in headers.items()}
+        )
+        found = line.getresponse()
+        body = found.read()
+        line.close()
+        return found.status, json.loads(body) if body else None, found.headers["etag"]
+
+    return ask
+
+
+@dataclass
+class RunStage:
+    """The address that the browser may ask, for `complaints`."""
+
+    address: str
+
+
+@pytest.fixture
+def run_stage(run_address: str) -> RunStage:
+    return RunStage(run_address)
+
+
+@pytest.fixture
+def check_run(
+    run_address: str, node_modules: Path, chromium_page: Page
+) -> Callable[[str, str], None]:
+    """Looks at a screen of the run, which asks nobody to sign in, as `check_screen` does."""
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text()
+
+    def check(path: str, ready: str) -> None:
+        for cookies, width in (
+            ({"language": "en", "theme": "light"}, 1366),
+            ({"language": "ko", "theme": "dark"}, 320),
+            ({"language": "en", "theme": "dark"}, 390),
+        ):
+            chromium_page.context.add_cookies(
+                [{"name": k, "value": v, "url": run_address} for k, v in cookies.items()]
+            )
+            look(chromium_page, axe, f"{run_address}{path}", ready, width)
+
+    return check
+
+
+def look(page: Page, axe: str, url: str, ready: str, width: int) -> None:
+    """A screen at a width: no sideways scrolling, and axe finds nothing."""
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(url)
+    page.locator(ready).first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (url, width)
+    page.evaluate(axe)
+    assert page.evaluate(AXE) == [], (url, width)

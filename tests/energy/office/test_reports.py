@@ -1,28 +1,13 @@
 """A month's report over a loop that has really run, across a midnight: API, page, file."""
 
-import http.client
-import json
-from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from fastapi import FastAPI
 from playwright.sync_api import Page, expect
 
-from energy.api import ApiContext, create_app
-from energy.config import build_settings
-from energy.cycle import run_quarter_hour
-from energy.dashboard import install
-from energy.steps.context import (
-    Installation,
-    build_admission,
-    demo_beginning,
-    open_installation,
-    start_microgrid,
-)
+from energy.steps.context import Installation
 from energy.store.measured import load_summaries
 from energy.store.orders import clearings_between
 from energy.store.views import views_between
@@ -32,59 +17,15 @@ from energy.units import SLOT_S
 SLOTS = 6
 
 
-class RunClock:
-    mode = "demo"
-    slot_seconds_real = 15.0
-
-    def __init__(self, at_s: float) -> None:
-        self.at_s = at_s
-
-    def now_s(self) -> float:
-        return self.at_s
-
-
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, int]]:
-    """A small district from 23:15 to 00:45 local time, the slot of 23:30 missed."""
-    folder = tmp_path_factory.mktemp("reports")
-    settings = build_settings(
-        district="sejong-5-1@0.005", database_url=f"sqlite:///{folder}/loop.db", bots=False,
-        demo_start="2026-07-15T23:15+09:00", horizon_slots=8, history_days=7,
-    )  # fmt: skip
-    with open_installation(settings, demo_beginning(settings)) as opened:
-        microgrid = start_microgrid(opened)
-        first = opened.first_slot
-        for slot in range(first, first + SLOTS * SLOT_S, SLOT_S):
-            late = SLOT_S if slot == first + SLOT_S else -300
-            run_quarter_hour(microgrid, slot, lambda at=slot + late: at)
-        microgrid.close()
-        yield opened, first
-
-
-@pytest.fixture(scope="module")
-def address(serve_app: Callable[[FastAPI], str], ran: tuple[Installation, int]) -> str:
-    opened, first = ran
-    clock = RunClock(first + SLOTS * SLOT_S)
-    app = create_app(
-        ApiContext(opened.store, opened.district, opened.settings, clock, build_admission(opened))
-    )
-    install(app)
-    return serve_app(app)
-
-
-def ask(address: str, path: str, **headers: str) -> tuple[int, Any, str | None]:
-    line = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
-    line.request("GET", path, headers={name.replace("_", "-"): v for name, v in headers.items()})
-    found = line.getresponse()
-    body = found.read()
-    line.close()
-    return found.status, json.loads(body) if body else None, found.headers["etag"]
+@pytest.fixture
+def stage(run_stage: Any) -> Any:
+    return run_stage
 
 
 def test_the_sums_are_those_of_the_rows_that_the_loop_has_written(
-    address: str, ran: tuple[Installation, int]
+    ask_run: Any, ran: tuple[Installation, int]
 ) -> None:
-    (opened, first), (status, report, _) = ran, ask(address, "/v1/reports/2026-07")
+    (opened, first), (status, report, _) = ran, ask_run("/v1/reports/2026-07")
     assert status == 200 and report["month"] == "2026-07" and len(report["days"]) == 31
     # Readings come two slots late, so the first two that are measured lie before the run.
     begin, end = first - 2 * SLOT_S, first + (SLOTS - 2) * SLOT_S
@@ -103,10 +44,10 @@ def test_the_sums_are_those_of_the_rows_that_the_loop_has_written(
 
 
 def test_each_local_day_has_its_own_figures_and_they_add_up(
-    address: str, ran: tuple[Installation, int]
+    ask_run: Any, ran: tuple[Installation, int]
 ) -> None:
     opened, first = ran
-    report = ask(address, "/v1/reports/2026-07")[1]
+    report = ask_run("/v1/reports/2026-07")[1]
     days = {one["date"]: one for one in report["days"]}
     before, after = days["2026-07-15"], days["2026-07-16"]
     assert (before["measured_slots"], after["measured_slots"]) == (5, 1)
@@ -122,32 +63,22 @@ def test_each_local_day_has_its_own_figures_and_they_add_up(
     assert before["import_kwh"] == round(day["import_kwh"], 3)
 
 
-def test_a_report_is_given_once_and_a_month_that_never_ran_is_not_found(address: str) -> None:
-    _, report, etag = ask(address, "/v1/reports/latest")
+def test_a_report_is_given_once_and_a_month_that_never_ran_is_not_found(ask_run: Any) -> None:
+    _, report, etag = ask_run("/v1/reports/latest")
     assert report["month"] == report["newest"] == "2026-07"
-    assert ask(address, "/v1/reports/2026-07", If_None_Match=str(etag))[0] == 304
+    assert ask_run("/v1/reports/2026-07", If_None_Match=str(etag))[0] == 304
     for month in ("2026-06", "2026-08"):
-        assert ask(address, f"/v1/reports/{month}")[0] == 404
-    status, problem, _ = ask(address, "/v1/reports/2026-13")
+        assert ask_run(f"/v1/reports/{month}")[0] == 404
+    status, problem, _ = ask_run("/v1/reports/2026-13")
     assert (status, problem["field"]) == (422, "month")
-
-
-@pytest.fixture
-def stage(address: str) -> Any:
-    class Stage:
-        pass
-
-    found = Stage()
-    found.address = address  # type: ignore[attr-defined]
-    return found
 
 
 @pytest.mark.browser
 def test_the_page_has_sums_bars_and_a_file_with_the_same_figures(
-    chromium_page: Page, address: str, stage: Any, complaints: list[str]
+    chromium_page: Page, ask_run: Any, stage: Any, complaints: list[str]
 ) -> None:
-    report, page = ask(address, "/v1/reports/2026-07")[1], chromium_page
-    page.goto(f"{address}/reports")
+    report, page = ask_run("/v1/reports/2026-07")[1], chromium_page
+    page.goto(f"{stage.address}/reports")
     expect(page.locator("#answer")).to_contain_text("2026-07:")
     expect(page.locator("#next")).to_contain_text(f"{SLOTS} quarter hours")
     expect(page.locator("#month")).to_contain_text("month not closed")
@@ -167,20 +98,6 @@ def test_the_page_has_sums_bars_and_a_file_with_the_same_figures(
 
 @pytest.mark.browser
 def test_the_screen_fits_in_both_languages_and_breaks_no_rule_of_access(
-    chromium_page: Page, address: str, stage: Any, complaints: list[str], node_modules: Path
+    stage: Any, complaints: list[str], check_run: Any
 ) -> None:
-    axe = (node_modules / "axe-core" / "axe.min.js").read_text()
-    rules = '["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]'
-    run = f"async () => (await axe.run(document, {{runOnly: {rules}}})).violations.map((v) => v.id)"
-    for language, theme, width in (("en", "light", 1366), ("ko", "dark", 320), ("en", "dark", 390)):
-        chromium_page.context.add_cookies(
-            [{"name": "language", "value": language, "url": address},
-             {"name": "theme", "value": theme, "url": address}]
-        )  # fmt: skip
-        chromium_page.set_viewport_size({"width": width, "height": 844})
-        chromium_page.goto(f"{address}/reports?month=2026-07")
-        chromium_page.locator(".day-bar").first.wait_for()
-        wide = chromium_page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, (language, width)
-        chromium_page.evaluate(axe)
-        assert chromium_page.evaluate(run) == [], (language, theme, width)
+    check_run("/reports?month=2026-07", ".day-bar")

@@ -1,7 +1,7 @@
 // G, then a letter, opens a screen; single keys can be switched off (WCAG 2.1.4).
 import { h } from "./dom.js";
 
-const SCREENS = { o: "/", p: "/plan", g: "/grid", m: "/market", f: "/forecasts", d: "/dr", r: "/reports", s: "/settings" };
+const SCREENS = { o: "/", p: "/plan", g: "/grid", m: "/market", f: "/forecasts", d: "/dr", a: "/assets", r: "/reports", s: "/settings" };
 const WAIT_MS = 1500;
 const YEAR_S = 31_536_000;
 let on = !/(?:^|; )keys=off/.test(document.cookie);
