@@ -9,16 +9,21 @@ down_revision = "0004"
 
 def upgrade() -> None:
     """From version 4."""
+    _add_steering()
     _add_thinned()
     _add_instructions()
     _add_office()
     _add_alarm_posts()
     _add_starts()
     _add_cars()
+    op.create_index("audit_whose", "audit", ["whose"])
 
 
 def downgrade() -> None:
     """Back to version 4."""
+    for steering in ("steering_cancel", "steering_limit"):
+        op.drop_table(steering)
+    op.drop_index("audit_whose", "audit")
     for cars in ("car_wish", "cars_seen"):
         op.drop_table(cars)
     op.drop_table("thinned")
@@ -204,6 +209,39 @@ def _add_cars() -> None:
         sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
+
+
+def _add_steering() -> None:
+    op.create_table(
+        "steering_limit",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("element", sa.Text, nullable=False),
+        sa.Column("p_kw_max", sa.Float, nullable=False),
+        sa.Column("from_slot", sa.BigInteger, nullable=False),
+        sa.Column("until_slot", sa.BigInteger, nullable=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("ordered_utc", sa.BigInteger, nullable=False),
+        sa.CheckConstraint("p_kw_max >= 0", name="steering_limit_p_kw"),
+        sa.CheckConstraint("from_slot < until_slot", name="steering_limit_has_an_end"),
+        sa.CheckConstraint(
+            "from_slot % 900 = 0 AND until_slot % 900 = 0",
+            name="steering_limit_on_the_quarter_hour",
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("steering_limit_until_slot", "steering_limit", ["until_slot"])
+    op.create_table(
+        "steering_cancel",
+        sa.Column("id", sa.Integer, sa.ForeignKey("steering_limit.id"), primary_key=True),
+        sa.Column("slot", sa.BigInteger, nullable=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("cancelled_utc", sa.BigInteger, nullable=False),
+        sa.CheckConstraint("slot % 900 = 0", name="steering_cancel_on_the_quarter_hour"),
+    )
+    for name in ("steering_limit", "steering_cancel"):
+        _refuse_changes(name)
 
 
 def _refuse_changes(table: str, columns: str = "") -> None:
