@@ -35,7 +35,11 @@ def run_chunks(
     topic = f"{DAYS}-{client.id}"
     client.subscribe_topic(topic, lambda _: day_done())  # type: ignore[no-untyped-call]
     try:
-        futures = {client.submit(run_on_worker, one, topic, key=one.digest): one for one in todo}
+        # The first chunks first, so that runs are finished one after the other.
+        futures = {
+            client.submit(run_on_worker, one, topic, key=one.digest, priority=-n): one
+            for n, one in enumerate(todo)
+        }
         finished = as_completed(list(futures), loop=client.loop)  # type: ignore[no-untyped-call]
         for future in finished:
             keep_part(part_path(folder, futures[future]), future.result())

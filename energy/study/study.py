@@ -21,7 +21,7 @@ from energy.timegrid import local_month_start, parse_instant
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
 YEARS = (1971, 2099)
-DATA_SUFFIXES = (".toml", ".csv")
+DATA, DATA_SUFFIXES = ("profiles", "tariffs", "weather"), (".toml", ".csv")
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,13 @@ def runs_of(study: Study) -> list[Run]:
 
 
 def inputs_digest(source: str) -> str:
-    """Names the content of all data files, the district's own folder among them: parts that were
-    made from others are not used again.
+    """Names the content of the data that a study rests on, the district's own folder among it:
+    parts that were made from other data are not used again.
     """
-    own = Path(source.partition("@")[0])
+    name = source.partition("@")[0]
+    roots = [data.path(one) for one in DATA] + [data.path("districts", name), Path(name)]
     found = hashlib.sha256()
-    for root in (data.path(), own):
+    for root in roots:
         for path in sorted(root.rglob("*")) if root.is_dir() else ():
             if path.suffix in DATA_SUFFIXES:
                 found.update(str(path.relative_to(root)).encode() + path.read_bytes())
