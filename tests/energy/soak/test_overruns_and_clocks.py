@@ -6,11 +6,8 @@ for the time of a cycle is said by chance.
 
 import resource
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,93 +16,18 @@ import pytest
 import energy.cycle
 import energy.daemon.loop
 from energy.backtest.read_series import read_series
-from energy.config import build_settings
-from energy.daemon import Daemon, RealClock
 from energy.plant import PlantError
-from energy.steps.context import Installation, Microgrid, open_installation
-from energy.store.alarms import open_alarms
-from energy.store.slots import slots_between
+from energy.steps.context import Microgrid
 from energy.timegrid import local_day_start, parse_instant, utc_of
 from energy.units import SLOT_S
 
-DISTRICT = "sejong-5-1@0.005"
 START = parse_instant("2026-05-10T12:00", "Asia/Seoul")
 WATCH_S = int(energy.daemon.loop.WATCH_S)
 DEADLINE_TO_ALARM_S = 60
 HOUR_S = 3600
 
 
-@dataclass
-class Hands:
-    """A daemon, and the wall clock and the machine's count that it reads."""
-
-    wall_s: float
-    installation: Installation
-    count_s: float = 0.0
-    raised_after_s: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.daemon = Daemon(
-            self.installation, RealClock(lambda: self.wall_s, lambda: self.count_s)
-        )
-
-    def pass_by(self, seconds: float) -> None:
-        """Time goes on, and the watchdog looks whenever it is its turn."""
-        end_s = self.count_s + seconds
-        while self.count_s < end_s:
-            step_s = min(WATCH_S - self.count_s % WATCH_S, end_s - self.count_s)
-            self.count_s += step_s
-            self.wall_s += step_s
-            if self.count_s % WATCH_S == 0:
-                self.look()
-
-    def look(self) -> None:
-        """The watchdog's look; from a minute after a missed deadline on the alarm must be there."""
-        before = self.daemon._raised or frozenset()
-        self.daemon.watch()
-        after = self.daemon._raised or frozenset()
-        late_s = self.daemon._clock.now_s() - self.installation.next_slot()
-        if "daemon/late" in after - before:
-            self.raised_after_s.append(late_s)
-            assert "daemon/late" in self.alarms()
-        assert late_s <= DEADLINE_TO_ALARM_S or "daemon/late" in after, f"late by {late_s:.0f} s"
-
-    def alarms(self) -> list[str]:
-        return [one.alarm.cause for one in self.installation.store.read(open_alarms)]
-
-    def work_until(self, slot: int) -> None:
-        """Work as the alarm clock has it done, until this slot is final."""
-        while self.installation.next_slot() <= slot:
-            self.daemon.work_due_slots()
-            self.pass_by(WATCH_S)
-
-    def rows(self) -> list[Any]:
-        return self.installation.store.read(lambda c: slots_between(c, 0, 2**40))
-
-
-@pytest.fixture
-def hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
-    with at_work(tmp_path, monkeypatch) as found:
-        yield found
-
-
-@contextmanager
-def at_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
-    settings = build_settings(
-        district=DISTRICT, database_url=f"sqlite:///{folder}/loop.db", bots=False, horizon_slots=4
-    )
-    with open_installation(settings, lambda _: START) as installation:
-        found = Hands(START - settings.gate_lead_s, installation)
-        counted = SimpleNamespace(monotonic=lambda: found.count_s)
-        monkeypatch.setattr(energy.daemon.loop, "time", counted)
-        try:
-            yield found
-        finally:
-            found.daemon._scheduler = SimpleNamespace(running=False)
-            found.daemon.stop()
-
-
-def delay(hands: Hands, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[], float]) -> None:
+def delay(hands: Any, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[], float]) -> None:
     """Every cycle takes this much longer."""
     forecast = energy.cycle.forecast_slot
 
@@ -126,7 +48,7 @@ def require_final(rows: list[Any], slots: int) -> None:
 
 @pytest.mark.check(9)
 def test_cycles_delayed_by_up_to_half_an_hour_lose_no_slot_and_raise_the_alarm_in_time(
-    hands: Hands, monkeypatch: pytest.MonkeyPatch, check: Any
+    hands: Any, monkeypatch: pytest.MonkeyPatch, check: Any
 ) -> None:
     slots, rng = check.trials(1_000, 12), check.rng
     delay(hands, monkeypatch, lambda: rng.uniform(0, 1_800))
@@ -145,7 +67,7 @@ def test_cycles_delayed_by_up_to_half_an_hour_lose_no_slot_and_raise_the_alarm_i
 
 @pytest.mark.check(9, canary=True)
 def test_a_job_that_knows_the_slot_of_the_clock_alone_loses_slots(
-    hands: Hands, monkeypatch: pytest.MonkeyPatch
+    hands: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an alarm clock's own jobs would have it: what was missed is not run again."""
 
@@ -171,9 +93,7 @@ STEPS_S = {
 
 
 @pytest.mark.check(10)
-def test_a_clock_that_steps_or_sleeps_makes_no_slot_double_or_lost(
-    hands: Hands, check: Any
-) -> None:
+def test_a_clock_that_steps_or_sleeps_makes_no_slot_double_or_lost(hands: Any, check: Any) -> None:
     rng = check.rng
     hands.work_until(START)
     memory_kib = resident_kib()
@@ -200,7 +120,7 @@ def resident_kib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def step_clock(hands: Hands, name: str, step_s: int, after_s: int) -> None:
+def step_clock(hands: Any, name: str, step_s: int, after_s: int) -> None:
     """Step the wall clock within a slot; beyond an hour nothing runs until it is right."""
     believed, newest = abs(step_s) <= HOUR_S, hands.rows()[-1].start
     hands.pass_by(after_s)
