@@ -141,7 +141,7 @@ def _first(context: ApiContext, connection: Connection) -> int:
 
 
 def _outcome(context: ApiContext, connection: Connection, who: bytes, body: WishBody) -> Outcome:
-    """What the wish would come to; raises ProblemError where the car that is there has none such."""
+    """What the wish would come to; raises ProblemError where there is no such stay."""
     car, first = own_car(connection, context.district, who), _first(context, connection)
     if car is None or str(car.car) != body.stay or car.departure_slot <= first:
         allowed = "the stay of the car that is connected"

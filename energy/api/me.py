@@ -126,13 +126,14 @@ def _page_of_orders(
     last = shown[-1].order if more else None
     return _private(
         {
-            "items": [_order_json(context, one) for one in shown],
+            "items": [own_order_json(context, one) for one in shown],
             "next": None if last is None else f"{last.slot}-0x{last.id.hex()}",
         }
     )
 
 
-def _order_json(context: ApiContext, one: OwnOrder) -> Document:
+def own_order_json(context: ApiContext, one: OwnOrder) -> Document:
+    """An order of one's own with its terms, receipt, what it got and what that cost."""
     filled, amount = one.fill, None
     if filled is not None:
         amount = (

@@ -72,7 +72,7 @@ def list_records(
     query = select(audit_row).order_by(audit_row.c.no.desc()).limit(limit)
     if before is not None:
         query = query.where(audit_row.c.no < before)
-    return [_entry(row) for row in connection.execute(query)]
+    return [entry_of_row(row) for row in connection.execute(query)]
 
 
 def count_records(connection: Connection) -> int:
@@ -95,11 +95,12 @@ def _all(connection: Connection) -> Iterator[Entry]:
     while rows := connection.execute(
         select(audit_row).where(audit_row.c.no > after).order_by(audit_row.c.no).limit(BATCH_ROWS)
     ).all():
-        yield from map(_entry, rows)
+        yield from map(entry_of_row, rows)
         after = rows[-1].no
 
 
-def _entry(row: object) -> Entry:
+def entry_of_row(row: object) -> Entry:
+    """A record of the log from its row."""
     fields = row._mapping  # type: ignore[attr-defined]
     record = Record(*(fields[name] for name in ("at_us", "account", "origin", "whose", "task")))
     return Entry(fields["no"], record, fields["hash"])

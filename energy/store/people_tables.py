@@ -97,5 +97,6 @@ audit_row = Table(
     Column("whose", Text, nullable=False),
     Column("task", Text, nullable=False),
     Column("hash", fixed_bytes(32), nullable=False),
+    Index("audit_whose", "whose"),
 )
 append_only(audit_row)

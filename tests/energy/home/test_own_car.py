@@ -183,10 +183,8 @@ def test_on_the_page_a_wish_is_weighed_confirmed_and_followed(
     parked: Parked, chromium_page: Page, node_modules: Path
 ) -> None:
     page, here = chromium_page, parked.here
-    here_is = [{"name": "language", "value": "en"}] + [
-        {"name": name, "value": value} for name, value in parked.cookies.items()
-    ]
-    page.context.add_cookies([{**one, "url": here.address} for one in here_is])  # type: ignore[misc]
+    for name, value in {"language": "en", **parked.cookies}.items():
+        page.context.add_cookies([{"name": name, "value": value, "url": here.address}])
     page.goto(f"{here.address}/home")
     card = page.locator("#car")
     car = parked.car()["car"]

@@ -2,6 +2,7 @@
 import { postJson, postOnce } from "../../api.js";
 import { h, setText } from "../../dom.js";
 import { block, definitions } from "../operator/block.js";
+import { isNought } from "./amounts.js";
 import { slotText } from "./sentences.js";
 import { newNonce, troubleText } from "./signing.js";
 
@@ -54,7 +55,7 @@ function makeCar(body, ctx) {
     asked = wish;
     key = `car-${newNonce()}`;
     setText(outcome, wish.charge_now
-      ? words("home.car.outcome_now", { ...values, full: when(found.full_utc), kwh: format.energy(found.drawn_kwh, "kWh"), won: format.won(found.extra_krw) })
+      ? words(isNought(found.extra_krw) ? "home.car.outcome_same" : "home.car.outcome_now", { ...values, full: when(found.full_utc), kwh: format.energy(found.drawn_kwh, "kWh"), won: format.won(found.extra_krw) })
       : words("home.car.outcome", { ...values, kwh: format.energy(found.drawn_kwh, "kWh") }));
     setText(confirm, words(wish.charge_now ? "home.car.confirm_now" : "home.car.confirm", values));
     confirm.hidden = false;

@@ -6,8 +6,10 @@ import { connectLive } from "../../live.js";
 import { followSession, readSession, signOut } from "../../session.js";
 import { makeState } from "../../state.js";
 import { aheadBlock } from "./ahead.js";
+import { automaticBlock } from "./automatic.js";
 import { billBlock } from "./bill.js";
 import { carBlock } from "./car.js";
+import { dataBlock } from "./data.js";
 import { eventsBlock } from "./events.js";
 import { orderFormBlock } from "./order_form.js";
 import { ordersBlock } from "./orders.js";
@@ -18,11 +20,11 @@ const RETRY_MS = 5000;
 const COUNTING_MS = 1500;
 const PATHS = {
   home: "/v1/me/home", orders: "/v1/me/orders?limit=40", dr: "/v1/me/dr", months: "/v1/me/statements",
-  prices: "/v1/prices", car: "/v1/me/car",
+  prices: "/v1/prices", instructions: "/v1/me/instructions", car: "/v1/me/car", reads: "/v1/me/reads",
 };
 const FORECAST = "/v1/me/forecast";
 const COUNTED = "/v1/me/home/counted";
-const JUMPS = ["day", "ahead", "orders", "trade", "events", "car", "bill"];
+const JUMPS = ["day", "ahead", "orders", "trade", "automatic", "events", "car", "bill", "data"];
 
 export async function openHome(words) {
   followSession(() => location.reload());
@@ -109,7 +111,7 @@ function hearTime(state, utc) {
 
 function makeView(ctx) {
   const { words, format, state } = ctx;
-  const blocks = [figuresBlock(ctx), chartOfDay(ctx), aheadBlock(ctx), ordersBlock(ctx), orderFormBlock(ctx), eventsBlock(ctx), carBlock(ctx), billBlock(ctx)];
+  const blocks = [figuresBlock(ctx), chartOfDay(ctx), aheadBlock(ctx), ordersBlock(ctx), orderFormBlock(ctx), automaticBlock(ctx), eventsBlock(ctx), carBlock(ctx), billBlock(ctx), dataBlock(ctx)];
   document.getElementById("grid").replaceChildren(...blocks.map((one) => one.section));
   document.getElementById("jump").replaceChildren(...JUMPS.map((id) => h("a", { href: `#${id}` }, words(`home.jump.${id}`))));
   const when = document.getElementById("when");

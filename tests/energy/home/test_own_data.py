@@ -1,0 +1,158 @@
+"""My data: who has looked, everything in one file, and erasing what may go; nobody else's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from energy.store.accounts import load_keys
+from energy.store.audit import list_records
+from energy.store.cars import CarWish, add_wish, wishes_of
+from energy.store.homes import load_home_days, save_home_day
+from energy.store.identities import Identity, find_identity, set_identity
+from energy.units import SLOT_S
+
+KIM = Identity("Kim Haneul", "12 Hannuri-daero, Sejong", "+82 44 000 1234", "METER-7730012")
+SECTIONS = {
+    "identity", "keys", "messages", "instructions", "contracts", "statements", "car_wishes",
+    "means_of_days", "readings", "late_readings", "sign_ins", "audit_log", "orders",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lived(neighbourhood: Any) -> Any:
+    """Some quarter hours with an order each, an identity, a wish and the means of a day."""
+    here = neighbourhood
+    for number in range(3):
+        assert here.order(here.resident, nonce=number + 1).status == 201
+        here.run()
+    here.run(2)
+    meters = len(here.microgrid.district.meters.account)
+    day = {"mean_kw": [1.0] * meters, "off_p80": [2.0] * meters}
+    wish = CarWish(here.account, 1, here.slot, here.slot + SLOT_S, 80, None, False, 1, "test")
+
+    def unit(connection: Any) -> None:
+        set_identity(connection, here.account, KIM)
+        add_wish(connection, wish)
+        arrays = {name: np.array(values) for name, values in day.items()}
+        save_home_day(connection, here.slot, here.slot, arrays)
+
+    here.microgrid.store.write(unit)
+    return here
+
+
+@pytest.fixture
+def own(lived: Any) -> dict[str, str]:
+    found: dict[str, str] = lived.sign_in(lived.resident)
+    return found
+
+
+def stranger(here: Any) -> dict[str, str]:
+    found: dict[str, str] = here.sign_in(0 if here.resident else 1)
+    return found
+
+
+def test_the_file_has_everything_of_mine_and_nothing_of_anybody_elses(
+    lived: Any, own: dict[str, str]
+) -> None:
+    found = lived.ask("/v1/me/export", cookies=own).document
+    assert set(found) == SECTIONS | {"account", "at_utc"}
+    assert found["account"] == f"0x{lived.account.hex()}"
+    assert found["identity"] == [KIM._asdict()] and found["car_wishes"][0]["target_pct"] == 80
+    keys = lived.microgrid.store.read(lambda c: load_keys(c, lived.account))
+    assert [one["address"] for one in found["keys"]] == [f"0x{one.address.hex()}" for one in keys]
+    orders = lived.ask("/v1/me/orders", cookies=own).document["items"]
+    assert found["orders"] == orders and len(orders) == 3
+    day = lived.ask("/v1/me/home", cookies=own).document["day"]
+    told = {one["slot"]: one for one in found["readings"]}
+    assert len(told) >= 4 and day["import_wh"][-1] in [one["import_wh"] for one in told.values()]
+    assert any(one["task"] == "export all data" for one in found["audit_log"])
+    others = [each.hex() for each in lived.everybody.account if each != lived.account]
+    naming = {
+        name for name, rows in found.items() if any(one in json.dumps(rows) for one in others)
+    }
+    # A contract names its other party, who has signed it as well; nothing else names anybody.
+    assert others and naming <= {"contracts", "messages"}, naming
+
+
+def test_my_data_are_not_found_by_others_and_not_given_to_nobody(lived: Any) -> None:
+    mine, cookies = f"?account=0x{lived.account.hex()}", stranger(lived)
+    for route in ("/v1/me/export", "/v1/me/reads"):
+        assert lived.ask(route + mine, cookies=cookies).status == 404
+        assert lived.ask(route).status == 401
+    body = json.dumps({"confirm": f"0x{lived.account.hex()}"[:10]}).encode()
+    key = {"Idempotency-Key": "erase-by-another"}
+    assert lived.ask("/v1/me/erase" + mine, body, cookies, key).status == 404
+    assert lived.ask("/v1/me/erase", body, cookies, key).status == 422
+    assert lived.ask("/v1/me/erase", body, None, key).status == 401
+    assert lived.microgrid.store.read(lambda c: find_identity(c, lived.account)) == KIM
+
+
+def test_who_has_looked_is_told_without_my_own_looks(lived: Any, own: dict[str, str]) -> None:
+    looked = lived.ask("/v1/me/reads", cookies=own).document
+    assert looked["items"] == [], "nobody but the resident has looked"
+    records = lived.microgrid.store.read(list_records)
+    mine = f"account 0x{lived.account.hex()}"
+    assert [one for one in records if one.record.whose == mine], "whose own looks are in the log"
+    assert [one["code"] for one in looked["remains"]] == ["books", "log", "meter", "backups"]
+    assert looked["remains"][0]["until_year"] == 2036 and looked["remains"][0]["laws"]
+
+
+def test_erasing_wants_my_account_typed_ends_my_sessions_and_leaves_what_the_law_keeps(
+    lived: Any, own: dict[str, str]
+) -> None:
+    store, second = lived.microgrid.store, lived.sign_in(lived.resident)
+    key = {"Idempotency-Key": "erase-me-once"}
+    refused = lived.ask("/v1/me/erase", b'{"confirm": "0x00000000"}', own, key)
+    assert (refused.status, refused.document["code"]) == (422, "NOT_CONFIRMED")
+    assert lived.ask("/v1/me/home", cookies=own).status == 200
+    body = json.dumps({"confirm": f"0x{lived.account.hex()}"[:10]}).encode()
+    heard = lived.ask("/v1/me/erase", body, own, key)
+    assert heard.status == 200, heard
+    erased = heard.document["erased"]
+    assert erased["identity"] is True and erased["wishes"] == 1 and erased["sessions"] >= 2
+    assert store.read(lambda c: find_identity(c, lived.account)) is None
+    assert store.read(lambda c: wishes_of(c, lived.account)) == []
+    (day,) = store.read(lambda c: load_home_days(c, lived.slot + SLOT_S))
+    place = lived.microgrid.district.meters.account.index(lived.account)
+    assert [n for n, kw in enumerate(day["mean_kw"].tolist()) if kw != kw] == [place]
+    for cookies in (own, second):
+        assert lived.ask("/v1/me/home", cookies=cookies).status == 401
+    again = lived.sign_in(lived.resident)
+    assert len(lived.ask("/v1/me/orders", cookies=again).document["items"]) == 3
+    lived.run()
+    assert lived.microgrid.store.read(list_records)
+
+
+@pytest.mark.browser
+def test_on_the_page_erasing_waits_for_my_account_and_signs_me_out(
+    lived: Any, own: dict[str, str], chromium_page: Page, node_modules: Path
+) -> None:
+    page = chromium_page
+    for name, value in {"language": "en", **own}.items():
+        page.context.add_cookies([{"name": name, "value": value, "url": lived.address}])
+    page.goto(f"{lived.address}/home")
+    card = page.locator("#data")
+    expect(card).to_contain_text("Nobody but you has looked")
+    with page.expect_download() as download:
+        page.locator("#export").click()
+    exported = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert exported["account"] == f"0x{lived.account.hex()}"
+    page.locator("#erase summary").click()
+    for width in (1366, 390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert not page.evaluate("() => document.documentElement.scrollWidth > innerWidth")
+    page.evaluate((node_modules / "axe-core" / "axe.min.js").read_text())
+    found = "async () => (await axe.run('#data')).violations.map((one) => one.id)"
+    assert page.evaluate(found) == []
+    expect(card).to_contain_text("until the end of 2036")
+    page.locator("#erase-confirm").fill("0x00000000")
+    expect(page.locator("#erase-now")).to_be_disabled()
+    page.locator("#erase-confirm").fill(f"0x{lived.account.hex()}"[:10])
+    page.locator("#erase-now").click()
+    expect(page.locator("#erase-told")).to_contain_text("Erased. You are signed out.")
+    expect(page.locator("#sign")).to_be_visible(timeout=15_000)
+    assert lived.ask("/v1/me/home", cookies=own).status == 401
