@@ -7,7 +7,7 @@ multiple of 900. Local time exists only in calendars (tariffs, day types) and wh
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
@@ -61,6 +61,7 @@ def utc_of(slot_s: float) -> datetime:
     return datetime.fromtimestamp(slot_s, UTC)
 
 
+@lru_cache(maxsize=4096)
 def iso_of(slot_s: float) -> str:
     """ISO 8601 text of an instant in UTC, with `Z`."""
     return utc_of(slot_s).isoformat(timespec="seconds").replace("+00:00", "Z")

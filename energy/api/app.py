@@ -36,6 +36,7 @@ from energy.api import (
     rules,
     settings,
     sign_in,
+    steering,
     wallets,
 )
 from energy.api.callers import MEMBERS, may, require_verdicts, verdict_of
@@ -49,6 +50,7 @@ from energy.api.live import EventHub
 from energy.api.problems import ProblemModel, install_problems
 from energy.api.proofs import LogCache
 from energy.api.rates import Rates
+from energy.api.shortcut import Shortcut
 from energy.config import Settings
 from market.signing import require_native_backend
 
@@ -57,7 +59,7 @@ TITLE = "Sejong Microgrid"
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
     health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
-    cars, own_data,
+    cars, own_data, steering,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)
@@ -95,6 +97,7 @@ def create_app(context: ApiContext) -> FastAPI:
     settings = context.settings
     hosts = {*LOCAL_HOSTS, *public_hosts(settings)}
     rates = Rates(settings.rate_per_s, settings.rate_burst)
+    app.add_middleware(Shortcut, doors={("POST", orders.ORDERS_PATH): orders.post_order})
     app.add_middleware(Guard, host=settings.host, rates=rates, hosts=hosts)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app

@@ -5,7 +5,7 @@ import itertools
 import os
 from collections.abc import Collection
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energy.api.problems import ProblemError, problem_response
@@ -25,6 +25,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 class GoneError(Exception):
@@ -136,12 +137,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 def _with_headers(send: Send, request_id: str, is_encrypted: bool) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = request_id
+            given = message.setdefault("headers", [])
+            names = {name for name, _ in given}
+            if b"x-request-id" not in names:
+                given.append((b"x-request-id", request_id.encode()))
             if is_encrypted:
-                headers["Strict-Transport-Security"] = f"max-age={YEAR_S}"
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
+                given.append((b"strict-transport-security", b"max-age=%d" % YEAR_S))
+            given += [pair for pair in RAW_HEADERS if pair[0] not in names]
         await send(message)
 
     return sent

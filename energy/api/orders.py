@@ -1,11 +1,9 @@
 """Orders over HTTP: one signed message a request, and what became of it."""
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 
 from energy.api.callers import BY_SIGNATURE, HOUSEHOLD, caller_of, may
 from energy.api.context import ApiContext, context_of
@@ -42,16 +40,23 @@ ID_DIGITS = 64
 router = APIRouter(tags=["orders"])
 
 
-class BareRoute(APIRoute):
-    """A route whose function takes the request and gives the response: nothing is worked out for
-    it, which the many orders of a gate would pay for.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The function itself."""
-        return self.endpoint
+ORDERS_PATH = "/v1/orders"
 
 
+@router.post(
+    ORDERS_PATH,
+    summary="Post a signed order",
+    status_code=201,
+    responses={
+        200: {"description": "the same order again: its first answer and its present status"},
+        201: {
+            "description": "accepted, durably, with the operator's receipt",
+            "content": {"application/json": {"example": ORDER_ANSWER}},
+        },
+        **answers(400, 401, 409, 413, 422, 503),
+    },
+    openapi_extra=signed_body("Order"),
+)
 @may(BY_SIGNATURE)
 async def post_order(request: Request) -> Response:
     """An order signed over EIP-712 typed data; integers are decimal strings, bytes 0x and hex."""
@@ -66,25 +71,6 @@ async def post_order(request: Request) -> Response:
     headers = {"Location": f"/v1/orders/0x{answer.id.hex()}", "Cache-Control": "no-store"}
     body = orjson.dumps(accepted_json(context, answer))
     return Response(body, 201 if answer.is_new else 200, headers, "application/json")
-
-
-router.add_api_route(
-    "/v1/orders",
-    post_order,
-    methods=["POST"],
-    route_class_override=BareRoute,
-    summary="Post a signed order",
-    status_code=201,
-    responses={
-        200: {"description": "the same order again: its first answer and its present status"},
-        201: {
-            "description": "accepted, durably, with the operator's receipt",
-            "content": {"application/json": {"example": ORDER_ANSWER}},
-        },
-        **answers(400, 401, 409, 413, 422, 503),
-    },
-    openapi_extra=signed_body("Order"),
-)
 
 
 @router.get(

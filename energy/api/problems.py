@@ -4,7 +4,7 @@ What the program itself did wrong is answered with its request id alone; the log
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -166,9 +166,7 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(StoreBusyError)
     async def busy(request: Request, error: StoreBusyError) -> Response:
-        log.warning("request %s: %s", request_id_of(request), error)
-        problem = ProblemError(503, "STORE_BUSY", "the store takes nothing now; try again")
-        return problem_response(problem, request_id_of(request))
+        return _busy(request, error)
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
@@ -176,6 +174,24 @@ def install_problems(app: FastAPI) -> None:
         log.error("request %s failed: %r", request_id_of(request), error)
         problem = ProblemError(500, "INTERNAL", "the server failed; its log has the reason")
         return problem_response(problem, request_id_of(request))
+
+
+async def answer_or_problem(
+    door: Callable[[Request], Awaitable[Response]], request: Request
+) -> Response:
+    """The door's answer or its refusal; what else it raises is the server's failure."""
+    try:
+        return await door(request)
+    except ProblemError as error:
+        return problem_response(error, request_id_of(request))
+    except StoreBusyError as error:
+        return _busy(request, error)
+
+
+def _busy(request: Request, error: StoreBusyError) -> Response:
+    log.warning("request %s: %s", request_id_of(request), error)
+    problem = ProblemError(503, "STORE_BUSY", "the store takes nothing now; try again")
+    return problem_response(problem, request_id_of(request))
 
 
 def documented_methods(app: FastAPI, path: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from energy.store.book_tables import account, account_key, account_message
 
@@ -92,12 +92,9 @@ def load_keys(connection: Connection, of: bytes) -> list[KeyRow]:
 
 def trade_keys(connection: Connection, accounts: Collection[bytes]) -> dict[bytes, list[TradeKey]]:
     """The keys that may trade for these accounts; an account without one is left out."""
-    columns = account_key.c
-    query = select(columns.account, columns.address, columns.from_slot, columns.end_slot)
-    trading = columns.roles.bitwise_and(TRADE_ROLE) == TRADE_ROLE
     found: dict[bytes, list[TradeKey]] = {}
-    for row in connection.execute(query.where(columns.account.in_(accounts), trading)):
-        found.setdefault(row.account, []).append(TradeKey(row.address, row.from_slot, row.end_slot))
+    for account_, *key in connection.execute(_TRADE_KEYS, {"accounts": list(accounts)}):
+        found.setdefault(account_, []).append(TradeKey(*key))
     return found
 
 
@@ -149,7 +146,18 @@ def used_nonces(
     connection: Connection, accounts: Collection[bytes], nonces: Collection[int]
 ) -> set[tuple[bytes, int]]:
     """Of these accounts and nonces, the pairs that messages beside orders have used."""
-    columns = account_message.c
-    query = select(columns.account, columns.nonce)
-    query = query.where(columns.account.in_(accounts), columns.nonce.in_(nonces))
-    return {(one, nonce) for one, nonce in connection.execute(query)}
+    asked = {"accounts": list(accounts), "nonces": list(nonces)}
+    return {(one, nonce) for one, nonce in connection.execute(_USED_NONCES, asked)}
+
+
+# Asked for every batch of orders: a statement that stands is compiled once.
+_TRADE_KEYS = select(
+    account_key.c.account, account_key.c.address, account_key.c.from_slot, account_key.c.end_slot
+).where(
+    account_key.c.account.in_(bindparam("accounts", expanding=True)),
+    account_key.c.roles.bitwise_and(TRADE_ROLE) == TRADE_ROLE,
+)
+_USED_NONCES = select(account_message.c.account, account_message.c.nonce).where(
+    account_message.c.account.in_(bindparam("accounts", expanding=True)),
+    account_message.c.nonce.in_(bindparam("nonces", expanding=True)),
+)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from energy.district import District
@@ -187,11 +187,11 @@ def admit_prepared(
         batch = prepared[first : first + BATCH_MAX]
         try:
             with connection.begin_nested():
-                answers += _Desk(connection, admission, batch, used=frozenset()).serve()
+                answers += _Desk(connection, admission, batch).serve()
         except IntegrityError:
-            # Somebody has used a nonce twice, which is too rare to look for every time.
-            used = _load_nonces(connection, batch)
-            answers += _Desk(connection, admission, batch, used).serve()
+            # An order has come again or a nonce was used twice: too rare to look for every time.
+            known, used = _load_known(connection, batch), _load_nonces(connection, batch)
+            answers += _Desk(connection, admission, batch, known, used).serve()
     return answers
 
 
@@ -202,14 +202,19 @@ def order_answer(row: OrderRow) -> Answer:
 
 
 class _Desk:
-    """One batch on its way into the book: what the store knows of it, and what it adds."""
+    """One batch on its way into the book: what the store knows of it, and what it adds.
+
+    `known` and `used` are what has come before and nonces of orders; left out, the tables' own
+    constraints speak where something comes again.
+    """
 
     def __init__(
         self,
         connection: Connection,
         admission: Admission,
         batch: Sequence[PreparedOrder],
-        used: Collection[tuple[bytes, int]],
+        known: Mapping[bytes, OrderRow] | None = None,
+        used: Collection[tuple[bytes, int]] = (),
     ) -> None:
         self._connection = connection
         self._admission = admission
@@ -218,7 +223,7 @@ class _Desk:
         self._new: list[OrderRow] = []
         self._replaced: list[bytes] = []
         self._conflicts: dict[bytes, dict[str, Any]] = {}
-        self._known = _load_known(connection, batch)
+        self._known = dict(known or {})
         self._nonces = set(used) | _message_nonces(connection, batch)
         self._live = _load_live(connection, batch)
         accounts = {one.order.account for one in batch if one.order is not None}
@@ -231,13 +236,30 @@ class _Desk:
         """The answers to the batch, and what it adds written."""
         answers = [self.answer(one) for one in self._batch]
         self.save()
-        return answers
+        return self._remember(answers)
+
+    def _remember(self, answers: list[Answer]) -> list[Answer]:
+        """The answers; what is refused now and was taken before keeps its first one."""
+        refused = [one for one, answer in zip(self._batch, answers, strict=True) if answer.refusal]
+        if not refused:
+            return answers
+        self._known = _load_known(self._connection, refused)
+        return [
+            (self._first_answer(one) or answer) if answer.refusal else answer
+            for one, answer in zip(self._batch, answers, strict=True)
+        ]
+
+    def _first_answer(self, one: PreparedOrder) -> Answer | None:
+        known = self._known.get(one.id)
+        if known is None or (one.refusal is not None and known.signature != one.signature):
+            return None
+        return order_answer(known)
 
     def answer(self, one: PreparedOrder) -> Answer:
         """The answer to one order; an accepted one counts for those that follow."""
-        known = self._known.get(one.id)
-        if known is not None and (one.refusal is None or known.signature == one.signature):
-            return order_answer(known)
+        first = self._first_answer(one)
+        if first is not None:
+            return first
         refusal = one.refusal or self._refusal(one)
         if refusal is not None:
             return Answer(refusal=refusal)
@@ -319,7 +341,7 @@ class _Desk:
     def save(self) -> None:
         """Write what the batch has added."""
         if self._new:
-            self._connection.execute(market_order.insert(), [dict(vars(row)) for row in self._new])
+            self._connection.execute(_NEW_ORDER, [vars(row) for row in self._new])
         set_status(self._connection, self._replaced, "REPLACED")
         if self._conflicts:
             kept = select(order_conflict.c.id).where(order_conflict.c.id.in_(self._conflicts))
@@ -338,20 +360,29 @@ def _load_known(connection: Connection, batch: Sequence[PreparedOrder]) -> dict[
 
 def _load_live(connection: Connection, batch: Sequence[PreparedOrder]) -> Live:
     """The standing orders of the batch's accounts in the batch's slots."""
-    column = market_order.c
     orders = [one.order for one in batch if one.order is not None]
-    query = select(
-        column.slot, column.account, column.id, column.side,
-        column.e_wh, column.price_mkrw_per_kwh, column.expires,
-    ).where(
-        column.slot.in_(_padded({order.slot for order in orders})),
-        column.account.in_(_padded({order.account for order in orders})),
-        column.status == "ACCEPTED",
-    )  # fmt: skip
+    asked = {
+        "slots": _padded({order.slot for order in orders}),
+        "accounts": _padded({order.account for order in orders}),
+    }
     live: Live = {}
-    for slot, account, id_, *terms, expires in connection.execute(query):
+    for slot, account, id_, *terms, expires in connection.execute(_LIVE, asked):
         live.setdefault((account, slot), {})[id_] = (LiveOrder(id_, *terms), expires)
     return live
+
+
+# A statement that stands is compiled once, and many orders a second pay for each.
+_NEW_ORDER = market_order.insert()
+_LIVE = select(
+    *(
+        market_order.c[name]
+        for name in ("slot", "account", "id", "side", "e_wh", "price_mkrw_per_kwh", "expires")
+    )
+).where(
+    market_order.c.slot.in_(bindparam("slots", expanding=True)),
+    market_order.c.account.in_(bindparam("accounts", expanding=True)),
+    market_order.c.status == "ACCEPTED",
+)
 
 
 def _load_pledges(

@@ -1,10 +1,10 @@
 """Signed contracts and what follows from them: which run in a slot, what they came to."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select
 
 from energy.store.accounts import MessageRow
 from energy.store.book_tables import account_message
@@ -109,7 +109,8 @@ def contracts_in(connection: Connection, first: int, end: int) -> list[ContractR
 
 def contracts_of(connection: Connection, accounts: Collection[bytes]) -> list[ContractRow]:
     """The contracts in which these accounts sell."""
-    return _rows(connection, contract.c.seller.in_(accounts)) if accounts else []
+    asked = {"accounts": list(accounts)}
+    return _contracts(connection.execute(_SOLD_BY, asked)) if accounts else []
 
 
 def contract_numbers(connection: Connection) -> dict[bytes, int]:
@@ -156,7 +157,15 @@ def deliveries_between(
 PARTIES = 2
 
 
+_TERMS = [name for name in ContractRow.__dataclass_fields__ if name != "ended_slot"]
+
+
 def _rows(connection: Connection, where: ColumnElement[bool]) -> list[ContractRow]:
+    """The contracts that fulfil a condition."""
+    return _contracts(connection.execute(_query(where)))
+
+
+def _query(where: ColumnElement[bool]) -> Select[Any]:
     """Contracts with where they were ended: by both parties, at the later of their slots."""
     ends = (
         select(
@@ -168,11 +177,18 @@ def _rows(connection: Connection, where: ColumnElement[bool]) -> list[ContractRo
         .subquery()
     )
     joined = contract.outerjoin(ends, ends.c.contract == contract.c.no)
-    names = [name for name in ContractRow.__dataclass_fields__ if name != "ended_slot"]
-    columns = [contract.c[name] for name in names]
+    columns = [contract.c[name] for name in _TERMS]
     query = select(*columns, ends.c.parties, ends.c.slot).select_from(joined)
+    return query.where(where).order_by(contract.c.no)
+
+
+# Asked for every batch of orders: a statement that stands is compiled once.
+_SOLD_BY = _query(contract.c.seller.in_(bindparam("accounts", expanding=True)))
+
+
+def _contracts(rows: Iterable[Any]) -> list[ContractRow]:
     found = []
-    for *values, parties, slot in connection.execute(query.where(where).order_by(contract.c.no)):
-        row = dict(zip(names, values, strict=True))
+    for *values, parties, slot in rows:
+        row = dict(zip(_TERMS, values, strict=True))
         found.append(ContractRow(**row, ended_slot=slot if parties == PARTIES else None))
     return found

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, insert, select
 
 from energy.store.dr_tables import dr_answer, dr_baseline, dr_cancel, dr_event, dr_result
 from energy.store.packing import Arrays, pack_arrays, unpack_arrays
@@ -129,9 +129,8 @@ def list_events(connection: Connection, limit: int = 50) -> list[EventRow]:
 
 def events_between(connection: Connection, first: int, end: int) -> list[EventRow]:
     """Events that nobody has cancelled with a slot in [first, end), in the order of their start."""
-    lasts = dr_event.c.first_slot + dr_event.c.slots * SLOT_S
-    here = (dr_event.c.first_slot < end) & (lasts > first) & dr_cancel.c.event.is_(None)
-    return _events(connection, here)
+    rows = connection.execute(_BETWEEN, {"first": first, "end": end})
+    return [EventRow(**row._mapping) for row in rows]
 
 
 def _events(connection: Connection, where: Any) -> list[EventRow]:  # noqa: ANN401 - an SQL clause
@@ -142,6 +141,18 @@ def _events(connection: Connection, where: Any) -> list[EventRow]:  # noqa: ANN4
 def _query() -> Any:  # noqa: ANN401 - a statement
     joined = dr_event.outerjoin(dr_cancel, dr_cancel.c.event == dr_event.c.id)
     return select(dr_event, dr_cancel.c.cancelled_utc).select_from(joined)
+
+
+# Asked for every batch of orders: a statement that stands is compiled once.
+_BETWEEN = (
+    _query()
+    .where(
+        dr_event.c.first_slot < bindparam("end", type_=BigInteger),
+        dr_event.c.first_slot + dr_event.c.slots * SLOT_S > bindparam("first", type_=BigInteger),
+        dr_cancel.c.event.is_(None),
+    )
+    .order_by(dr_event.c.first_slot)
+)
 
 
 def load_answers(connection: Connection, event: bytes) -> list[AnswerRow]:

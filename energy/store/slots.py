@@ -118,8 +118,11 @@ def find_slot(connection: Connection, start: int) -> SlotRow | None:
 
 def last_claimed(connection: Connection) -> int | None:
     """The newest slot that anybody has worked on; its book and all before are closed."""
-    found: int | None = connection.scalar(select(func.max(slot.c.start)))
+    found: int | None = connection.scalar(_LAST_CLAIMED)
     return found
+
+
+_LAST_CLAIMED = select(func.max(slot.c.start))
 
 
 def last_published(connection: Connection) -> int | None:
