@@ -16,6 +16,7 @@ from energy.district import District
 from energy.forecast import CarSessions, WeatherForecast
 from energy.plant import Plant, PlantState, PlantStep, Readings, SetPoints, Telemetry
 from energy.steps.car_wishes import Wishes, pressed, wished
+from energy.steps.device_belief import believable_devices
 from energy.steps.weather_feed import WeatherAt
 from energy.store.cars import wishes_at
 from energy.store.demand_response import pledge_arrays, pledges
@@ -52,10 +53,15 @@ class States:
 
 @dataclass(frozen=True, eq=False)
 class LastGood:
-    """The last believable value of each area, (A,) kW."""
+    """The last believable value of each area, (A,) kW, where devices should stand by now,
+    and the last believable heat demand and temperature.
+    """
 
     load_kw: FloatArray
     pv_kw: FloatArray
+    states: States | None = None
+    heat_kw: float = 0.0
+    temperature_c: float = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +128,8 @@ def read_step(
     `wishes` are those for cars that count in the slot to be decided.
     """
     slot = step.telemetry.slot + SLOTS_BEHIND * SLOT_S
-    telemetry, known, named = believable(district, step.telemetry, last_good)
+    telemetry, doubted = believable_devices(district, step.telemetry, last_good)
+    telemetry, known, named = believable(district, telemetry, last_good)
     return Measured(
         slot=slot,
         telemetry=telemetry,
@@ -132,7 +139,7 @@ def read_step(
         states=carry_on(district, telemetry, told_now, slot, wishes or {}),
         told_now=told_now,
         weather=weather,
-        named=named,
+        named=(*named, *doubted),
     )
 
 

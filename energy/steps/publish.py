@@ -213,7 +213,9 @@ def remember(microgrid: Microgrid, measured: Measured, sums: DaySums) -> None:
     memory.plant_state = measured.state_after
     memory.record.append(seen, measured.known)
     memory.unit_log.appendleft((seen.unit_starts, seen.unit_stops))
-    memory.last_good = LastGood(seen.p_load_kw, seen.p_pv_kw)
+    memory.last_good = LastGood(
+        seen.p_load_kw, seen.p_pv_kw, measured.states, seen.heat_kw, seen.temperature_c
+    )
     memory.day, memory.peak_kw = sums.tally, sums.peak_kw
 
 
@@ -266,12 +268,11 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
         Alarm(
             cause="slot/meters",
             severity="warning",
-            what=sentence,
-            where="area meters",
-            todo="Look at the concentrators of these areas.",
+            what="; ".join(measured.named),
+            where="meters and devices",
+            todo="Look at the concentrators of these areas and at these devices.",
         )
-        for sentence in measured.named
-    ]
+    ] * bool(measured.named)
     broken = int((~measured.telemetry.departures.kept).sum())
     if broken:
         found.append(
