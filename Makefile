@@ -1,6 +1,6 @@
 # Two commands: `make run` starts the district, `make test` proves it. Both do their own set-up.
 .DELETE_ON_ERROR:
-.PHONY: run test lint types tests soak bench wheel lock screenshot clean
+.PHONY: run test lint types tests soak bench client wheel lock screenshot clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,10 @@ bench: $(VENV)/run.stamp
 
 wheel: $(VENV)/dev.stamp
 	$(BIN)/uv build --wheel --quiet --out-dir dist
+
+# The client's methods follow the API's document; a test fails where they do not.
+client: $(VENV)/dev.stamp
+	$(BIN)/python tools/client.py
 
 # The locks hold names, versions and hashes alone.
 lock: $(VENV)/dev.stamp

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     witnesses: str = Field(
         "", description="witnesses of the log: URL=0xADDRESS, separated by commas; empty: none"
     )
+    token: str = Field(
+        "", description="token by which commands ask a market that wants sign-in; empty: none"
+    )
     sign_in: Literal["auto", "demo", "required"] = Field(
         "auto", description="demo: who reads is not asked, on the demo clock and this machine only"
     )
@@ -111,7 +114,7 @@ class Settings(BaseSettings):
         return Path("var")
 
 
-SECRETS = frozenset({"operator_passphrase", "alarm_webhook_secret", "alarm_webhooks"})
+SECRETS = frozenset({"operator_passphrase", "token", "alarm_webhook_secret", "alarm_webhooks"})
 """Settings that are never shown or kept: only that they are set."""
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from sqlalchemy import Connection
 
 from energy.api.callers import DISTRICT, PUBLIC, may
@@ -60,7 +61,7 @@ def not_ready_because(context: ApiContext) -> str | None:
     return context.store.read(books_trouble) or disk_trouble(context.settings)
 
 
-@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+@router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse)
 @may(DISTRICT)
 def metrics(request: Request) -> Response:
     """Counters and gauges, one family each, named microgrid_*."""

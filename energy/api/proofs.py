@@ -7,6 +7,7 @@ an account is (its whole history) is handed out by the operator's command.
 import threading
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from sqlalchemy import Connection
 
 from energy.api.callers import HOUSEHOLD, PUBLIC, caller_of, may
@@ -18,6 +19,7 @@ from energy.api.words import IdText
 from energy.steps.receipts import LogTree, Prover
 from energy.steps.witnessing import trusted_witnesses
 from energy.store.checkpoints import last_checkpoint
+from energy.store.instructions import find_instruction
 from energy.store.orders import find_order
 
 PROOF_TYPE = "application/json"
@@ -47,11 +49,19 @@ class LogCache:
 )
 @may(HOUSEHOLD)
 def order_proof(request: Request, order_id: IdText) -> Response:
-    """The signed order, its path to a signed checkpoint, its receipt, the keys that signed."""
+    """The signed order, its path to a signed checkpoint, its receipt, the keys that signed.
+
+    Of an automatic order also the instruction that it is within; an instruction has one of its own.
+    """
     context, id_ = context_of(request), parse_order_id(order_id)
     cache: LogCache = request.app.state.log_cache
     caller = caller_of(request)
-    row = context.store.read(lambda connection: find_order(connection, id_, caller.owner))
+    row = context.store.read(
+        lambda connection: (
+            find_order(connection, id_, caller.owner)
+            or find_instruction(connection, id_, caller.owner)
+        )
+    )
     if row is None:
         detail = f"order: found none with id {order_id}"
         raise ProblemError(404, "NOT_FOUND", detail, "order_id", order_id)
@@ -79,8 +89,9 @@ def trust_root(request: Request) -> Response:
 @router.get(
     "/v1/ledger/checkpoint",
     summary="The newest signed head of the log",
+    response_class=PlainTextResponse,
     responses={
-        200: {"content": {"text/plain": {}}, "description": "a signed note"},
+        200: {"description": "a signed note"},
         **answers(404),
     },
 )

@@ -4,21 +4,19 @@ Without key files a meter's demo key signs, as for orders; a plant's contracts a
 operator's trading key.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
+from energy.cli.door import Url, at_the_door
 from energy.cli.order import read_key
 from energy.cli.settings import AsJson, District, Seed
 from energy.config import Settings, build_settings
 from energy.crowd import CrowdError, demo_key, sign_message
-from energy.crowd.client import MarketDoor, PostAnswer, UnreachableError, open_door
-from energy.crowd.public import MarketNow, mkrw_of_krw_text, require_district
+from energy.crowd.public import MarketNow, mkrw_of_krw_text, parse_market, require_district
 from energy.district import District as Place
 from energy.district import load_district
 from energy.district.agreements import KINDS
@@ -33,9 +31,7 @@ from market.signing import address_of, digest
 
 app = typer.Typer(help="Contracts: sign, list and end them.", no_args_is_help=True)
 
-Url = Annotated[str | None, typer.Option(help="address of the market; default: host and port")]
 Key = Annotated[Path | None, typer.Option(help="file with a hex key or a keystore")]
-Answers = Callable[[MarketDoor], Awaitable[Any]]
 DAY_S = SLOTS_PER_DAY * SLOT_S
 
 
@@ -79,8 +75,8 @@ def add(
         "nonce": _nonce(),
     }
 
-    async def work(door: MarketDoor) -> dict[str, Any]:
-        market = await door.fetch_market()
+    with at_the_door(url, settings) as client:
+        market = parse_market(client.get_prices())
         require_district(market, place)
         first = market.first_open_slot if start is None else parse_instant(start, place.time_zone)
         message = wish | {"first_slot": first, "end_slot": first + days * DAY_S}
@@ -89,11 +85,10 @@ def add(
             _key(settings, market, place, str(buyer), buyer_key),
         )
         envelope = sign_contract(market.domain, message, *keys)
-        _accepted(await door.post_contract("", envelope))
+        client.enter_contract(envelope)
         id_ = digest(market.domain, "Contract", message).hex()
-        return _accepted(await door.fetch_contracts(f"/0x{id_}"))
-
-    _show([_run(url, settings, work)], as_json=as_json)
+        found = client.get_contract(f"0x{id_}")
+    _show([found], as_json=as_json)
 
 
 @app.command(name="list")
@@ -101,10 +96,9 @@ def list_contracts(url: Url = None, as_json: AsJson = False) -> None:
     """All contracts with their state, and what they came to in the last day that is settled."""
     settings = build_settings()
 
-    async def work(door: MarketDoor) -> dict[str, Any]:
-        return _accepted(await door.fetch_contracts())
-
-    _show(_run(url, settings, work)["contracts"], as_json=as_json)
+    with at_the_door(url, settings) as client:
+        found = client.get_contracts()
+    _show(found["contracts"], as_json=as_json)
 
 
 @app.command()
@@ -130,8 +124,8 @@ def end(
     if len(contract) != 66 or not contract.startswith("0x"):
         raise typer.BadParameter(f"contract {contract!r}: allowed 0x and 64 hex digits")
 
-    async def work(door: MarketDoor) -> dict[str, Any]:
-        market = await door.fetch_market()
+    with at_the_door(url, settings) as client:
+        market = parse_market(client.get_prices())
         require_district(market, place)
         first = market.first_open_slot if slot is None else parse_instant(slot, place.time_zone)
         for party, key_file in named:
@@ -144,10 +138,9 @@ def end(
             }
             address = address_of(key)
             envelope = sign_message(market.domain, "Cancel", message, key, address=address)
-            _accepted(await door.post_contract("/end", envelope))
-        return _accepted(await door.fetch_contracts(f"/{contract}"))
-
-    _show([_run(url, settings, work)], as_json=as_json)
+            client.end_contract(envelope)
+        found = client.get_contract(contract)
+    _show([found], as_json=as_json)
 
 
 def _account(place: Place, party: str) -> bytes:
@@ -179,27 +172,6 @@ def _key(
         may_create=False,
     )
     return keys.trading
-
-
-def _run(url: str | None, settings: Settings, work: Answers) -> Any:  # noqa: ANN401 - JSON
-    """What the work at the market's door gives; exit code 1 where nobody answers."""
-
-    async def at_the_door() -> Any:  # noqa: ANN401 - JSON
-        async with open_door(url or f"http://{settings.host}:{settings.port}") as door:
-            return await work(door)
-
-    try:
-        return asyncio.run(at_the_door())
-    except UnreachableError as error:
-        typer.echo(f"microgrid: {error}; is `microgrid up` running there?", err=True)
-        raise typer.Exit(1) from error
-
-
-def _accepted(answer: PostAnswer) -> dict[str, Any]:
-    """The document of an answer; raises CrowdError for a refusal."""
-    if not answer.is_accepted:
-        raise CrowdError(f"refused: {answer.code}: {answer.document.get('detail', answer.status)}")
-    return answer.document
 
 
 def _nonce() -> int:

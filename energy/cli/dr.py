@@ -4,19 +4,17 @@ The operator's market key signs: it follows from the market's name in a demonstr
 in the keystore beside the store, opened by MICROGRID_OPERATOR_PASSPHRASE.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import orjson
 import typer
 
+from energy.cli.door import Url, at_the_door
 from energy.cli.settings import AsJson, District
 from energy.config import Settings, build_settings
-from energy.crowd import CrowdError, sign_message
-from energy.crowd.client import MarketDoor, PostAnswer, UnreachableError, open_door
-from energy.crowd.public import MarketNow, mkrw_of_krw_text, require_district
+from energy.crowd import sign_message
+from energy.crowd.public import MarketNow, mkrw_of_krw_text, parse_market, require_district
 from energy.district import load_district
 from energy.steps.dr_calls import DrCall, cancel_message, event_message
 from energy.steps.dr_programmes import programme_named
@@ -26,9 +24,7 @@ from market.signing import address_of
 
 app = typer.Typer(help="Demand response: call events, see what they came to.", no_args_is_help=True)
 
-Url = Annotated[str | None, typer.Option(help="address of the market; default: host and port")]
 EventId = Annotated[str, typer.Argument(help="id of the event, 0x and 64 hex digits")]
-Work = Callable[[MarketDoor], Awaitable[dict[str, Any]]]
 
 
 @app.command()
@@ -55,15 +51,13 @@ def call(
         answer_by=None if answer_by is None else parse_instant(answer_by, place.time_zone),
     )
 
-    async def work(door: MarketDoor) -> dict[str, Any]:
-        market = await door.fetch_market()
+    with at_the_door(url, settings) as client:
+        market = parse_market(client.get_prices())
         require_district(market, place)
         message = event_message(market.domain, place, wish, nonce=_nonce())
-        envelope = _sign(settings, market, "DrEvent", message)
-        accepted = _accepted(await door.post_event("/v1/dr/events", envelope))
-        return await _event(door, accepted["id"])
-
-    _show([_run(url, settings, work)], place.time_zone, as_json=as_json)
+        accepted = client.call_event(_sign(settings, market, "DrEvent", message))
+        found = client.get_event(accepted["id"])
+    _show([found], place.time_zone, as_json=as_json)
 
 
 @app.command(name="list")
@@ -71,10 +65,8 @@ def list_events(url: Url = None, district: District = None, as_json: AsJson = Fa
     """The newest events with states, commitments, reductions and payments."""
     settings = build_settings(district=district)
 
-    async def work(door: MarketDoor) -> dict[str, Any]:
-        return _accepted(await door.fetch_events())
-
-    found = _run(url, settings, work)
+    with at_the_door(url, settings) as client:
+        found = client.get_events()
     _show(found["items"], load_district(settings.district).time_zone, as_json=as_json)
 
 
@@ -82,7 +74,8 @@ def list_events(url: Url = None, district: District = None, as_json: AsJson = Fa
 def show(event: EventId, url: Url = None, district: District = None) -> None:
     """Everything that is public of one event, as JSON: hours, groups, series by slot."""
     settings = build_settings(district=district)
-    found = _run(url, settings, lambda door: _event(door, event))
+    with at_the_door(url, settings) as client:
+        found = client.get_event(event)
     typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
 
 
@@ -94,40 +87,13 @@ def cancel(
     settings = build_settings(district=district)
     place = load_district(settings.district)
 
-    async def work(door: MarketDoor) -> dict[str, Any]:
-        market = await door.fetch_market()
+    with at_the_door(url, settings) as client:
+        market = parse_market(client.get_prices())
         require_district(market, place)
-        message = cancel_message(market.domain, await _event(door, event), nonce=_nonce())
-        envelope = _sign(settings, market, "Cancel", message)
-        _accepted(await door.post_event("/v1/dr/events/cancel", envelope))
-        return await _event(door, event)
-
-    _show([_run(url, settings, work)], place.time_zone, as_json=as_json)
-
-
-def _run(url: str | None, settings: Settings, work: Work) -> dict[str, Any]:
-    """What the work at the market's door gives; exit code 1 where nobody answers."""
-
-    async def at_the_door() -> dict[str, Any]:
-        async with open_door(url or f"http://{settings.host}:{settings.port}") as door:
-            return await work(door)
-
-    try:
-        return asyncio.run(at_the_door())
-    except UnreachableError as error:
-        typer.echo(f"microgrid: {error}; is `microgrid up` running there?", err=True)
-        raise typer.Exit(1) from error
-
-
-async def _event(door: MarketDoor, event: str) -> dict[str, Any]:
-    return _accepted(await door.fetch_events(f"/{event}"))
-
-
-def _accepted(answer: PostAnswer) -> dict[str, Any]:
-    """The document of an answer; raises CrowdError for a refusal."""
-    if not answer.is_accepted:
-        raise CrowdError(f"refused: {answer.code}: {answer.document.get('detail', answer.status)}")
-    return answer.document
+        message = cancel_message(market.domain, client.get_event(event), nonce=_nonce())
+        client.cancel_event(_sign(settings, market, "Cancel", message))
+        found = client.get_event(event)
+    _show([found], place.time_zone, as_json=as_json)
 
 
 def _sign(settings: Settings, market: MarketNow, name: str, message: dict[str, Any]) -> bytes:

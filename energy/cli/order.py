@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from energy.cli.door import Url, address_of_market, at_the_door
 from energy.cli.settings import AsJson, District, Seed, start_logging
-from energy.config import Settings, build_settings
+from energy.config import build_settings
 from energy.crowd import CrowdError, build_crowd, demo_key
 from energy.crowd.by_hand import Submitted, Wish, require_wish, sentence_of, submit_order
-from energy.crowd.client import UnreachableError
 from energy.crowd.program import run_program
 from energy.crowd.public import mkrw_of_krw_text
 from energy.district import load_district
@@ -24,8 +24,6 @@ from market.signing import CURVE_ORDER, decrypt_key
 app = typer.Typer(
     help="Orders: post one by hand, or run the simulated crowd.", no_args_is_help=True
 )
-
-Url = Annotated[str | None, typer.Option(help="address of the market; default: host and port")]
 
 
 @app.command()
@@ -39,7 +37,8 @@ def bots(
     settings = build_settings(district=district, seed=seed)
     start_logging(settings)
     crowd = build_crowd(load_district(settings.district), settings.seed)
-    asyncio.run(run_program(_address(url, settings), crowd, until_eof=until_eof))
+    address = address_of_market(url, settings)
+    asyncio.run(run_program(address, crowd, until_eof=until_eof, token=settings.token))
 
 
 @app.command()
@@ -69,12 +68,8 @@ def submit(
     private_key = read_key(key) if key else demo_key(place.id, settings.seed, meter)
     # A millisecond clock never gives an account the same nonce twice.
     nonce = time.time_ns() // 1_000_000
-    work = submit_order(_address(url, settings), place, wish, private_key=private_key, nonce=nonce)
-    try:
-        submitted = asyncio.run(work)
-    except UnreachableError as error:
-        typer.echo(f"microgrid: {error}; is `microgrid up` running there?", err=True)
-        raise typer.Exit(1) from error
+    with at_the_door(url, settings) as client:
+        submitted = submit_order(client, place, wish, private_key=private_key, nonce=nonce)
     _print_submitted(submitted, place.time_zone, as_json=as_json)
 
 
@@ -90,10 +85,6 @@ def read_key(path: Path) -> bytes:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", digits) or not 0 < int(digits, 16) < CURVE_ORDER:
         raise CrowdError(f"key {path}: found no key, allowed 64 hex digits or a keystore")
     return bytes.fromhex(digits)
-
-
-def _address(url: str | None, settings: Settings) -> str:
-    return url or f"http://{settings.host}:{settings.port}"
 
 
 def _print_submitted(submitted: Submitted, time_zone: str, *, as_json: bool) -> None:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from energy.client import Client, ProblemError
 from energy.crowd.bidding import BID, OFFER
-from energy.crowd.client import open_door
 from energy.crowd.errors import CrowdError
 from energy.crowd.members import sign_order
-from energy.crowd.public import MarketNow, require_district
+from energy.crowd.public import MarketNow, parse_market, require_district
 from energy.district import District
 from energy.timegrid import iso_of, local_label
 from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
@@ -69,8 +69,8 @@ def require_wish(wish: Wish, district: District) -> None:
         raise CrowdError(f"slot: found {iso_of(wish.slot)}, allowed a start on the quarter hour")
 
 
-async def submit_order(
-    url: str, district: District, wish: Wish, *, private_key: bytes, nonce: int
+def submit_order(
+    client: Client, district: District, wish: Wish, *, private_key: bytes, nonce: int
 ) -> Submitted:
     """Sign the wish under the market's domain, post it and check the receipt.
 
@@ -78,18 +78,17 @@ async def submit_order(
     district, refuses the order, or gives a receipt that promises nothing.
     """
     require_wish(wish, district)
-    async with open_door(url) as door:
-        market = await door.fetch_market()
-        require_district(market, district)
-        message = order_of_wish(wish, district, market, nonce)
-        envelope = sign_order(market.domain, message, private_key, address=address_of(private_key))
-        answer = await door.post_order(envelope)
-    if not answer.is_accepted:
-        reason = answer.document.get("detail") or f"status {answer.status}"
-        raise CrowdError(f"order refused: {answer.code}: {reason}")
+    market = parse_market(client.get_prices())
+    require_district(market, district)
+    message = order_of_wish(wish, district, market, nonce)
+    envelope = sign_order(market.domain, message, private_key, address=address_of(private_key))
+    try:
+        document = client.post_order(envelope)
+    except ProblemError as error:
+        raise CrowdError(f"order refused: {error}") from error
     id_ = digest(market.domain, "Order", message)
-    receipt = read_receipt(market.domain, id_, answer.document.get("receipt"))
-    return Submitted(id_, message, answer.document, receipt)
+    receipt = read_receipt(market.domain, id_, document.get("receipt"))
+    return Submitted(id_, message, document, receipt)
 
 
 def read_receipt(domain: Domain, order_id: bytes, found: Any) -> Receipt:  # noqa: ANN401 - JSON

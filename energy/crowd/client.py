@@ -1,4 +1,7 @@
-"""The market's door over HTTP, as any prosumer's program uses it: read prices, post an order."""
+"""The crowd's door over HTTP: thousands of orders at a gate, many at once.
+
+What is done by hand goes through `energy.client`; it asks one thing after the other.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,22 +68,6 @@ class MarketDoor:
         """What the server says to a signed DrCommit; raises UnreachableError, as for orders."""
         return PostAnswer(*await self._ask("POST", "/v1/dr/commits", envelope))
 
-    async def post_event(self, path: str, envelope: bytes) -> PostAnswer:
-        """What the server says to a signed DrEvent or to its Cancel; raises UnreachableError."""
-        return PostAnswer(*await self._ask("POST", path, envelope))
-
-    async def fetch_events(self, path: str = "") -> PostAnswer:
-        """The list of DR events, or one of them by its path below the list."""
-        return PostAnswer(*await self._ask("GET", f"/v1/dr/events{path}", None))
-
-    async def post_contract(self, path: str, envelope: bytes) -> PostAnswer:
-        """What the server says to a signed Contract or to its Cancel; raises UnreachableError."""
-        return PostAnswer(*await self._ask("POST", f"/v1/contracts{path}", envelope))
-
-    async def fetch_contracts(self, path: str = "") -> PostAnswer:
-        """The list of contracts, or one of them by its path below the list."""
-        return PostAnswer(*await self._ask("GET", f"/v1/contracts{path}", None))
-
     async def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
         address = self.url + path
         try:
@@ -95,12 +82,13 @@ class MarketDoor:
 
 
 @asynccontextmanager
-async def open_door(url: str) -> AsyncIterator[MarketDoor]:
-    """The door of a server by its address, closed afterwards."""
+async def open_door(url: str, token: str = "") -> AsyncIterator[MarketDoor]:
+    """The door of a server by its address, closed afterwards; `token` opens what wants sign-in."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Authorization": f"Bearer {token}"} if token else None,
     ) as session:
         yield MarketDoor(session, url.rstrip("/"))
 

@@ -75,7 +75,11 @@ class SlotRound:
 
 
 async def run_crowd(
-    url: str, crowd: Crowd, stop: asyncio.Event, report: Callable[[SlotRound], None]
+    url: str,
+    crowd: Crowd,
+    stop: asyncio.Event,
+    report: Callable[[SlotRound], None],
+    token: str = "",
 ) -> None:
     """Post the crowd's orders of every open slot until `stop`; each finished slot is reported.
 
@@ -84,7 +88,7 @@ async def run_crowd(
     wait_s = WAIT_S_MIN
     current: SlotRound | None = None
     promises = Promises()
-    async with open_door(url) as door:
+    async with open_door(url, token) as door:
         while not stop.is_set():
             try:
                 market = await door.fetch_market()
@@ -197,14 +201,14 @@ def log_round(current: SlotRound) -> None:
     )
 
 
-async def run_program(url: str, crowd: Crowd, *, until_eof: bool) -> None:
+async def run_program(url: str, crowd: Crowd, *, until_eof: bool, token: str = "") -> None:
     """`run_crowd` until SIGINT or SIGTERM or, if wanted, the end of standard input."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop.set)
     if until_eof:
         threading.Thread(target=_await_eof, args=(loop, stop), daemon=True).start()
-    await run_crowd(url, crowd, stop, log_round)
+    await run_crowd(url, crowd, stop, log_round, token)
 
 
 def _await_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
