@@ -25,6 +25,7 @@ from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
 from energy.steps.publish import publish, publish_without_plan
 from energy.steps.settling import Settled, settle_tick
+from energy.steps.steering import steering_of
 from energy.store.events import add_event
 from energy.store.orders import BookRow, lock_book
 from energy.store.slots import Claim, SlotOutcome, claim_slot, record_seconds, unsealed_ticks
@@ -100,7 +101,8 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
     problem = build_problem(microgrid, measured, forecast)
     watch.lap("prepare")
     try:
-        checked = plan_within_grid(microgrid, problem, watch.lap)
+        steering = steering_of(microgrid.district, microgrid.store, problem)
+        checked = plan_within_grid(microgrid, problem, watch.lap, steering)
     except OptimizerError as error:
         # A problem that cannot be read has no plan of any tier; the slot still gets its row.
         how = SlotOutcome("fallback", Tier.HOLD, f"the plan cannot be asked for: {error}")

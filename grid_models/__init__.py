@@ -36,6 +36,7 @@ from grid_models.island import Island, IslandCase, ShedBlock, island
 from grid_models.limits import Violation, check_flow, near_limits
 from grid_models.network import write_pandapower_json
 from grid_models.pandapower_source import StaticGrid, read_pandapower
+from grid_models.passages import Passage, PassageMeter, feeder_names, find_passage
 from grid_models.power_flow import FlowResult, PowerFlow
 from grid_models.recycled import RecycledNewton
 from grid_models.room import Room, room_along
@@ -78,6 +79,8 @@ __all__ = [
     "LinearLimit",
     "Lines",
     "Network",
+    "Passage",
+    "PassageMeter",
     "PowerFlow",
     "QDroop",
     "RecycledNewton",
@@ -101,6 +104,8 @@ __all__ = [
     "cuts_for",
     "draw_capacity",
     "feed_capacity",
+    "feeder_names",
+    "find_passage",
     "findings_text",
     "island",
     "near_limits",

@@ -8,7 +8,8 @@ plan is found last.
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from energy.steps.context import Microgrid
 from energy.steps.injections import Carried, Injections, carry, planned_injections
 from energy.steps.market_room import MarketRoom, market_room
 from energy.steps.places import Places, build_places
+from energy.steps.steering import Steering
 from grid_models import CutMaker, FlowResult, Network, Violation, check_flow, near_limits
 from optimizer import Cut, Plan, PlanProblem, Tier, rules_plan
 
@@ -84,6 +86,7 @@ class CheckedPlan:
     rounds: int
     tier: Tier
     room: MarketRoom | None = None
+    steering: Steering = field(default_factory=Steering)
 
     @property
     def drawn(self) -> Injections:
@@ -124,42 +127,57 @@ class CheckedPlan:
 
 
 def plan_within_grid(
-    microgrid: Microgrid, problem: PlanProblem, lap: Callable[[str], None]
+    microgrid: Microgrid,
+    problem: PlanProblem,
+    lap: Callable[[str], None],
+    steering: Steering | None = None,
 ) -> CheckedPlan:
-    """The plan, its AC check, and re-plans with cuts until it passes or the rounds are used up."""
+    """The plan, its AC check, and re-plans with cuts until it passes or the rounds are used up.
+
+    `steering` is what operators have ordered; a limit of theirs counts like one of the wires.
+    """
+    steering = steering or Steering()
     planner, previous = microgrid.planner, microgrid.memory.previous
     plan = planner.plan(problem, previous)
     lap("plan")
-    checked = check_on_grid(microgrid, problem, plan, 0)
+    checked = check_on_grid(microgrid, problem, plan, 0, steering)
     lap("check")
     places = build_places(microgrid.district) if checked.on_wires else None
     cuts: tuple[Cut, ...] = ()
     while places and checked.on_wires and checked.rounds < microgrid.settings.grid_rounds_max:
-        new = _cuts(microgrid, checked, places)
-        if not new:  # no flow has a solution, or nothing that can be planned moves the elements
+        new, ordered = _cuts(microgrid, checked, places), _ordered_cuts(checked, places)
+        # No flow has a solution, or nothing that can be planned moves the elements.
+        if not (new or ordered):
             break
         cuts = (*cuts, *new)
-        plan = places.on_areas(problem, planner.plan(places.problem(problem, cuts), previous))
+        asked = places.problem(problem, (*cuts, *ordered))
+        plan = places.on_areas(problem, planner.plan(asked, previous))
         lap("plan")
-        checked = check_on_grid(microgrid, problem, plan, checked.rounds + 1)
+        checked = check_on_grid(microgrid, problem, plan, checked.rounds + 1, steering)
         lap("check")
     if not checked.flow.converged:
-        checked = check_on_grid(microgrid, problem, rules_plan(problem), checked.rounds)
+        plan = rules_plan(problem)
+        checked = check_on_grid(microgrid, problem, plan, checked.rounds, steering)
     checked = with_room(microgrid, checked)
     lap("check")
     return checked
 
 
 def check_on_grid(
-    microgrid: Microgrid, problem: PlanProblem, plan: Plan, rounds: int
+    microgrid: Microgrid,
+    problem: PlanProblem,
+    plan: Plan,
+    rounds: int,
+    steering: Steering | None = None,
 ) -> CheckedPlan:
-    """AC power flows of all slots of the plan."""
+    """AC power flows of all slots of the plan, against the wires' limits and the operators'."""
+    steering = steering or Steering()
     network = microgrid.district.network
     carried = _carried(microgrid, problem, plan)
     broken = [
         SlotViolation(row, each)
         for row, slot in enumerate(carried)
-        for each in check_flow(network, slot.flow)
+        for each in (*check_flow(network, slot.flow), *steering.broken(row, slot.flow))
     ]
     shed = [
         SlotViolation(row, Unserved(UNSERVED, network.name, -1, float(plan.shed_kw[row]), 0.0))
@@ -173,6 +191,7 @@ def check_on_grid(
         violations=(*broken, *shed),
         rounds=rounds,
         tier=plan.tier if carried[0].flow.converged else Tier.HOLD,
+        steering=steering,
     )
 
 
@@ -200,9 +219,9 @@ def with_room(microgrid: Microgrid, checked: CheckedPlan) -> CheckedPlan:
     connection = checked.problem.connection
     limits = float(connection.p_import_kw_max[0]), float(connection.p_export_kw_max[0])
     share = microgrid.district.shares["load"]
-    return replace(
-        checked, room=market_room(microgrid.power_flow, checked.carried[0], share, limits)
-    )
+    narrowed = partial(checked.steering.narrowed, microgrid.district, checked.flow)
+    room = market_room(microgrid.power_flow, checked.carried[0], share, limits, narrowed)
+    return replace(checked, room=room)
 
 
 def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
@@ -242,3 +261,20 @@ def _cuts(microgrid: Microgrid, checked: CheckedPlan, places: Places) -> list[Cu
             for limit in maker.cuts(flows[row], near, drawn_kw)
         ]
     return cuts
+
+
+def _ordered_cuts(checked: CheckedPlan, places: Places) -> list[Cut]:
+    """The operators' limits in every slot where they hold, by the losses of the last flows.
+
+    They take the place of those of the round before, whose losses were others.
+    """
+    steering = checked.steering
+    if not steering.held:
+        return []
+    return [
+        cut
+        for row, slot in enumerate(checked.carried)
+        for cut in steering.cuts(
+            row, slot.flow, places, places.drawn_kw(checked.problem, checked.plan, row)
+        )
+    ]

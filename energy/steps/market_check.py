@@ -50,7 +50,7 @@ class MarketCheck:
             return [_halved(clearing, NO_FLOW_PPM, reason)]
         broken = self._newly_broken(flow)
         if not broken:
-            return []
+            return self._beyond_orders(clearing, flow)
         district = self.microgrid.district
         pushes = zone_pushes(district.network, flow, broken, district.shares["load"])
         return [self._overload(clearing, push, net_kw) for push in pushes]
@@ -68,6 +68,16 @@ class MarketCheck:
         drawn, district = self.checked.drawn, self.microgrid.district
         ways = np.array(ways_of(district.network, district.shares["load"]))
         return self.microgrid.power_flow.run(drawn.p_kw + net_kw @ ways, drawn.q_kvar)
+
+    def _beyond_orders(self, clearing: Clearing, flow: FlowResult) -> list[Overload]:
+        """The operators' limits that the trades break or break further."""
+        steering = self.checked.steering
+        before = {one.position: one.found for one in steering.broken(0, self.checked.flow)}
+        return [
+            _halved(clearing, PPM + math.ceil(PPM * one.excess / max(one.allowed, 1.0)), str(one))
+            for one in steering.broken(0, flow)
+            if one.found > before.get(one.position, 0.0) + SAME
+        ][:1]
 
     def _newly_broken(self, flow: FlowResult) -> list[Violation]:
         """What the plan alone would not break, or not as far."""

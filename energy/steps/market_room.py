@@ -1,5 +1,6 @@
 """What the wires still carry beyond a plan in its first slot: of each zone, and of all together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,15 +36,26 @@ class MarketRoom:
     feed_kw: float
 
 
+Narrow = Callable[[tuple[Room, ...], float], tuple[Room, ...]]
+"""Makes zones' rooms shorter than the wires alone would; 1 for drawing, -1 for feeding in."""
+
+
 def market_room(
-    power_flow: PowerFlow, carried: Carried, share: BusShare, connection_kw: tuple[float, float]
+    power_flow: PowerFlow,
+    carried: Carried,
+    share: BusShare,
+    connection_kw: tuple[float, float],
+    narrow: Narrow | None = None,
 ) -> MarketRoom:
     """The room beyond a converged flow; `share` spreads the areas over buses.
 
-    `connection_kw` is what the connection to the utility may import and export.
+    `connection_kw` is what the connection to the utility may import and export; `narrow` knows of
+    limits that are not the wires' own.
     """
     drawn, network = carried.drawn, power_flow.network
     headroom = zone_headroom(power_flow, drawn.p_kw, drawn.q_kvar, share)
+    if narrow is not None:
+        headroom = Headroom(draw=narrow(headroom.draw, 1.0), feed=narrow(headroom.feed, -1.0))
     ways = np.array(zone_ways(network, share))
 
     def together_kw(rooms: tuple[Room, ...], sign: float, most_kw: float) -> float:

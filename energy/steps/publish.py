@@ -26,6 +26,7 @@ from energy.steps.measure import LastGood, Measured
 from energy.steps.prices import connection_prices, month_share
 from energy.steps.record import stored_row
 from energy.steps.settling import post_clearing
+from energy.steps.steering import OPERATOR_LIMIT
 from energy.steps.verification import watch_drift
 from energy.steps.views import measured_view, outcome_of, plan_view, wires_view
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
@@ -46,6 +47,10 @@ KEEP_S = 2 * SLOTS_PER_DAY * SLOT_S
 
 KEEP_GRID_S = 8 * SLOT_S
 """How long the state of every single element is kept: the plan documents have the worst ones."""
+
+
+TODO_BY_KIND = {OPERATOR_LIMIT: "Raise or cancel the limit; what is behind it needs more."}
+"""What to do about a broken limit, where it is not the wires' own."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +297,7 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
                 severity="alarm" if first.row == 0 else "warning",
                 what=str(first.violation),
                 where=first.violation.element,
-                todo="Limit the feeder or close its tie switch.",
+                todo=TODO_BY_KIND.get(first.violation.kind, "Close its tie switch or limit it."),
             )
         )
     if checked.unserved:

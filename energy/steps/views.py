@@ -17,6 +17,7 @@ from energy.steps.grid import UNSERVED, CheckedPlan
 from energy.steps.market_room import MarketRoom
 from energy.steps.market_views import market_view
 from energy.steps.measure import Measured
+from energy.steps.steering import OPERATOR_LIMIT
 from energy.timegrid import iso_of
 from energy.units import (
     SLOT_S,
@@ -28,7 +29,7 @@ from grid_models import FlowResult, Network, Room, Violation
 Document = dict[str, Any]
 QUANTILE_ROWS = {"q10": 1, "q50": 3, "q90": 5}
 VIOLATION_KINDS = {"v_min": "voltage_low", "v_max": "voltage_high"}
-VIOLATION_UNITS = {"v_min": "pu", "v_max": "pu", UNSERVED: "kW"}
+VIOLATION_UNITS = {"v_min": "pu", "v_max": "pu", UNSERVED: "kW", OPERATOR_LIMIT: "kW"}
 
 
 def measured_view(

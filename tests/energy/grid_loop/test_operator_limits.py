@@ -1,0 +1,83 @@
+"""A limit that an operator sets on a feeder or a transformer holds in plan, wires and market."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from energy.cycle import run_quarter_hour
+from energy.steps.context import Microgrid
+from energy.steps.grid import plan_within_grid
+from energy.steps.steering import OPERATOR_LIMIT, Steering, steering_from
+from energy.store.steering import Act, SteeringLimit, WireLimit, add_limit
+from energy.units import SLOT_S
+from grid_models import GridError, find_passage
+from grid_models.network import build_net, newton_voltages
+from grid_models.topology import supplied_buses
+
+FROM, UNTIL = 4, 20  # rows of the horizon
+
+
+def limited(bench: Any, element: str, p_kw_max: float) -> Steering:
+    first = bench.problem.first_slot
+    limit = WireLimit(element, p_kw_max, first + FROM * SLOT_S, first + UNTIL * SLOT_S)
+    one = SteeringLimit(1, limit, Act("person kim", "works", 0), limit.until_slot)
+    return steering_from(bench.microgrid.district, [one], bench.problem)
+
+
+def through_kw(bench: Any, checked: Any, element: str) -> np.ndarray:
+    """What passes the element in each slot, summed from pandapower's Newton: loads and losses."""
+    network = bench.network
+    passage = find_passage(network, element)
+    net = build_net(network, supplied_buses(network))
+    found = []
+    for row in range(FROM, UNTIL):
+        drawn = checked.carried[row].drawn
+        assert newton_voltages(net, drawn.p_kw, drawn.q_kvar) is not None
+        table, side = (net.res_line, "p_from_mw") if passage.branch < len(network.lines.id) else (
+            net.res_trafo, "p_hv_mw"
+        )  # fmt: skip
+        row_of = passage.branch % len(network.lines.id)
+        found.append(1000 * float(table[side].iloc[row_of]))
+    return np.array(found)
+
+
+@pytest.mark.parametrize(("element", "part"), [("F1", 0.0), ("T002", 0.5)])
+def test_no_planned_slot_passes_more_than_the_operator_allows(
+    bench: Any, element: str, part: float
+) -> None:
+    free = bench.plan(bench.microgrid, bench.problem)
+    most_kw = part * float(np.abs(through_kw(bench, free, element)).max())
+    steering = limited(bench, element, most_kw)
+    held = plan_within_grid(bench.microgrid, bench.problem, lambda _: None, steering)
+    assert held.tier in ("T0", "T1") and held.violations == () and held.rounds >= 1
+    kept_kw = np.abs(through_kw(bench, held, element))
+    assert (kept_kw <= most_kw + steering.held[0].tolerance_kw).all()
+    assert np.abs(through_kw(bench, free, element)).max() > most_kw + 2.0
+    assert held.plan.cost_krw.total > free.plan.cost_krw.total
+
+
+def test_what_stands_in_the_store_binds_the_loop_and_its_market(
+    fresh_microgrid: Microgrid,
+) -> None:
+    slot = fresh_microgrid.installation.first_slot
+    limit = WireLimit("F1-01", 0.0, slot, slot + 4 * SLOT_S)
+    act = Act("person kim", "cable work", slot)
+    fresh_microgrid.store.write(lambda connection: add_limit(connection, limit, act))
+    found = run_quarter_hour(fresh_microgrid, slot, lambda: float(slot - 300))
+    assert found.plan is not None and found.plan.violations == ()
+    (held,) = found.plan.steering.held
+    assert held.p_kw_max[:4].tolist() == [0.0] * 4 and np.isinf(held.p_kw_max[4:]).all()
+    assert abs(found.plan.plan.p_import_kw[0] - found.plan.plan.p_export_kw[0]) < 5.0
+    room = found.plan.room
+    assert room is not None
+    for one in (*room.headroom.draw, *room.headroom.feed):
+        assert (one.step_kw, one.kind, one.element) == (0.0, OPERATOR_LIMIT, "F1-01")
+    assert found.cleared.quote is not None and found.cleared.quote.import_wh == 0
+    assert all(link.capacity_wh == 0 for link in found.cleared.network.links[:4])
+
+
+def test_what_nothing_hangs_on_alone_cannot_be_limited(bench: Any) -> None:
+    for element in ("F9", "", "no such cable"):
+        with pytest.raises(GridError, match="allowed is a feeder"):
+            find_passage(bench.network, element)
