@@ -104,9 +104,14 @@ def next_instruction(connection: Connection) -> int:
     return 0 if last is None else last + 1
 
 
-def find_instruction(connection: Connection, id_: bytes) -> InstructionRow | None:
-    """The instruction with this id, or None."""
-    found = _rows(connection, standing_instruction.c.id == id_)
+def find_instruction(
+    connection: Connection, id_: bytes, owner: bytes | None = None
+) -> InstructionRow | None:
+    """The instruction with this id, or None; where an owner is named, of that account alone."""
+    where = standing_instruction.c.id == id_
+    if owner is not None:
+        where &= standing_instruction.c.account == owner
+    found = _rows(connection, where)
     return found[0] if found else None
 
 

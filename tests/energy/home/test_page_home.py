@@ -336,6 +336,44 @@ def test_a_live_order_is_cancelled_by_signature(
     assert wallet.signed[-1]["primaryType"] == "Cancel"
 
 
+def test_automatic_trading_is_signed_once_orders_by_itself_and_is_stopped(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page, here = chromium_page, neighbourhood
+    open_home(page, here)
+    block = page.locator("#automatic")
+    expect(block.locator("#auto-state")).to_have_attribute("data-state", "OFF")
+    expect(block.locator("#auto-state")).to_contain_text("Nothing is ordered for you")
+    for name, text in (("sell", "1"), ("buy", "400"), ("energy", "20"), ("won", "3000.055")):
+        page.locator(f"#auto-{name}").fill(text)
+    expect(block.locator("#auto-sentence")).to_contain_text(
+        "Sell what is left for at least ₩1/kWh, buy what is missing for at most ₩400/kWh,"
+        " at most 20\u00a0kWh and ₩3,000.1 a day, until"
+    )
+    page.locator("#auto-buy").fill("400.05")
+    expect(block.locator("#auto-sentence")).to_contain_text("in steps of 0.1")
+    page.locator("#auto-buy").fill("400")
+    page.locator("#auto-sign").click()
+    expect(block.locator("#auto-told")).to_contain_text("Accepted.")
+    message = wallet.signed[-1]["message"]
+    assert wallet.signed[-1]["primaryType"] == "StandingInstruction"
+    assert (message["sides"], message["day_cap_ukrw"]) == ("3", "3000055000")
+    assert (int(message["end_slot"]) + 9 * 3600) % 86_400 == 0
+    expect(block.locator("#auto-state")).to_have_attribute("data-state", "RUNS")
+    found = own_api(page, "/v1/me/instructions")
+    assert int(found["items"][0]["day_cap_wh"]) == found["today"]["left_wh"] == 20_000
+    here.run()
+    # A contract of this home runs, so that nothing is ordered, and the page says why.
+    expect(block.locator("#auto-last")).to_contain_text("Nothing ordered: a contract of yours runs")
+    block.locator("#auto-stop").click()
+    expect(block.locator("#auto-state")).to_have_attribute("data-state", "OFF")
+    assert wallet.signed[-1]["primaryType"] == "Cancel"
+    signed = own_api(page, "/v1/me/instructions")["items"][0]
+    assert signed["state"] == "STOPPED"
+    page.goto(f"{here.address}/verify?order={signed['id']}")
+    expect(page.locator("#result .badge")).to_contain_text("Proven")
+
+
 def test_what_contracts_have_sold_cannot_be_offered_and_the_rest_can(
     chromium_page: Page, neighbourhood: Any, wallet: Wallet
 ) -> None:

@@ -29,6 +29,7 @@ function item(row, prices, told, ctx) {
   return h("li", { "data-order": row.order_id, "data-status": row.status },
     h("span", { class: `sign ${kind}`, "aria-hidden": "true" }, sign),
     h("div", null, h("p", { class: "what" }, orderSentence(messageOf(row), ctx, state.get("nowMs"))), h("p", null, endSentence(row, ctx)), label ? h("p", { class: "small" }, label) : null,
+      row.instruction ? h("p", { class: "small automatic" }, words("home.auto.mark")) : null,
       h("p", { class: "links" }, h("a", { href: `/verify?order=${row.order_id}` }, words("home.receipt")),
         live ? h("button", { type: "button", class: "small-button", onclick: (event) => cancel(event.currentTarget, row, prices.domain, told, ctx) }, words("home.cancel")) : null)));
 }

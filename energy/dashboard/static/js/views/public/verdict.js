@@ -5,6 +5,7 @@ import { h } from "../../dom.js";
 const FRAME = ["domain", "signature", "key history", "key role", "checkpoint origin", "checkpoint signature", "first checkpoint", "witness", "witness quorum"];
 const OWN = {
   inclusion: ["path in set", "path in log", "receipt", "display"],
+  automatic: ["path in set", "path in log", "receipt", "display", "automatic order"],
   consistency: ["consistency"],
   account: ["account history", "balances follow"],
   fork: ["path in log", "fork"],
