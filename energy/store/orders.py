@@ -12,7 +12,9 @@ from sqlalchemy import Connection, bindparam, exists, func, select
 from energy.store.accounts import TRADE_ROLE
 from energy.store.book_tables import account_key
 from energy.store.schema import clearing, fill, market_order, order_conflict
+from energy.store.types import signed_64
 
+UNSIGNED = ("expires", "nonce")
 OPEN_STATUSES = ("ACCEPTED", "LOCKED")
 
 
@@ -73,9 +75,19 @@ class OrderRow:
 
 
 def save_orders(connection: Connection, rows: Sequence[OrderRow]) -> None:
-    """Write accepted orders for ever."""
-    if rows:
-        connection.execute(market_order.insert(), [dict(vars(row)) for row in rows])
+    """Write accepted orders for ever.
+
+    There may be thousands at a gate: they go to the driver at once, not value by value through the
+    types of the columns, which takes three times as long.
+    """
+    if not rows:
+        return
+    made = market_order.insert().compile(dialect=connection.dialect)
+    given = [vars(one) | {name: signed_64(vars(one)[name]) for name in UNSIGNED} for one in rows]
+    if made.positiontup is None:
+        connection.exec_driver_sql(str(made), given)
+        return
+    connection.exec_driver_sql(str(made), [tuple(map(one.get, made.positiontup)) for one in given])
 
 
 def live_orderers(connection: Connection, slot: int, gate_s: int) -> frozenset[bytes]:

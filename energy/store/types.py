@@ -36,9 +36,7 @@ class UInt64(TypeDecorator[int]):
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
         """Signed number for the database."""
-        if value is None:
-            return None
-        return value if value < _WRAP // 2 else value - _WRAP
+        return None if value is None else signed_64(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> int | None:
         """Unsigned number for the program."""
@@ -55,6 +53,11 @@ class Bytes(LargeBinary):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> None:
         """None: the driver gives bytes."""
+
+
+def signed_64(value: int) -> int:
+    """0 to 2^64 - 1 as the signed number that a column of `UInt64` holds."""
+    return value if value < _WRAP // 2 else value - _WRAP
 
 
 def fixed_bytes(size: int) -> Bytes:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from energy.store.contracts import list_contracts
 from energy.store.instruction_desk import INSTRUCTION_TYPES, admit_instruction
 from energy.store.instructions import last_automatic_slot
 from energy.store.mailbox import prepare_message
-from energy.store.orders import OrderRow, load_fills, orders_of
+from energy.store.orders import OrderRow, find_order, load_fills, orders_of, save_orders
 from energy.timegrid import local_day_start
 from energy.units import SLOT_S
 from market import verifier
@@ -267,3 +268,18 @@ def test_a_desk_answers_again_refuses_by_name_and_lets_one_take_anothers_place(
     assert hall.admit(hall.signed("StandingInstruction", member, **base | later)).is_new
     gone = hall.stop(member, first.id, hall.slot + 4 * SLOT_S)
     assert gone.refusal is not None and gone.refusal.code == "UNKNOWN_INSTRUCTION"
+
+
+def test_orders_written_at_once_are_read_back_as_they_were(hall: Town) -> None:
+    high = 2**64 - 1
+    row = OrderRow(
+        id=b"\x01" * 32, account=b"\x02" * 32, zone=1, slot=hall.slot, side=2, e_wh=5,
+        price_mkrw_per_kwh=-7, label=0, premium_mkrw_per_kwh=0, expires=hall.slot,
+        replaces=bytes(32), rules_version=1, nonce=high, signer=b"\x03" * 20, signature=b"",
+        salt=b"\x04" * 32, tag=b"\x05" * 32, received_utc=1, sealed_by=hall.slot,
+        receipt_signature=b"\x06" * 65, status="ACCEPTED", instruction=b"\x07" * 32, day=hall.slot,
+    )  # fmt: skip
+    other = replace(row, id=b"\x08" * 32, account=b"\x09" * 32, nonce=3)
+    hall.store.write(lambda c: save_orders(c, [row, other]))
+    assert hall.store.read(lambda c: find_order(c, row.id)) == row
+    assert hall.store.read(lambda c: find_order(c, other.id)) == other
