@@ -28,7 +28,7 @@ function makeCar(body, ctx) {
   const lowest = h("div", { class: "lowest" }, tick(gives, "home.car.gives"), field(floor, "home.car.floor"));
   const outcome = h("output", { class: "sentence", id: "car-outcome" });
   const check = h("button", { type: "submit", id: "car-check" }, words("home.car.check"));
-  const confirm = h("button", { type: "button", class: "main", id: "car-confirm", hidden: true, onclick: () => act(set) });
+  const confirm = h("button", { type: "button", class: "main", id: "car-confirm", hidden: true, onclick: () => act(set) }, words("home.car.now"));
   const form = h("form", { class: "trade", novalidate: true, onsubmit: (event) => { event.preventDefault(); act(ask); } },
     field(leaves, "home.car.leaves"), field(target, "home.car.target"), lowest, tick(now, "home.car.now"), outcome, h("p", { class: "answers" }, check, " ", confirm), told);
   body.append(h("div", { class: "halves" }, stands, form));

@@ -10,7 +10,7 @@ const SHOWN = 5;
 export function eventsBlock(ctx) {
   const { words } = ctx;
   const pick = ({ dr }) => { if (dr instanceof Error) throw dr; return dr.items.length ? dr.items.slice(0, SHOWN) : null; };
-  return block({ ctx, id: "events", span: 7, title: "home.events", pick, empty: () => words("home.events.none"), make: makeEvents(ctx) });
+  return block({ ctx, id: "events", span: 5, title: "home.events", pick, empty: () => words("home.events.none"), make: makeEvents(ctx) });
 }
 
 function makeEvents(ctx) {
