@@ -70,7 +70,8 @@ def _named_type(name: str, schema: dict[str, Any]) -> str:
     if "properties" not in schema:
         return f"{name} = {type_of(schema)}"
     needed = schema.get("required", [])
-    lines = [f"class {name}(TypedDict):", f'    """{sentence(schema.get("description", name))}"""']
+    told = textwrap.fill(sentence(schema.get("description", name)), 90, subsequent_indent="    ")
+    lines = [f"class {name}(TypedDict):", f'    """{told}"""']
     for field, one in schema["properties"].items():
         kind = type_of(one)
         lines.append(f"    {field}: {kind if field in needed else f'NotRequired[{kind}]'}")

@@ -39,7 +39,7 @@ from energy.api import (
     steering,
     wallets,
 )
-from energy.api.callers import MEMBERS, may, require_verdicts, verdict_of
+from energy.api.callers import EVERYBODY, MEMBERS, may, require_verdicts, verdict_of
 from energy.api.context import ApiContext
 from energy.api.desk import OrderDesk
 from energy.api.documents import LastAnswer, json_answer
@@ -47,7 +47,7 @@ from energy.api.doorman import StoreDoorman
 from energy.api.examples import SIGNED_TYPES, envelope_schema
 from energy.api.guard import LOCAL_HOSTS, Guard
 from energy.api.live import EventHub
-from energy.api.problems import ProblemModel, install_problems
+from energy.api.problems import ProblemModel, answers, install_problems
 from energy.api.proofs import LogCache
 from energy.api.rates import Rates
 from energy.api.shortcut import Shortcut
@@ -143,4 +143,15 @@ def _add_verdicts(document: dict[str, Any]) -> None:
             verdict = verdict_of(route)
             if isinstance(route, APIRoute) and verdict is not None:
                 for method in route.methods or ():
-                    document["paths"][route.path][method.lower()]["x-verdict"] = verdict.as_json()
+                    operation = document["paths"][route.path][method.lower()]
+                    operation["x-verdict"] = verdict.as_json()
+                    _add_refusals(operation, method, is_public=verdict.roles == EVERYBODY)
+
+
+def _add_refusals(operation: dict[str, Any], method: str, *, is_public: bool) -> None:
+    """What the guard, the doorman and the store may answer on any route."""
+    statuses = {421, 429, 503} | (set() if is_public else {401, 403})
+    if method != "GET":
+        statuses |= {400, 413}
+    for status, told in answers(*sorted(statuses)).items():
+        operation["responses"].setdefault(str(status), told)

@@ -19,6 +19,7 @@ from energy.api.dr import scene_of
 from energy.api.orders import accepted_json, parse_order_id, terms_json
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.proofs import PROOF_TYPE, LogCache
+from energy.api.words import MonthText
 from energy.steps.automatic_views import Moment, instructions_document
 from energy.steps.homes import own_forecast
 from energy.steps.market_so_far import MarketSoFar
@@ -42,7 +43,16 @@ from energy.units import krw_text_from_ukrw
 PAGE_MAX = 200
 CURSOR = re.compile(r"(\d{1,12})-(0x[0-9a-f]{64})")
 MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
-NAMED = Query(None, description="0x and 64 hex digits; for operators and auditors")
+NAMED = Query(
+    None,
+    description="0x and 64 hex digits; for operators and auditors",
+    json_schema_extra={"pattern": "^0x[0-9a-f]{64}$"},
+)
+BEFORE = Query(
+    None,
+    description="the `next` of the page before",
+    json_schema_extra={"pattern": f"^{CURSOR.pattern}$"},
+)
 
 router = APIRouter(tags=["my home"])
 
@@ -92,7 +102,7 @@ def get_counted(request: Request) -> Response:
 def get_orders(
     request: Request,
     account: str | None = NAMED,
-    before: str | None = Query(None, description="the `next` of the page before"),
+    before: str | None = BEFORE,
     limit: int = Query(50, ge=1, le=PAGE_MAX),
 ) -> Response:
     """Each with its terms, status, receipt and what it got; `next` is null on the last page."""
@@ -104,7 +114,7 @@ def get_orders(
 def get_trades(
     request: Request,
     account: str | None = NAMED,
-    before: str | None = Query(None, description="the `next` of the page before"),
+    before: str | None = BEFORE,
     limit: int = Query(50, ge=1, le=PAGE_MAX),
 ) -> Response:
     """Orders that got something, newest slot first, with the amount, the label's price in it."""
@@ -200,7 +210,7 @@ def get_months(request: Request, account: str | None = NAMED) -> Response:
 
 @router.get("/v1/me/statements/{month}", summary="My statement", responses=answers(404, 422))
 @may(HOUSEHOLD)
-def get_statement(request: Request, month: str, account: str | None = NAMED) -> Response:
+def get_statement(request: Request, month: MonthText, account: str | None = NAMED) -> Response:
     """The bill of a month with every line explained; above 0 is paid, below 0 received."""
     number = _month(month)
     context, who = context_of(request), _subject(request, account, f"read statement {month}")
@@ -213,7 +223,7 @@ def get_statement(request: Request, month: str, account: str | None = NAMED) -> 
     responses={200: {"description": "a proof bundle for /verify"}, **answers(404, 409, 422)},
 )
 @may(HOUSEHOLD)
-def get_bill_proof(request: Request, month: str, account: str | None = NAMED) -> Response:
+def get_bill_proof(request: Request, month: MonthText, account: str | None = NAMED) -> Response:
     """The signed bill, its path to a signed checkpoint and the keys that signed."""
     number = _month(month)
     context, who = context_of(request), _subject(request, account, f"read proof of bill {month}")

@@ -47,7 +47,7 @@ STRETCHERS = 2
 router = APIRouter(tags=["sign-in"])
 
 
-@router.get("/v1/session", summary="Who you are here")
+@router.get("/v1/session", summary="Who you are here", responses=answers(401))
 @may(PUBLIC)
 def get_session(request: Request) -> Response:
     """Role, name and account; `anonymous` before sign-in, and whether sign-in is asked for."""

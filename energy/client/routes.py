@@ -22,7 +22,9 @@ class EraseBody(TypedDict):
 
 
 class LimitOrder(TypedDict):
-    """At most so much active power through an element, either way: in kW or as part of its rating. Without `from_utc` it holds from the first slot on that is not planned yet."""
+    """At most so much active power through an element, either way: in kW or as part of its
+    rating. Without `from_utc` it holds from the first slot on that is not planned yet.
+    """
 
     element: str
     p_kw_max: NotRequired[float | None]
@@ -70,7 +72,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/orders", body=envelope, again=True)
 
@@ -83,7 +85,7 @@ class Client(BaseClient):
 
         `order_id`: the 32 bytes of an id.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/orders/{quote(str(order_id), safe='')}", again=True)
 
@@ -94,7 +96,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/orders/cancel", body=envelope, again=True)
 
@@ -105,7 +107,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/keys", body=envelope, again=True)
 
@@ -117,7 +119,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/instructions", body=envelope, again=True)
 
@@ -128,7 +130,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/instructions/stop", body=envelope, again=True)
 
@@ -138,6 +140,8 @@ class Client(BaseClient):
         States, answers, sums by group, payments, and the programmes that may be called.
 
         For: auditor, device, network_owner, operator, prosumer.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/dr/events", again=True)
 
@@ -148,7 +152,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/dr/events", body=envelope, again=True)
 
@@ -159,7 +163,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/dr/events/cancel", body=envelope, again=True)
 
@@ -170,7 +174,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/dr/commits", body=envelope, again=True)
 
@@ -183,7 +187,7 @@ class Client(BaseClient):
 
         `event_id`: the 32 bytes of an id.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/dr/events/{quote(str(event_id), safe='')}", again=True)
 
@@ -193,6 +197,8 @@ class Client(BaseClient):
         Terms, state, and energy and money of the last day that is settled; and the regime.
 
         For: auditor, operator.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/contracts", again=True)
 
@@ -203,7 +209,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/contracts", body=envelope, again=True)
 
@@ -214,7 +220,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/contracts/end", body=envelope, again=True)
 
@@ -228,7 +234,7 @@ class Client(BaseClient):
 
         `contract_id`: the 32 bytes of an id.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/contracts/{quote(str(contract_id), safe='')}", again=True)
 
@@ -243,7 +249,7 @@ class Client(BaseClient):
 
         `order_id`: the 32 bytes of an id.
 
-        Raises ProblemError: 404, 409, 422.
+        Raises ProblemError: 401, 403, 404, 409, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/orders/{quote(str(order_id), safe='')}/proof", again=True)
 
@@ -254,7 +260,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 404.
+        Raises ProblemError: 404, 421, 429, 503.
         """
         return self._json("GET", "/v1/ledger/trust", again=True)
 
@@ -265,7 +271,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 404.
+        Raises ProblemError: 404, 421, 429, 503.
         """
         return self._text("GET", "/v1/ledger/checkpoint", again=True)
 
@@ -280,7 +286,7 @@ class Client(BaseClient):
 
         `to`: end; after the newest auction.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/market/history", query={"from": from_, "to": to}, again=True)
 
@@ -294,7 +300,7 @@ class Client(BaseClient):
 
         `slot`: start of a quarter hour, UTC.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/market/{quote(str(slot), safe='')}/curves", again=True)
 
@@ -306,7 +312,7 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/forecasts", query={"slot": slot}, again=True)
 
@@ -320,7 +326,7 @@ class Client(BaseClient):
 
         `slot`: its first slot; else the newest.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/forecasts/issued", query={"slot": slot}, again=True)
 
@@ -333,7 +339,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 404.
+        Raises ProblemError: 404, 421, 429, 503.
         """
         return self._json("GET", "/v1/forecasts/prices", again=True)
 
@@ -345,7 +351,7 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
-        Raises ProblemError: 404.
+        Raises ProblemError: 401, 403, 404, 421, 429, 503.
         """
         return self._json("GET", "/v1/forecasts/course", again=True)
 
@@ -359,7 +365,7 @@ class Client(BaseClient):
 
         `days`: days looked back.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/forecasts/verification", query={"days": days}, again=True)
 
@@ -370,7 +376,7 @@ class Client(BaseClient):
 
         For: auditor, network_owner, operator.
 
-        Raises ProblemError: 503.
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/overview", again=True)
 
@@ -380,6 +386,8 @@ class Client(BaseClient):
         Domain and rules of the market, the slots that are open, tariffs and last prices.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Raises ProblemError: 421, 429, 503.
         """
         return self._json("GET", "/v1/prices", again=True)
 
@@ -390,7 +398,7 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/plan", query={"slot": slot}, again=True)
 
@@ -401,7 +409,7 @@ class Client(BaseClient):
 
         For: auditor, network_owner, operator.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/measured", query={"slot": slot}, again=True)
 
@@ -414,7 +422,7 @@ class Client(BaseClient):
 
         `slot`: start of a quarter hour, UTC.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/market/{quote(str(slot), safe='')}", again=True)
 
@@ -425,7 +433,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 404.
+        Raises ProblemError: 404, 421, 429, 503.
         """
         return self._json("GET", "/v1/ledger", again=True)
 
@@ -438,7 +446,7 @@ class Client(BaseClient):
 
         `tick`: start of a quarter hour, UTC.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/checkpoints/{quote(str(tick), safe='')}", again=True)
 
@@ -449,7 +457,7 @@ class Client(BaseClient):
 
         For: auditor, network_owner, operator.
 
-        Raises ProblemError: 422.
+        Raises ProblemError: 401, 403, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/slots", query={"before": before, "limit": limit}, again=True)
 
@@ -465,6 +473,8 @@ class Client(BaseClient):
         Open alarms, the gravest first.
 
         For: auditor, network_owner, operator.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/alarms", again=True)
 
@@ -474,6 +484,8 @@ class Client(BaseClient):
         The tables of the network, a column each; ends of lines are positions among the buses.
 
         For: auditor, network_owner, operator.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/grid/network", again=True)
 
@@ -485,7 +497,7 @@ class Client(BaseClient):
 
         For: auditor, network_owner, operator.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/grid", query={"slot": slot}, again=True)
 
@@ -496,7 +508,7 @@ class Client(BaseClient):
 
         For: auditor, network_owner, operator.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/grid/contingency", query={"element": element}, again=True)
 
@@ -507,7 +519,7 @@ class Client(BaseClient):
 
         For: auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 422.
+        Raises ProblemError: 401, 403, 421, 422, 429, 503.
         """
         return self._stream("/v1/events", {"after": after})
 
@@ -517,6 +529,8 @@ class Client(BaseClient):
         Always ok while requests are served at all.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Raises ProblemError: 421, 429, 503.
         """
         return self._json("GET", "/healthz", again=True)
 
@@ -529,7 +543,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 503.
+        Raises ProblemError: 421, 429, 503.
         """
         return self._json("GET", "/readyz", again=True)
 
@@ -539,6 +553,8 @@ class Client(BaseClient):
         Counters and gauges, one family each, named microgrid_*.
 
         For: auditor, network_owner, operator.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._text("GET", "/metrics", again=True)
 
@@ -573,7 +589,7 @@ class Client(BaseClient):
 
         `format_`: form of the answer.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 404, 421, 422, 429, 503.
         """
         return self._json(
             "GET",
@@ -595,6 +611,8 @@ class Client(BaseClient):
         Role, name and account; `anonymous` before sign-in, and whether sign-in is asked for.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Raises ProblemError: 401, 421, 429, 503.
         """
         return self._json("GET", "/v1/session", again=True)
 
@@ -605,7 +623,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 403, 413, 415, 422, 429, 503.
+        Raises ProblemError: 400, 401, 403, 413, 415, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
@@ -620,7 +638,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 403, 413, 503.
+        Raises ProblemError: 400, 403, 413, 421, 429, 503.
         """
         return self._json("POST", "/v1/session/demo")
 
@@ -631,7 +649,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 403, 413, 503.
+        Raises ProblemError: 400, 403, 413, 421, 429, 503.
         """
         return self._json("POST", "/v1/session/end")
 
@@ -642,7 +660,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 403, 413, 415, 422, 429, 503.
+        Raises ProblemError: 400, 403, 413, 415, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/session/nonce", body=orjson.dumps({"address": address}))
 
@@ -653,7 +671,7 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 400, 401, 403, 413, 415, 422, 429, 503.
+        Raises ProblemError: 400, 401, 403, 413, 415, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
@@ -668,7 +686,7 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
-        Raises ProblemError: 401, 403.
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/people", again=True)
 
@@ -679,7 +697,7 @@ class Client(BaseClient):
 
         For: operator.
 
-        Raises ProblemError: 401, 403, 404, 413, 422.
+        Raises ProblemError: 400, 401, 403, 404, 413, 421, 422, 429, 503.
         """
         return self._json("POST", f"/v1/people/{quote(str(name), safe='')}/disable")
 
@@ -692,7 +710,7 @@ class Client(BaseClient):
 
         `before`: number of a record.
 
-        Raises ProblemError: 401, 403, 422.
+        Raises ProblemError: 401, 403, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/audit", query={"before": before, "limit": limit}, again=True)
 
@@ -710,7 +728,7 @@ class Client(BaseClient):
 
         For: operator.
 
-        Raises ProblemError: 401, 403, 404, 413, 422, 503.
+        Raises ProblemError: 400, 401, 403, 404, 413, 421, 422, 429, 503.
         """
         return self._json("POST", f"/v1/alarms/{quote(str(alarm_id), safe='')}/acknowledge")
 
@@ -722,7 +740,7 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
-        Raises ProblemError: 401, 403, 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/assets", query={"slot": slot}, again=True)
 
@@ -735,7 +753,7 @@ class Client(BaseClient):
 
         For: auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 401, 403.
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/rules", again=True)
 
@@ -747,7 +765,7 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
-        Raises ProblemError: 401, 403.
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/rules/proposals", again=True)
 
@@ -762,7 +780,7 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Raises ProblemError: 400, 401, 403, 404, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
@@ -783,7 +801,7 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Raises ProblemError: 400, 401, 403, 404, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
@@ -802,7 +820,7 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Raises ProblemError: 400, 401, 403, 404, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
@@ -818,7 +836,7 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
-        Raises ProblemError: 401, 403.
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/settings", again=True)
 
@@ -833,7 +851,7 @@ class Client(BaseClient):
 
         `month`: a local month, or `latest`.
 
-        Raises ProblemError: 401, 403, 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/reports/{quote(str(month), safe='')}", again=True)
 
@@ -848,7 +866,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/home", query={"account": account}, again=True)
 
@@ -861,7 +879,7 @@ class Client(BaseClient):
 
         For: auditor, device, network_owner, operator, prosumer.
 
-        Raises ProblemError: 401.
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/me/home/counted", again=True)
 
@@ -878,7 +896,7 @@ class Client(BaseClient):
 
         `before`: the `next` of the page before.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json(
             "GET",
@@ -906,7 +924,7 @@ class Client(BaseClient):
 
         `before`: the `next` of the page before.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json(
             "GET",
@@ -931,7 +949,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/instructions", query={"account": account}, again=True)
 
@@ -944,7 +962,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/dr", query={"account": account}, again=True)
 
@@ -959,7 +977,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/forecast", query={"account": account}, again=True)
 
@@ -972,7 +990,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/statements", query={"account": account}, again=True)
 
@@ -985,7 +1003,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json(
             "GET",
@@ -1003,7 +1021,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 409, 422.
+        Raises ProblemError: 401, 403, 404, 409, 421, 422, 429, 503.
         """
         return self._json(
             "GET",
@@ -1022,7 +1040,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/car", query={"account": account}, again=True)
 
@@ -1042,7 +1060,7 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Raises ProblemError: 400, 401, 403, 404, 409, 422.
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
@@ -1062,7 +1080,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 401, 403, 404, 409, 422.
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST", "/v1/me/car/outcome", query={"account": account}, body=orjson.dumps(body)
@@ -1082,7 +1100,7 @@ class Client(BaseClient):
 
         `before`: the `next` of the page before.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json(
             "GET",
@@ -1107,7 +1125,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Raises ProblemError: 404, 422.
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/export", query={"account": account}, again=True)
 
@@ -1126,7 +1144,7 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Raises ProblemError: 400, 401, 403, 404, 422.
+        Raises ProblemError: 400, 401, 403, 404, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
@@ -1144,7 +1162,7 @@ class Client(BaseClient):
 
         For: auditor, network_owner, operator.
 
-        Raises ProblemError: 401, 403.
+        Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/steering", again=True)
 
@@ -1158,7 +1176,7 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Raises ProblemError: 400, 401, 403, 404, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
@@ -1180,7 +1198,7 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Raises ProblemError: 400, 401, 403, 404, 409, 413, 422, 503.
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
