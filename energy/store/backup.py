@@ -18,6 +18,7 @@ from typing import IO, Any
 import pyarrow as pa
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Float,
@@ -42,6 +43,7 @@ ARROW: dict[type, pa.DataType] = {
     BigInteger: pa.int64(),
     Integer: pa.int64(),
     Float: pa.float64(),
+    Boolean: pa.bool_(),
     Text: pa.string(),
     LargeBinary: pa.binary(),
 }
