@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from market.entries import (
@@ -139,24 +140,32 @@ def _refuse(allowed: str) -> Callable[[str], Any]:
 def _struct(path: str, entry_type: EntryType, found: object) -> dict[str, Any]:
     _require_keys(path or "message", found, entry_type.names)
     assert isinstance(found, dict)
-    return {
-        field.name: _value(f"{path}{field.name}", entry_type.name, field, found[field.name])
-        for field in entry_type.fields
-    }
+    return {name: read(f"{path}{name}", found[name]) for name, read in _readers(entry_type.name)}
 
 
-def _value(path: str, type_name: str, field: Field, found: object) -> Any:  # noqa: ANN401
+@cache
+def _readers(type_name: str) -> tuple[tuple[str, Callable[[str, object], Any]], ...]:
+    """Each field of a type with what reads its value; worked out once, for orders are many."""
+    fields = ENTRY_TYPES[type_name].fields
+    return tuple((field.name, _reader(type_name, field)) for field in fields)
+
+
+def _reader(type_name: str, field: Field) -> Callable[[str, object], Any]:
     if field.is_array:
-        if type(found) is not list:
-            raise _error(path, found, "a list")
-        item = ENTRY_TYPES[field.type.removesuffix("[]")]
-        return [_struct(f"{path}[{n}].", item, row) for n, row in enumerate(found)]
+        return partial(_rows, ENTRY_TYPES[field.type.removesuffix("[]")])
     if field.is_integer:
-        return _integer(path, type_name, field, found)
-    return _bytes(path, 20 if field.type == "address" else 32, found)
+        step = SLOT_S if field.name in SLOT_FIELDS else 1
+        return partial(_integer, field_bounds(type_name, field), step)
+    return partial(_bytes, 20 if field.type == "address" else 32)
 
 
-def _integer(path: str, type_name: str, field: Field, found: object) -> int:
+def _rows(item: EntryType, path: str, found: object) -> list[dict[str, Any]]:
+    if type(found) is not list:
+        raise _error(path, found, "a list")
+    return [_struct(f"{path}[{n}].", item, row) for n, row in enumerate(found)]
+
+
+def _integer(bounds: tuple[int, int], step: int, path: str, found: object) -> int:
     if (
         type(found) is not str
         or len(found) > _DIGITS_MAX
@@ -165,15 +174,15 @@ def _integer(path: str, type_name: str, field: Field, found: object) -> int:
     ):
         raise _error(path, found, "a decimal string without sign, zeros or point to spare")
     number = int(found)
-    low, high = field_bounds(type_name, field)
+    low, high = bounds
     if not low <= number <= high:
         raise _error(path, number, f"{low} to {high}")
-    if field.name in SLOT_FIELDS and number % SLOT_S:
-        raise _error(path, number, f"a multiple of {SLOT_S}")
+    if number % step:
+        raise _error(path, number, f"a multiple of {step}")
     return number
 
 
-def _bytes(path: str, size: int, found: object) -> bytes:
+def _bytes(size: int, path: str, found: object) -> bytes:
     if type(found) is not str or not _HEX[size].fullmatch(found):
         raise _error(path, found, f"0x and {2 * size} lower-case hex digits")
     return bytes.fromhex(found[2:])
@@ -182,12 +191,12 @@ def _bytes(path: str, size: int, found: object) -> bytes:
 def _signature(path: str, found: object) -> tuple[bytes, bytes]:
     _require_keys(path, found, {"signer", "signature"})
     assert isinstance(found, dict)
-    signature = _bytes(f"{path}.signature", 65, found["signature"])
+    signature = _bytes(65, f"{path}.signature", found["signature"])
     try:
         require_canonical(signature)
     except SignatureError as error:
         raise _error(f"{path}.signature", str(error), "the canonical form") from error
-    return _bytes(f"{path}.signer", 20, found["signer"]), signature
+    return _bytes(20, f"{path}.signer", found["signer"]), signature
 
 
 def _plain(field: Field, value: Any) -> Any:  # noqa: ANN401 - int, bytes or rows

@@ -64,10 +64,16 @@ def earliest_change(now_s: int, end_slot: int) -> int:
 
 def load_rule_book(connection: Connection) -> RuleBook:
     """The rules by slot: those that the books began with, and every confirmed change."""
-    column = rules_proposal.c
-    query = select(column.from_slot, column.rules).where(column.confirmed_by.is_not(None))
-    rows = connection.execute(query.order_by(column.from_slot))
+    rows = connection.execute(_CONFIRMED)
     return RuleBook(changes=tuple(RulesFrom(slot, MarketRules(**rules)) for slot, rules in rows))
+
+
+# Asked for every batch of orders: a statement that stands is compiled once.
+_CONFIRMED = (
+    select(rules_proposal.c.from_slot, rules_proposal.c.rules)
+    .where(rules_proposal.c.confirmed_by.is_not(None))
+    .order_by(rules_proposal.c.from_slot)
+)
 
 
 def list_proposals(connection: Connection) -> list[Proposal]:
