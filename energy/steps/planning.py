@@ -133,9 +133,12 @@ def _unit(
 def _recent(
     microgrid: Microgrid, measured: Measured, row: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Starts and stops of a group by slots ago: first those told for the running slot."""
-    change = int(measured.states.unit_on[row] - measured.telemetry.unit_on[row])
-    log = microgrid.memory.unit_log
+    """Starts and stops of a group by slots ago: first those told for the running slot, then those
+    just measured, then those that are remembered.
+    """
+    seen = measured.telemetry
+    change = int(measured.states.unit_on[row] - seen.unit_on[row])
+    log = ((seen.unit_starts, seen.unit_stops), *microgrid.memory.unit_log)
     starts = (max(change, 0), *(int(started[row]) for started, _ in log))
     stops = (max(-change, 0), *(int(stopped[row]) for _, stopped in log))
     return starts, stops
