@@ -138,6 +138,8 @@ def network_document(network: Network) -> dict[str, Any]:
             "from": lines.from_bus.tolist(),
             "to": lines.to_bus.tolist(),
             "closed": lines.closed.tolist(),
+            # Of all equal cables of a line together, as a loading of 1 means.
+            "i_a_max": (lines.i_a_max * lines.parallel).round(1).tolist(),
         },
         "transformers": {
             "id": list(transformers.id),

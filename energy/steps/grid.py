@@ -20,6 +20,7 @@ from energy.steps.market_room import MarketRoom, market_room
 from energy.steps.places import Places, build_places
 from energy.steps.steering import Steering
 from grid_models import CutMaker, FlowResult, Network, Violation, check_flow, near_limits
+from grid_models.contingencies import feeder_heads
 from optimizer import Cut, Plan, PlanProblem, Tier, rules_plan
 
 FloatArray = npt.NDArray[np.float64]
@@ -53,13 +54,15 @@ class SlotViolation:
 class WiresAhead:
     """The tightest of the wires in each slot of a plan, (H,); NaN where the flow has no solution.
 
-    `loading_frac` is that of the most loaded line or transformer, whose name is in `element`.
+    `loading_frac` is that of the most loaded line or transformer, whose name is in `element`;
+    `feeder_loading_frac` (H, F) that of each feeder's first line.
     """
 
     loading_frac: FloatArray
     element: tuple[str, ...]
     v_min_pu: FloatArray
     v_max_pu: FloatArray
+    feeder_loading_frac: FloatArray
 
     @property
     def worst_row(self) -> int:
@@ -227,6 +230,7 @@ def with_room(microgrid: Microgrid, checked: CheckedPlan) -> CheckedPlan:
 def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
     """What is tightest in each of these flows."""
     names = (*network.lines.id, *network.transformers.id)
+    heads = [network.lines.id.index(name) for name in feeder_heads(network)]
     loading_frac, element, v_min_pu, v_max_pu = [], [], [], []
     for flow in flows:
         both = np.concatenate([flow.line_loading_frac, flow.transformer_loading_frac])
@@ -236,8 +240,9 @@ def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
         v_min_pu.append(flow.v_pu.min())
         v_max_pu.append(flow.v_pu.max())
     return WiresAhead(
-        np.array(loading_frac), tuple(element), np.array(v_min_pu), np.array(v_max_pu)
-    )
+        np.array(loading_frac), tuple(element), np.array(v_min_pu), np.array(v_max_pu),
+        np.array([flow.line_loading_frac[heads] for flow in flows]),
+    )  # fmt: skip
 
 
 def _cuts(microgrid: Microgrid, checked: CheckedPlan, places: Places) -> list[Cut]:

@@ -25,6 +25,7 @@ from energy.units import (
     krw_text_from_ukrw,
 )
 from grid_models import FlowResult, Network, Room, Violation
+from grid_models.contingencies import feeder_heads
 
 Document = dict[str, Any]
 QUANTILE_ROWS = {"q10": 1, "q50": 3, "q90": 5}
@@ -190,6 +191,12 @@ def wires_view(network: Network, checked: CheckedPlan) -> Document:
             "loading_element": list(ahead.element),
             "v_min_pu": _known(ahead.v_min_pu),
             "v_max_pu": _known(ahead.v_max_pu),
+            "feeder_loading_frac": {
+                name: _known(column)
+                for name, column in zip(
+                    feeder_heads(network), ahead.feeder_loading_frac.T, strict=True
+                )
+            },
         },
         "violations": _violations(checked),
         "loss_kw": _finite(checked.flow.p_loss_kw),

@@ -52,6 +52,7 @@ class Stage:
     def reset(self, name: str) -> None:
         self.wires, self.events, self.asked = load("grid", name), [], []
         self.answers = {"/v1/overview": OVERVIEW, "/v1/grid/network": NETWORK}
+        self.answers["/v1/steering"] = {"items": [], "feeders": ["F1", "F2"]}
 
     def answer(self, path: str) -> Response:
         self.asked.append(path)

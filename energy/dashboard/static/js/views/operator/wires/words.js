@@ -27,4 +27,7 @@ export function signedFigure(element, shares, ctx) {
   return h("span", { class: `sure ${kind}-text` }, h("span", { role: "img", "aria-label": ctx.words(`wires.step.${step}`) }, sign), ` ${text}`);
 }
 
+// A limit is read to the kilowatt, whatever its size.
+export const kilowatts = (kw, { number }) => `${number(kw, 0, 1)}\u00a0kW`;
+
 export const momentText = (ms, format) => format.slot(ms);
