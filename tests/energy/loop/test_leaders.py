@@ -184,7 +184,8 @@ def unit(connection):
     add_event(connection, "late", None, {})
     if sys.argv[2] == "silent":
         os.kill(os.getpid(), signal.SIGSTOP)
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGSTOP)).start()
+    else:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGSTOP)).start()
     connection.exec_driver_sql("SELECT repeat('x', 99999) FROM generate_series(1, 20000)")
 
 try:
