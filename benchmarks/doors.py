@@ -37,6 +37,7 @@ from energy.config import Settings, build_settings
 from energy.crowd import build_crowd
 from energy.crowd.members import sign_orders
 from energy.cycle import run_quarter_hour
+from energy.service import keep_what_stands
 from energy.steps.context import (
     build_admission,
     demo_beginning,
@@ -90,7 +91,9 @@ def serve(settings: Settings) -> None:
             clock=clock,
             admission=build_admission(installation),
         )
-        uvicorn.run(create_app(context), port=settings.port, log_level="warning", access_log=False)
+        app = create_app(context)
+        keep_what_stands()
+        uvicorn.run(app, port=settings.port, log_level="warning", access_log=False)
 
 
 def prepare(settings: Settings, count: int, path: Path) -> int:

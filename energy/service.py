@@ -5,6 +5,7 @@ its own thread and the page says so meanwhile.
 """
 
 import contextlib
+import gc
 import signal
 import socket
 import subprocess
@@ -104,7 +105,18 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
         alarms = AlarmPoster(installation.store, settings, installation.district.id, clock.now_s)
         with background_work(daemon), posts, anchors, alarms, crowd_program(settings, address):
             announce(settings, address, installation.store)
+            keep_what_stands()
             server.run()
+
+
+def keep_what_stands() -> None:
+    """Take what has been made so far out of the garbage collector's walks.
+
+    The district, its keys and the program stand until the end; one walk through them takes longer
+    than an order should wait for its answer.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def anchor_daily(

@@ -18,7 +18,7 @@ from energy.store.accounts import TradeKey as TradeKey
 from energy.store.accounts import used_nonces
 from energy.store.contracts import ContractRow, contracts_of
 from energy.store.demand_response import Pledge, pledges
-from energy.store.orders import OrderRow, set_status
+from energy.store.orders import OrderRow, save_orders, set_status
 from energy.store.schema import market_order, order_conflict
 from energy.store.slots import last_claimed
 from energy.units import SLOT_S
@@ -340,8 +340,7 @@ class _Desk:
 
     def save(self) -> None:
         """Write what the batch has added."""
-        if self._new:
-            self._connection.execute(_NEW_ORDER, [vars(row) for row in self._new])
+        save_orders(self._connection, self._new)
         set_status(self._connection, self._replaced, "REPLACED")
         if self._conflicts:
             kept = select(order_conflict.c.id).where(order_conflict.c.id.in_(self._conflicts))
@@ -372,7 +371,6 @@ def _load_live(connection: Connection, batch: Sequence[PreparedOrder]) -> Live:
 
 
 # A statement that stands is compiled once, and many orders a second pay for each.
-_NEW_ORDER = market_order.insert()
 _LIVE = select(
     *(
         market_order.c[name]

@@ -5,9 +5,11 @@ What was signed never changes; only the status does, and each order leaves the b
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, func, select
+from sqlalchemy import Connection, Dialect, bindparam, exists, func, select
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from energy.store.accounts import TRADE_ROLE
 from energy.store.book_tables import account_key
@@ -82,12 +84,18 @@ def save_orders(connection: Connection, rows: Sequence[OrderRow]) -> None:
     """
     if not rows:
         return
-    made = market_order.insert().compile(dialect=connection.dialect)
+    made = _insert_of(connection.dialect)
     given = [vars(one) | {name: signed_64(vars(one)[name]) for name in UNSIGNED} for one in rows]
     if made.positiontup is None:
         connection.exec_driver_sql(str(made), given)
         return
     connection.exec_driver_sql(str(made), [tuple(map(one.get, made.positiontup)) for one in given])
+
+
+@lru_cache(maxsize=8)
+def _insert_of(dialect: Dialect) -> SQLCompiler:
+    """The statement that writes an order, in the words of a store's driver."""
+    return market_order.insert().compile(dialect=dialect)
 
 
 def live_orderers(connection: Connection, slot: int, gate_s: int) -> frozenset[bytes]:
