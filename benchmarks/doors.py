@@ -1,7 +1,7 @@
 """How many signed orders the doors take: accepted and durably committed, beside an empty route.
 
     python benchmarks/doors.py [--district sejong-5-1] [--seconds 10] [--connections 64]
-                               [--rate 0] [--postgresql] [--profile FILE]
+                               [--postgresql] [--profile FILE]
 
 A store with the district's keys is made, a server process of the product's own application opens
 it, `wrk` (a Debian package) posts orders signed beforehand, each of them new. Afterwards the server
@@ -96,7 +96,7 @@ def serve(settings: Settings) -> None:
         uvicorn.run(app, port=settings.port, log_level="warning", access_log=False)
 
 
-def prepare(settings: Settings, count: int, path: Path) -> int:
+def prepare(settings: Settings, count: int, path: Path, slots_ahead: int = 2) -> int:
     """A store whose keys are in the books, and so many orders in a file; their first slot."""
     with open_installation(settings, demo_beginning(settings)) as installation:
         microgrid = start_microgrid(installation)
@@ -108,18 +108,18 @@ def prepare(settings: Settings, count: int, path: Path) -> int:
         district, domain = installation.district, installation.books.domain
         version = installation.books.rules.last.version
     crowd = build_crowd(district, settings.seed)
-    first = slot + 2 * SLOT_S
+    first, slots = slot + slots_ahead * SLOT_S, 92 - slots_ahead
     orders = (
         {
             "account": crowd.account[n % len(crowd)],
             "zone": int(crowd.zone[n % len(crowd)]),
-            "slot": first + n // len(crowd) % 90 * SLOT_S,
+            "slot": first + n // len(crowd) % slots * SLOT_S,
             "side": 1,
             "e_wh": 10,
             "price_mkrw_per_kwh": 142_500,
             "label": 0,
             "premium_mkrw_per_kwh": 0,
-            "expires": first + n // len(crowd) % 90 * SLOT_S - settings.gate_lead_s,
+            "expires": first + n // len(crowd) % slots * SLOT_S - settings.gate_lead_s,
             "replaces": bytes(32),
             "rules_version": version,
             "nonce": 10_000_000 + n,

