@@ -131,11 +131,12 @@ async def measure(settings: Settings, asked: argparse.Namespace, orders: list[by
             known = {row["slot_utc"] for row in await slots_of(session)}
             waits, answers = await send_orders(session, orders, asked.rate)
             rows = [row for row in await slots_of(session) if row["slot_utc"] not in known]
+            tiers = Counter(str(row["tier"]) for row in rows if row["tier"])
             p50, p99, most = (1000 * float(np.quantile(waits, q)) for q in (0.5, 0.99, 1))
             print(
                 f"{asked.rate:g} orders/s for {len(orders) / asked.rate:.0f} s: {dict(answers)}, "
                 f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, most {most:.0f} ms; quarter hours meanwhile: "
-                f"{len(rows)}, tiers {dict(Counter(str(row['tier']) for row in rows if row['tier']))}"
+                f"{len(rows)}, tiers {dict(tiers)}"
             )
             _, cpu = usage(process)
             await asyncio.sleep(QUIET_S)
