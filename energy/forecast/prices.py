@@ -125,7 +125,7 @@ def forecast_price(
     seen = np.flatnonzero(np.isfinite(known.krw_per_kwh))
     days = (len(known.slot) - seen[0]) / SLOTS_PER_DAY if len(seen) else 0.0
     if days < TIER_DAYS_MIN or len(seen) < TIER_DAYS_MIN * SLOTS_PER_DAY * TRADED_FRAC_MIN:
-        reason = f"{len(seen)} auctions with trade in {days:.1f} days, wanted: {TIER_DAYS_MIN} days"
+        reason = f"auctions that traded: {len(seen)} in {days:.1f} days, wanted: {TIER_DAYS_MIN}"
         found = _young(known, len(coming.frame.low))
     else:
         found = _alike(rules, known, coming)

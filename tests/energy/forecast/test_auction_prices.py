@@ -64,7 +64,7 @@ def foreseen(
 def test_before_the_first_auction_the_band_of_80_per_cent_reaches_to_the_operators_rows() -> None:
     nothing = PriceRecord(np.zeros(0, dtype=np.int64), np.zeros(0), frame(0), np.zeros(0))
     found = foreseen(nothing, BEGIN)
-    assert found.tier == "F4" and "0 auctions" in found.reason
+    assert found.tier == "F4" and "auctions that traded: 0" in found.reason
     assert found.krw_per_kwh[:, 0] == pytest.approx([80, 80, 95, 120, 145, 160, 160])
 
 
