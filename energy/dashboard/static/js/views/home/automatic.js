@@ -2,8 +2,9 @@
 import { h, setText } from "../../dom.js";
 import { findWallets } from "../../wallet.js";
 import { block } from "../operator/block.js";
-import { AmountError, decimalOf, thousandths } from "./amounts.js";
+import { decimalOf } from "./amounts.js";
 import { instructionMessageOf, instructionSentence, lastMoment } from "./automatic_sentences.js";
+import { amountOf, FieldError, limitOf, signedSender } from "./signed_form.js";
 import { newNonce, NO_ORDER, postMessage, signMessage, troubleText } from "./signing.js";
 
 const BUY = 1, SELL = 2;
@@ -63,7 +64,7 @@ async function stopIt(button, { running, prices, instructions, told }, ctx) {
 
 function makeForm(ctx) {
   const { words, format } = ctx;
-  let data = null, waiting = null;
+  let data = null;
   const text = (id) => h("input", { id, type: "text", inputmode: "decimal", autocomplete: "off", oninput: show });
   const tick = (id, key) => h("label", { class: "radio" }, h("input", { type: "checkbox", id, checked: true, onchange: show }), " ", words(key));
   const inputs = { sell: text("auto-sell"), buy: text("auto-buy"), energy: text("auto-energy"), won: text("auto-won") };
@@ -79,23 +80,8 @@ function makeForm(ctx) {
     field(inputs.won, "home.auto.won"), field(until, "home.auto.until"), sentence, sign, told);
   const wants = (id) => element.querySelector(`#${id}`).checked;
 
-  const number = (input, key) => {
-    try {
-      return thousandths(input.value);
-    } catch (error) {
-      if (!(error instanceof AmountError)) throw error;
-      throw new FieldError(words(key), input);
-    }
-  };
-
-  function limit(input) {
-    const { rules } = data.prices, mkrw = number(input, "home.trade.bad_price");
-    const bound = (name) => thousandths(rules[`price_${name}_krw_per_kwh`].replace(/^-.*/, "0"));
-    if (mkrw < bound("floor") || mkrw > bound("cap") || mkrw % bound("tick")) {
-      throw new FieldError(words("home.trade.band", { low: rules.price_floor_krw_per_kwh, high: rules.price_cap_krw_per_kwh, tick: rules.price_tick_krw_per_kwh }), input);
-    }
-    return String(mkrw);
-  }
+  const number = (input, key) => amountOf(input, words(key));
+  const limit = (input) => String(limitOf(input, data.prices.rules, words));
 
   // What would be signed; throws the sentence that says what is wrong with a field.
   function read() {
@@ -116,61 +102,44 @@ function makeForm(ctx) {
     };
   }
 
-  function mark(input) {
+  const sender = signedSender({
+    type: "StandingInstruction", path: "/v1/instructions", again: "home.auto.again",
+    sign, told, words, read, mark, domain: () => data.prices.domain,
+  });
+
+  function unmark() {
     for (const one of [...Object.values(inputs), until]) one.removeAttribute("aria-invalid");
-    input?.setAttribute("aria-invalid", "true");
+  }
+
+  function mark(error) {
+    unmark();
+    error.input.setAttribute("aria-invalid", "true");
+    setText(sentence, error.message);
   }
 
   function show() {
     if (!data) return;
-    waiting = null;
+    sender.forget();
     inputs.sell.disabled = !wants("auto-sells");
     for (const one of [inputs.buy, inputs.won]) one.disabled = !wants("auto-buys");
-    mark();
+    unmark();
     if (Object.values(inputs).some((one) => !one.disabled && !one.value)) { setText(sentence, ""); return; }
     try {
       setText(sentence, instructionSentence(read(), ctx, ctx.state.get("nowMs")));
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
-      mark(error.input);
-      setText(sentence, error.message);
+      mark(error);
     }
   }
 
   async function submit() {
-    let message = null;
-    try {
-      message = read();
-    } catch (error) {
-      if (!(error instanceof FieldError)) throw error;
-      mark(error.input);
-      setText(sentence, error.message);
-      error.input.focus();
-      return;
-    }
-    sign.disabled = true;
-    try {
-      if (!waiting) {
-        const [wallet] = await findWallets();
-        if (!wallet) { setText(told, words("home.wallet.none")); return; }
-        setText(told, words("home.wallet.asking"));
-        waiting = await signMessage(wallet.provider, "StandingInstruction", message, data.prices.domain);
-      }
-      // Kept until it is answered: sent again it is the same instruction and no second one.
-      const answer = await postMessage("/v1/instructions", waiting);
-      setText(told, words("home.auto.accepted", { time: format.time(Date.parse(answer.receipt.sealed_by_utc)) }));
-      element.dataset.instruction = answer.id;
-      waiting = null;
-      for (const one of Object.values(inputs)) one.value = "";
-      show();
-      await ctx.refresh();
-    } catch (error) {
-      const trouble = troubleText(error, words);
-      if (error.status !== 0) waiting = null;
-      setText(told, waiting ? `${trouble} ${words("home.auto.again")}` : trouble);
-    } finally {
-      sign.disabled = false;
-    }
+    const answer = await sender.send();
+    if (!answer) return;
+    setText(told, words("home.auto.accepted", { time: format.time(Date.parse(answer.receipt.sealed_by_utc)) }));
+    element.dataset.instruction = answer.id;
+    for (const one of Object.values(inputs)) one.value = "";
+    show();
+    await ctx.refresh();
   }
 
   return {
@@ -184,11 +153,4 @@ function makeForm(ctx) {
       show();
     },
   };
-}
-
-class FieldError extends Error {
-  constructor(message, input) {
-    super(message);
-    this.input = input;
-  }
 }

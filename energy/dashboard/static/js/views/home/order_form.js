@@ -1,10 +1,10 @@
 // One order by hand: what is wanted, the same in one sentence, what KEPCO would cost, the signature.
 import { h, setText } from "../../dom.js";
-import { findWallets } from "../../wallet.js";
 import { block } from "../operator/block.js";
-import { AmountError, decimalOf, thousandths } from "./amounts.js";
+import { decimalOf, thousandths } from "./amounts.js";
 import { orderSentence, slotText } from "./sentences.js";
-import { newNonce, NO_ORDER, postMessage, signMessage, troubleText } from "./signing.js";
+import { amountOf, FieldError, limitOf, signedSender } from "./signed_form.js";
+import { newNonce, NO_ORDER } from "./signing.js";
 
 const SHOWN_SLOTS = 96;
 const QUARTER_S = 900;
@@ -17,7 +17,7 @@ export function orderFormBlock(ctx) {
 
 function makeForm(body, ctx) {
   const { words } = ctx;
-  let data = null, waiting = null;
+  let data = null;
   const side = (value, checked) => h("label", { class: "radio" }, h("input", { type: "radio", name: "side", value, checked, onchange: show }), " ", words(`home.trade.${value === "1" ? "buy" : "sell"}`));
   const slot = h("select", { id: "order-slot", onchange: show });
   const energy = h("input", { id: "order-energy", type: "text", inputmode: "decimal", autocomplete: "off", required: true, oninput: show });
@@ -37,21 +37,10 @@ function makeForm(body, ctx) {
   // What would be signed; throws the sentence that says what is wrong with a field.
   function read() {
     const { home, prices } = data, bid = chosen() === "1";
-    const amount = (input, name) => {
-      try {
-        return thousandths(input.value);
-      } catch (error) {
-        if (!(error instanceof AmountError)) throw error;
-        throw new FieldError(words(`home.trade.bad_${name}`), input);
-      }
-    };
-    const wh = amount(energy, "energy"), most = BigInt((bid ? home.meter.bid_wh_max : home.meter.offer_wh_max) ?? 0);
+    const wh = amountOf(energy, words("home.trade.bad_energy")), most = BigInt((bid ? home.meter.bid_wh_max : home.meter.offer_wh_max) ?? 0);
     if (wh < 1n || wh > most) throw new FieldError(words(most ? "home.trade.most" : "home.trade.no_sun", { most: `${decimalOf(most, 3)}\u00a0kWh` }), energy);
     const rules = rulesAt(prices, Number(slot.value));
-    const mkrw = amount(price, "price"), limit = (name) => thousandths(rules[`price_${name}_krw_per_kwh`].replace(/^-.*/, "0"));
-    if (mkrw < limit("floor") || mkrw > limit("cap") || mkrw % limit("tick")) {
-      throw new FieldError(words("home.trade.band", { low: rules.price_floor_krw_per_kwh, high: rules.price_cap_krw_per_kwh, tick: rules.price_tick_krw_per_kwh }), price);
-    }
+    const mkrw = limitOf(price, rules, words);
     return {
       account: home.account, zone: String(home.meter.zone), slot: slot.value, side: chosen(), e_wh: String(wh),
       price_mkrw_per_kwh: String(mkrw), label: "0", premium_mkrw_per_kwh: "0",
@@ -60,9 +49,14 @@ function makeForm(body, ctx) {
     };
   }
 
+  const sender = signedSender({
+    type: "Order", path: "/v1/orders", again: "home.trade.again",
+    sign, told, words, read, mark, domain: () => data.prices.domain,
+  });
+
   function show() {
     if (!data) return;
-    waiting = null;
+    sender.forget();
     sign.textContent = words("home.trade.sign");
     setText(caution, "");
     const { home, prices } = data, bid = chosen() === "1";
@@ -95,39 +89,14 @@ function makeForm(body, ctx) {
   }
 
   async function submit() {
-    let message = null;
-    try {
-      message = read();
-    } catch (error) {
-      if (!(error instanceof FieldError)) throw error;
-      mark(error);
-      error.input.focus();
-      return;
-    }
-    sign.disabled = true;
-    try {
-      if (!waiting) {
-        const [wallet] = await findWallets();
-        if (!wallet) { setText(told, words("home.wallet.none")); return; }
-        setText(told, words("home.wallet.asking"));
-        waiting = await signMessage(wallet.provider, "Order", message, data.prices.domain);
-      }
-      // Kept until it is answered: sent again it is the same order and no second one.
-      const answer = await postMessage("/v1/orders", waiting);
-      told.replaceChildren(words("home.trade.accepted", { time: ctx.format.time(Date.parse(answer.receipt.sealed_by_utc)) }), " ",
-        h("a", { href: `/verify?order=${answer.order_id}` }, words("home.receipt")));
-      form.dataset.order = answer.order_id;
-      waiting = null;
-      energy.value = "";
-      show();
-      await ctx.refresh();
-    } catch (error) {
-      const text = troubleText(error, words);
-      if (error.status !== 0) waiting = null;
-      setText(told, waiting ? `${text} ${words("home.trade.again")}` : text);
-    } finally {
-      sign.disabled = false;
-    }
+    const answer = await sender.send();
+    if (!answer) return;
+    told.replaceChildren(words("home.trade.accepted", { time: ctx.format.time(Date.parse(answer.receipt.sealed_by_utc)) }), " ",
+      h("a", { href: `/verify?order=${answer.order_id}` }, words("home.receipt")));
+    form.dataset.order = answer.order_id;
+    energy.value = "";
+    show();
+    await ctx.refresh();
   }
 
   function fillSlots() {
@@ -151,11 +120,4 @@ function makeForm(body, ctx) {
 function rulesAt(prices, slotS) {
   const due = (prices.rules_to_come ?? []).filter((one) => Date.parse(one.from_slot_utc) / 1000 <= slotS);
   return due.at(-1) ?? prices.rules;
-}
-
-class FieldError extends Error {
-  constructor(message, input) {
-    super(message);
-    this.input = input;
-  }
 }

@@ -1,0 +1,77 @@
+// What forms that a wallet signs share: fields that say what is wrong, and one message that is
+// signed once and sent until it is answered.
+import { setText } from "../../dom.js";
+import { findWallets } from "../../wallet.js";
+import { AmountError, thousandths } from "./amounts.js";
+import { postMessage, signMessage, troubleText } from "./signing.js";
+
+export class FieldError extends Error {
+  constructor(message, input) {
+    super(message);
+    this.input = input;
+  }
+}
+
+export function amountOf(input, trouble) {
+  try {
+    return thousandths(input.value);
+  } catch (error) {
+    if (!(error instanceof AmountError)) throw error;
+    throw new FieldError(trouble, input);
+  }
+}
+
+// A limit price in milli-won, within the band and the steps of the rules.
+export function limitOf(input, rules, words) {
+  const mkrw = amountOf(input, words("home.trade.bad_price"));
+  const bound = (name) => thousandths(rules[`price_${name}_krw_per_kwh`].replace(/^-.*/, "0"));
+  if (mkrw < bound("floor") || mkrw > bound("cap") || mkrw % bound("tick")) {
+    throw new FieldError(words("home.trade.band", { low: rules.price_floor_krw_per_kwh, high: rules.price_cap_krw_per_kwh, tick: rules.price_tick_krw_per_kwh }), input);
+  }
+  return mkrw;
+}
+
+// `read` gives the message or throws a FieldError, `mark` shows that, `domain` is the market's.
+export function signedSender({ type, path, again, sign, told, words, read, mark, domain }) {
+  let waiting = null;
+
+  async function signAndPost(message) {
+    if (!waiting) {
+      const [wallet] = await findWallets();
+      if (!wallet) { setText(told, words("home.wallet.none")); return null; }
+      setText(told, words("home.wallet.asking"));
+      waiting = await signMessage(wallet.provider, type, message, domain());
+    }
+    // Kept until it is answered: sent again it is the same message and no second one.
+    const answer = await postMessage(path, waiting);
+    waiting = null;
+    return answer;
+  }
+
+  return {
+    forget() { waiting = null; },
+    // The server's answer, or null where there is none and the form says why.
+    async send() {
+      let message = null;
+      try {
+        message = read();
+      } catch (error) {
+        if (!(error instanceof FieldError)) throw error;
+        mark(error);
+        error.input.focus();
+        return null;
+      }
+      sign.disabled = true;
+      try {
+        return await signAndPost(message);
+      } catch (error) {
+        const trouble = troubleText(error, words);
+        if (error.status !== 0) waiting = null;
+        setText(told, waiting ? `${trouble} ${words(again)}` : trouble);
+        return null;
+      } finally {
+        sign.disabled = false;
+      }
+    },
+  };
+}
