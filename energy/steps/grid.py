@@ -55,13 +55,14 @@ class WiresAhead:
     """The tightest of the wires in each slot of a plan, (H,); NaN where the flow has no solution.
 
     `loading_frac` is that of the most loaded line or transformer, whose name is in `element`;
-    `feeder_loading_frac` (H, F) that of each feeder's first line.
+    `feeder_loading_frac` (H, F) that of each feeder's first line, whose names are in `feeder`.
     """
 
     loading_frac: FloatArray
     element: tuple[str, ...]
     v_min_pu: FloatArray
     v_max_pu: FloatArray
+    feeder: tuple[str, ...]
     feeder_loading_frac: FloatArray
 
     @property
@@ -230,7 +231,8 @@ def with_room(microgrid: Microgrid, checked: CheckedPlan) -> CheckedPlan:
 def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
     """What is tightest in each of these flows."""
     names = (*network.lines.id, *network.transformers.id)
-    heads = [network.lines.id.index(name) for name in feeder_heads(network)]
+    feeders = feeder_heads(network)
+    heads = [network.lines.id.index(name) for name in feeders]
     loading_frac, element, v_min_pu, v_max_pu = [], [], [], []
     for flow in flows:
         both = np.concatenate([flow.line_loading_frac, flow.transformer_loading_frac])
@@ -241,7 +243,7 @@ def wires_ahead(network: Network, flows: Sequence[FlowResult]) -> WiresAhead:
         v_max_pu.append(flow.v_pu.max())
     return WiresAhead(
         np.array(loading_frac), tuple(element), np.array(v_min_pu), np.array(v_max_pu),
-        np.array([flow.line_loading_frac[heads] for flow in flows]),
+        feeders, np.array([flow.line_loading_frac[heads] for flow in flows]),
     )  # fmt: skip
 
 

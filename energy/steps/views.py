@@ -25,7 +25,6 @@ from energy.units import (
     krw_text_from_ukrw,
 )
 from grid_models import FlowResult, Network, Room, Violation
-from grid_models.contingencies import feeder_heads
 
 Document = dict[str, Any]
 QUANTILE_ROWS = {"q10": 1, "q50": 3, "q90": 5}
@@ -193,9 +192,7 @@ def wires_view(network: Network, checked: CheckedPlan) -> Document:
             "v_max_pu": _known(ahead.v_max_pu),
             "feeder_loading_frac": {
                 name: _known(column)
-                for name, column in zip(
-                    feeder_heads(network), ahead.feeder_loading_frac.T, strict=True
-                )
+                for name, column in zip(ahead.feeder, ahead.feeder_loading_frac.T, strict=True)
             },
         },
         "violations": _violations(checked),
