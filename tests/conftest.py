@@ -53,19 +53,28 @@ RESTLESS_MOUSE = "setInterval(() => dispatchEvent(new PointerEvent('pointermove'
 
 
 @pytest.fixture(scope="session")
-def chromium_command() -> list[str]:
-    """How to start the system's Chromium; nothing is downloaded.
+def needed() -> Callable[..., str]:
+    """Gives the path of a program of the system, the first that there is of these names.
 
-    Without it the browser tests are skipped, but where CI is set that is a failure, for nobody
-    would look.
+    Without one its tests are skipped, but where CI is set that is a failure, for nobody would look.
     """
-    found = next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        sentence = f"no Chromium is installed; looked for {', '.join(CHROMIUM_NAMES)}"
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    return [found, *CHROMIUM_ARGS]
+
+    def find(*names: str) -> str:
+        found = next((path for name in names if (path := shutil.which(name))), None)
+        if found is None:
+            sentence = f"found none of the programs {', '.join(names)} on this machine"
+            if os.environ.get("CI"):
+                pytest.fail(sentence)
+            pytest.skip(sentence)
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def chromium_command(needed: Callable[..., str]) -> list[str]:
+    """How to start the system's Chromium; nothing is downloaded."""
+    return [needed(*CHROMIUM_NAMES), *CHROMIUM_ARGS]
 
 
 NODE_LISTS = Path(__file__).parent / "node"
@@ -73,15 +82,10 @@ NODE_CACHE = Path(__file__).parents[1] / "build" / "node"
 
 
 @pytest.fixture(scope="session")
-def node_command() -> str:
-    """The system's Node.js; without it tests are skipped, but where CI is set that is a failure."""
-    found = shutil.which("node")
-    if found is None or shutil.which("npm") is None:
-        sentence = "Node.js and npm are not installed"
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    return found
+def node_command(needed: Callable[..., str]) -> str:
+    """The system's Node.js, which comes with npm."""
+    needed("npm")
+    return needed("node")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ the rules. An account's instructions never run at once; a new one may take the p
 one from its first slot on. A signed Cancel stops one from a slot that is still to come.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -55,7 +56,7 @@ def admit_instruction(connection: Connection, admission: Admission, one: Prepare
     return replace(message_answer(row), is_new=True)
 
 
-class _Case:
+class _Case(ABC):
     """A message about an instruction, and what the store knows of its account."""
 
     slot_field = "slot"
@@ -76,12 +77,13 @@ class _Case:
         )
         return next((found for rule in rules if (found := rule()) is not None), None)
 
+    @abstractmethod
     def take_effect(self, received_utc: int) -> None:
         """Write what the message does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refuse_rules(self) -> OrderRefusal | None:
-        raise NotImplementedError
+        """The first rule of its type that the message breaks, or None."""
 
     def _refuse_signer(self) -> OrderRefusal | None:
         signer, slot = self._one.signers[0], self._message[self.slot_field]

@@ -7,7 +7,6 @@ layer below the C library refuses the k-th write or sync of the store's files, o
 import errno
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from energy.store.engine import open_reader
 from energy.store.schema import slot
 from energy.units import SLOT_S
 
-HERE = Path(__file__).parent
 DISTRICT = "sejong-5-1@0.005"
 WAIT_S = 400.0
 GUESS = {"name": "nobody", "password": "a wrong one", "code": "123456"}
@@ -83,14 +81,20 @@ def wait_for(condition: Callable[[], object], what: str) -> float:
 
 
 @contextmanager
-def service(folder: Path, aside: Path, *, layer: bool) -> Iterator[Service]:
-    """`microgrid up` with its store in a folder, stopped at the end."""
+def service(folder: Path, aside: Path, refusing: Path | None = None) -> Iterator[Service]:
+    """`microgrid up` with its store in a folder, below it a layer that refuses, if any; stopped at
+    the end.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     surroundings = {**os.environ, "MICROGRID_DISK_FREE_GIB_MIN": "0.03"}
-    if layer:
-        surroundings |= built_layer(aside, folder)
+    if refusing is not None:
+        surroundings |= {
+            "LD_PRELOAD": str(refusing),
+            "DISK_FAULT_FOLDER": str(folder),
+            "DISK_FAULT_PLAN": str(aside / "plan"),
+        }
     command = [
         sys.executable, "-m", "energy", "up", "--district", DISTRICT, "--port", str(port),
         "--database-url", f"sqlite:///{folder}/up.db", "--demo-slot-s", "0.2", "--no-bots",
@@ -108,22 +112,6 @@ def service(folder: Path, aside: Path, *, layer: bool) -> Iterator[Service]:
         finally:
             process.kill()
             process.wait()
-
-
-def built_layer(aside: Path, folder: Path) -> dict[str, str]:
-    """The layer that refuses, and what it must know."""
-    if shutil.which("gcc") is None:
-        pytest.skip("found no gcc to refuse a process's writes with")
-    library = aside / "fault.so"
-    source = str(HERE / "disk_fault.c")
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-o", str(library), source, "-ldl"], check=True
-    )
-    return {
-        "LD_PRELOAD": str(library),
-        "DISK_FAULT_FOLDER": str(folder),
-        "DISK_FAULT_PLAN": str(aside / "plan"),
-    }
 
 
 def require_whole(folder: Path) -> None:
@@ -182,7 +170,7 @@ def fill(filler: Path) -> None:
 @pytest.mark.check(3)
 def test_a_real_disk_runs_full_and_has_room_again(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as folder:
-        with service(folder, tmp_path, layer=False) as running:
+        with service(folder, tmp_path) as running:
             filler = folder / "filler"
             fill(filler)
             require_stopped(running)
@@ -202,11 +190,13 @@ FAULTS = [(1, errno.EIO, "good"), (3, errno.ENOSPC, "once")]
 
 @pytest.mark.soak
 @pytest.mark.check(3)
-def test_the_disk_refuses_each_write_once_and_for_good(tmp_path: Path, check: Any) -> None:
+def test_the_disk_refuses_each_write_once_and_for_good(
+    tmp_path: Path, layer: Callable[[str], Path], check: Any
+) -> None:
     """The number of the refused call grows until a whole slot's calls have been refused."""
     folder, refused = tmp_path / "store", 0
     folder.mkdir()
-    with service(folder, tmp_path, layer=True) as running:
+    with service(folder, tmp_path, layer("disk_fault")) as running:
         for number in range(check.trials(60, 2)):
             for error in (errno.ENOSPC, errno.EIO):
                 how = "once" if (number + error) % 2 else "good"
@@ -229,11 +219,11 @@ def seen(running: Service) -> int:
 @pytest.mark.check(3)
 @pytest.mark.parametrize(("count", "error", "how"), FAULTS)
 def test_while_the_disk_refuses_a_door_that_writes_says_so(
-    tmp_path: Path, count: int, error: int, how: str
+    tmp_path: Path, layer: Callable[[str], Path], count: int, error: int, how: str
 ) -> None:
     folder = tmp_path / "store"
     folder.mkdir()
-    with service(folder, tmp_path, layer=True) as running:
+    with service(folder, tmp_path, layer("disk_fault")) as running:
         running.refuse(count, error, how)
         if how == "good":
             require_refused(running)
