@@ -35,6 +35,7 @@ from energy.store.own_data import (
     sign_ins_of,
     slots_read,
 )
+from energy.store.request_keys import forget_answers
 from energy.timegrid import iso_of
 from energy.units import SLOTS_PER_DAY
 
@@ -158,6 +159,7 @@ def forget_account(
         if account in district.meters.account:
             eraser.home_days(district.meters.account.index(account), FAR)
     identity = erase_identity(connection, account)
+    forget_answers(connection, f"account 0x{account.hex()}")
     return Forgotten(identity, wishes, *shut_out(connection, account, now_s))
 
 

@@ -29,6 +29,11 @@ def find_answer(connection: Connection, caller: str, route: str, key: str) -> Ke
     return None if row is None else KeptAnswer(**row._mapping)
 
 
+def forget_answers(connection: Connection, caller: str) -> None:
+    """Delete what a caller's requests were answered: it may say what was asked for."""
+    connection.execute(delete(request_key).where(request_key.c.caller == caller))
+
+
 def keep_answer(connection: Connection, found: KeptAnswer) -> None:
     """Keep an answer, and forget those that are older than `KEPT_S`."""
     old = request_key.c.at_s < found.at_s - KEPT_S

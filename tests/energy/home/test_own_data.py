@@ -13,6 +13,7 @@ from energy.store.audit import list_records
 from energy.store.cars import CarWish, add_wish, wishes_of
 from energy.store.homes import load_home_days, save_home_day
 from energy.store.identities import Identity, find_identity, set_identity
+from energy.store.request_keys import KeptAnswer, find_answer, keep_answer
 from energy.units import SLOT_S
 
 KIM = Identity("Kim Haneul", "12 Hannuri-daero, Sejong", "+82 44 000 1234", "METER-7730012")
@@ -109,9 +110,12 @@ def test_erasing_wants_my_account_typed_ends_my_sessions_and_leaves_what_the_law
     refused = lived.ask("/v1/me/erase", b'{"confirm": "0x00000000"}', own, key)
     assert (refused.status, refused.document["code"]) == (422, "NOT_CONFIRMED")
     assert lived.ask("/v1/me/home", cookies=own).status == 200
+    asked = (f"account 0x{lived.account.hex()}", "POST /v1/me/car", "leave-at-seven")
+    store.write(lambda c: keep_answer(c, KeptAnswer(*asked, b"", b"my car", 2**40)))
     body = json.dumps({"confirm": f"0x{lived.account.hex()}"[:10]}).encode()
     heard = lived.ask("/v1/me/erase", body, own, key)
     assert heard.status == 200, heard
+    assert store.read(lambda c: find_answer(c, *asked)) is None
     erased = heard.document["erased"]
     assert erased["identity"] is True and erased["wishes"] == 1 and erased["sessions"] >= 2
     assert store.read(lambda c: find_identity(c, lived.account)) is None
