@@ -19,7 +19,6 @@ from energy.crowd import (
     parse_offers,
     parse_public,
     sign_commits,
-    sign_message,
     sign_orders,
     within_promises,
 )
@@ -47,7 +46,7 @@ from energy.store.views import Document
 from energy.timegrid import local_label, slots_from
 from energy.units import SLOT_S
 from market.errors import MarketError
-from market.signing import address_of
+from market.messages import sign_message
 
 ORDERS_AHEAD_S = 60
 """The crowd's orders come in this long before the gate."""
@@ -98,7 +97,7 @@ def call_events(installation: Installation, run: Run, slot: int) -> None:
         if max(call.first_slot - CALLED_AHEAD_S, run.start) != slot:
             continue
         message = event_message(domain, installation.district, call, nonce=nonce)
-        envelope = sign_message(domain, "DrEvent", message, key, address=address_of(key))
+        envelope = sign_message(domain, "DrEvent", message, key)
         one = prepare_message(desk.admission, envelope, int(now_s * 1_000_000), ("DrEvent",))
         answer = installation.store.write(partial(admit_dr, desk=desk, one=one))
         if answer.refusal is not None:

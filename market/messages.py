@@ -7,7 +7,7 @@ An integer is a canonical decimal string, `bytes32` and `address` are 0x and low
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -22,7 +22,7 @@ from market.entries import (
     signatures_of,
 )
 from market.errors import MarketError
-from market.signing import SignatureError, require_canonical
+from market.signing import Domain, SignatureError, address_of, digest, require_canonical, sign
 
 DEPTH_MAX = 6
 SIZE_MAX = 4096
@@ -88,6 +88,31 @@ def parse_message(type_name: str, found: object) -> dict[str, Any]:
 def message_as_json(type_name: str, message: Message) -> dict[str, Any]:
     """The wire form of a typed message, which `parse_message` reads back to the same."""
     return {f.name: _plain(f, message[f.name]) for f in ENTRY_TYPES[type_name].fields}
+
+
+def envelope_text(
+    type_name: str, message: Message, signatures: Sequence[tuple[bytes, bytes]]
+) -> bytes:
+    """The envelope of a message, as `parse_envelope` reads it, with (signer, signature) pairs."""
+    document = {
+        "type": type_name,
+        "message": message_as_json(type_name, message),
+        "signatures": [
+            {"signer": f"0x{signer.hex()}", "signature": f"0x{signature.hex()}"}
+            for signer, signature in signatures
+        ],
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def sign_message(domain: Domain, type_name: str, message: Message, *private_keys: bytes) -> bytes:
+    """The envelope of a message, signed by each key in turn.
+
+    Raises MarketError where the type has other fields or a value cannot be.
+    """
+    hashed = digest(domain, type_name, message)
+    pairs = [(address_of(key), sign(key, hashed)) for key in private_keys]
+    return envelope_text(type_name, message, pairs)
 
 
 def parse_json(text: bytes) -> Any:  # noqa: ANN401 - any JSON value

@@ -14,8 +14,9 @@ import typer
 from energy.cli.door import Url, at_the_door
 from energy.cli.order import read_key
 from energy.cli.settings import AsJson, District, Seed
+from energy.client import sign_message
 from energy.config import Settings, build_settings
-from energy.crowd import CrowdError, demo_key, sign_message
+from energy.crowd import CrowdError, demo_key
 from energy.crowd.public import MarketNow, mkrw_of_krw_text, parse_market, require_district
 from energy.district import District as Place
 from energy.district import load_district
@@ -27,7 +28,7 @@ from energy.timegrid import parse_instant
 from energy.units import SLOT_S, SLOTS_PER_DAY
 from market.agreements import SideTerms
 from market.contracts import PPM
-from market.signing import address_of, digest
+from market.signing import digest
 
 app = typer.Typer(help="Contracts: sign, list and end them.", no_args_is_help=True)
 
@@ -136,9 +137,7 @@ def end(
                 "order_id": bytes.fromhex(contract[2:]),
                 "nonce": _nonce(),
             }
-            address = address_of(key)
-            envelope = sign_message(market.domain, "Cancel", message, key, address=address)
-            client.end_contract(envelope)
+            client.end_contract(sign_message(market.domain, "Cancel", message, key))
         found = client.get_contract(contract)
     _show([found], as_json=as_json)
 

@@ -12,15 +12,14 @@ import typer
 
 from energy.cli.door import Url, at_the_door
 from energy.cli.settings import AsJson, District
+from energy.client import sign_message
 from energy.config import Settings, build_settings
-from energy.crowd import sign_message
 from energy.crowd.public import MarketNow, mkrw_of_krw_text, parse_market, require_district
 from energy.district import load_district
 from energy.steps.dr_calls import DrCall, cancel_message, event_message
 from energy.steps.dr_programmes import programme_named
 from energy.steps.keystore import operator_keys
 from energy.timegrid import local_label, parse_instant
-from market.signing import address_of
 
 app = typer.Typer(help="Demand response: call events, see what they came to.", no_args_is_help=True)
 
@@ -103,8 +102,7 @@ def _sign(settings: Settings, market: MarketNow, name: str, message: dict[str, A
         settings.operator_passphrase,
         may_create=False,
     )
-    address = address_of(keys.trading)
-    return sign_message(market.domain, name, message, keys.trading, address=address)
+    return sign_message(market.domain, name, message, keys.trading)
 
 
 def _nonce() -> int:

@@ -6,6 +6,7 @@ Nothing of the server is imported here.
 
 from energy.client.base import Event, ProblemError, UnreachableError
 from energy.client.routes import Client
-from energy.client.signing import domain_of, sign_message
+from energy.client.signing import domain_of
+from market.messages import sign_message
 
 __all__ = ["Client", "Event", "ProblemError", "UnreachableError", "domain_of", "sign_message"]

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from energy.crowd.errors import CrowdError as CrowdError
 from energy.district import District
 from market.entries import Message
-from market.messages import message_as_json
+from market.messages import envelope_text
 from market.signing import Domain, address_of, derive_key, digest, sign
 
 FloatArray = npt.NDArray[np.float64]
@@ -141,10 +140,4 @@ def sign_message(
 ) -> bytes:
     """The envelope of one message of a type with one signature, as `parse_envelope` reads it."""
     signature = sign(private_key, digest(domain, type_name, message))
-    return orjson.dumps(
-        {
-            "type": type_name,
-            "message": message_as_json(type_name, message),
-            "signatures": [{"signer": f"0x{address.hex()}", "signature": f"0x{signature.hex()}"}],
-        }
-    )
+    return envelope_text(type_name, message, [(address, signature)])

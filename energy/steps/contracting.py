@@ -4,8 +4,6 @@ from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from energy.crowd import demo_key
 from energy.district import District, FirstContract
 from energy.steps.books import Books, plant_accounts
@@ -18,8 +16,8 @@ from energy.tariffs import load_tariff
 from energy.units import SLOT_S
 from market.entries import Message
 from market.errors import MarketError
-from market.messages import message_as_json
-from market.signing import Domain, address_of, digest, sign
+from market.messages import sign_message
+from market.signing import Domain
 from market.tariff import ProgressiveTable
 
 FIRST_YEARS_S = 10 * 365 * 86_400
@@ -47,17 +45,7 @@ def contract_desk(admission: Admission, district: District, *, is_rehearsal: boo
 
 def sign_contract(domain: Domain, message: Message, *keys: bytes) -> bytes:
     """The envelope of a contract, signed by the seller's key and by the buyer's."""
-    id_ = digest(domain, "Contract", message)
-    signatures = [
-        {"signer": f"0x{address_of(key).hex()}", "signature": f"0x{sign(key, id_).hex()}"}
-        for key in keys
-    ]
-    document = {
-        "type": "Contract",
-        "message": message_as_json("Contract", message),
-        "signatures": signatures,
-    }
-    return orjson.dumps(document)
+    return sign_message(domain, "Contract", message, *keys)
 
 
 def enter_first_contracts(

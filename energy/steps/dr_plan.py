@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
-from energy.crowd import sign_message
 from energy.district import District
 from energy.steps.context import Installation, Microgrid, build_admission
 from energy.steps.dr_programmes import programmes_by_account
@@ -34,7 +33,7 @@ from energy.store.demand_response import (
 from energy.store.dr_desk import DrDesk, admit_dr
 from energy.store.mailbox import prepare_message
 from energy.units import DT_H, MKRW_PER_KRW, SLOT_S, SLOTS_PER_HOUR, kw_from_kwh, kwh_from_wh
-from market.signing import address_of
+from market.messages import sign_message
 from optimizer import DrEvent, PlanProblem
 
 FloatArray = npt.NDArray[np.float64]
@@ -173,7 +172,7 @@ def _answer(microgrid: Microgrid, event: EventRow, e_wh_per_slot: int, now_s: fl
         "nonce": int.from_bytes(event.id[:8], "big"),
     }
     domain = desk.admission.domain
-    envelope = sign_message(domain, "DrCommit", message, key, address=address_of(key))
+    envelope = sign_message(domain, "DrCommit", message, key)
     one = prepare_message(desk.admission, envelope, int(now_s * 1_000_000), ("DrCommit",))
     answer = microgrid.store.write(lambda connection: admit_dr(connection, desk, one))
     if answer.refusal is not None:
