@@ -1,5 +1,6 @@
 """The only unit conversions: kW and kWh for physics, whole Wh and micro-won for the books."""
 
+from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 import numpy as np
@@ -50,6 +51,17 @@ def krw_text_from_ukrw(amount_ukrw: int) -> str:
 def percent_text_from_ppm(share_ppm: int) -> str:
     """Decimal string of a percentage for parts per million, without trailing zeros: `"79.5"`."""
     return krw_text_from_ukrw(share_ppm * 100)
+
+
+def mkrw_from_krw_text(text: str) -> int:
+    """Milli-won of a decimal text of won with at most three decimals; raises ValueError."""
+    try:
+        mkrw = Decimal(text) * MKRW_PER_KRW if "e" not in text.lower() else None
+    except InvalidOperation:
+        mkrw = None
+    if mkrw is None or not mkrw.is_finite() or mkrw != int(mkrw):
+        raise ValueError("allowed won such as 142.5, 3 decimals at most")
+    return int(mkrw)
 
 
 def krw_text_from_mkrw(price_mkrw_per_kwh: int) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +11,7 @@ from energy.api.callers import MEMBERS, OPERATE, STEERING, Caller, caller_of, ma
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found, parse_slot
 from energy.api.doorman import record_of
-from energy.api.once import PARAMETER, answer_once
+from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.words import SlotText
 from energy.steps.rules_views import proposal_document, proposals_document, rules_document
@@ -30,12 +29,9 @@ from energy.store.market_rules import (
 )
 from energy.store.slots import last_claimed
 from energy.store.views import Document
-from energy.units import MKRW_PER_KRW, SLOT_S
+from energy.units import SLOT_S, mkrw_from_krw_text
 from market.errors import MarketError
 from market.rules import MarketRules
-
-ID_MAX = 2**31 - 1
-REFUSED = answers(400, 401, 403, 404, 409, 413, 422, 503)
 
 router = APIRouter(tags=["market rules"])
 
@@ -147,15 +143,11 @@ End = Callable[[Connection, int, Sayso], Proposal]
 
 def _end(request: Request, proposal_id: int, verb: str, end: End) -> Response:
     context = context_of(request)
-
-    def known(connection: Connection) -> bool:
-        return find_proposal(connection, proposal_id) is not None
-
-    if not context.store.read(known):
-        raise not_found("proposal_id", str(proposal_id), "the number of a proposal")
     caller = require_person(request)
 
     def unit(connection: Connection) -> Document:
+        if find_proposal(connection, proposal_id) is None:
+            raise not_found("proposal_id", str(proposal_id), "the number of a proposal")
         with answering(409, "RULES", "proposal_id", str(proposal_id)):
             found = end(connection, proposal_id, sayso(connection, context, caller.name))
         return _told(connection, request, found, verb)
@@ -213,12 +205,8 @@ def changed_rules(last: MarketRules, change: RulesChange) -> MarketRules:
 
 def mkrw_of(field: str, text: str) -> int:
     """Whole milli-won of a decimal text of won; raises ProblemError."""
-    allowed = "won such as 142.5, 3 decimals at most"
     try:
-        mkrw = Decimal(text) * MKRW_PER_KRW
-        if "e" not in text.lower() and mkrw.is_finite() and mkrw == int(mkrw):
-            return int(mkrw)
-    except InvalidOperation:
-        pass
-    detail = f"{field}: found {text!r}, allowed {allowed}"
-    raise ProblemError(422, "MALFORMED", detail, field, text, allowed)
+        return mkrw_from_krw_text(text)
+    except ValueError as error:
+        detail, allowed = f"{field}: found {text!r}, {error}", str(error).removeprefix("allowed ")
+        raise ProblemError(422, "MALFORMED", detail, field, text, allowed) from error

@@ -23,13 +23,12 @@ null is a slot without trade.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from energy.crowd.errors import CrowdError
 from energy.district import District
 from energy.timegrid import TimeGridError, parse_instant, require_slot
-from energy.units import MKRW_PER_KRW, SLOT_S
+from energy.units import SLOT_S, mkrw_from_krw_text
 from market.signing import Domain
 
 
@@ -156,12 +155,9 @@ def require_district(market: MarketNow, district: District) -> None:
 def mkrw_of_krw_text(text: str, field: str) -> int:
     """Milli-won of a decimal string of won with at most three decimals; raises CrowdError."""
     try:
-        mkrw = Decimal(text) * MKRW_PER_KRW if "e" not in text.lower() else None
-    except InvalidOperation:
-        mkrw = None
-    if mkrw is None or not mkrw.is_finite() or mkrw != int(mkrw):
-        raise CrowdError(f"{field}: found {text!r}, allowed won such as 142.5, 3 decimals at most")
-    return int(mkrw)
+        return mkrw_from_krw_text(text)
+    except ValueError as error:
+        raise CrowdError(f"{field}: found {text!r}, {error}") from error
 
 
 def _blocks(name: str, rows: Any) -> tuple[TariffBlock, ...]:  # noqa: ANN401 - JSON
