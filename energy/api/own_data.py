@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
 
 from energy.api.callers import HOUSEHOLD, OWN_HOME, caller_of, may
-from energy.api.cars import NAMED, own_account
+from energy.api.cars import own_account
 from energy.api.context import ApiContext, context_of
 from energy.api.doorman import note_access, record_of
 from energy.api.me import own_order_json
 from energy.api.once import PARAMETER, answer_once
 from energy.api.problems import ProblemError, answers
+from energy.api.words import NAMED
 from energy.steps.own_data import forget_account, look_document, remains, sections_of
 from energy.store.audit import append_record
 from energy.store.own_data import records_about
@@ -56,7 +57,7 @@ def get_reads(
         found = records_about(connection, who, by_others=True, before=before, limit=limit)
         return {
             "items": [look_document(one) for one in found],
-            "next": found[-1].no if len(found) == limit else None,
+            "next": str(found[-1].no) if len(found) == limit else None,
             "confirm": f"0x{who.hex()}"[:NAME_CHARS],
             "remains": remains(context.district, context.clock.now_s()),
         }

@@ -159,6 +159,8 @@ class BaseClient:
             timeout = httpx.Timeout(TIMEOUT_S, read=SILENT_S)
             try:
                 with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+                    if answer.status_code in NOT_NOW:
+                        raise UnreachableError(f"{path} answers {answer.status_code}")
                     if answer.status_code >= 300:
                         answer.read()
                         _accepted(answer)

@@ -96,6 +96,15 @@ def test_pages_come_one_after_the_other(client: Client) -> None:
     assert numbers == sorted(set(numbers), reverse=True)
 
 
+def test_looks_at_a_household_come_page_by_page_too(client: Client, town: Any) -> None:
+    account = f"0x{town.crowd.account[0].hex()}"
+    for _ in range(3):
+        client.get_home(account=account)
+    looks = client.each_of_reads(account=account, limit=1)
+    numbers = [one["no"] for one in itertools.islice(looks, 3)]
+    assert numbers == sorted(set(numbers), reverse=True)
+
+
 def test_a_stream_that_breaks_is_taken_up_after_the_last_event(
     town: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
