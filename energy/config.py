@@ -137,8 +137,13 @@ def shown_settings(settings: Settings) -> dict[str, ShownSetting]:
             source = "flag"
         else:
             source = "environment" if name in environment else "file" if name in file else "default"
-        found[name] = ShownSetting(_shown(name, getattr(settings, name)), source)
+        found[name] = ShownSetting(shown_value(settings, name), source)
     return found
+
+
+def shown_value(settings: Settings, name: str) -> str:
+    """A setting's value as it may be shown, a secret hidden."""
+    return _shown(name, getattr(settings, name))
 
 
 def _shown(name: str, value: object) -> str:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -13,6 +13,7 @@ from energy.api.doorman import note_access, record_of
 from energy.api.once import PARAMETER, answer_once
 from energy.api.orders import parse_order_id
 from energy.api.problems import ProblemError, answers
+from energy.api.words import NAMED
 from energy.steps.own_car import (
     FLOOR_PCT_MIN,
     STAY_SLOTS_MAX,
@@ -31,7 +32,6 @@ from energy.store.views import Document
 from energy.timegrid import TimeGridError, iso_of, parse_instant
 from energy.units import SLOT_S
 
-NAMED = Query(None, description="0x and 64 hex digits; for operators and auditors")
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 router = APIRouter(tags=["my home"])

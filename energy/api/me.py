@@ -12,14 +12,15 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
 from energy.api.callers import HOUSEHOLD, MEMBERS, caller_of, may
+from energy.api.cars import own_account
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import not_found
 from energy.api.doorman import note_access
 from energy.api.dr import scene_of
-from energy.api.orders import accepted_json, parse_order_id, terms_json
+from energy.api.orders import accepted_json, terms_json
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.proofs import PROOF_TYPE, LogCache
-from energy.api.words import MonthText
+from energy.api.words import NAMED, MonthText
 from energy.steps.automatic_views import Moment, instructions_document
 from energy.steps.homes import own_forecast
 from energy.steps.market_so_far import MarketSoFar
@@ -43,11 +44,6 @@ from energy.units import krw_text_from_ukrw
 PAGE_MAX = 200
 CURSOR = re.compile(r"(\d{1,12})-(0x[0-9a-f]{64})")
 MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
-NAMED = Query(
-    None,
-    description="0x and 64 hex digits; for operators and auditors",
-    json_schema_extra={"pattern": "^0x[0-9a-f]{64}$"},
-)
 BEFORE = Query(
     None,
     description="the `next` of the page before",
@@ -244,10 +240,8 @@ def _statement(context: ApiContext, who: bytes, number: int, month: str) -> Docu
 
 def _subject(request: Request, account: str | None, task: str) -> bytes:
     """Whose data are asked for, written down; raises ProblemError for another's and for none."""
-    caller = caller_of(request)
-    named = None if account is None else parse_order_id(account, "account")
-    who = caller.subject(named)
-    note_access(request, caller, who, task)
+    who = own_account(request, account)
+    note_access(request, caller_of(request), who, task)
     return who
 
 

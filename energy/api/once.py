@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from energy.api.callers import caller_of
 from energy.api.context import context_of
-from energy.api.problems import ProblemError
+from energy.api.problems import ProblemError, answers
 from energy.store.request_keys import KEPT_S, KeptAnswer, find_answer, keep_answer
 from energy.store.views import Document
 
@@ -33,6 +33,10 @@ PARAMETER = {
     ]
 }
 """The header in the API's document, as `openapi_extra` of a route."""
+REFUSED = answers(400, 401, 403, 404, 409, 413, 422, 503)
+"""What a request with effect may be refused with."""
+ID_MAX = 2**31 - 1
+"""The largest number that a row named in an address may have."""
 
 
 def answer_once(

@@ -10,7 +10,7 @@ from energy.api.callers import DISTRICT, OPERATE, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found, parse_slot
 from energy.api.doorman import record_of
-from energy.api.once import PARAMETER, answer_once
+from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answers
 from energy.api.words import SlotText
 from energy.store.audit import append_record
@@ -30,10 +30,8 @@ from energy.timegrid import iso_of
 from energy.units import SLOT_S, SLOTS_PER_DAY
 from grid_models import GridError, Passage, feeder_names, find_passage
 
-ID_MAX = 2**31 - 1
 SHOWN = 100
 LASTS_S_MAX = 7 * SLOTS_PER_DAY * SLOT_S
-REFUSED = answers(400, 401, 403, 404, 409, 413, 422, 503)
 
 router = APIRouter(tags=["steering"])
 

@@ -5,6 +5,7 @@ A route answers a wrong word in one sentence of its own, so these forms describe
 
 from typing import Annotated
 
+from fastapi import Query
 from pydantic import WithJsonSchema
 
 _DAY = (
@@ -13,6 +14,12 @@ _DAY = (
 )
 _QUARTER_HOUR = rf"^20[2-9]\d-{_DAY}T(?:[01]\d|2[0-3]):(?:00|15|30|45):00Z$"
 
+NAMED = Query(
+    None,
+    description="0x and 64 hex digits; for operators and auditors",
+    json_schema_extra={"pattern": "^0x[0-9a-f]{64}$"},
+)
+"""Whose data are meant, where that is not the caller."""
 SlotText = Annotated[
     str,
     WithJsonSchema(

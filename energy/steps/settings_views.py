@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection
 
-from energy.config import SECRETS, Settings, shown_settings
+from energy.config import SECRETS, Settings, shown_settings, shown_value
 from energy.store.starts import ServiceStart, list_starts, save_start
 from energy.store.views import Document
 from energy.timegrid import iso_of
@@ -43,12 +43,11 @@ def settings_document(connection: Connection, settings: Settings) -> Document:
 
 
 def _items(settings: Settings, last: ServiceStart | None) -> Iterator[Document]:
-    values = {name: one.value for name, one in shown_settings(settings).items()}
     for name, field in Settings.model_fields.items():
         kept = None if last is None else last.settings.get(name)
         yield {
             "name": name,
-            "value": values[name] if kept is None else kept[0],
+            "value": shown_value(settings, name) if kept is None else kept[0],
             "source": None if kept is None else kept[1],
             "default": str(field.default),
             "description": field.description,
