@@ -22,7 +22,7 @@ from energy.store.orders import clearings_between
 from energy.store.slots import SlotRow, slots_between
 from energy.store.views import Document, find_view, views_between
 from energy.timegrid import iso_of, local_day_start, local_label, local_month_start
-from energy.units import SLOT_S, SLOTS_PER_DAY, krw_text_from_ukrw
+from energy.units import SLOT_S, krw_text_from_ukrw
 
 ENERGIES = ("import_kwh", "export_kwh", "generation_kwh", "load_kwh", "cars_kwh")
 COSTS = ("cost_krw", "baseline_cost_krw", "saved_krw")
@@ -67,7 +67,7 @@ def month_report(connection: Connection, month: ReportMonth) -> Document:
         "from_utc": iso_of(month.first),
         "to_utc": iso_of(month.end),
         "time_zone": month.time_zone,
-        "totals": _totals(days),
+        "totals": _totals(days, (month.end - month.first) // SLOT_S),
         "demand_response": _demand_response(connection, month),
         "bills": _bills(connection, month),
         "days": days,
@@ -131,7 +131,7 @@ def _market(cleared: Mapping[int, Document], trading: Mapping[int, Document]) ->
     }
 
 
-def _totals(days: Sequence[Document]) -> Document:
+def _totals(days: Sequence[Document], slots_of_month: int) -> Document:
     known = [one for one in days if one["measured_slots"]]
     energy = {name: round(sum(one[name] for one in known), 3) for name in ENERGIES}
     own_kwh = max(energy["generation_kwh"] - energy["export_kwh"], 0.0)
@@ -146,7 +146,7 @@ def _totals(days: Sequence[Document]) -> Document:
     slots = sum(one["measured_slots"] for one in days)
     return {
         "measured_slots": slots,
-        "is_complete": slots == len(days) * SLOTS_PER_DAY,
+        "is_complete": slots == slots_of_month,
         **energy,
         "self_sufficiency_frac": own_kwh / used_kwh if used_kwh else None,
         "self_consumption_frac": (
