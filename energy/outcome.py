@@ -14,7 +14,6 @@ from energy.cycle import CycleResult
 from energy.steps.accounting import (
     CONSTANT_FRAC,
     DemandTerms,
-    SlotPrices,
     Tally,
     cheapest_without,
 )
@@ -95,12 +94,7 @@ class Collected:
         if not run.start <= seen.slot < run.end:
             return
         prices = connection_prices(district, np.array([seen.slot], dtype=np.int64))
-        here = SlotPrices(
-            float(prices.buy_krw_per_kwh[0]),
-            float(prices.sell_krw_per_kwh[0]),
-            bool(prices.peak_counts[0]),
-        )
-        self.tally = self.tally.plus(district, seen, here)
+        self.tally = self.tally.plus(district, seen, prices.at(0))
         self.measured.append(
             {
                 "slot": seen.slot,

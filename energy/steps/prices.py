@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.district import District
+from energy.steps.accounting import SlotPrices
 from energy.tariffs import load_tariff, peak_counts, prices_krw_per_kwh, slot_calendars
 from energy.timegrid import local_calendar, local_month_start
 from energy.units import SLOT_S
@@ -29,6 +30,14 @@ class ConnectionPrices:
     peak_counts: npt.NDArray[np.bool_]
     demand_charge_krw_per_kw: float
     peak_floor_kw: float
+
+    def at(self, row: int) -> SlotPrices:
+        """The prices of one of the slots."""
+        return SlotPrices(
+            buy_krw_per_kwh=float(self.buy_krw_per_kwh[row]),
+            sell_krw_per_kwh=float(self.sell_krw_per_kwh[row]),
+            peak_counts=bool(self.peak_counts[row]),
+        )
 
 
 def connection_prices(district: District, slots: IntArray) -> ConnectionPrices:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from energy.forecast import CarSessions, ChargerGroups, DistrictForecast, split
 from energy.forecast.inputs import FloatArray
 from energy.plant import SetPoints
-from energy.steps.accounting import DemandTerms, SlotPrices, Tally
+from energy.steps.accounting import DemandTerms, Tally
 from energy.steps.asset_views import assets_view
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
@@ -162,11 +162,7 @@ def day_sums(microgrid: Microgrid, measured: Measured) -> DaySums:
     if before is None or local_day_start(before.first_slot, district.time_zone) != day_start:
         before = Tally(first_slot=slot)
     prices = connection_prices(district, np.array([slot], dtype=np.int64))
-    here = SlotPrices(
-        buy_krw_per_kwh=float(prices.buy_krw_per_kwh[0]),
-        sell_krw_per_kwh=float(prices.sell_krw_per_kwh[0]),
-        peak_counts=bool(prices.peak_counts[0]),
-    )
+    here = prices.at(0)
     tally = before.plus(district, measured.telemetry, here)
     terms = DemandTerms(
         charge_krw_per_kw=prices.demand_charge_krw_per_kw,

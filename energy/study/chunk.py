@@ -11,14 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
 from energy.config import build_settings
 from energy.crowd import build_crowd
 from energy.district import District
 from energy.forecast import cloudless_frac
-from energy.plant import PlantStep, SetPoints
-from energy.steps.accounting import SlotPrices
+from energy.plant import SetPoints
 from energy.steps.context import Microgrid, open_installation, start_microgrid
 from energy.steps.measure import SLOTS_BEHIND, Measured, read_step
 from energy.steps.outlook import forecast_slot
@@ -169,24 +166,24 @@ class _Days:
         if past == self.chunk.first_slot - SLOT_S:
             self.collected.stock(measured.telemetry)
         if self.chunk.first_slot <= past < self.chunk.end_slot:
-            self.count(measured, step)
+            self.count(measured)
             self.market.settle(past, before, step.state_after, step.readings)
         return measured
 
-    def count(self, measured: Measured, step: PlantStep) -> None:
+    def count(self, measured: Measured) -> None:
         """Add a measured slot to the sums; at a day's end its flows are run together."""
         seen, microgrid = measured.telemetry, self.microgrid
         row = (seen.slot - self.chunk.first_slot) // SLOT_S
         day = local_label(seen.slot, microgrid.district.time_zone)[:10]
         behind = microgrid.plant.behind_meters(seen.slot)
-        self.collected.seen(day, seen, behind, _at(self.prices, row))
+        self.collected.seen(day, seen, behind, self.prices.at(row))
         self.wires.add(seen)
         ends = seen.slot + SLOT_S
         if local_day_start(ends, microgrid.district.time_zone) == ends:
             self.wires.run()
             self.day_done()
         if ends == self.chunk.end_slot:
-            self.collected.stock(step.telemetry)
+            self.collected.stock(seen)
 
     def plan(self, measured: Measured) -> DayPlan:
         """Plan the day that begins, with the newest weather."""
@@ -220,11 +217,3 @@ def _foresight_of(chunk: Chunk, microgrid: Microgrid) -> Foresee:
     end = chunk.end_slot + TRUTH_AHEAD_DAYS * SLOTS_PER_DAY * SLOT_S
     days = (end - chunk.begin) // (SLOTS_PER_DAY * SLOT_S) + 1
     return perfect_foresight(true_history(microgrid.plant, end, days))
-
-
-def _at(prices: ConnectionPrices, row: int) -> SlotPrices:
-    return SlotPrices(
-        buy_krw_per_kwh=float(prices.buy_krw_per_kwh[row]),
-        sell_krw_per_kwh=float(prices.sell_krw_per_kwh[row]),
-        peak_counts=bool(np.bool_(prices.peak_counts[row])),
-    )

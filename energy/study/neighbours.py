@@ -19,7 +19,7 @@ from energy.plant import PlantState, Readings
 from energy.steps.clearing import Cleared, placed_rows, plan_digest, plan_quote
 from energy.steps.context import Microgrid
 from energy.steps.prices import smp_krw_per_kwh
-from energy.steps.public import LAST_SLOTS, tariff_blocks
+from energy.steps.public import LAST_SLOTS, bidders_rules, tariff_blocks
 from energy.steps.slot_settlement import tariff_rows, terms_of
 from energy.steps.tally import Tally
 from energy.store.orders import BookRow
@@ -198,19 +198,14 @@ class NeighbourMarket:
 
     def _public(self, slot: int, sun_frac: float) -> dict[str, Any]:
         """The part of `GET /v1/prices` that bidders read."""
-        district, rules = self.microgrid.district, RULES
+        district = self.microgrid.district
         month = local_month_start(slot, district.time_zone)
         if month not in self._blocks:
             self._blocks[month] = tariff_blocks(district, slot)
         feed_in = float(smp_krw_per_kwh(district, np.array([slot], dtype=np.int64))[0])
         return {
             "open": {"gate_lead_s": self.microgrid.settings.gate_lead_s},
-            "rules": {
-                "version": rules.version,
-                "price_floor_krw_per_kwh": krw_text_from_mkrw(rules.floor_mkrw_per_kwh),
-                "price_cap_krw_per_kwh": krw_text_from_mkrw(rules.cap_mkrw_per_kwh),
-                "price_tick_krw_per_kwh": krw_text_from_mkrw(rules.tick_mkrw_per_kwh),
-            },
+            "rules": bidders_rules(RULES),
             "feed_in_krw_per_kwh": krw_text_from_mkrw(mkrw_from_krw(feed_in)),
             "tariffs": self._blocks[month],
             "sun_frac": sun_frac,
