@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from energy.store.market_rules import load_rule_book
+from energy.store.market_rules import list_proposals, load_rule_book
 
 pytestmark = pytest.mark.browser
 EARLIEST = 1_784_106_000 + 97 * 900
@@ -42,6 +42,54 @@ def test_one_person_proposes_and_only_another_confirms(
     expect(page.locator(".proposals li")).to_contain_text("Confirmed by person lee")
     assert office.store.read(load_rule_book).at(EARLIEST).cap_mkrw_per_kwh == 900_000
     expect(page.locator(".rules")).to_contain_text("to come")
+
+
+def test_a_value_that_is_no_number_is_refused_and_not_left_out(
+    chromium_page: Page, office: Any, stage: Any, complaints: list[str]
+) -> None:
+    page = chromium_page
+    office.enter(page, "kim")
+    page.goto(f"{office.url}/settings")
+    page.get_by_text("Propose a change").click()
+    page.locator("#rule-price_cap_krw_per_kwh").fill("900")
+    page.locator("#rule-maker_steps").fill("4a")
+    page.locator("#rules-note").fill("a slip of the hand")
+    page.get_by_role("button", name="Propose").click()
+    expect(page.locator("details .refused")).to_contain_text("maker_steps")
+    assert office.store.read(list_proposals) == []
+    complaints.clear()  # the browser tells of the refusal itself
+    page.locator("#rule-maker_steps").fill("5")
+    page.get_by_role("button", name="Propose").click()
+    expect(page.locator(".pending")).to_be_visible()
+    (proposal,) = office.store.read(list_proposals)
+    assert (proposal.rules.cap_mkrw_per_kwh, proposal.rules.maker_steps) == (900_000, 5)
+
+
+def test_pressed_again_after_a_broken_line_the_same_request_is_sent(
+    chromium_page: Page, office: Any, stage: Any, complaints: list[str]
+) -> None:
+    page, keys = chromium_page, list[str]()
+    office.enter(page, "kim")
+    page.goto(f"{office.url}/settings")
+    page.get_by_text("Propose a change").click()
+    page.locator("#rule-price_cap_krw_per_kwh").fill("900")
+    page.locator("#rules-note").fill("less than the third step")
+    page.get_by_role("button", name="Propose").click()
+
+    def lose_the_first(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/withdraw", lose_the_first)
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.locator(".pending .refused")).not_to_be_empty()
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.locator(".proposals li")).to_contain_text("Withdrawn by person kim")
+    assert len(keys) == 2 and keys[0] == keys[1]
+    complaints.clear()  # the browser tells of the broken line itself
 
 
 def test_whoever_only_reads_sees_the_rules_and_no_form(

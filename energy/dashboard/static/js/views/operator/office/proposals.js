@@ -48,17 +48,19 @@ function pendingCard(one, ctx) {
   const typed = words("proposals.typed", { version: one.version });
   const told = h("p", { class: "refused", role: "alert" });
   const input = h("input", { type: "text", id: "confirm-name", autocomplete: "off" });
-  const end = (verb) => act({ ctx, told, run: (key) => postOnce(`${PATH}/${one.id}/${verb}`, {}, key) });
+  const ending = (verb) => act({ ctx, told, run: (key) => postOnce(`${PATH}/${one.id}/${verb}`, {}, key) });
+  // One act each: pressed again after a broken line it sends the same request.
+  const confirmIt = ending("confirm"), withdrawIt = ending("withdraw");
   const confirm = h("button", { type: "submit", class: "main", disabled: true }, words("proposals.confirm", { version: one.version }));
   input.addEventListener("input", () => { confirm.disabled = input.value.trim() !== typed; });
-  const form = h("form", { class: "office", onsubmit: (event) => { event.preventDefault(); end("confirm")(confirm); } },
-    field(input, words("proposals.type", { typed })), h("div", { class: "acts" }, confirm, withdrawButton(end, words)), told);
+  const form = h("form", { class: "office", onsubmit: (event) => { event.preventDefault(); confirmIt(confirm); } },
+    field(input, words("proposals.type", { typed })), h("div", { class: "acts" }, confirm, withdrawButton(withdrawIt, words)), told);
   card.append(h("p", { class: "small" }, words("proposals.second")), form);
   return card;
 }
 
-function withdrawButton(end, words) {
-  const button = h("button", { type: "button", onclick: () => end("withdraw")(button) }, words("proposals.withdraw"));
+function withdrawButton(withdrawIt, words) {
+  const button = h("button", { type: "button", onclick: () => withdrawIt(button) }, words("proposals.withdraw"));
   return button;
 }
 
@@ -72,7 +74,8 @@ function proposalForm(ctx) {
   const changed = () => RULES.filter((name) => last && inputs[name].value.trim() !== last[name]);
   const document = () => ({
     from_slot_utc: slot.value, note: note.value.trim(),
-    ...Object.fromEntries(changed().map((name) => [name, name.endsWith("_krw_per_kwh") ? inputs[name].value.trim() : Number(inputs[name].value)])),
+    // As it was typed: what is no number is refused and not taken as left out.
+    ...Object.fromEntries(changed().map((name) => [name, inputs[name].value.trim()])),
   });
   function say() {
     const names = changed();
