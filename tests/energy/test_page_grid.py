@@ -374,6 +374,27 @@ def test_a_failing_document_is_named_and_leaves_the_rest_right(
     assert thrown == []
 
 
+def test_a_limit_that_another_operator_sets_is_there_before_the_next_cycle(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    early = copy.deepcopy(OVERVIEW)
+    early["clock"]["now_utc"] = "2026-11-22T05:11:00Z"
+    stage.answers["/v1/overview"] = early
+    open_grid(chromium_page, stage)
+    stage.events.append(("beat", {"now_utc": "2026-11-22T05:16:00Z"}))
+    expect(chromium_page.get_by_role("button", name="Now, 14:15–14:30")).to_be_visible()
+    chromium_page.wait_for_timeout(500)  # what opening the stream has asked for is there
+    expect(chromium_page.locator("#limits .calm")).to_be_visible()
+    limit = {
+        "id": "0x01", "element": "F1", "p_kw_max": 120.0, "state": "planned", "by": "person lee",
+        "from_utc": "2026-11-22T05:30:00Z", "until_utc": "2026-11-22T09:00:00Z",
+        "reason": "cable work",
+    }  # fmt: skip
+    stage.answers["/v1/steering"] = {"items": [limit], "feeders": ["F1", "F2"]}
+    stage.events.append(("steering", {"limit": "0x01"}))
+    expect(chromium_page.locator("#limits li[data-limit]")).to_contain_text("cable work")
+
+
 def test_a_cycle_event_recolours_the_map_and_keeps_focus_choice_and_zoom(
     chromium_page: Page, stage: Stage, complaints: list[str]
 ) -> None:

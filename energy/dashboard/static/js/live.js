@@ -1,7 +1,7 @@
 // One event stream per browser: the tab that holds the lock reads it and passes events on.
 // Browsers allow six connections per host, so a stream per tab would stop the seventh tab.
 const LOCK = "microgrid-live";
-const KINDS = ["cycle", "ledger", "alarm", "dr", "rules", "beat", "reload"];
+const KINDS = ["cycle", "ledger", "alarm", "dr", "rules", "steering", "beat", "reload"];
 const SILENT_MS = 20_000;
 const LOST_MS = 60_000;
 const RETRY_MS_MAX = 30_000;
