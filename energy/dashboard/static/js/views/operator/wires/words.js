@@ -29,5 +29,3 @@ export function signedFigure(element, shares, ctx) {
 
 // A limit is read to the kilowatt, whatever its size.
 export const kilowatts = (kw, { number }) => `${number(kw, 0, 1)}\u00a0kW`;
-
-export const momentText = (ms, format) => format.slot(ms);
