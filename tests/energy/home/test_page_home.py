@@ -16,6 +16,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct, encode_typed_data
 from playwright.sync_api import Page, Route, expect
 
+from energy.store.events import add_event
 from energy.units import SLOT_S
 
 pytestmark = pytest.mark.browser
@@ -142,6 +143,41 @@ def test_while_sums_are_added_up_my_home_is_read_once_and_no_more(
     assert asked.count("counted") == 3, "each further look at how far it is is no reading"
     # One at the start, one at the end, one more where the loop told of something in between.
     assert asked.count("home") <= 3
+
+
+def test_only_what_changes_something_shown_is_read_and_who_has_looked_but_once(
+    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+) -> None:
+    page, here = chromium_page, neighbourhood
+    asked = list[str]()
+    page.on("request", lambda one: asked.append(one.url.removeprefix(here.address)))
+    open_home(page, here)
+    page.evaluate(
+        """() => { const heard = window.heardKinds = [];
+        new BroadcastChannel("microgrid-live").onmessage = ({ data }) => heard.push(data.kind); }"""
+    )
+    expect_heard(page, "beat")
+    before = len(asked)
+    store = here.microgrid.store
+    for kind in ("alarm", "steering"):
+        store.write(lambda c, kind=kind: add_event(c, kind, None, {}))
+        expect_heard(page, kind)
+    assert [path for path in asked[before:] if path.startswith("/v1/me")] == []
+    store.write(lambda c: add_event(c, "dr", None, {}))
+    expect_heard(page, "dr")
+    page.wait_for_timeout(300)
+    again = [path for path in asked[before:] if path.startswith("/v1/me")]
+    assert "/v1/me/home" in again and "/v1/me/reads" not in again
+    assert asked.count("/v1/me/reads") == 1
+
+
+def expect_heard(page: Page, kind: str) -> None:
+    """Waits until the page's live stream has told of this kind."""
+    for _ in range(200):
+        if kind in page.evaluate("() => window.heardKinds"):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{kind} was not heard")
 
 
 def test_before_sign_in_the_page_says_what_it_is_for(

@@ -24,6 +24,8 @@ const PATHS = {
 };
 const FORECAST = "/v1/me/forecast";
 const COUNTED = "/v1/me/home/counted";
+// What changes something that is shown here: each look at one's data is kept in the audit log.
+const CHANGING = new Set(["cycle", "ledger", "dr", "rules", "reload"]);
 const JUMPS = ["day", "ahead", "orders", "trade", "automatic", "events", "car", "bill", "data"];
 
 export async function openHome(words) {
@@ -42,14 +44,21 @@ export async function openHome(words) {
 
 async function showHome(session, words) {
   const state = makeState();
-  let view = null, busy = false, again = false, timer = null;
+  let view = null, busy = false, again = false, timer = null, reads = null, readsAreDue = true;
 
-  async function refresh() {
+  // After an act of one's own, and at the opening, who has looked is read too.
+  const refresh = () => { readsAreDue = true; return renew(); };
+
+  async function renew() {
     if (busy) { again = true; return; }
     busy = true;
     clearTimeout(timer);
     try {
-      const all = await readAll();
+      const known = readsAreDue ? {} : { reads };
+      readsAreDue = false;
+      const all = await readAll(known);
+      reads = all.reads;
+      readsAreDue ||= reads instanceof ApiError;
       if (Object.values(all).some((one) => one instanceof ApiError && one.status === 401)) { location.reload(); return; }
       if (all.home instanceof ApiError) throw all.home;
       hearTime(state, all.home.now_utc);
@@ -61,10 +70,10 @@ async function showHome(session, words) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       fail(error, words, refresh);
-      timer = setTimeout(refresh, RETRY_MS);
+      timer = setTimeout(renew, RETRY_MS);
     } finally {
       busy = false;
-      if (again) { again = false; refresh(); }
+      if (again) { again = false; renew(); }
     }
   }
 
@@ -72,7 +81,7 @@ async function showHome(session, words) {
   async function waitForSums() {
     try {
       const { done, all } = await fetchJson(COUNTED);
-      if (done === all) { refresh(); return; }
+      if (done === all) { renew(); return; }
       view.counting({ done, all });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -85,12 +94,13 @@ async function showHome(session, words) {
   await refresh();
   connectLive("/v1/events", ({ kind, data }) => {
     if (kind === "beat") hearTime(state, data.now_utc);
-    else refresh();
+    else if (CHANGING.has(kind)) renew();
   }, (live) => view?.live(live));
 }
 
 // A document that cannot be had is kept as its error: its card says so and the others are right.
-async function readAll() {
+// `known` are the answers that need not be read again.
+async function readAll(known) {
   const read = async ([name, path]) => {
     try {
       return [name, await fetchJson(path)];
@@ -99,7 +109,8 @@ async function readAll() {
       return [name, error];
     }
   };
-  const all = Object.fromEntries(await Promise.all(Object.entries(PATHS).map(read)));
+  const asked = Object.entries(PATHS).filter(([name]) => !known[name]);
+  const all = { ...known, ...Object.fromEntries(await Promise.all(asked.map(read))) };
   const [, forecast] = all.home.has_forecast ? await read(["forecast", FORECAST]) : ["forecast", null];
   return { ...all, forecast };
 }
