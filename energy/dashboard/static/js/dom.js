@@ -13,4 +13,5 @@ function fill(element, attributes, children) {
 
 export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 export const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+export const field = (input, label) => h("div", { class: "field" }, h("label", { for: input.id }, label), input);
 export const setText = (element, text) => { if (element.textContent !== text) element.textContent = text; };

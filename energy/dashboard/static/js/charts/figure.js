@@ -4,6 +4,12 @@ import { MARGIN, timeChart } from "./timechart.js";
 
 const KEY_STEPS = { PageUp: -4, PageDown: 4 };
 
+// One line of a CSV file; a value that is not known is an empty cell.
+export const csvLine = (values) => values.map((value) => {
+  const text = String(value ?? "");
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}).join(",");
+
 // Hands the reader a CSV file.
 export function saveLines(name, lines) {
   const url = URL.createObjectURL(new Blob([`${lines.join("\r\n")}\r\n`], { type: "text/csv" }));
@@ -104,11 +110,10 @@ export function chartFigure({ id, words, format, state, heights }) {
   }
 
   function saveCsv() {
-    const cell = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const lines = [["start_utc", "quality", ...model.columns.map((c) => c.key)].join(",")];
+    const lines = [csvLine(["start_utc", "quality", ...model.columns.map((c) => c.key)])];
     for (let i = 0; i < model.count; i += 1) {
       const quality = model.quality?.[i] ?? (i < model.nowIndex ? "measured" : "plan");
-      lines.push([new Date(msOf(i)).toISOString().replace(".000", ""), quality, ...model.columns.map((c) => cell(String(c.values[i] ?? "")))].join(","));
+      lines.push(csvLine([new Date(msOf(i)).toISOString().replace(".000", ""), quality, ...model.columns.map((c) => c.values[i])]));
     }
     saveLines(id, lines);
   }

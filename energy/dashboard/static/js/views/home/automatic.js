@@ -1,10 +1,10 @@
 // Automatic trading: what runs, what today's caps leave, and the form that one signature answers.
-import { h, setText } from "../../dom.js";
+import { field, h, setText } from "../../dom.js";
 import { findWallets } from "../../wallet.js";
 import { block } from "../operator/block.js";
 import { decimalOf } from "./amounts.js";
 import { instructionMessageOf, instructionSentence, lastMoment } from "./automatic_sentences.js";
-import { amountOf, FieldError, limitOf, signedSender } from "./signed_form.js";
+import { amountOf, FieldError, limitOf, marksOf, signedSender } from "./signed_form.js";
 import { newNonce, NO_ORDER, postMessage, signMessage, troubleText } from "./signing.js";
 
 const BUY = 1, SELL = 2;
@@ -72,12 +72,12 @@ function makeForm(ctx) {
   const sentence = h("output", { class: "sentence", id: "auto-sentence", for: "auto-sell auto-buy auto-energy auto-won auto-until" });
   const told = h("p", { class: "told", id: "auto-told", role: "status" });
   const sign = h("button", { type: "submit", class: "main", id: "auto-sign" }, words("home.trade.sign"));
-  const field = (input, key) => h("div", { class: "field" }, h("label", { for: input.id }, words(key)), input);
   const element = h("form", { class: "trade", novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); } },
     h("p", { class: "small" }, words("home.auto.how")),
     h("fieldset", null, h("legend", null, words("home.auto.ways")), tick("auto-sells", "home.auto.sells"), tick("auto-buys", "home.auto.buys")),
-    field(inputs.sell, "home.auto.sell"), field(inputs.buy, "home.auto.buy"), field(inputs.energy, "home.auto.energy"),
-    field(inputs.won, "home.auto.won"), field(until, "home.auto.until"), sentence, sign, told);
+    field(inputs.sell, words("home.auto.sell")), field(inputs.buy, words("home.auto.buy")), field(inputs.energy, words("home.auto.energy")),
+    field(inputs.won, words("home.auto.won")), field(until, words("home.auto.until")), sentence, sign, told);
+  const { mark, unmark } = marksOf([...Object.values(inputs), until], sentence);
   const wants = (id) => element.querySelector(`#${id}`).checked;
 
   const number = (input, key) => amountOf(input, words(key));
@@ -106,16 +106,6 @@ function makeForm(ctx) {
     type: "StandingInstruction", path: "/v1/instructions", again: "home.auto.again",
     sign, told, words, read, mark, domain: () => data.prices.domain,
   });
-
-  function unmark() {
-    for (const one of [...Object.values(inputs), until]) one.removeAttribute("aria-invalid");
-  }
-
-  function mark(error) {
-    unmark();
-    error.input.setAttribute("aria-invalid", "true");
-    setText(sentence, error.message);
-  }
 
   function show() {
     if (!data) return;

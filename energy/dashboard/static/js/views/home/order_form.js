@@ -1,9 +1,9 @@
 // One order by hand: what is wanted, the same in one sentence, what KEPCO would cost, the signature.
-import { h, setText } from "../../dom.js";
+import { field, h, setText } from "../../dom.js";
 import { block } from "../operator/block.js";
 import { decimalOf, thousandths } from "./amounts.js";
 import { orderSentence, slotText } from "./sentences.js";
-import { amountOf, FieldError, limitOf, signedSender } from "./signed_form.js";
+import { amountOf, FieldError, limitOf, marksOf, signedSender } from "./signed_form.js";
 import { newNonce, NO_ORDER } from "./signing.js";
 
 const SHOWN_SLOTS = 96;
@@ -25,13 +25,13 @@ function makeForm(body, ctx) {
   const sentence = h("output", { class: "sentence", for: "order-slot order-energy order-price", id: "order-sentence" });
   const caution = h("p", { class: "caution", id: "order-caution" }), told = h("p", { class: "told", id: "order-told", role: "status" });
   const sign = h("button", { type: "submit", class: "main", id: "order-sign" }, words("home.trade.sign"));
-  const field = (input, key) => h("div", { class: "field" }, h("label", { for: input.id }, words(key)), input);
   const sides = h("fieldset", null, h("legend", null, words("home.trade.side")), side("1", true), side("2", false));
   const form = h("form", { class: "trade", novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); } },
-    sides, field(slot, "home.trade.slot"), field(energy, "home.trade.energy"), field(price, "home.trade.price"),
+    sides, field(slot, words("home.trade.slot")), field(energy, words("home.trade.energy")), field(price, words("home.trade.price")),
     h("p", { class: "small", id: "order-guide" }), sentence, caution, sign, told);
   body.append(form);
 
+  const { mark, unmark } = marksOf([energy, price], sentence);
   const chosen = () => form.querySelector("input[name=side]:checked").value;
 
   // What would be signed; throws the sentence that says what is wrong with a field.
@@ -64,19 +64,13 @@ function makeForm(body, ctx) {
     if (!energy.value || !price.value) { setText(sentence, ""); return; }
     try {
       const message = read();
-      for (const input of [energy, price]) input.removeAttribute("aria-invalid");
+      unmark();
       setText(sentence, orderSentence(message, ctx, ctx.state.get("nowMs")));
       warn(message);
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
       mark(error);
     }
-  }
-
-  function mark(error) {
-    for (const input of [energy, price]) input.removeAttribute("aria-invalid");
-    error.input.setAttribute("aria-invalid", "true");
-    setText(sentence, error.message);
   }
 
   // A limit that is worse than the tariff is questioned before anything is signed.

@@ -12,6 +12,17 @@ export class FieldError extends Error {
   }
 }
 
+// Marks the one field that cannot be and says why; `unmark` takes the marks away.
+export function marksOf(inputs, sentence) {
+  const unmark = () => { for (const one of inputs) one.removeAttribute("aria-invalid"); };
+  const mark = (error) => {
+    unmark();
+    error.input.setAttribute("aria-invalid", "true");
+    setText(sentence, error.message);
+  };
+  return { mark, unmark };
+}
+
 export function amountOf(input, trouble) {
   try {
     return thousandths(input.value);

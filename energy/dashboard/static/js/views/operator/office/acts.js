@@ -1,11 +1,9 @@
-// What the office's forms share: who may act, a labelled field, and an act that is done once.
+// What the office's forms share: who may act, and an act that is done once.
 import { ApiError, newKey } from "../../../api.js";
-import { h, setText } from "../../../dom.js";
+import { setText } from "../../../dom.js";
 import { problemText } from "../block.js";
 
 export const mayOperate = () => document.documentElement.dataset.access === "operate";
-
-export const field = (input, label) => h("div", { class: "field" }, h("label", { for: input.id }, label), input);
 
 // The key is kept until there is an answer: sent again after a broken line, it is the same act.
 export function act({ ctx, told, run }) {

@@ -1,6 +1,6 @@
 // Every asset: told, did, could, holds; filtered by kind and state, the worst state first.
-import { saveLines } from "../../../charts/figure.js";
-import { h } from "../../../dom.js";
+import { csvLine, saveLines } from "../../../charts/figure.js";
+import { field, h } from "../../../dom.js";
 import { badge } from "../block.js";
 
 const STATES = { trip: ["alarm", "■"], silent: ["warning", "▲"], deviates: ["warning", "▲"], ok: ["ok", "●"], off: ["stale", "○"] };
@@ -13,7 +13,7 @@ export function makeAssets({ words, format }) {
     const kind = h("select", { id: "asset-kind", onchange: () => fill() }), state = h("select", { id: "asset-state", onchange: () => fill() });
     const said = h("p", { class: "small", role: "status" }), table = h("table", { class: "assets" });
     const csv = h("button", { type: "button", class: "csv", onclick: () => save() }, words("chart.csv"));
-    body.append(h("div", { class: "filters" }, ...[[kind, "assets.kind"], [state, "assets.state"]].map(([select, key]) => h("div", { class: "field" }, h("label", { for: select.id }, words(key)), select)), csv),
+    body.append(h("div", { class: "filters" }, ...[[kind, "assets.kind"], [state, "assets.state"]].map(([select, key]) => field(select, words(key))), csv),
       said, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": words("assets.title") }, table), h("p", { class: "small" }, words("assets.note")));
     let last = null;
     const shown = () => last.assets.filter((one) => (!kind.value || one.kind === kind.value) && (!state.value || one.state === state.value));
@@ -25,8 +25,7 @@ export function makeAssets({ words, format }) {
         h("tbody", null, rows.map((one) => row(one, words, format))));
     }
     function save() {
-      const cell = (value) => (value === null ? "" : /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
-      saveLines("assets", [["slot_utc", ...COLUMNS].join(","), ...shown().map((one) => [last.slot_utc, ...COLUMNS.map((name) => cell(one[name]))].join(","))]);
+      saveLines("assets", [csvLine(["slot_utc", ...COLUMNS]), ...shown().map((one) => csvLine([last.slot_utc, ...COLUMNS.map((name) => one[name])]))]);
     }
     return (found) => {
       last = found;

@@ -1,5 +1,5 @@
 // The month by day: bars of one quantity, and everything in a table that can be taken along.
-import { saveLines } from "../../../charts/figure.js";
+import { csvLine, saveLines } from "../../../charts/figure.js";
 import { linear, maxOf, niceTicks, tickText } from "../../../charts/scale.js";
 import { h, s, setText } from "../../../dom.js";
 
@@ -29,7 +29,7 @@ export function makeDays({ words, format }) {
     }
     function save() {
       const tiers = [...new Set(report.days.flatMap((one) => Object.keys(one.tiers)))].sort();
-      saveLines(`report-${report.month}`, [["date", ...COLUMNS, ...tiers].join(","), ...report.days.map((one) => [one.date, ...COLUMNS.map((name) => one[name] ?? ""), ...tiers.map((tier) => one.tiers[tier] ?? 0)].join(","))]);
+      saveLines(`report-${report.month}`, [csvLine(["date", ...COLUMNS, ...tiers]), ...report.days.map((one) => csvLine([one.date, ...COLUMNS.map((name) => one[name]), ...tiers.map((tier) => one.tiers[tier] ?? 0)]))]);
     }
     return (found) => {
       report = found;

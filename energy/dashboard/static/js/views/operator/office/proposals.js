@@ -1,9 +1,9 @@
 // Changing the rules takes two persons: the form of the first, the confirmation of the second, and
 // all that was ever proposed.
 import { postOnce } from "../../../api.js";
-import { h, setText } from "../../../dom.js";
+import { field, h, setText } from "../../../dom.js";
 import { badge } from "../block.js";
-import { act, field, mayOperate } from "./acts.js";
+import { act, mayOperate } from "./acts.js";
 import { RULES, ruleText } from "./rules.js";
 
 const STATE = { open: ["warning", "◷"], confirmed: ["ok", "✓"], withdrawn: ["stale", "×"] };

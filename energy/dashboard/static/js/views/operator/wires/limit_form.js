@@ -1,7 +1,7 @@
 // Limit an element: what, how much, until when, why; and what is known of it before it is ordered.
 import { postOnce } from "../../../api.js";
-import { h, setText } from "../../../dom.js";
-import { act, field } from "../office/acts.js";
+import { field, h, setText } from "../../../dom.js";
+import { act } from "../office/acts.js";
 import { outlookOf, passingKw, ratedKw } from "./outlook.js";
 import { wiresModel } from "./shares.js";
 import { kilowatts } from "./words.js";

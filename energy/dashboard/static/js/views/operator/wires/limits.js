@@ -1,8 +1,8 @@
 // The operators' limits: which hold, who set them and why; those who may act set and cancel.
 import { postOnce } from "../../../api.js";
-import { h } from "../../../dom.js";
+import { field, h } from "../../../dom.js";
 import { badge } from "../block.js";
-import { act, field, mayOperate } from "../office/acts.js";
+import { act, mayOperate } from "../office/acts.js";
 import { kilowatts } from "./words.js";
 
 const STATE = { running: ["warning", "▲"], planned: ["stale", "◷"] };
