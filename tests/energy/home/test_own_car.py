@@ -197,7 +197,14 @@ def test_on_the_page_a_wish_is_weighed_confirmed_and_followed(
     assert (
         page.evaluate("async () => (await axe.run('#car')).violations.map((one) => one.id)") == []
     )
+    page.locator("#car-target").fill("5")
+    page.locator("#car-check").click()
+    expect(page.locator("#car-outcome")).to_have_text(
+        "Level at departure: a whole number from 10 to 100."
+    )
+    expect(page.locator("#car-target")).to_have_attribute("aria-invalid", "true")
     page.locator("#car-target").fill("100")
+    expect(page.locator("#car [aria-invalid]")).to_have_count(0)
     page.locator("#car-leaves").select_option(index=0)
     page.locator("#car-check").click()
     expect(page.locator("#car-outcome")).to_contain_text("cannot be kept")

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from energy.store.accounts import load_keys
-from energy.store.audit import list_records
+from energy.store.audit import Record, append_record, list_records
 from energy.store.cars import CarWish, add_wish, wishes_of
 from energy.store.homes import load_home_days, save_home_day
 from energy.store.identities import Identity, find_identity, set_identity
@@ -160,3 +160,41 @@ def test_on_the_page_erasing_waits_for_my_account_and_signs_me_out(
     expect(page.locator("#erase-told")).to_contain_text("Erased. You are signed out.")
     expect(page.locator("#sign")).to_be_visible(timeout=15_000)
     assert lived.ask("/v1/me/home", cookies=own).status == 401
+
+
+@pytest.mark.browser
+def test_an_erasure_whose_answer_was_lost_ends_at_the_beginning_and_not_in_an_error(
+    lived: Any, own: dict[str, str], chromium_page: Page
+) -> None:
+    page = chromium_page
+
+    def lose(route: Route) -> None:
+        route.fetch()  # It arrives, and the line breaks before the answer does.
+        route.abort()
+
+    for name, value in {"language": "en", **own}.items():
+        page.context.add_cookies([{"name": name, "value": value, "url": lived.address}])
+    page.goto(f"{lived.address}/home")
+    page.route("**/v1/me/erase", lose, times=1)
+    page.locator("#erase summary").click()
+    page.locator("#erase-confirm").fill(f"0x{lived.account.hex()}"[:10])
+    page.locator("#erase-now").click()
+    expect(page.locator("#erase-told")).not_to_be_empty()
+    page.locator("#erase-now").click()
+    expect(page.locator("#sign")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_what_others_did_is_told_in_the_readers_language(
+    lived: Any, own: dict[str, str], chromium_page: Page
+) -> None:
+    whose = f"account 0x{lived.account.hex()}"
+    for number, task in enumerate(("read orders", "mend the meter")):
+        record = Record(10**15 + number, "person lee", "test", whose, task)
+        lived.microgrid.store.write(lambda c, record=record: append_record(c, record))
+    for name, value in {"language": "ko", **own}.items():
+        chromium_page.context.add_cookies([{"name": name, "value": value, "url": lived.address}])
+    chromium_page.goto(f"{lived.address}/home")
+    looks = chromium_page.locator("#data .looks")
+    expect(looks).to_contain_text("person lee: 주문 조회")
+    expect(looks.locator("[lang=en]")).to_have_text("mend the meter")

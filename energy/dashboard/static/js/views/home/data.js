@@ -1,8 +1,14 @@
 // My data: who has looked at them, all of them as a file, and erasing what may go.
-import { postOnce } from "../../api.js";
-import { h, setText } from "../../dom.js";
+import { ApiError, newKey, postOnce } from "../../api.js";
+import { field, h, setText } from "../../dom.js";
 import { block } from "../operator/block.js";
-import { newNonce, troubleText } from "./signing.js";
+import { troubleText } from "./signing.js";
+
+// The audit log is written in English; what it often says stands in the catalogue.
+function taskText(task, words) {
+  const key = `home.data.task.${task.replaceAll(" ", "_")}`;
+  return words.has(key) ? words(key) : h("span", { lang: "en" }, task);
+}
 
 export function dataBlock(ctx) {
   const { words } = ctx;
@@ -13,13 +19,13 @@ export function dataBlock(ctx) {
 function makeData(body, ctx) {
   const { words, format } = ctx;
   const looks = h("div"), left = h("ul", { class: "plain" }), told = h("p", { class: "told", id: "erase-told", role: "status" });
-  const guide = h("label", { for: "erase-confirm" }), key = `erase-${newNonce()}`;
+  const guide = h("span"), key = newKey();
   const confirm = h("input", { id: "erase-confirm", type: "text", autocomplete: "off", spellcheck: "false", oninput: () => { button.disabled = confirm.value.trim() !== wanted; } });
   const button = h("button", { type: "submit", id: "erase-now", disabled: true }, words("home.data.erase"));
   let wanted = null;
   const form = h("form", { class: "trade", novalidate: true, onsubmit: (event) => { event.preventDefault(); erase(); } },
     h("p", null, words("home.data.goes")), h("p", null, words("home.data.stays")), left,
-    h("div", { class: "field" }, guide, confirm), h("p", { class: "answers" }, button), told);
+    field(confirm, guide), h("p", { class: "answers" }, button), told);
   body.append(h("div", { class: "halves" },
     h("div", null, looks, h("p", { class: "answers" }, h("a", { id: "export", href: "/v1/me/export", download: "" }, words("home.data.export"))), h("p", { class: "small" }, words("home.data.export.about"))),
     h("details", { id: "erase" }, h("summary", null, words("home.data.erase.title")), form)));
@@ -32,12 +38,14 @@ function makeData(body, ctx) {
       // The session is over; nothing of the page may stay in sight.
       setTimeout(() => location.reload(), 3000);
     } catch (error) {
+      // The session is over: it is erased, by an earlier try whose answer was lost.
+      if (error instanceof ApiError && error.status === 401) { location.reload(); return; }
       setText(told, troubleText(error, words));
       button.disabled = false;
     }
   }
 
-  const look = (row) => h("li", null, h("time", { datetime: row.at_utc, title: row.at_utc }, format.dateTime(Date.parse(row.at_utc))), ` ${words("home.data.look", { who: row.who, task: row.task })}`);
+  const look = (row) => h("li", null, h("time", { datetime: row.at_utc, title: row.at_utc }, format.dateTime(Date.parse(row.at_utc))), ` ${words("home.data.look", { who: row.who })} `, taskText(row.task, words));
   const stays = (row) => h("li", null, words(`home.data.stays.${row.code}`, { year: String(row.until_year ?? "") }), row.laws.length ? h("span", { class: "muted" }, ` ${row.laws.join("; ")}`) : null);
 
   return ({ items, next, confirm: name, remains }) => {
