@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from energy.cycle import CycleResult, run_quarter_hour
 from energy.district import home_points, load_district
@@ -16,6 +16,7 @@ from energy.simulate import place_orders
 from energy.steps.own_car import own_car, point_of_home
 from energy.store.audit import list_records
 from energy.store.cars import wishes_of
+from energy.store.events import add_event
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
 
@@ -220,6 +221,31 @@ def test_on_the_page_a_wish_is_weighed_confirmed_and_followed(
     assert found["wish"]["target_pct"] == 100
     assert found["wish"]["charge_now"] is True
     assert found["wish"]["from_utc"] == found["first_slot_utc"]
+
+
+@pytest.mark.browser
+def test_a_departure_that_passes_takes_its_confirmation_along(
+    parked: Parked, chromium_page: Page
+) -> None:
+    page, here = chromium_page, parked.here
+    for name, value in {"language": "en", **parked.cookies}.items():
+        page.context.add_cookies([{"name": name, "value": value, "url": here.address}])
+    page.goto(f"{here.address}/home")
+    page.locator("#car-leaves").select_option(index=0)
+    page.locator("#car-target").fill("10")
+    page.locator("#car-gives").set_checked(False)
+    page.locator("#car-check").click()
+    expect(page.locator("#car-confirm")).to_be_visible()
+
+    def later(route: Route) -> None:
+        document = route.fetch().json()
+        document["first_slot_utc"] = iso_of(here.slot + 4 * SLOT_S)
+        route.fulfill(json=document)
+
+    page.route("**/v1/me/car", later)
+    here.microgrid.store.write(lambda c: add_event(c, "dr", None, {}))
+    expect(page.locator("#car-confirm")).to_be_hidden()
+    expect(page.locator("#car-outcome")).to_be_empty()
 
 
 def test_a_departure_and_a_target_are_kept_and_counted_like_every_promise(parked: Parked) -> None:
