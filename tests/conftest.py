@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import uvicorn
@@ -53,19 +53,25 @@ RESTLESS_MOUSE = "setInterval(() => dispatchEvent(new PointerEvent('pointermove'
 
 
 @pytest.fixture(scope="session")
-def needed() -> Callable[..., str]:
-    """Gives the path of a program of the system, the first that there is of these names.
-
-    Without one its tests are skipped, but where CI is set that is a failure, for nobody would look.
+def do_without() -> Callable[[str], NoReturn]:
+    """Skips what this machine cannot show; in CI and in a soak that is a failure, for nobody would
+    look.
     """
+
+    def end(sentence: str) -> NoReturn:
+        (pytest.fail if {"CI", "SOAK"} & os.environ.keys() else pytest.skip)(sentence)
+
+    return end
+
+
+@pytest.fixture(scope="session")
+def needed(do_without: Callable[[str], NoReturn]) -> Callable[..., str]:
+    """Gives the path of a program of the system, the first that there is of these names."""
 
     def find(*names: str) -> str:
         found = next((path for name in names if (path := shutil.which(name))), None)
         if found is None:
-            sentence = f"found none of the programs {', '.join(names)} on this machine"
-            if os.environ.get("CI"):
-                pytest.fail(sentence)
-            pytest.skip(sentence)
+            do_without(f"found none of the programs {', '.join(names)} on this machine")
         return found
 
     return find

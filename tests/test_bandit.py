@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("energy", "grid_models", "market", "optimizer")
 # B413 takes every `Crypto` for pycrypto, which is dead; here it is pycryptodome's.
@@ -24,12 +22,10 @@ def high_findings(*places: Path) -> list[dict[str, Any]]:
     return results
 
 
-@pytest.mark.check(25)
 def test_nothing_of_high_severity_is_shipped() -> None:
     assert high_findings(*(ROOT / name for name in PACKAGES)) == []
 
 
-@pytest.mark.check(25, canary=True)
 def test_canary_a_shell_for_what_somebody_sent_is_found(tmp_path: Path) -> None:
     (tmp_path / "door.py").write_text(
         "import subprocess\n\n\ndef run(sent):\n    subprocess.run(sent, shell=True)\n"

@@ -83,12 +83,10 @@ def test_a_disk_that_is_nearly_full_is_told_before_it_is(tmp_path: Path) -> None
     assert told is not None and told.endswith("are free for the store, allowed 1e+09")
 
 
-@pytest.mark.check(25)
 def test_packages_are_of_versions_that_keep_the_promises() -> None:
     assert floors.below_floors() == []
 
 
-@pytest.mark.check(25, canary=True)
 @pytest.mark.parametrize("name", sorted(floors.FLOORS))
 def test_canary_a_floor_above_what_is_installed_stops_the_start(
     name: str, settings: Settings, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,6 @@ from energy.timegrid import parse_instant
 from energy.units import SLOT_S
 
 START = parse_instant("2026-05-10T12:00", "Asia/Seoul")
-WATCH_S = 10
 
 
 def told_at(hands: Any, slot: int) -> SetPoints | None:

@@ -7,6 +7,7 @@ cars, heat or air, every slot gets its row and its reason, and set-points stay w
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def lie_of(feed: str, kind: str) -> Lie:
         for name in FEEDS[feed]:
             if kind == "frozen":
                 same = held.setdefault(name, getattr(seen, name))
-                seen = seen if name == "cars" else replace(seen, **{name: same})
+                seen = replace(seen, **{name: same})
             else:
                 seen = changed(seen, name, ABSURD[kind])
         return seen
@@ -108,8 +109,8 @@ def require_within_plates(microgrid: Microgrid, slot: int) -> None:
         (told.battery_discharge_kw, district.batteries.p_kw_max),
         (told.unit_p_kw, most),
         (np.array([told.heat_pump_kw]), np.array([heat_kw])),
-        (told.car_charge_kw, np.full(len(told.car), np.inf)),
-        (told.car_discharge_kw, np.full(len(told.car), np.inf)),
+        (told.car_charge_kw, district.chargers.p_kw.max()),
+        (told.car_discharge_kw, district.chargers.p_v2g_kw.max()),
     ):
         assert np.isfinite(powers).all() and (powers >= -TOLERANCE_KW).all(), slot
         assert (powers <= limit + TOLERANCE_KW).all(), slot
@@ -133,7 +134,8 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
 
 def drawn(rng: random.Random, cases: int) -> Iterator[tuple[str, str, int]]:
     """Feed, kind and slots of each case, the short ones more often; few cases are short alone."""
-    pairs = [(feed, kind) for feed in FEEDS for kind in KINDS]
+    # Cars that come and go are never frozen together.
+    pairs = [pair for pair in product(FEEDS, KINDS) if pair != ("cars", "frozen")]
     for number in range(cases):
         longest = 96 if cases > len(pairs) and number % 20 == 0 else 6 if cases > len(pairs) else 1
         yield *pairs[number % len(pairs)], rng.randint(1, longest)
@@ -143,7 +145,7 @@ def drawn(rng: random.Random, cases: int) -> Iterator[tuple[str, str, int]]:
 def test_whatever_a_feed_says_set_points_stay_within_plates_and_the_reason_is_told(
     loop: Loop, check: Any
 ) -> None:
-    cases = check.trials(500, 25)
+    cases = check.trials(500, 24)
     for feed, kind, slots in drawn(check.rng, cases):
         lie = lie_of(feed, kind)
         for _ in range(slots):
@@ -159,7 +161,9 @@ def test_devices_that_are_believed_whatever_they_say_are_found_out(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(energy.steps.measure, "believable_devices", lambda _d, seen, _l: (seen, ()))
-    with pytest.raises((AssertionError, ValueError)):
+    named: tuple[str, ...] = ("nothing asked yet",)
+    with pytest.raises(AssertionError):
         for feed in ("batteries", "heat and air"):
             _, named = loop.run(lie_of(feed, "missing"))
             assert named
+    assert named == (), "the loop itself went on: it is the missing word that was found"
