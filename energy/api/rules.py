@@ -143,11 +143,11 @@ End = Callable[[Connection, int, Sayso], Proposal]
 
 def _end(request: Request, proposal_id: int, verb: str, end: End) -> Response:
     context = context_of(request)
-    caller = require_person(request)
 
     def unit(connection: Connection) -> Document:
         if find_proposal(connection, proposal_id) is None:
             raise not_found("proposal_id", str(proposal_id), "the number of a proposal")
+        caller = require_person(request)
         with answering(409, "RULES", "proposal_id", str(proposal_id)):
             found = end(connection, proposal_id, sayso(connection, context, caller.name))
         return _told(connection, request, found, verb)
