@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -155,24 +156,51 @@ def chromium_page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
+def start_server(app: FastAPI) -> tuple[uvicorn.Server, threading.Thread]:
+    """A server in a thread, that answers on a port of its own."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started:
+        assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.01)
+    return server, thread
+
+
+def port_of(server: uvicorn.Server) -> int:
+    """The port that a server answers on."""
+    return int(server.servers[0].sockets[0].getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def on_port() -> Callable[[FastAPI], AbstractContextManager[int]]:
+    """Serves an application in a thread until the block ends; gives the port."""
+
+    @contextmanager
+    def serve(app: FastAPI) -> Iterator[int]:
+        server, thread = start_server(app)
+        try:
+            yield port_of(server)
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            assert not thread.is_alive(), "the server did not end"
+
+    return serve
+
+
 @pytest.fixture(scope="session")
 def serve_app() -> Iterator[Callable[[FastAPI], str]]:
     """Serves an application in a thread and gives its address; all end with the session."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def serve(app: FastAPI) -> str:
-        config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        deadline = time.monotonic() + 10
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.01)
-        return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        running.append(start_server(app))
+        return f"http://127.0.0.1:{port_of(running[-1][0])}"
 
     yield serve
     for server, _ in running:

@@ -5,15 +5,12 @@ import functools
 import http.client
 import itertools
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from energy.api import ApiContext, create_app
@@ -100,32 +97,11 @@ class Served:
         return self.ask("/v1/orders", body, {"Content-Type": "application/json"})
 
 
-@contextlib.contextmanager
-def running(app: FastAPI) -> Iterator[int]:
-    """Serve in a thread until the block ends; gives the port."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=2
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.01)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive(), "the server did not end"
-
-
 Serve = Callable[..., contextlib.AbstractContextManager[Served]]
 
 
 @pytest.fixture(scope="session")
-def serve(small_district: District, desk: Any) -> Serve:
+def serve(small_district: District, desk: Any, on_port: Any) -> Serve:
     """Serves the API on a new store in a folder, for the length of a block."""
 
     @contextlib.contextmanager
@@ -147,7 +123,7 @@ def serve(small_district: District, desk: Any) -> Serve:
                 wall_s=wall.now_s,
             )
             app = create_app(context)
-            with running(app) as port:
+            with on_port(app) as port:
                 yield Served(port, store, clock, app, trouble, wall)
 
     return serving

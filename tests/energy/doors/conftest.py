@@ -1,16 +1,13 @@
 """A lived-in district behind doors where everybody signs in: slots, auctions, a bill, an event,
 contracts, alarms, people; and who may ask, by the headers that they bring."""
 
-import contextlib
 import functools
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from energy.api import ApiContext, create_app
@@ -137,27 +134,6 @@ def new_person(name: str, role: str = "operator") -> Person:
     return Person(name, role, stretched(), new_seed(), 0, 0)
 
 
-@contextlib.contextmanager
-def serving(app: FastAPI) -> Iterator[int]:
-    """Serve in a thread until the block ends; gives the port."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=2
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.01)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive(), "the server did not end"
-
-
 def live(microgrid: Microgrid, crowd: Crowd, clock: StillClock) -> None:
     """An evening: the operator calls an event, the crowd orders and answers, slots are run."""
     installation, promises = microgrid.installation, Promises()
@@ -186,7 +162,7 @@ def call_event(microgrid: Microgrid, slot: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def town(tmp_path_factory: pytest.TempPathFactory, on_port: Any) -> Iterator[Town]:
     """The town after its evening, served."""
     folder = tmp_path_factory.mktemp("town")
     settings = Settings(
@@ -204,7 +180,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             )  # fmt: skip
             found = Town(microgrid, clock, crowd, create_app(context))
             found.store.write(lambda c: add_person(c, found.person))
-            with serving(found.app) as found.port:
+            with on_port(found.app) as found.port:
                 yield found
         finally:
             microgrid.close()
