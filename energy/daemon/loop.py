@@ -24,7 +24,7 @@ from energy.steps.context import (
     start_microgrid,
 )
 from energy.steps.upkeep import disk_trouble, thin_store
-from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
+from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
 from energy.store.engine import Store
 from energy.store.errors import FenceError, StoreBusyError, StoreError
 from energy.store.events import add_event
@@ -44,6 +44,8 @@ SET_THE_CLOCK = "Compare the machine's time with another, set it right, and star
 LOOK_WHAT_HANGS = "Devices have gone to their own defaults; read in the log what hangs."
 MAKE_ROOM = "Make room on the store's disk or move the store; a full disk stops the loop."
 LOOK_WHAT_FAILS = "The same slot is tried again every few seconds; the log holds the trace."
+OWN_CAUSES = "daemon/"
+"""Alarms of daemons. Each raises its own, so that two on one store may have the same or others."""
 
 
 class Daemon:
@@ -61,7 +63,8 @@ class Daemon:
         self._running: tuple[int, float] | None = None
         self._failure: str | None = None
         self._kept_up: int | None = None  # the slot before whose gate old rows were thinned out
-        self._raised: frozenset[str] | None = None  # alarms in the store; unknown at first
+        self._raised: frozenset[str] = frozenset()  # alarms that hold here, as last looked
+        self._swept: int | None = None  # the term in which alarms of dead processes were ended
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -205,6 +208,7 @@ class Daemon:
             log.warning("alarms cannot be written: %s", error)
 
     def _tell_alarms(self, late: str | None) -> None:
+        """Write what has changed: alarms that hold here, and the end of those that did."""
         settings = self._installation.settings
         found = {
             cause: Alarm(cause, "alarm", told, where, todo)
@@ -216,15 +220,26 @@ class Daemon:
             )
             if told is not None
         }
-        if self._raised == frozenset(found):
-            return
-        now_s = int(self._clock.now_s())
+        term, now_s = self._leadership.term, int(self._clock.now_s())
+        is_open = {one.alarm.cause for one in self._installation.store.read(open_alarms)}
+        # The first look of a lead ends what dead processes left; the living raise theirs again.
+        takes_over = term is not None and term != self._swept
+        ending = {
+            cause
+            for cause in is_open - found.keys()
+            if cause.startswith(OWN_CAUSES) and (takes_over or cause in self._raised)
+        }
+        new = found.keys() - is_open
 
         def write(connection: Connection) -> None:
-            for alarm in found.values():
-                raise_alarm(connection, alarm, now_s)
-            end_other_alarms(connection, "daemon/", frozenset(found), now_s)
+            for cause in sorted(new):
+                raise_alarm(connection, found[cause], now_s)
+            for cause in sorted(ending):
+                end_alarm(connection, cause, now_s)
             add_event(connection, "alarm", None, {"open": sorted(found)})
 
-        self._installation.store.write(write)
+        if new or ending:
+            self._installation.store.write(write)
         self._raised = frozenset(found)
+        if takes_over:
+            self._swept = term

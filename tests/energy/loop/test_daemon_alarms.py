@@ -1,12 +1,12 @@
 """A loop that fails is begun anew from the store; people are told while it does and no longer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from energy.config import build_settings
-from energy.daemon import Daemon, DemoClock
+from energy.daemon import Daemon, DemoClock, RealClock
 from energy.steps.context import Installation, demo_beginning, open_installation
 from energy.store.alarms import open_alarms
 from energy.store.slots import last_published
@@ -73,3 +73,40 @@ def test_a_clock_that_nobody_can_believe_stops_the_loop(
     assert installation.store.read(last_published) == before
     assert "daemon/clock" in causes(installation)
     assert before is not None and installation.next_slot() == before + SLOT_S
+
+
+@pytest.fixture
+def on_postgresql(new_postgresql: Callable[[], str]) -> Iterator[Installation]:
+    settings = build_settings(
+        district="sejong-5-1@0.005", database_url=new_postgresql(), bots=False, horizon_slots=4
+    )
+    with open_installation(settings, demo_beginning(settings)) as opened:
+        yield opened
+
+
+def test_who_stands_by_ends_its_own_alarms_and_not_the_leaders(
+    on_postgresql: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leading, slot = daemon_of(on_postgresql), on_postgresql.next_slot()
+    now_s = [slot + 60.0]
+    standing_by = Daemon(on_postgresql, RealClock(lambda: now_s[0], lambda: 0.0))
+    monkeypatch.setattr("energy.cycle.build_problem", lambda *_: 1 / 0)
+    leading._wake()
+    monkeypatch.undo()
+    leading.watch()
+    assert causes(on_postgresql) == ["daemon/failed"]
+    standing_by.watch()
+    assert causes(on_postgresql) == ["daemon/failed", "daemon/late"]
+    leading._wake()
+    leading.watch()
+    # The leader's first look ends what nobody may be left to end; who still has it says so again.
+    assert causes(on_postgresql) == []
+    now_s[0] = slot + SLOT_S + 60.0
+    standing_by.watch()
+    leading._failure = "the cycle failed: by the test"
+    leading.watch()
+    assert sorted(causes(on_postgresql)) == ["daemon/failed", "daemon/late"]
+    monkeypatch.setattr(Daemon, "_overdue", lambda _: None)
+    standing_by.watch()
+    assert causes(on_postgresql) == ["daemon/failed"]
+    leading.stop()

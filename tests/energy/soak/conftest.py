@@ -49,9 +49,9 @@ class Hands:
 
     def look(self) -> None:
         """The watchdog's look; from a minute after a missed deadline on the alarm must be there."""
-        before = self.daemon._raised or frozenset()
+        before = self.daemon._raised
         self.daemon.watch()
-        after = self.daemon._raised or frozenset()
+        after = self.daemon._raised
         late_s = self.daemon._clock.now_s() - self.installation.next_slot()
         if "daemon/late" in after - before:
             self.raised_after_s.append(late_s)
