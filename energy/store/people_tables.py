@@ -1,8 +1,8 @@
-"""The tables of sign-in: people, sessions, tokens of services, nonces, guesses, the audit log.
+"""The tables of sign-in: people, invitations, sessions, tokens, nonces, guesses, the audit log.
 
 No secret that opens a door stands here in clear but the seed of one-time codes, which both sides
-need: passwords are stretched, cookies and tokens are hashed. Times are whole seconds of wall time,
-not of the district's clock.
+need: passwords are stretched, cookies, tokens and invitations are hashed, keys that are kept for
+households are encrypted. Times are whole seconds of wall time, not of the district's clock.
 """
 
 from sqlalchemy import (
@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    text,
 )
 
 from energy.store.schema import METADATA, append_only
@@ -31,7 +32,52 @@ person = Table(
     Column("code_step", BigInteger, nullable=False),
     Column("created_s", BigInteger, nullable=False),
     Column("disabled_s", BigInteger),
-    CheckConstraint("role IN ('operator', 'network_owner', 'auditor')", name="person_role"),
+    Column("account", fixed_bytes(32)),  # the household that a resident is of
+    CheckConstraint(
+        "role IN ('operator', 'network_owner', 'auditor', 'prosumer')", name="person_role"
+    ),
+    CheckConstraint("(role = 'prosumer') = (account IS NOT NULL)", name="person_household"),
+    Index("person_account", "account"),
+)
+
+# A resident may become a person of this name, once; `hash` is that of the secret in the letter.
+invitation = Table(
+    "invitation",
+    METADATA,
+    Column("hash", fixed_bytes(32), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("account", fixed_bytes(32), nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_s", BigInteger, nullable=False),
+    Column("ends_s", BigInteger, nullable=False),
+    Column("taken_s", BigInteger),
+    Index("invitation_account", "account"),
+)
+
+# A key with which the company signs for a household that has no wallet: encrypted in `body` under
+# the installation's secret whose name is `seal`. What is destroyed leaves its address alone, so
+# that what it has signed is known for ever.
+kept_key = Table(
+    "kept_key",
+    METADATA,
+    Column("address", fixed_bytes(20), primary_key=True),
+    Column("account", fixed_bytes(32), nullable=False),
+    Column("made_s", BigInteger, nullable=False),
+    Column("seal", Text),
+    Column("body", Text),
+    Column("destroyed_s", BigInteger),
+    CheckConstraint(
+        "(body IS NULL) = (destroyed_s IS NOT NULL) AND (body IS NULL) = (seal IS NULL)",
+        name="kept_key_destroyed",
+    ),
+    Index("kept_key_account", "account"),
+    Index(
+        "kept_key_one",
+        "account",
+        unique=True,
+        sqlite_where=text("body IS NOT NULL"),
+        postgresql_where=text("body IS NOT NULL"),
+    ),
 )
 
 # `id` is the hash of the cookie. A session is a person's, a wallet's or a demonstration's.
@@ -46,6 +92,7 @@ session = Table(
     Column("seen_s", BigInteger, nullable=False),
     Column("ends_s", BigInteger, nullable=False),
     Column("origin", Text, nullable=False),
+    Column("proven_s", BigInteger),  # when the person has last shown a one-time code
     CheckConstraint("(account IS NULL) = (address IS NULL)", name="session_wallet"),
     CheckConstraint("person IS NULL OR account IS NULL", name="session_one_owner"),
     Index("session_person", "person"),

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from energy.store.types import Json, UInt64, fixed_bytes
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 METADATA = MetaData()
 
