@@ -1,10 +1,11 @@
-"""The tables of the limits that operators set on the wires, and of their cancellations.
+"""The tables of what operators order: limits on the wires, islands, held assets, new plans.
 
-Every row is written once. Whether a limit holds in a slot follows from its rows alone.
+Every row is written once. Whether an order holds in a slot follows from its rows alone.
 """
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -50,5 +51,106 @@ steering_cancel = Table(
     CheckConstraint("slot % 900 = 0", name="steering_cancel_on_the_quarter_hour"),
 )
 
-for _table in (steering_limit, steering_cancel):
+# In the half open slots the connection to the utility passes nothing. A planned island has an end;
+# where the connection has opened by itself, it stays open until somebody orders to reconnect.
+# `host` and `counted_s` say when the order came by the count of the machine that took it.
+island_order = Table(
+    "island_order",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("is_planned", Boolean, nullable=False),
+    Column("from_slot", BigInteger, nullable=False),
+    Column("until_slot", BigInteger),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ordered_utc", BigInteger, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("counted_s", Float, nullable=False),
+    CheckConstraint("from_slot < until_slot", name="island_order_has_an_end"),
+    CheckConstraint(
+        "from_slot % 900 = 0 AND until_slot % 900 = 0", name="island_order_on_the_quarter_hour"
+    ),
+    sqlite_autoincrement=True,
+)
+
+# From `slot` on the connection is closed again.
+island_end = Table(
+    "island_end",
+    METADATA,
+    Column("id", ForeignKey("island_order.id"), primary_key=True),
+    Column("slot", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ended_utc", BigInteger, nullable=False),
+    CheckConstraint("slot % 900 = 0", name="island_end_on_the_quarter_hour"),
+)
+
+# A battery, a group of units or of chargers, or the heat pump keeps to p_kw, what it draws less
+# what it gives, in the half open slots.
+asset_hold = Table(
+    "asset_hold",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("asset", Text, nullable=False),
+    Column("p_kw", Float, nullable=False),
+    Column("from_slot", BigInteger, nullable=False),
+    Column("until_slot", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ordered_utc", BigInteger, nullable=False),
+    CheckConstraint("from_slot < until_slot", name="asset_hold_has_an_end"),
+    CheckConstraint(
+        "from_slot % 900 = 0 AND until_slot % 900 = 0", name="asset_hold_on_the_quarter_hour"
+    ),
+    Index("asset_hold_until_slot", "until_slot"),
+    sqlite_autoincrement=True,
+)
+
+# From `slot` on the asset follows the plan again.
+asset_release = Table(
+    "asset_release",
+    METADATA,
+    Column("id", ForeignKey("asset_hold.id"), primary_key=True),
+    Column("slot", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("released_utc", BigInteger, nullable=False),
+    CheckConstraint("slot % 900 = 0", name="asset_release_on_the_quarter_hour"),
+)
+
+# The slots that have set-points already are planned once more, from `slot` on.
+replan_order = Table(
+    "replan_order",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("slot", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ordered_utc", BigInteger, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("counted_s", Float, nullable=False),
+    CheckConstraint("slot % 900 = 0", name="replan_order_on_the_quarter_hour"),
+    sqlite_autoincrement=True,
+)
+
+# What the loop told the devices of a slot anew because of an order: `kind` is island or replan,
+# `number` its id. `after_s` is by the count of the machine that took the order, null on another.
+steering_answer = Table(
+    "steering_answer",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("answered_utc", BigInteger, nullable=False),
+    Column("after_s", Float),
+    CheckConstraint("kind IN ('island', 'replan')", name="steering_answer_kind"),
+)
+
+for _table in (
+    steering_limit, steering_cancel, island_order, island_end, asset_hold, asset_release,
+    replan_order, steering_answer,
+):  # fmt: skip
     append_only(_table)
