@@ -1271,9 +1271,11 @@ class _Book:
         slot, raw = _number(found["slot"]), _packed(found["tags"], 32)
         tags = [raw[n : n + 32] for n in range(0, len(raw), 32)]
         self.require(slot == self.tick, "book", f"book of slot {slot} in tick {self.tick}")
-        known = self.orders.pop(slot, {})
-        known |= self.automatic.take_book(slot, set(tags), {one for one, _ in known.values()})
-        strange = set(tags) - known.keys() - self.gone
+        known, locked = self.orders.pop(slot, {}), set(tags)
+        # An order that was cancelled before the gate stands in nobody's way.
+        by_hand = {account for leaf, (account, _) in known.items() if leaf in locked}
+        known |= self.automatic.take_book(slot, locked, by_hand)
+        strange = locked - known.keys() - self.gone
         self.require(not strange, "book", f"book of slot {slot}: an unknown order")
         held = all(self.has_key(*known[tag], TRADE, slot) for tag in tags if tag in known)
         self.require(held, "book", f"book of slot {slot}: an order whose key was taken away")
@@ -1674,7 +1676,7 @@ class _Automatic:
     ) -> dict[bytes, tuple[bytes, bytes]]:
         """The tick's automatic orders, each in the book and within its instruction.
 
-        `by_hand` are the accounts with an order of their own for the slot. Gives account and signer
+        `by_hand` are the accounts with an order of their own in the book. Gives account and signer
         of the instruction by leaf.
         """
         found = {}

@@ -13,6 +13,7 @@ from energy import cycle
 from energy.config import Settings
 from energy.crowd import build_crowd, sign_message
 from energy.cycle import run_quarter_hour
+from energy.steps import automatic
 from energy.steps.automatic import expected_need_wh, spent_of_day
 from energy.steps.context import (
     Installation,
@@ -27,7 +28,7 @@ from energy.store.admission import Answer, admit_orders
 from energy.store.contracts import list_contracts
 from energy.store.instruction_desk import INSTRUCTION_TYPES, admit_instruction
 from energy.store.instructions import last_automatic_slot
-from energy.store.mailbox import prepare_message
+from energy.store.mailbox import admit_message, prepare_message
 from energy.store.orders import OrderRow, find_order, load_fills, orders_of, save_orders
 from energy.timegrid import local_day_start
 from energy.units import SLOT_S
@@ -84,6 +85,26 @@ class Town:
         answer = self.admit(self.signed("StandingInstruction", member, **message))
         assert answer.id is not None and answer.receipt is not None, answer
         return answer.id
+
+    def order(self, member: int) -> bytes:
+        """Order by hand for the next slot."""
+        message = {
+            "zone": int(self.crowd.zone[member]), "slot": self.slot, "side": 1, "e_wh": 100,
+            "price_mkrw_per_kwh": 400_000, "label": 0, "premium_mkrw_per_kwh": 0,
+            "expires": self.slot - 300, "replaces": bytes(32), "rules_version": 1,
+        }  # fmt: skip
+        text = self.signed("Order", member, **message)
+        (answer,) = self.store.write(
+            lambda c: admit_orders(c, self.admission, [text], self.slot - 600)
+        )
+        assert answer.id is not None and answer.is_new, answer
+        return answer.id
+
+    def cancel(self, member: int, order: bytes) -> None:
+        text = self.signed("Cancel", member, order_id=order, slot=self.slot)
+        one = prepare_message(self.admission, text, (self.slot - 600) * 1_000_000)
+        answer = self.store.write(lambda c: admit_message(c, self.admission, one))
+        assert answer.refusal is None, answer
 
     def stop(self, member: int, id_: bytes, slot: int) -> Answer:
         return self.admit(self.signed("Cancel", member, order_id=id_, slot=slot))
@@ -144,13 +165,7 @@ def test_an_instruction_orders_what_the_home_needs_until_its_caps_and_all_is_pro
     meter = np.array([town.crowd.meter[buyer]])
     need = town.store.read(lambda c: expected_need_wh(c, town.microgrid.district, town.slot, meter))
     ids[capped] = town.instruct(capped, day_cap_wh=120)
-    by_hand = {
-        "zone": int(town.crowd.zone[hand]), "slot": town.slot, "side": 1, "e_wh": 100,
-        "price_mkrw_per_kwh": 400_000, "label": 0, "premium_mkrw_per_kwh": 0,
-        "expires": town.slot - 300, "replaces": bytes(32), "rules_version": 1,
-    }  # fmt: skip
-    text = town.signed("Order", hand, **by_hand)
-    town.store.write(lambda c: admit_orders(c, town.admission, [text], town.slot - 600))
+    town.order(hand)
     assert town.stop(stopped, ids[stopped], town.slot).refusal is None
     town.run()
     (made,) = town.orders(buyer)
@@ -229,6 +244,43 @@ def test_a_crash_between_claim_and_publishing_gives_the_same_orders(
     town.run(2)
     report = town.report()
     assert report.ok, report.first_failure
+
+
+def test_an_order_cancelled_by_hand_leaves_the_slot_to_the_instruction_and_all_is_proven(
+    town: Town,
+) -> None:
+    member = town.free[5]
+    signed = town.instruct(member)
+    town.run()
+    town.cancel(member, town.order(member))
+    town.run()
+    rows = {
+        row.instruction: row.status for row in town.orders(member) if row.slot == town.slot - SLOT_S
+    }
+    assert rows[None] == "CANCELLED" and rows[signed] != "ACCEPTED"
+    report = town.report()
+    assert report.ok, report.first_failure
+
+
+def test_an_automatic_order_that_the_operator_makes_beside_one_by_hand_is_refuted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    with open_installation(settings_of(url), lambda _: FIRST) as place:
+        microgrid = start_microgrid(place)
+        try:
+            here = Town(place, microgrid)
+            member = here.free[0]
+            here.instruct(member)
+            here.run()
+            here.order(member)
+            monkeypatch.setattr(automatic, "live_orderers", lambda *_: frozenset())
+            here.run()
+            assert len(here.orders(member)) == 2
+        finally:
+            microgrid.close()
+        found = here.report().first_failure
+        assert found is not None and "beside an order by hand" in found.message, found
 
 
 Change = Callable[[Town, int], dict[str, Any]]

@@ -71,9 +71,21 @@ class StandingMarket(small.SmallMarket):  # type: ignore[misc, name-defined]
         message = {"account": small.BUYER, "slot": slot, "order_id": instruction.digest}
         return self.entry("Cancel", message | {"nonce": self.next_nonce()}, "buyer")
 
-    def slot(self, slot: int, entries: list[Entry], fills: Fills, price: int = 120_000) -> None:
-        """Seal a slot in which the orders among the entries got so many Wh at the price."""
-        orders = [one for one in entries if one.type in ("AutoOrder", "Order")]
+    def cancel(self, order: Entry) -> Entry:
+        message = {"account": small.BUYER, "slot": S0, "order_id": order.digest}
+        return self.entry("Cancel", message | {"nonce": self.next_nonce()}, "buyer")
+
+    def slot(
+        self, slot: int, entries: list[Entry], fills: Fills, price: int = 120_000, *,
+        left_out: tuple[Entry, ...] = (),
+    ) -> None:  # fmt: skip
+        """Seal a slot in which the orders among the entries got so many Wh at the price.
+
+        Those that are left out of the book are sealed all the same.
+        """
+        orders = [
+            one for one in entries if one.type in ("AutoOrder", "Order") and one not in left_out
+        ]
         rows = sorted((one.leaf(), fills.get(n, 0)) for n, one in enumerate(orders))
         message = {
             "slot": slot, "label": 0, "round": 1, "rules_version": 1, "network_version": 1,
@@ -202,6 +214,24 @@ def test_no_order_is_made_where_nothing_signed_allows_it(
 ) -> None:
     market.slot(S0, made(market), {})
     refuted(market)
+
+
+def test_an_order_by_hand_that_was_cancelled_leaves_the_slot_to_the_instruction(
+    market: StandingMarket,
+) -> None:
+    mine, hand = market.instruction(), market.order(small.BUYER, "buyer", 1)
+    entries = [mine, hand, market.cancel(hand), market.automatic(mine, S0)]
+    market.slot(S0, entries, {0: 300}, left_out=(hand,))
+    report = market.report()
+    assert report.ok, report.first_failure
+
+
+def test_a_cancelled_order_that_stands_in_the_book_all_the_same_is_beside_the_automatic_one(
+    market: StandingMarket,
+) -> None:
+    mine, hand = market.instruction(), market.order(small.BUYER, "buyer", 1)
+    market.slot(S0, [mine, hand, market.cancel(hand), market.automatic(mine, S0)], {})
+    assert "beside an order by hand" in refuted(market)
 
 
 def test_a_stop_holds_from_its_slot_on_and_comes_from_the_account(market: StandingMarket) -> None:
