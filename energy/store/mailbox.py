@@ -2,12 +2,13 @@
 
 A message is judged like an order: form, digest, every signature, nonce, then its own rule, all in
 one transaction with what it does. Its receipt promises the tick that will seal it. Keys change
-forwards only: `from_slot` lies in the promised tick or later, and an account changes its keys once
-a tick, so that the order of the log is the order in which they came.
+forwards only: `from_slot` lies in the promised tick or later, and of an account each key changes
+once a tick, so that it does not matter in which order the log has the changes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -34,7 +35,9 @@ from market.orders import OrderRefusal, OrderStatus, RefusalCode, has_expired
 from market.signing import SignatureError, digest, recover, sign
 from market.transfers import system_account
 
-MESSAGE_TYPES = ("Cancel", "KeyRegister", "KeyRotate", "KeyRevoke")
+KEY_TYPES = ("KeyRegister", "KeyRotate", "KeyRevoke")
+MESSAGE_TYPES = ("Cancel", *KEY_TYPES)
+KEY_FIELDS = ("key", "old_key", "new_key")
 REGISTRAR_ROLE = 64
 ANY_ROLE = 0
 
@@ -225,24 +228,37 @@ class _Case:
         return _refusal(RefusalCode.KEY_IN_USE, "key", address, "a key that is not live already")
 
     def _refuse_time(self) -> OrderRefusal | None:
-        """Nothing becomes valid or invalid backwards, and once a tick is enough."""
+        """Nothing becomes valid or invalid backwards, and once a tick is enough for a key."""
         slot = self._message["from_slot"]
         if slot < self._sealed_by:
             return OrderRefusal(
                 RefusalCode.BACK_DATED, "from_slot", str(slot), f"{self._sealed_by} or later"
             )
         waiting = (
-            one.type != "Cancel" and one.sealed_by == self._sealed_by
+            one
             for one in messages_of(self._connection, self._account)
+            if one.type in KEY_TYPES and one.sealed_by == self._sealed_by
         )
-        if any(waiting):
+        named = _keys_in(message_as_json(self._one.type, self._message), self._one.signers)
+        if any(named & _keys_in(one.message, _signers_of(one)) for one in waiting):
             return OrderRefusal(
                 RefusalCode.KEY_CHANGE_WAITS,
                 "account",
-                f"a change of its keys that waits for tick {self._sealed_by}",
+                f"a change of the same key that waits for tick {self._sealed_by}",
                 "one a tick",
             )
         return None
+
+
+def _keys_in(message: Mapping[str, Any], signers: Iterable[bytes]) -> set[str]:
+    """The keys that an entry, in its wire form, changes, and those that sign it."""
+    return {message[name] for name in KEY_FIELDS if name in message} | {
+        f"0x{one.hex()}" for one in signers
+    }
+
+
+def _signers_of(row: MessageRow) -> list[bytes]:
+    return [row.signers[at : at + 20] for at in range(0, len(row.signers), 20)]
 
 
 def row_of(

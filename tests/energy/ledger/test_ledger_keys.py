@@ -136,6 +136,18 @@ def test_a_cancelled_order_is_not_in_the_book_and_the_cancel_is_in_the_books(doo
     assert report.ok, report.first_failure
 
 
+def test_a_new_key_and_the_end_of_the_old_one_go_into_one_tick(door: Door) -> None:
+    soon, registrar = door.sealed_by, door.here.books.keys.registrar
+    fresh = {"key": address_of(NEW), "roles": 1, "from_slot": soon}
+    assert code_of(door.tell("KeyRegister", NEW, registrar, **fresh)) == "OK"
+    assert code_of(door.revoke(soon)) == "OK"
+    assert code_of(door.order(soon)) == "UNKNOWN_KEY"
+    assert code_of(door.order(soon, NEW)) == "OK"
+    door.here.run(3, begin=2)
+    report = verify_store(door.here.store, 0)
+    assert report.ok, report.first_failure
+
+
 RULES = """
 what                                            answer
 cancel for a slot whose gate has passed         GATE_CLOSED
@@ -152,7 +164,7 @@ register with the registrar                     OK
 register of a live key                          KEY_IN_USE
 revoke by the registrar                         OK
 revoke by another household                     UNKNOWN_KEY
-two changes for one tick                        KEY_CHANGE_WAITS
+two changes of a key for one tick               KEY_CHANGE_WAITS
 a nonce that an order has used                  NONCE_CONFLICT
 another type at this door                       MALFORMED
 """
@@ -179,7 +191,7 @@ def test_the_first_broken_rule_answers(door: Door, line: str) -> None:
 
     def twice() -> Answer:
         assert code_of(door.tell("KeyRegister", NEW, registrar, **fresh)) == "OK"
-        return door.revoke(soon)
+        return door.rotate(soon)
 
     def same_nonce() -> Answer:
         assert code_of(door.order(soon, nonce=6)) == "OK"
@@ -208,7 +220,7 @@ def test_the_first_broken_rule_answers(door: Door, line: str) -> None:
         ),
         "revoke by the registrar": lambda: door.tell("KeyRevoke", registrar, **gone),
         "revoke by another household": lambda: door.tell("KeyRevoke", other, **gone),
-        "two changes for one tick": twice,
+        "two changes of a key for one tick": twice,
         "a nonce that an order has used": same_nonce,
         "another type at this door": lambda: door.send(
             envelope(here.books.domain, "Order", here.order(0, soon, 1, 90_000), door.old)
