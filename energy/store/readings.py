@@ -41,9 +41,16 @@ def load_readings(connection: Connection, slot: int) -> dict[str, Any] | None:
 
 
 def save_late_readings(connection: Connection, rows: Sequence[LateRow]) -> None:
-    """Keep readings that came after their batch."""
-    if rows:
-        connection.execute(late_reading.insert(), [asdict(row) for row in rows])
+    """Keep readings that came after their batch; of one that comes again only the first counts."""
+    key = (late_reading.c.slot, late_reading.c.meter, late_reading.c.revision)
+    query = select(*key).where(late_reading.c.slot.in_({row.slot for row in rows}))
+    known = {tuple(found) for found in connection.execute(query)} if rows else set()
+    fresh = {}
+    for row in rows:
+        if (row.slot, row.meter, row.revision) not in known:
+            fresh.setdefault((row.slot, row.meter, row.revision), asdict(row))
+    if fresh:
+        connection.execute(late_reading.insert(), list(fresh.values()))
 
 
 def late_readings_of_tick(connection: Connection, tick: int) -> list[LateRow]:

@@ -1,6 +1,7 @@
 """Set-points, measurements, views, alarms, events, readings: what goes in comes out."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,6 +169,17 @@ def test_late_readings_are_found_by_their_slot_and_by_the_tick_they_came_at(stor
     store.write(lambda c: readings.save_late_readings(c, late))
     assert store.read(lambda c: readings.late_readings_of_slot(c, SLOT)) == late
     assert store.read(lambda c: readings.late_readings_of_tick(c, SLOT + 2700)) == late[1:]
+
+
+def test_a_late_reading_that_comes_again_is_kept_once_as_it_came_first(store: Store) -> None:
+    first = LateRow(SLOT, 3, 0, SLOT + 1800, 250, 0, 10_250, 0, 1)
+    other = replace(first, import_wh=999)
+    store.write(lambda c: readings.save_late_readings(c, [first, first, other]))
+    again = replace(first, tick=SLOT + 2700)
+    new = replace(again, revision=1, quality=3)
+    store.write(lambda c: readings.save_late_readings(c, [again, new]))
+    assert store.read(lambda c: readings.late_readings_of_slot(c, SLOT)) == [first, new]
+    assert store.read(lambda c: readings.late_readings_of_tick(c, SLOT + 2700)) == [new]
 
 
 def test_only_the_newest_month_sums_are_kept(store: Store) -> None:
