@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
-from energy.cycle import next_slot, run_quarter_hour
+from energy.cycle import finish_ticks, next_slot, run_quarter_hour
 from energy.daemon.clocks import DistrictClock
 from energy.daemon.leadership import Leadership
 from energy.steps.context import (
@@ -139,6 +139,8 @@ class Daemon:
                 if store is None:
                     return STAND_BY_S
                 self._microgrid = self._begin(store)
+                # What a crash left published is settled now and not at the next gate.
+                finish_ticks(self._microgrid)
             return self._work(self._microgrid)
 
     def _begin(self, store: Store) -> Microgrid:

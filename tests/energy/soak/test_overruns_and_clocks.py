@@ -83,6 +83,24 @@ def test_a_job_that_knows_the_slot_of_the_clock_alone_loses_slots(
         require_final(hands.rows(), 8)
 
 
+def test_a_tick_that_a_crash_left_open_is_settled_at_once_and_not_at_the_next_gate(
+    hands: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, crashes = energy.cycle.settle_tick, iter([True])
+
+    def crash(*arguments: Any) -> Any:
+        if next(crashes, False):
+            raise RuntimeError("the process dies between publishing and settling")
+        return settle(*arguments)
+
+    monkeypatch.setattr(energy.cycle, "settle_tick", crash)
+    hands.daemon._wake()
+    (row,) = hands.rows()
+    assert row.state == "published" and row.sealed_utc is None
+    hands.daemon._wake()
+    assert [one.sealed_utc for one in hands.rows()] == [START]
+
+
 STEPS_S = {
     "-2 h": -2 * HOUR_S,
     "-1 min": -60,
