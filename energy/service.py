@@ -78,13 +78,14 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
         installation.store.write(lambda connection: keep_start(connection, settings, time.time()))
         clock = build_clock(installation)
         daemon = Daemon(installation, clock, settings.lease_s)
+        alarms = AlarmPoster(installation.store, settings, installation.district.id, clock.now_s)
         context = ApiContext(
             store=installation.store,
             district=installation.district,
             settings=settings,
             clock=clock,
             admission=build_admission(installation),
-            trouble=daemon.trouble,
+            trouble=lambda: daemon.trouble() or alarms.trouble(),
         )
         app = create_app(context)
         install(app)
@@ -102,7 +103,6 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
         address = f"http://{settings.host}:{settings.port}"
         posts = WitnessPoster(installation.store, settings, clock.now_s)
         anchors = anchor_daily(installation, clock, anchoring)
-        alarms = AlarmPoster(installation.store, settings, installation.district.id, clock.now_s)
         with background_work(daemon), posts, anchors, alarms, crowd_program(settings, address):
             announce(settings, address, installation.store)
             keep_what_stands()

@@ -12,6 +12,7 @@ from energy.api.callers import DISTRICT, PUBLIC, may
 from energy.api.context import ApiContext, context_of
 from energy.api.problems import ProblemError, answers
 from energy.steps.upkeep import books_trouble, disk_trouble
+from energy.store.alarm_outbox import count_messages
 from energy.store.alarms import open_alarms
 from energy.store.slots import SlotRow, count_tiers, find_slot, last_published, unsettled_slots
 from energy.store.views import Document, find_view, last_view_slot
@@ -80,6 +81,7 @@ Samples = list[tuple[str, float]]
 
 def _families(context: ApiContext, state: Any) -> list[tuple[str, str, str, Samples]]:  # noqa: ANN401
     row, tiers, unsettled, alarms, ledger = context.store.read(_figures)
+    messages = context.store.read(count_messages)
     now_s = context.clock.now_s()
     last = [] if row is None else [("", float(row.start))]
     seconds = (row.seconds or {}) if row is not None else {}
@@ -99,6 +101,10 @@ def _families(context: ApiContext, state: Any) -> list[tuple[str, str, str, Samp
         ),
         ("unsettled_slots", "gauge", "Slots to be settled", [("", float(unsettled))]),
         ("open_alarms", "gauge", "Open alarms", [("", float(alarms))]),
+        (
+            "alarm_messages", "gauge", "Messages to webhooks, kept for a month, by what became",
+            [(f'{{state="{state}"}}', float(count)) for state, count in messages.items()],
+        ),
         (
             "orders_total", "counter", "Messages by what was answered",
             [(f'{{answer="{answer}"}}', float(count)) for answer, count in counts],

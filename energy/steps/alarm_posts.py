@@ -21,9 +21,11 @@ from sqlalchemy import Connection
 
 from energy.config import Settings, is_loopback
 from energy.store.alarm_outbox import (
+    END_S,
     Message,
     Moment,
     add_messages,
+    give_up_old,
     has_due,
     mark_delivered,
     mark_trouble,
@@ -38,8 +40,11 @@ from energy.store.events import add_event
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
+FAILED_WAIT_S = 15.0
+"""After a failure of the program itself the webhook is served again so much later."""
 ANSWER_S = 10.0
 TROUBLE_TRIES = 3
+SHOWN_MAX = 5
 SECRET_CHARS_MIN = 16
 WEBHOOKS_MAX = 8
 FROM_FILE = "file:"
@@ -84,7 +89,8 @@ def _require_address(number: int, url: str) -> None:
     try:
         found = urlsplit(url)
         host, _ = found.hostname or "", found.port
-    except ValueError:
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
         found, host = urlsplit(""), ""
     is_safe = found.scheme == "https" or (found.scheme == "http" and is_loopback(host))
     if not host or not is_safe or found.username or found.password or found.fragment:
@@ -152,6 +158,12 @@ class AlarmPoster:
         if self._webhooks:
             self._thread.join()
 
+    def trouble(self) -> str | None:
+        """That nothing is posted any more, None where messages are or none is to be."""
+        if not self._webhooks or self._stopping.is_set() or self._thread.is_alive():
+            return None
+        return "alarms are not posted: the work on webhooks has ended; start the service anew"
+
     def _wake(self) -> None:
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
@@ -180,9 +192,33 @@ class AlarmPoster:
                     self._settle(webhook, message, trouble)
                     if trouble:
                         break
+                self._end_failure(webhook)
             except StoreError as error:
                 log.warning("%s: %s", webhook.name, error)
+            except Exception as error:
+                # Whatever it is, the next alarm must still be tried, and people must hear of this.
+                self._tell_failure(webhook, error)
+                await asyncio.sleep(FAILED_WAIT_S)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    def _tell_failure(self, webhook: Webhook, error: Exception) -> None:
+        log.exception("%s: alarms cannot be posted", webhook.name)
+        found = Alarm(
+            cause=_failed(webhook),
+            severity="alarm",
+            what=f"{webhook.name} is told no alarms: {type(error).__name__}",
+            where="alarms",
+            todo="Read the trace in the log; meanwhile watch this page.",
+        )
+        try:
+            self._store.write(lambda connection: raise_alarm(connection, found, int(self._now_s())))
+        except StoreError as busy:
+            log.warning("%s: %s", webhook.name, busy)
+
+    def _end_failure(self, webhook: Webhook) -> None:
+        cause = _failed(webhook)
+        if any(one.alarm.cause == cause for one in self._store.read(open_alarms)):
+            self._store.write(lambda connection: end_alarm(connection, cause, int(self._now_s())))
 
     def _next(self, webhook: Webhook) -> Message | None:
         """The message to be posted now; the store is only written to where there is something."""
@@ -196,6 +232,8 @@ class AlarmPoster:
         def take(connection: Connection) -> Message | None:
             due = missing_messages(connection, target, moment, self._escalate_s)
             add_messages(connection, target, due, moment, self._district)
+            if given_up := give_up_old(connection, target, moment.wall_s):
+                self._tell_given_up(connection, webhook, given_up)
             return take_due(connection, target, moment.wall_s)
 
         return self._store.write(take) if self._store.read(look) else None
@@ -217,7 +255,7 @@ class AlarmPoster:
                 return "" if answer.is_success else f"HTTP {answer.status_code}"
         except TimeoutError:
             return f"no answer within {ANSWER_S:.0f} s"
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Its words may hold the address, and that a secret.
             return type(error).__name__
 
@@ -234,6 +272,20 @@ class AlarmPoster:
         if trouble:
             log.warning("%s: %s, try %d: %s", webhook.name, message.id, message.tries, trouble)
         self._store.write(write)
+
+    def _tell_given_up(self, connection: Connection, webhook: Webhook, given_up: list[str]) -> None:
+        """An alarm on the page: somebody has not been told and will not be."""
+        shown = ", ".join(given_up[:SHOWN_MAX]) + (", …" if len(given_up) > SHOWN_MAX else "")
+        found = Alarm(
+            cause=f"webhook/{webhook.target}",
+            severity="alarm",
+            what=f"{webhook.name} has taken nothing for {END_S // 3600} h; given up: {shown}",
+            where="alarms",
+            todo="Look at the receiver and at these alarms; they are not posted again.",
+        )
+        raise_alarm(connection, found, int(self._now_s()))
+        log.warning("%s: given up: %s", webhook.name, ", ".join(given_up))
+        add_event(connection, "alarm", None, {"webhook": str(webhook.number)})
 
     def _tell(
         self, connection: Connection, webhook: Webhook, message: Message, trouble: str
@@ -258,3 +310,8 @@ class AlarmPoster:
 
     def _moment(self) -> Moment:
         return Moment(int(self._now_s()), int(self._wall_s()))
+
+
+def _failed(webhook: Webhook) -> str:
+    """The cause of the alarm that serving a webhook fails."""
+    return f"webhook/{webhook.target}/failed"

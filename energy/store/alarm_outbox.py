@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from energy.store.office_tables import alarm_message
 from energy.store.schema import alarm
@@ -22,6 +22,9 @@ WAIT_FIRST_S, WAIT_MOST_S = 15, 900
 END_S = 86_400
 """After so long without success a message is given up."""
 KEPT_S = 30 * 86_400
+"""A message is kept so long after it was made, taken or not, and while its alarm may be told of."""
+GONE_AT_ONCE = 200
+"""Old messages that one unit deletes at the most."""
 OWN_CAUSES = "webhook/"
 """Alarms of the webhooks themselves, which are shown and not posted."""
 
@@ -79,10 +82,8 @@ def _kinds(row: Row[Any], told: set[str], moment: Moment, escalate_s: int) -> It
 def add_messages(
     connection: Connection, target: str, due: list[tuple[int, str]], moment: Moment, district: str
 ) -> None:
-    """Put messages into the outbox, and forget those that were taken long ago."""
-    old = alarm_message.c.delivered_s < moment.wall_s - KEPT_S
-    gone = select(alarm.c.id).where(alarm.c.ended_utc < moment.district_s - RECENT_S)
-    connection.execute(delete(alarm_message).where(old & alarm_message.c.alarm.in_(gone)))
+    """Put messages into the outbox, and forget some of the old ones, whatever became of them."""
+    _forget_old(connection, moment)
     for number, kind in due:
         row = connection.execute(select(alarm).where(alarm.c.id == number)).one()
         body = {
@@ -111,6 +112,15 @@ def add_messages(
         )
 
 
+def _forget_old(connection: Connection, moment: Moment) -> None:
+    """Without the message an alarm that is still told of would be told again: that one stays."""
+    column = alarm_message.c
+    over = select(alarm.c.id).where(alarm.c.ended_utc < moment.district_s - RECENT_S)
+    old = (column.made_s < moment.wall_s - KEPT_S) & column.alarm.in_(over)
+    first = select(column.no).where(old).order_by(column.no).limit(GONE_AT_ONCE)
+    connection.execute(delete(alarm_message).where(column.no.in_(first)))
+
+
 def message_id(number: int, kind: str) -> str:
     """The id of a message, the same however often it is posted."""
     return f"alarm-{number}-{kind}"
@@ -124,13 +134,32 @@ def has_due(connection: Connection, target: str, wall_s: int) -> bool:
     )
 
 
-def take_due(connection: Connection, target: str, wall_s: int) -> Message | None:
-    """The next message to be posted now, its next time set so that nobody else takes it as well.
+def give_up_old(connection: Connection, target: str, wall_s: int) -> list[str]:
+    """Post no more what the webhook has not taken until its end; the ids of these messages."""
+    column = alarm_message.c
+    over = _due(target, wall_s) & (column.made_s <= wall_s - END_S)
+    found = connection.execute(select(column.no, column.alarm, column.kind).where(over)).all()
+    numbers = [row.no for row in found]
+    if numbers:
+        done = update(alarm_message).where(column.no.in_(numbers))
+        connection.execute(done.values(given_up_s=wall_s))
+    return [message_id(row.alarm, row.kind) for row in found]
 
-    Those whose end has come are given up on the way.
-    """
-    over = _due(target, wall_s) & (alarm_message.c.made_s <= wall_s - END_S)
-    connection.execute(update(alarm_message).where(over).values(given_up_s=wall_s))
+
+def count_messages(connection: Connection) -> dict[str, int]:
+    """Messages by what became of them: waiting, delivered, given_up."""
+    column = alarm_message.c
+    row = connection.execute(
+        select(func.count(), func.count(column.delivered_s), func.count(column.given_up_s))
+    ).one()
+    every, delivered, given_up = (int(one) for one in row)
+    return {
+        "waiting": every - delivered - given_up, "delivered": delivered, "given_up": given_up,
+    }  # fmt: skip
+
+
+def take_due(connection: Connection, target: str, wall_s: int) -> Message | None:
+    """The next message to be posted now, its next time set so that nobody else takes it as well."""
     query = select(alarm_message).where(_due(target, wall_s)).order_by(alarm_message.c.no).limit(1)
     row = connection.execute(query).first()
     if row is None:

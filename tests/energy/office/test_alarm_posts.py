@@ -6,19 +6,29 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 import energy.steps.alarm_posts as room
 from energy.config import Settings
 from energy.service import run_service
-from energy.steps.alarm_posts import AlarmPoster, WebhookError, secret_of, webhooks_of
-from energy.store.alarm_outbox import END_S, Moment, add_messages, missing_messages, take_due
+from energy.steps.alarm_posts import AlarmPoster, Webhook, WebhookError, secret_of, webhooks_of
+from energy.store.alarm_outbox import (
+    END_S,
+    GONE_AT_ONCE,
+    KEPT_S,
+    RECENT_S,
+    Moment,
+    add_messages,
+    count_messages,
+    missing_messages,
+    take_due,
+)
 from energy.store.alarms import Alarm, acknowledge_alarm, end_alarm, open_alarms, raise_alarm
 from energy.store.engine import Store
 
@@ -287,7 +297,91 @@ def test_after_a_day_without_success_a_message_is_given_up(
         clocks.wall += END_S
         until(lambda: rows(store, "given_up_s") == [(WALL_S + END_S,)], "given up")
         time.sleep(0.1)
-    assert len(here.got) == 1
+        assert len(here.got) == 1
+        assert webhook_alarms(store) == [
+            ("alarm", "webhook 1 (127.0.0.1) has taken nothing for 24 h; given up: alarm-1-raised")
+        ]
+        assert store.read(count_messages) == {"waiting": 0, "delivered": 0, "given_up": 1}
+        say(store, replace(GRAVE, cause="slot/heat"))
+        until(lambda: webhook_alarms(store) == [], "it takes something again")
+
+
+def webhook_alarms(store: Store) -> list[tuple[str, str]]:
+    found = [one.alarm for one in store.read(open_alarms)]
+    return [(one.severity, one.what) for one in found if one.cause.startswith("webhook/")]
+
+
+@pytest.mark.parametrize("became", ["delivered_s", "given_up_s", "next_s"])
+def test_old_messages_go_whatever_became_of_them_once_their_alarm_is_over(
+    store: Store, became: str
+) -> None:
+    """Also those for an address that the settings no longer have."""
+    count = GONE_AT_ONCE + 10
+
+    def fill(connection: Connection) -> None:
+        begun = Moment(NOW_S, WALL_S)
+        for number in range(count + 1):
+            alarm = replace(GRAVE, cause=f"slot/{number}")
+            add_messages(
+                connection, "old", [(raise_alarm(connection, alarm, NOW_S), "raised")], begun, "s"
+            )
+            if number < count:
+                end_alarm(connection, alarm.cause, NOW_S)
+        connection.execute(text(f"UPDATE alarm_message SET {became} = {WALL_S}"))
+
+    store.write(fill)
+    at_end, later = (Moment(NOW_S + RECENT_S + 1, WALL_S + KEPT_S + plus) for plus in (0, 1))
+    left = []
+    for moment in (at_end, later, later, later):
+        store.write(lambda c, m=moment: add_messages(c, "new", [], m, "s"))
+        left.append(len(rows(store, "no")))
+    assert left == [count + 1, count + 1 - GONE_AT_ONCE, 1, 1]  # the open alarm's one stays
+
+
+def test_a_failure_of_the_program_is_an_alarm_and_the_next_message_is_posted(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, post = receive(), AlarmPoster._post
+    monkeypatch.setattr(room, "FAILED_WAIT_S", 0.02)
+    failing = threading.Event()
+    failing.set()
+
+    async def fail(self: AlarmPoster, *arguments: Any) -> str:
+        if failing.is_set():
+            raise TypeError("top-secret")
+        return await post(self, *arguments)
+
+    monkeypatch.setattr(AlarmPoster, "_post", fail)
+    say(store, GRAVE)
+    told = ("alarm", "webhook 1 (127.0.0.1) is told no alarms: TypeError")
+    with poster(store, clocks, here) as at_work:
+        until(lambda: webhook_alarms(store) == [told], "an alarm of the webhook")
+        assert at_work.trouble() is None
+        failing.clear()
+        clocks.wall += 15
+        until(lambda: here.ids == ["alarm-1-raised"], "posted")
+        until(lambda: webhook_alarms(store) == [], "it has ended")
+
+
+def test_an_address_that_the_client_cannot_take_is_a_trouble_like_any(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver]
+) -> None:
+    say(store, GRAVE)
+    bad = poster(store, clocks, receive())
+    bad._webhooks = (Webhook(1, "http://127.0.0.1/\x7f"),)
+    with bad:
+        until_told(store, 1, "InvalidURL")
+
+
+def test_work_that_has_ended_is_told(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AlarmPoster, "_work", lambda _: None)
+    with poster(store, clocks, receive()) as dead:
+        until(lambda: dead.trouble() is not None, "the thread's end")
+        assert "alarms are not posted" in str(dead.trouble())
+    with poster(store, clocks) as idle:
+        assert idle.trouble() is None
 
 
 @pytest.mark.parametrize(
@@ -300,6 +394,7 @@ def test_after_a_day_without_success_a_message_is_given_up(
         "https:///top-secret",
         "https://[::1/top-secret",
         "https://example.org:x/top-secret",
+        "https://example.org/top-secret\x7f",
         "top-secret",
     ],
 )
