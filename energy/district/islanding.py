@@ -1,8 +1,10 @@
 """The district alone: which loads would be shed first, and what could feed the rest."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from energy.district.model import District, FloatArray
+from energy.district.model import BoolArray, District, FloatArray
 from energy.district.sums import NOON_PV_KW_PER_KWP, load_cases
 from grid_models import IslandCase, ShedBlock, base_case
 
@@ -19,9 +21,39 @@ SHED_RANK = (
     ("public and health", ("public",)),
     ("data centre", ("data_centre",)),
 )
+OTHER_USES = "other loads"  # what no rank names is shed with the first buildings
 RESERVE_FRAC = 0.1
 V_FORMING_PU = (1.0, 1.01, 1.02, 1.03, 0.99)
 UNIT_AVAILABLE_FRAC = 0.85
+
+
+@dataclass(frozen=True, eq=False)
+class LoadRank:
+    """Buildings that are shed together: their part of each area's load (A,), which meters (M,)."""
+
+    name: str
+    share: FloatArray
+    meters: BoolArray
+
+
+def load_ranks(district: District) -> tuple[LoadRank, ...]:
+    """The buildings of a district by the rank in which they are shed, the first one first.
+
+    Charging and the heat pump go before all of them. A year's energy stands for the load.
+    """
+    meters, use = district.meters, np.array(district.meters.use)
+    named = {each for _, uses in SHED_RANK for each in uses}
+    other = tuple(sorted(set(district.meters.use) - named))
+    order = ((OTHER_USES, other), *SHED_RANK)
+    whole = np.bincount(meters.area, meters.annual_kwh, district.areas)
+    found = []
+    for name, uses in order:
+        own = np.isin(use, uses)
+        if own.any():
+            part = np.bincount(meters.area, meters.annual_kwh * own, district.areas)
+            share = np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+            found.append(LoadRank(name, share, own))
+    return tuple(found)
 
 
 def island_cases(district: District, reserve_frac: float = RESERVE_FRAC) -> dict[str, IslandCase]:
@@ -60,8 +92,13 @@ def _case(
 
 
 def forming_bus(district: District) -> int:
-    """The bus of the strongest battery, whose inverter holds the voltage."""
-    return int(district.batteries.bus[np.argmax(district.batteries.p_kw_max)])
+    """The bus of the strongest battery, whose inverter holds the voltage; without one, of the
+    largest group of units; -1 where nothing could hold it.
+    """
+    if len(district.batteries.id):
+        return int(district.batteries.bus[np.argmax(district.batteries.p_kw_max)])
+    groups = sorted(district.units, key=lambda unit: unit.count * unit.p_kw_max)
+    return groups[-1].bus if groups else -1
 
 
 def _blocks(district: District, scale: float) -> list[ShedBlock]:

@@ -21,11 +21,15 @@ KEPT_KWH = 0.01
 
 @dataclass(frozen=True, eq=False)
 class CarOrder:
-    """What the named cars are told, (N,), at the meter; `car` is in rising order."""
+    """What the named cars are told, (N,), at the meter; `car` is in rising order.
+
+    At points that are off, (G,), no car takes or gives anything; None where all are on.
+    """
 
     car: IntArray
     charge_kw: FloatArray
     discharge_kw: FloatArray
+    points_off: BoolArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,16 @@ def run_cars(table: Chargers, before: Plugged, order: CarOrder | None) -> CarSlo
     )
 
 
+def throttled(table: Chargers, before: Plugged, order: CarOrder | None, part: float) -> CarOrder:
+    """The order by which every car charges with a part of what it would; what it gives stays."""
+    powers, rising = _powers(table, before.cars, order), np.argsort(before.cars.car, kind="stable")
+    return CarOrder(
+        before.cars.car[rising],
+        part * powers.charge_kw[rising],
+        powers.discharge_kw[rising],
+    )
+
+
 def change_over(plugged: Plugged, slot: int, arriving: CarSessions) -> ChangeOver:
     """The points after a slot: stays that end with it are over, `arriving` began in it."""
     cars = plugged.cars
@@ -116,7 +130,10 @@ def _at_once_kw(table: Chargers, cars: CarSessions, e_kwh: FloatArray) -> FloatA
 def _powers(table: Chargers, cars: CarSessions, order: CarOrder | None) -> _Powers:
     """What every car does: as told within its limits, or at once."""
     at_once_kw = _at_once_kw(table, cars, cars.e_now_kwh)
-    none = np.zeros(len(cars))
+    none, is_on = np.zeros(len(cars)), np.ones(len(cars), dtype=np.bool_)
+    if order is not None and order.points_off is not None:
+        is_on = ~order.points_off[cars.group]
+        at_once_kw = at_once_kw * is_on
     if order is None or not len(order.car):
         return _Powers(at_once_kw, none, none, np.zeros(len(cars), dtype=np.bool_))
     place = np.minimum(np.searchsorted(order.car, cars.car), len(order.car) - 1)
@@ -125,8 +142,8 @@ def _powers(table: Chargers, cars: CarSessions, order: CarOrder | None) -> _Powe
     room_kw = np.maximum(cars.e_capacity_kwh - cars.e_now_kwh, 0.0) / (table.eta * DT_H)
     spare_kw = np.maximum(cars.e_now_kwh - cars.e_v2g_min_kwh, 0.0) * table.eta / DT_H
     back_kw = np.where(cars.v2g, np.minimum(table.p_v2g_kw[cars.group], spare_kw), 0.0)
-    charge = np.clip(told, 0.0, np.minimum(cars.p_kw_max, room_kw))
-    discharge = np.clip(-told, 0.0, back_kw)
+    charge = np.clip(told, 0.0, np.minimum(cars.p_kw_max, room_kw)) * is_on
+    discharge = np.clip(-told, 0.0, back_kw) * is_on
     return _Powers(np.where(named, charge, at_once_kw), discharge, told, named)
 
 

@@ -3,7 +3,7 @@
 The utility's meter shows the sum of all meters and what the wires lose, to the Wh.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,15 +85,19 @@ def first_registers(district: District, seed: int) -> Registers:
     )
 
 
-def true_wh(drawn: Drawn) -> TrueWh:
-    """Whole Wh of a slot."""
-    return TrueWh(
+def true_wh(drawn: Drawn, *, is_alone: bool = False) -> TrueWh:
+    """Whole Wh of a slot; without the utility the wires lose what the meters leave open."""
+    found = TrueWh(
         import_wh=_wh(np.maximum(drawn.net_kw, 0.0)),
         export_wh=_wh(np.maximum(-drawn.net_kw, 0.0)),
         asset_import_wh=_wh(drawn.asset_import_kw),
         asset_export_wh=_wh(drawn.asset_export_kw),
         loss_wh=int(_wh(np.array([max(drawn.loss_kw, 0.0)]))[0]),
     )
+    if not is_alone:
+        return found
+    # Every meter rounds to a whole Wh: at the open point nothing may show of it.
+    return replace(found, loss_wh=max(found.loss_wh - found.boundary_net_wh, 0))
 
 
 def registers_after(state: PlantState, wh: TrueWh) -> Registers:

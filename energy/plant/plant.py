@@ -6,13 +6,15 @@ so that weather, people and faults are the same whatever the loop decides.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from energy.district import District
 from energy.forecast import CarSessions, History, WeatherForecast
+from energy.plant.alone import Around, Wish, run_alone
 from energy.plant.batteries import run_batteries
-from energy.plant.charging import Plugged, change_over, run_cars
+from energy.plant.charging import ChangeOver, Plugged, change_over, run_cars
 from energy.plant.draws import FloatArray, IntArray
 from energy.plant.faults import area_faults, meter_faults
 from energy.plant.generators import Generators, UnitStates
@@ -111,10 +113,12 @@ class Plant:
         slot: int,
         setpoints: SetPoints | None,
         promised_kw: FloatArray | None = None,
+        is_alone: bool = False,
     ) -> PlantStep:
         """One slot; `state` stands at its start.
 
         `promised_kw` (M,) is what customers have committed to draw less; they know it themselves.
+        `is_alone`: the connection to the utility is open from the slot's start to its end.
         Set-points count from their own slot until they expire; expired, missing or of a lower fence
         than the last seen they leave each device to its default: batteries idle, cars charge at
         once, units hold what they do, boilers give the heat.
@@ -123,12 +127,16 @@ class Plant:
             raise PlantError(f"plant step: slot {slot}, allowed: {state.slot}, where its state is")
         heard = hear(self.district, state.fence, slot, setpoints)
         parts = self._happened(state, heard, promised_kw)
-        ran = Ran(parts, self._wires.exchange(injected(parts)))
-        wh = true_wh(drawn(self.district, ran))
+        if is_alone:
+            around = Around(self._wires.exchange, partial(self._change, slot=slot))
+            ran = run_alone(self.district, Wish(state, heard, parts), around)
+        else:
+            ran = Ran(parts, self._wires.exchange(injected(parts)))
+        wh = true_wh(drawn(self.district, ran), is_alone=is_alone)
         fault = self.meter_faults(slot)
         registers = registers_after(state, wh)
         after = replace(
-            _devices_after(state, parts),
+            _devices_after(state, ran.parts),
             fence=heard.fence,
             import_register_wh=registers.import_wh,
             export_register_wh=registers.export_wh,
@@ -240,12 +248,16 @@ class Plant:
         )
         heat = run_heat(district.heat, now, heard.heat)
         cars = run_cars(district.chargers, Plugged(state.cars, state.e_free_kwh), heard.cars)
-        change = change_over(cars.after, slot, self._arriving(cars.after.cars, slot))
+        change = self._change(cars.after, slot)
         spc_kw = outside.solar.spc_kw
         curtailed_kw = np.zeros(len(spc_kw))
         if told is not None:
             curtailed_kw = np.minimum(told.pv_curtail_kw, spc_kw)
         return Happened(slot, outside, units, batteries, heat, cars, change, curtailed_kw)
+
+    def _change(self, after: Plugged, slot: int) -> ChangeOver:
+        """Who leaves and who comes at the end of a slot."""
+        return change_over(after, slot, self._arriving(after.cars, slot))
 
     def _arriving(self, here: CarSessions, slot: int) -> CarSessions:
         """Who comes in a slot to a point that is free: a driver who stays longer keeps it."""
