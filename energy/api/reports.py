@@ -11,10 +11,14 @@ from energy.api.documents import etag_of, is_known, json_answer, not_found, not_
 from energy.api.overview import overview_state
 from energy.api.problems import ProblemError, answers
 from energy.api.words import ReportText
-from energy.steps.month_report import month_report, report_month
+from energy.steps.measure import SLOTS_BEHIND
+from energy.steps.month_report import Keeping, month_report, report_month
+from energy.steps.upkeep import kept_days
 from energy.store.bills import last_billed
 from energy.store.measured import last_measured
+from energy.store.retention import kept_from
 from energy.timegrid import local_label
+from energy.units import SLOT_S
 
 LATEST = "latest"
 RAN = "a month that the district has run in"
@@ -31,7 +35,8 @@ router = APIRouter(tags=["reports"])
 @may(STEERING)
 def get_report(request: Request, month: ReportText) -> Response:
     """Energy, self-sufficiency, cost and saving, emissions, peak, market, tiers, missed slots by
-    local day; their sums; demand response; the sum of the bills once the month is closed.
+    local day; their sums; demand response; the sum of the bills once the month is closed. Figures
+    whose rows are no longer kept are null, and `not_kept` says which and since when rows are kept.
     """
     context = context_of(request)
     zone = context.district.time_zone
@@ -41,7 +46,8 @@ def get_report(request: Request, month: ReportText) -> Response:
         raise ProblemError(422, "MALFORMED", detail, "month", month[:20], allowed)
 
     def state_of(connection: Connection) -> tuple[str, int | None]:
-        state = f"{overview_state(connection)} {last_billed(connection)}"
+        kept = [kept_from(connection, kind) for kind in ("columns", "documents")]
+        state = f"{overview_state(connection)} {last_billed(connection)} {kept}"
         return state, last_measured(connection)
 
     state, newest = context.store.read(state_of)
@@ -54,10 +60,12 @@ def get_report(request: Request, month: ReportText) -> Response:
     etag = etag_of("report", wanted.text, state)
     if is_known(request, etag):
         return not_modified(etag)
+    began = context.admission.first_slot - SLOTS_BEHIND * SLOT_S
+    keeping = Keeping(began, kept_days(context.settings))
     document = request.app.state.cache.get(
         f"report {wanted.text}",
         state,
-        lambda: context.store.read(lambda connection: month_report(connection, wanted)),
+        lambda: context.store.read(lambda connection: month_report(connection, wanted, keeping)),
     )
     months = {"oldest": local_label(context.admission.first_slot, zone)[:7], "newest": newest_month}
     return json_answer(request, {**document, **months}, etag)

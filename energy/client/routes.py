@@ -845,7 +845,8 @@ class Client(BaseClient):
 
         Energy, self-sufficiency, cost and saving, emissions, peak, market, tiers, missed slots
         by local day; their sums; demand response; the sum of the bills once the month is
-        closed.
+        closed. Figures whose rows are no longer kept are null, and `not_kept` says which and
+        since when rows are kept.
 
         For: auditor, operator.
 

@@ -1,7 +1,8 @@
 """A month in figures, by day: what the district drew and gave, cost and saved, traded and paid.
 
 Each day's figures are those that the loop committed with its last measured slot, so a report of the
-past changes only where the books do: by settled trades, verified events and bills.
+past changes only where the books do: by settled trades, verified events and bills. A figure whose
+rows were thinned out is null and named under `not_kept`, as are the sums that would need it.
 """
 
 from collections import Counter
@@ -19,14 +20,21 @@ from energy.store.bills import load_billed_months
 from energy.store.demand_response import committed_wh_per_slot, events_between, last_result
 from energy.store.measured import last_summary, load_summaries
 from energy.store.orders import clearings_between
+from energy.store.retention import kept_from
 from energy.store.slots import SlotRow, slots_between
 from energy.store.views import Document, find_view, views_between
 from energy.timegrid import iso_of, local_day_start, local_label, local_month_start
 from energy.units import SLOT_S, krw_text_from_ukrw
 
 ENERGIES = ("import_kwh", "export_kwh", "generation_kwh", "load_kwh", "cars_kwh")
+SHARES = ("self_sufficiency_frac", "self_consumption_frac")
 COSTS = ("cost_krw", "baseline_cost_krw", "saved_krw")
 EMISSIONS = ("co2_t", "baseline_co2_t")
+MEASURED = ("measured_slots", *ENERGIES, *SHARES, "peak_kw")
+MARKET = (
+    "auctions", "traded_slots", "volume_kwh", "price_krw_per_kwh", "welfare_krw",
+    "market_saved_krw", "settled_slots",
+)  # fmt: skip
 BILLS = ("bills", "unbilled", "total_krw", "utility_krw", "market_krw", "alone_krw")
 
 
@@ -56,10 +64,29 @@ def report_month(text: str, time_zone: str) -> ReportMonth:
     return ReportMonth(text, first, local_month_start(first, time_zone, 1), time_zone)
 
 
-def month_report(connection: Connection, month: ReportMonth) -> Document:
+@dataclass(frozen=True)
+class Keeping:
+    """Which rows there may be: `began` is the first slot that the loop has measured, `days` how
+    long rows of each kind are kept.
+    """
+
+    began: int
+    days: Mapping[str, int]
+
+    def lost_in(self, before: Mapping[str, int], first: int, end: int) -> list[str]:
+        """The kinds of which rows of slots in [first, end) are gone, where those `before` are."""
+        begun = max(first, self.began)
+        return [kind for kind, kept in before.items() if begun < min(end, kept)]
+
+
+def month_report(connection: Connection, month: ReportMonth, keeping: Keeping) -> Document:
     """The document of a month; a day of which nothing was measured has null figures."""
+    before = {kind: kept_from(connection, kind) or 0 for kind in ("columns", "documents")}
     days = [
-        {"date": local_label(first, month.time_zone)[:10], **_day(connection, first, end)}
+        {
+            "date": local_label(first, month.time_zone)[:10],
+            **_day(connection, first, end, keeping.lost_in(before, first, end)),
+        }
         for first, end in month.days()
     ]
     return {
@@ -68,40 +95,73 @@ def month_report(connection: Connection, month: ReportMonth) -> Document:
         "to_utc": iso_of(month.end),
         "time_zone": month.time_zone,
         "totals": _totals(days, (month.end - month.first) // SLOT_S),
+        "not_kept": _not_kept(days, before, keeping),
         "demand_response": _demand_response(connection, month),
         "bills": _bills(connection, month),
         "days": days,
     }
 
 
-def _day(connection: Connection, first: int, end: int) -> Document:
+def _not_kept(
+    days: Sequence[Document], before: Mapping[str, int], keeping: Keeping
+) -> list[Document]:
+    """By kind of rows: which figures are null on some day, and since when the rows are kept."""
+    found = []
+    for kind, kept in before.items():
+        figures = {name for one in days for name in one["not_kept"].get(kind, ())}
+        since = {
+            "kept_days": keeping.days[kind],
+            "kept_from_utc": iso_of(-(-kept // SLOT_S) * SLOT_S),
+        }
+        if figures:
+            found.append({"kind": kind, **since, "figures": sorted(figures)})
+    return found
+
+
+def _day(connection: Connection, first: int, end: int, lost: Sequence[str]) -> Document:
+    """Figures of a day; `not_kept` names by kind those that are null because rows are gone."""
     last = last_summary(connection, first, end)
-    return {
-        "first_slot_utc": iso_of(first),
+    seen = None if last is None else find_view(connection, "measured", last)
+    gone: dict[str, list[str]] = {}
+    if last is None and "columns" in lost:
+        gone["columns"] = [*MEASURED, *COSTS, *EMISSIONS]
+    if "documents" in lost:
+        gone["documents"] = [*([] if seen else (*COSTS, *EMISSIONS)), *MARKET]
+    figures = {
         **_measured(connection, last),
-        **_slots(slots_between(connection, first, end)),
+        **_costs(seen),
         **_market(
             clearings_between(connection, first, end),
             views_between(connection, "trading", first, end),
         ),
     }
+    unknown = {name: None for names in gone.values() for name in names}
+    return {
+        "first_slot_utc": iso_of(first),
+        **figures,
+        **unknown,
+        **_slots(slots_between(connection, first, end)),
+        "not_kept": gone,
+    }
 
 
 def _measured(connection: Connection, last: int | None) -> Document:
-    """Energy, money and emissions of a day by its last measured slot."""
-    names = (*ENERGIES, "self_sufficiency_frac", "self_consumption_frac", *COSTS, *EMISSIONS)
+    """Energy and peak of a day by its last measured slot."""
     if last is None:
-        return {"measured_slots": 0, **dict.fromkeys(names), "peak_kw": None}
+        return {**dict.fromkeys(MEASURED), "measured_slots": 0}
     tally = Tally.from_json(load_summaries(connection, last, last + SLOT_S)[last]["day"])
-    kpi = (find_view(connection, "measured", last) or {}).get("kpi") or {}
     return {
         "measured_slots": tally.slots,
         **{name: round(getattr(tally, name), 3) for name in ENERGIES},
-        "self_sufficiency_frac": tally.self_sufficiency_frac,
-        "self_consumption_frac": tally.self_consumption_frac,
-        **{name: kpi.get(name) for name in (*COSTS, *EMISSIONS)},
+        **{name: getattr(tally, name) for name in SHARES},
         "peak_kw": round(tally.run.peak_kw, 3),
     }
+
+
+def _costs(seen: Document | None) -> Document:
+    """Money and emissions of a day as the document of its last measured slot has them."""
+    kpi = (seen or {}).get("kpi") or {}
+    return {name: kpi.get(name) for name in (*COSTS, *EMISSIONS)}
 
 
 def _slots(rows: Sequence[SlotRow]) -> Document:
@@ -132,38 +192,54 @@ def _market(cleared: Mapping[int, Document], trading: Mapping[int, Document]) ->
 
 
 def _totals(days: Sequence[Document], slots_of_month: int) -> Document:
-    known = [one for one in days if one["measured_slots"]]
-    energy = {name: round(sum(one[name] for one in known), 3) for name in ENERGIES}
-    own_kwh = max(energy["generation_kwh"] - energy["export_kwh"], 0.0)
-    used_kwh = own_kwh + energy["import_kwh"]
-    volume = sum(one["volume_kwh"] for one in days)
-    paid = sum(
-        Decimal(one["price_krw_per_kwh"]) * Decimal(str(one["volume_kwh"]))
-        for one in days
-        if one["price_krw_per_kwh"] is not None
-    )
+    """Sums over the days; null where a day's figure is not kept any more."""
     tiers = sum((Counter(one["tiers"]) for one in days), Counter[str]())
-    slots = sum(one["measured_slots"] for one in days)
+    sums = {**_energy_of(days), **_costs_of(days), **_market_of(days)}
+    unknown = {name for one in days for names in one["not_kept"].values() for name in names}
+    found = {name: None if name in unknown else value for name, value in sums.items()}
+    slots = found["measured_slots"]
+    return {
+        **found,
+        "is_complete": None if slots is None else slots == slots_of_month,
+        "tiers": dict(sorted(tiers.items())),
+        "missed": sum(one["missed"] for one in days),
+    }
+
+
+def _energy_of(days: Sequence[Document]) -> Document:
+    known = [one for one in days if one["measured_slots"]]
+    slots = sum(one["measured_slots"] for one in known)
+    energy = {name: sum(one[name] for one in known) for name in ENERGIES}
+    whole = Tally(first_slot=0, slots=slots, **energy)
     return {
         "measured_slots": slots,
-        "is_complete": slots == slots_of_month,
-        **energy,
-        "self_sufficiency_frac": own_kwh / used_kwh if used_kwh else None,
-        "self_consumption_frac": (
-            own_kwh / energy["generation_kwh"] if energy["generation_kwh"] else None
-        ),
-        **{name: _sum(one[name] for one in known) for name in COSTS},
-        **{name: round(sum(one[name] or 0.0 for one in known), 4) for name in EMISSIONS},
+        **{name: round(value, 3) for name, value in energy.items()},
+        **{name: getattr(whole, name) for name in SHARES},
         "peak_kw": max((one["peak_kw"] for one in known), default=None),
-        "auctions": sum(one["auctions"] for one in days),
-        "traded_slots": sum(one["traded_slots"] for one in days),
-        "settled_slots": sum(one["settled_slots"] for one in days),
+    }
+
+
+def _costs_of(days: Sequence[Document]) -> Document:
+    emitted = {name: sum(one[name] or 0.0 for one in days) for name in EMISSIONS}
+    return {
+        **{name: _sum(one[name] for one in days) for name in COSTS},
+        **{name: round(value, 4) for name, value in emitted.items()},
+    }
+
+
+def _market_of(days: Sequence[Document]) -> Document:
+    traded = [one for one in days if one["volume_kwh"]]
+    volume = sum(one["volume_kwh"] for one in traded)
+    paid = sum(
+        Decimal(one["price_krw_per_kwh"]) * Decimal(str(one["volume_kwh"])) for one in traded
+    )
+    counts = ("auctions", "traded_slots", "settled_slots")
+    return {
+        **{name: sum(one[name] or 0 for one in days) for name in counts},
         "volume_kwh": round(volume, 3),
         "price_krw_per_kwh": _text(round(paid / Decimal(str(volume)), 3)) if volume else None,
         "welfare_krw": _sum(one["welfare_krw"] for one in days),
         "market_saved_krw": _sum(one["market_saved_krw"] for one in days),
-        "tiers": dict(sorted(tiers.items())),
-        "missed": sum(one["missed"] for one in days),
     }
 
 

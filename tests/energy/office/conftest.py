@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from energy.steps.context import (
 from energy.steps.credentials import hash_secret, new_secret, new_seed
 from energy.store.engine import Store, open_store
 from energy.store.people import Person, add_person, find_person
+from energy.store.retention import thin_out
 from energy.store.sessions import NewSession, begin_session
 from energy.units import SLOT_S
 
@@ -161,9 +163,14 @@ def run_address(serve_app: Callable[[FastAPI], str], ran: tuple[Installation, in
 @pytest.fixture(scope="session")
 def ask_run(run_address: str) -> Callable[..., tuple[int, Any, str | None]]:
     """Asks the API of the run: status, document, ETag."""
+    return asker(run_address)
+
+
+def asker(address: str) -> Callable[..., tuple[int, Any, str | None]]:
+    """Asks the API at an address: status, document, ETag."""
 
     def ask(path: str, **headers: str) -> tuple[int, Any, str | None]:
-        line = http.client.HTTPConnection(urlsplit(run_address).netloc, timeout=20)
+        line = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
         line.request(
             "GET", path, headers={name.replace("_", "-"): v for name, v in headers.items()}
         )
@@ -173,6 +180,35 @@ def ask_run(run_address: str) -> Callable[..., tuple[int, Any, str | None]]:
         return found.status, json.loads(body) if body else None, found.headers["etag"]
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def ask_at() -> Callable[[str], Callable[..., tuple[int, Any, str | None]]]:
+    """Gives what asks the API at an address, as `ask_run` does."""
+    return asker
+
+
+@pytest.fixture
+def thinned_run(
+    ran: tuple[Installation, int], serve_app: Callable[[FastAPI], str], tmp_path: Path
+) -> Iterator[Callable[[dict[str, int]], str]]:
+    """Serves a copy of the run whose rows of each kind before a slot are thinned out."""
+    opened, first = ran
+    with contextlib.ExitStack() as stack:
+
+        def serve(before: dict[str, int]) -> str:
+            copy = tmp_path / "copy.db"
+            with sqlite3.connect(opened.settings.database_url.removeprefix("sqlite:///")) as old:
+                old.execute("VACUUM INTO ?", (str(copy),))
+            store = stack.enter_context(open_store(f"sqlite:///{copy}"))
+            assert store.write(lambda c: thin_out(c, before)) > 0
+            clock = OfficeClock(first + RUN_SLOTS * SLOT_S)
+            admission = build_admission(opened)
+            app = create_app(ApiContext(store, opened.district, opened.settings, clock, admission))
+            install(app)
+            return serve_app(app)
+
+        yield serve
 
 
 @dataclass

@@ -73,6 +73,77 @@ def test_a_report_is_given_once_and_a_month_that_never_ran_is_not_found(ask_run:
     assert (status, problem["field"]) == (422, "month")
 
 
+MARKET = {
+    "auctions", "traded_slots", "volume_kwh", "price_krw_per_kwh", "welfare_krw",
+    "market_saved_krw", "settled_slots",
+}  # fmt: skip
+COSTED = {"cost_krw", "baseline_cost_krw", "saved_krw", "co2_t", "baseline_co2_t"}
+ENERGY = {
+    "measured_slots", "import_kwh", "export_kwh", "generation_kwh", "load_kwh", "cars_kwh",
+    "self_sufficiency_frac", "self_consumption_frac", "peak_kw",
+}  # fmt: skip
+
+
+def test_a_day_whose_rows_were_thinned_out_has_no_figures_and_the_report_says_since_when(
+    ask_run: Any, ask_at: Any, ran: tuple[Installation, int], thinned_run: Any
+) -> None:
+    midnight, whole = ran[1] + 3 * SLOT_S, ask_run("/v1/reports/2026-07")[1]
+    assert whole["not_kept"] == [] and all(one["not_kept"] == {} for one in whole["days"])
+    ask = ask_at(thinned_run({"columns": midnight, "documents": midnight}))
+    report = ask("/v1/reports/latest")[1]
+    days = {one["date"]: one for one in report["days"]}
+    gone, before = days["2026-07-15"], {one["date"]: one for one in whole["days"]}
+    assert set(gone["not_kept"]["columns"]) == ENERGY | COSTED
+    assert set(gone["not_kept"]["documents"]) == COSTED | MARKET
+    assert {name for name in ENERGY | COSTED | MARKET if gone[name] is not None} == set()
+    # What stands in rows that are kept for ever is told, and so is the day that is kept.
+    assert gone["missed"] == 1 and gone["tiers"] == before["2026-07-15"]["tiers"]
+    for date in ("2026-07-14", "2026-07-16"):
+        assert days[date] == before[date]
+    totals = report["totals"]
+    assert {name for name in ENERGY | COSTED | MARKET if totals[name] is not None} == set()
+    assert totals["is_complete"] is None and totals["missed"] == 1
+    assert [one["kind"] for one in report["not_kept"]] == ["columns", "documents"]
+    for one in report["not_kept"]:
+        assert one["kept_days"] == 366 and one["kept_from_utc"] == iso_of(midnight)
+
+
+def test_a_day_that_is_half_thinned_out_keeps_what_its_last_slot_says(
+    ask_run: Any, ask_at: Any, ran: tuple[Installation, int], thinned_run: Any
+) -> None:
+    half, whole = ran[1] + SLOT_S, ask_run("/v1/reports/2026-07")[1]
+    report = ask_at(thinned_run({"columns": half, "documents": half}))("/v1/reports/latest")[1]
+    names = ("2026-07-15", "2026-07-16")
+    (day, after), (of_day, of_after) = (
+        [one for one in each["days"] if one["date"] in names] for each in (report, whole)
+    )
+    assert set(day["not_kept"]) == {"documents"} and set(day["not_kept"]["documents"]) == MARKET
+    assert {name: day[name] for name in ENERGY | COSTED} == {
+        name: of_day[name] for name in ENERGY | COSTED
+    }
+    assert after == of_after and report["totals"]["auctions"] is None
+    assert report["totals"]["import_kwh"] == whole["totals"]["import_kwh"]
+
+
+@pytest.mark.browser
+def test_the_page_says_what_is_not_kept_and_never_shows_it_as_nothing(
+    chromium_page: Page, ran: tuple[Installation, int], thinned_run: Any
+) -> None:
+    page, midnight = chromium_page, ran[1] + 3 * SLOT_S
+    page.goto(f"{thinned_run({'columns': midnight, 'documents': midnight})}/reports")
+    sums, day = page.locator("#month"), page.locator("tr[data-day='2026-07-15']")
+    for name in ("Cost", "From KEPCO", "Traded", "Quarter hours measured"):
+        pair = sums.locator("dl.facts > div").filter(has=page.get_by_text(name, exact=True))
+        expect(pair.locator("dd")).to_have_text("not kept")
+    expect(page.locator("#not-kept p")).to_have_count(2)
+    expect(page.locator("#not-kept p").first).to_be_visible()
+    expect(page.locator("#not-kept")).to_contain_text("now since Thu 16 Jul, 00:00")
+    expect(page.locator("#answer")).to_contain_text("no longer all kept")
+    expect(day.locator("td").first).to_have_text("not kept")
+    expect(day).not_to_contain_text("₩0")
+    expect(page.locator(".day-bar")).to_have_count(1)
+
+
 @pytest.mark.browser
 def test_the_page_has_sums_bars_and_a_file_with_the_same_figures(
     chromium_page: Page, ask_run: Any, stage: Any, complaints: list[str]

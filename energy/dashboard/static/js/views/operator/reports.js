@@ -30,12 +30,15 @@ function reportsBlocks(ctx) {
 
 function reportsAnswer(all, words, format) {
   if (all.report instanceof Error || !all.report) return words("reports.answer.none");
-  const { month: name, totals } = all.report, less = String(totals.saved_krw).startsWith("-");
+  const { month: name, totals, not_kept: lost } = all.report;
+  if (lost.length && !(format.known(totals.saved_krw) && format.known(totals.self_sufficiency_frac))) return words("reports.answer.not_kept", { month: name });
+  const less = String(totals.saved_krw).startsWith("-");
   return words(less ? "reports.answer.lost" : "reports.answer", { month: name, share: format.known(totals.self_sufficiency_frac) ? format.percent(totals.self_sufficiency_frac) : "–", saved: format.won(String(totals.saved_krw).replace("-", "")) });
 }
 
 function reportsNext(all, words, format) {
   if (all.report instanceof Error || !all.report) return "";
   const { totals, bills } = all.report;
+  if (!format.known(totals.measured_slots)) return words(bills ? "reports.next.not_kept.billed" : "reports.next.not_kept");
   return words(totals.is_complete ? (bills ? "reports.next.billed" : "reports.next.complete") : "reports.next.part", { slots: format.count(totals.measured_slots) });
 }

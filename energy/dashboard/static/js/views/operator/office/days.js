@@ -24,7 +24,7 @@ export function makeDays({ words, format }) {
       const name = choice.value, values = report.days.map((one) => numberOf(one[name]));
       const top = report.days[values.indexOf(Math.max(...values.map((value) => value ?? -Infinity)))];
       const some = values.some((value) => value !== null);
-      setText(finding, some ? words("days.finding", { quantity: words(`report.${name}`), date: dayText(top, format), value: show(name, top[name], format) }) : words("days.nothing"));
+      setText(finding, some ? words("days.finding", { quantity: words(`report.${name}`), date: dayText(top, format), value: show(name, top[name], format) }) : words(report.days.some((one) => isLost(one, name)) ? "days.not_kept" : "days.nothing"));
       picture.replaceChildren(bars(report.days, values, name, `${finding.textContent} ${words("days.about")}`, format));
     }
     function save() {
@@ -36,13 +36,14 @@ export function makeDays({ words, format }) {
       draw();
       table.replaceChildren(h("caption", { class: "silent" }, words("days.table")),
         h("thead", null, h("tr", null, h("th", { scope: "col" }, words("days.day")), COLUMNS.map((name) => h("th", { scope: "col", class: "n" }, words(`report.${name}`))), h("th", { scope: "col" }, words("report.tiers")))),
-        h("tbody", null, report.days.map((one) => h("tr", { "data-day": one.date }, h("th", { scope: "row" }, dayText(one, format)), COLUMNS.map((name) => h("td", { class: "n" }, show(name, one[name], format))),
+        h("tbody", null, report.days.map((one) => h("tr", { "data-day": one.date }, h("th", { scope: "row" }, dayText(one, format)), COLUMNS.map((name) => h("td", { class: "n" }, isLost(one, name) ? words("report.not_kept") : show(name, one[name], format))),
           h("td", null, Object.entries(one.tiers).map(([tier, count]) => `${tier} ${format.count(count)}`).join(" · ") || "–")))));
     };
   };
 }
 
 const dayText = (one, format) => format.date(Date.parse(one.first_slot_utc));
+const isLost = (one, name) => Object.values(one.not_kept).some((names) => names.includes(name));
 const numberOf = (value) => (value === null || value === undefined ? null : Number(value));
 
 function show(name, value, format) {
