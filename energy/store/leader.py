@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
+from energy.store.engine import NAME_BYTES
 from energy.store.errors import FenceError
 from energy.store.schema import leader, lease
 
@@ -46,7 +47,7 @@ def take_lead(
         until_s = connection.scalar(select(lease.c.until_s))
         if until_s is not None and until_s > now_s:
             return None
-        _end_units_of_last_leader(connection)
+        _end_units_of_last_leader(connection, owner)
     last = connection.scalar(select(leader.c.term).with_for_update())
     if last is None:
         connection.execute(leader.insert().values(id=1, term=1, owner=owner))
@@ -59,20 +60,23 @@ def take_lead(
     return int(last) + 1
 
 
-def _end_units_of_last_leader(connection: Connection) -> None:
+def _end_units_of_last_leader(connection: Connection, owner: str) -> None:
     """End the open units of one whose lease is over, for their locks would keep the next waiting.
 
     A frozen process that the database is still answering is not silent, so no time-out ends it.
+    Where the last leader was `owner` itself, they are this process's own writes and go on.
     """
     if connection.dialect.name != "postgresql":
         return
     connection.execute(
         text(
             "SELECT pg_terminate_backend(session.pid) FROM pg_stat_activity AS session, leader "
-            "WHERE session.application_name = left(leader.owner, 63) "
+            "WHERE session.application_name = left(leader.owner, :name_bytes) "
+            "AND leader.owner <> :owner "
             "AND session.datname = current_database() AND session.xact_start IS NOT NULL "
             "AND session.pid <> pg_backend_pid()"
-        )
+        ),
+        {"owner": owner, "name_bytes": NAME_BYTES},
     )
 
 

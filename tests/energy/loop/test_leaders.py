@@ -7,18 +7,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
-from energy.store.engine import Store, open_reader, open_store
-from energy.store.errors import FenceError
+from energy.store.engine import Store, open_reader, open_store, process_name
+from energy.store.errors import FenceError, StoreError
 from energy.store.events import events_after
 from energy.store.leader import (
     Anchor,
@@ -85,6 +89,39 @@ def test_the_time_that_the_leader_tells_goes_on_and_stops_at_its_cap(store: Stor
     assert found == told
     times = [told.district_time_s(at) for at in (90.0, 100.0, 110.0, 200.0)]
     assert times == [9_000.0, 9_000.0, 9_600.0, 9_899.0]
+
+
+@contextmanager
+def unit_at_work(store: Store, key: str) -> Iterator[Future[str]]:
+    """A unit that is open within the block and writes at its end; what becomes of it."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def unit(connection: Connection) -> str:
+        settle_fact(connection, "begun", key)
+        begun.set()
+        assert may_end.wait(30)
+        return settle_fact(connection, key, "written")
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(store.write, unit)
+        assert begun.wait(30)
+        yield future
+        may_end.set()
+
+
+def test_who_leads_again_ends_no_units_of_its_own_and_who_follows_ends_the_last_ones(
+    url: str,
+) -> None:
+    owner = process_name()
+    with open_store(url) as store:
+        assert lead(store, owner, lease_s=0.0) == 1
+        with unit_at_work(store, "own") as own:
+            assert lead(store, owner, lease_s=0.0) == 2
+        assert own.result() == "written"
+        with unit_at_work(store, "the last leader's") as late:
+            assert lead(store, "another") == 3
+        with pytest.raises(StoreError, match="terminating connection"):
+            late.result()
 
 
 @dataclass
