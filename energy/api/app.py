@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from energy.api import (
     alarms,
+    asset_acts,
     assets,
     cars,
     contracts,
@@ -44,7 +45,7 @@ from energy.api.context import ApiContext
 from energy.api.desk import OrderDesk
 from energy.api.documents import LastAnswer, json_answer
 from energy.api.doorman import StoreDoorman
-from energy.api.examples import SIGNED_TYPES, envelope_schema
+from energy.api.examples import SIGNED_TYPES, envelope_schema, example_of
 from energy.api.guard import LOCAL_HOSTS, Guard
 from energy.api.live import EventHub
 from energy.api.problems import ProblemModel, answers, install_problems
@@ -58,7 +59,7 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
-    health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
+    health, open_data, sign_in, wallets, people, alarms, assets, asset_acts, rules, settings, reports, me,
     cars, own_data, steering,
 )  # fmt: skip
 for _room in ROOMS:
@@ -132,6 +133,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         for one in SIGNED_TYPES:
             schemas[f"{one}Envelope"] = envelope_schema(one)
         _add_verdicts(document)
+        _add_examples(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -146,6 +148,16 @@ def _add_verdicts(document: dict[str, Any]) -> None:
                     operation = document["paths"][route.path][method.lower()]
                     operation["x-verdict"] = verdict.as_json()
                     _add_refusals(operation, method, is_public=verdict.roles == EVERYBODY)
+
+
+def _add_examples(document: dict[str, Any]) -> None:
+    """Give every accepted answer that is JSON an example, made of those of its parts."""
+    schemas = document["components"]["schemas"]
+    for operation in (each for path in document["paths"].values() for each in path.values()):
+        for status, told in operation["responses"].items():
+            shown = told.get("content", {}).get("application/json")
+            if status < "300" and shown is not None:
+                shown.setdefault("example", example_of(shown["schema"], schemas))
 
 
 def _add_refusals(operation: dict[str, Any], method: str, *, is_public: bool) -> None:

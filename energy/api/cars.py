@@ -13,6 +13,7 @@ from energy.api.doorman import note_access, record_of
 from energy.api.once import PARAMETER, answer_once
 from energy.api.orders import parse_order_id
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.home import CarSet, HomeCar, WishOutcome
 from energy.api.words import NAMED
 from energy.steps.own_car import (
     FLOOR_PCT_MIN,
@@ -56,7 +57,12 @@ def own_account(request: Request, account: str | None = NAMED) -> bytes:
     )
 
 
-@router.get("/v1/me/car", summary="My car at its charging point", responses=answers(404, 422))
+@router.get(
+    "/v1/me/car",
+    summary="My car at its charging point",
+    response_model=HomeCar,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_car(request: Request, account: str | None = NAMED) -> Response:
     """How full it is, when it leaves, what is promised; `car` is null where none is connected and
@@ -74,6 +80,7 @@ def get_car(request: Request, account: str | None = NAMED) -> Response:
 @router.post(
     "/v1/me/car/outcome",
     summary="What a wish for my car would do",
+    response_model=WishOutcome,
     responses=answers(401, 403, 404, 409, 422),
 )
 @may(OWN_HOME)
@@ -94,6 +101,7 @@ def ask_outcome(
 @router.post(
     "/v1/me/car",
     summary="Say when my car leaves and how full it must be",
+    response_model=CarSet,
     responses=answers(400, 401, 403, 404, 409, 422),
     openapi_extra=PARAMETER,
 )

@@ -10,6 +10,8 @@ from energy.api.examples import signed_body
 from energy.api.messages import SIGNED, admit_signed
 from energy.api.orders import parse_order_id
 from energy.api.problems import answers
+from energy.api.shapes.books import AcceptedMessage
+from energy.api.shapes.desk import ContractDocument, Contracts
 from energy.api.words import IdText
 from energy.steps.contract_views import contract_document, contracts_document
 from energy.steps.contracting import contract_desk
@@ -25,6 +27,7 @@ router = APIRouter(tags=["contracts"])
 @router.post(
     "/v1/contracts",
     summary="Enter a contract",
+    response_model=AcceptedMessage,
     status_code=201,
     responses=SIGNED,
     openapi_extra=signed_body("Contract"),
@@ -38,6 +41,7 @@ async def enter_contract(request: Request) -> Response:
 @router.post(
     "/v1/contracts/end",
     summary="End a contract",
+    response_model=AcceptedMessage,
     status_code=201,
     responses=SIGNED,
     openapi_extra=signed_body("Cancel"),
@@ -48,7 +52,9 @@ async def end_contract(request: Request) -> Response:
     return await _admit(request, "Cancel")
 
 
-@router.get("/v1/contracts", summary="Contracts and what they came to lately")
+@router.get(
+    "/v1/contracts", summary="Contracts and what they came to lately", response_model=Contracts
+)
 @may(STEERING)
 def get_contracts(request: Request) -> Response:
     """Terms, state, and energy and money of the last day that is settled; and the regime."""
@@ -58,7 +64,12 @@ def get_contracts(request: Request) -> Response:
     return json_answer(request, found)
 
 
-@router.get("/v1/contracts/{contract_id}", summary="A contract", responses=answers(404, 422))
+@router.get(
+    "/v1/contracts/{contract_id}",
+    summary="A contract",
+    response_model=ContractDocument,
+    responses=answers(404, 422),
+)
 @may(STEERING)
 def get_contract(request: Request, contract_id: IdText) -> Response:
     """Its terms, the ends that parties have signed, and what each slot of the last day came to."""

@@ -22,6 +22,9 @@ from energy.api.overview import (
     overview_state,
 )
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.books import Checkpoint
+from energy.api.shapes.market import Auction, AuctionOfBooks, Prices
+from energy.api.shapes.plan import Alarms, Measured, Overview, PlanDocument, SlotLedger, SlotPage
 from energy.api.words import SlotText
 from energy.steps.public import DistrictTime, prices_document
 from energy.steps.upkeep import kept_days
@@ -38,13 +41,19 @@ COMPRESSED_FROM_BYTES = 2_000
 PAGE_MAX = 500
 _TIME = re.compile(r"\d{1,12}|\d{4}-\d\d-\d\d[T ][0-9:.+-]{4,20}Z?", re.ASCII)
 
+KNOWN: dict[int | str, dict[str, Any]] = {
+    304: {"description": "the reader has this version already"}
+}
+"""What a route that sends an ETag may answer besides."""
+
 router = APIRouter(tags=["documents"])
 
 
 @router.get(
     "/v1/overview",
     summary="How the district is, now and for the next 24 hours",
-    responses={304: {"description": "nothing has changed but the clock"}, **answers(503)},
+    response_model=Overview,
+    responses={**KNOWN, **answers(503)},
 )
 @may(DISTRICT)
 def get_overview(request: Request) -> Response:
@@ -59,7 +68,9 @@ def get_overview(request: Request) -> Response:
     return json_answer(request, build_overview(context, rows), etag)
 
 
-@router.get("/v1/prices", summary="What a bidder may know: rules, open slots, prices")
+@router.get(
+    "/v1/prices", summary="What a bidder may know: rules, open slots, prices", response_model=Prices
+)
 @may(PUBLIC)
 def get_prices(request: Request) -> Response:
     """Domain and rules of the market, the slots that are open, tariffs and last prices."""
@@ -81,21 +92,36 @@ def get_prices(request: Request) -> Response:
     return json_answer(request, {**document, "clock": clock})
 
 
-@router.get("/v1/plan", summary="The published plan", responses=answers(404, 422))
+@router.get(
+    "/v1/plan",
+    summary="The published plan",
+    response_model=PlanDocument,
+    responses={**KNOWN, **answers(404, 422)},
+)
 @may(STEERING)
 def get_plan(request: Request, slot: SlotText | None = None) -> Response:
     """Plan of the newest slot, or of `slot`: set-points, certificate, reasons, grid state."""
     return view_answer(request, "plan", slot)
 
 
-@router.get("/v1/measured", summary="What a slot's meters say", responses=answers(404, 422))
+@router.get(
+    "/v1/measured",
+    summary="What a slot's meters say",
+    response_model=Measured,
+    responses={**KNOWN, **answers(404, 422)},
+)
 @may(DISTRICT)
 def get_measured(request: Request, slot: SlotText | None = None) -> Response:
     """Sources, uses and costs of the newest measured slot, or of `slot`."""
     return view_answer(request, "measured", slot)
 
 
-@router.get("/v1/market/{slot}", summary="The auction of a slot", responses=answers(404, 422))
+@router.get(
+    "/v1/market/{slot}",
+    summary="The auction of a slot",
+    response_model=Auction | AuctionOfBooks,
+    responses=answers(404, 422),
+)
 @may(MEMBERS)
 def get_market(request: Request, slot: SlotText) -> Response:
     """What was traded in the slot, and the clearing with its certificate."""
@@ -111,7 +137,12 @@ def get_market(request: Request, slot: SlotText) -> Response:
     return json_answer(request, {**(market or {}), "clearing": clearing})
 
 
-@router.get("/v1/ledger", summary="The head of the books", responses=answers(404))
+@router.get(
+    "/v1/ledger",
+    summary="The head of the books",
+    response_model=SlotLedger,
+    responses={**KNOWN, **answers(404)},
+)
 @may(PUBLIC)
 def get_ledger(request: Request) -> Response:
     """Size, root and signer of the newest checkpoint, and whether everything is explained."""
@@ -119,7 +150,10 @@ def get_ledger(request: Request) -> Response:
 
 
 @router.get(
-    "/v1/checkpoints/{tick}", summary="The signed head of a tick", responses=answers(404, 422)
+    "/v1/checkpoints/{tick}",
+    summary="The signed head of a tick",
+    response_model=Checkpoint,
+    responses={**KNOWN, **answers(404, 422)},
 )
 @may(PUBLIC)
 def get_checkpoint(request: Request, tick: SlotText) -> Response:
@@ -141,7 +175,12 @@ def get_checkpoint(request: Request, tick: SlotText) -> Response:
     return json_answer(request, document, etag_of("checkpoint", row.digest.hex()))
 
 
-@router.get("/v1/slots", summary="Quarter hours, newest first", responses=answers(422))
+@router.get(
+    "/v1/slots",
+    summary="Quarter hours, newest first",
+    response_model=SlotPage,
+    responses=answers(422),
+)
 @may(DISTRICT)
 def get_slots(
     request: Request, before: SlotText | None = None, limit: int = Query(96, ge=1, le=PAGE_MAX)
@@ -157,7 +196,7 @@ def get_slots(
     return json_answer(request, {"items": [slot_json(row) for row in rows], "next": more})
 
 
-@router.get("/v1/alarms", summary="What needs a person")
+@router.get("/v1/alarms", summary="What needs a person", response_model=Alarms)
 @may(DISTRICT)
 def get_alarms(request: Request) -> Response:
     """Open alarms, the gravest first."""

@@ -12,6 +12,8 @@ from energy.api.examples import signed_body
 from energy.api.messages import SIGNED, admit_signed
 from energy.api.orders import parse_order_id
 from energy.api.problems import answers
+from energy.api.shapes.books import AcceptedAnswer, AcceptedMessage
+from energy.api.shapes.desk import DrEventDocument, DrEvents
 from energy.api.words import IdText
 from energy.steps.dr_programmes import programmes_by_account
 from energy.steps.dr_views import (
@@ -33,6 +35,7 @@ router = APIRouter(tags=["demand response"])
 @router.post(
     "/v1/dr/events",
     summary="Call a DR event",
+    response_model=AcceptedMessage,
     status_code=201,
     responses=SIGNED,
     openapi_extra=signed_body("DrEvent"),
@@ -46,6 +49,7 @@ async def call_event(request: Request) -> Response:
 @router.post(
     "/v1/dr/events/cancel",
     summary="Cancel a DR event",
+    response_model=AcceptedMessage,
     status_code=201,
     responses=SIGNED,
     openapi_extra=signed_body("Cancel"),
@@ -59,8 +63,9 @@ async def cancel_event(request: Request) -> Response:
 @router.post(
     "/v1/dr/commits",
     summary="Answer a DR event",
+    response_model=AcceptedAnswer,
     status_code=201,
-    responses=SIGNED,
+    responses={**SIGNED, 200: {**SIGNED[200], "model": AcceptedAnswer}},
     openapi_extra=signed_body("DrCommit"),
 )
 @may(BY_SIGNATURE)
@@ -69,7 +74,9 @@ async def answer_event(request: Request) -> Response:
     return await _admit(request, "DrCommit", _own_answer)
 
 
-@router.get("/v1/dr/events", summary="DR events, the latest to begin first")
+@router.get(
+    "/v1/dr/events", summary="DR events, the latest to begin first", response_model=DrEvents
+)
 @may(MEMBERS)
 def get_events(request: Request) -> Response:
     """States, answers, sums by group, payments, and the programmes that may be called."""
@@ -79,7 +86,12 @@ def get_events(request: Request) -> Response:
     return json_answer(request, found)
 
 
-@router.get("/v1/dr/events/{event_id}", summary="A DR event", responses=answers(404, 422))
+@router.get(
+    "/v1/dr/events/{event_id}",
+    summary="A DR event",
+    response_model=DrEventDocument,
+    responses=answers(404, 422),
+)
 @may(MEMBERS)
 def get_event(request: Request, event_id: IdText) -> Response:
     """Terms, state, answers, hours, payments, and baseline and metered power by slot."""

@@ -1,5 +1,6 @@
-"""What signed messages and their answers look like, for the API's document."""
+"""What signed messages look like, and an example of every shape, for the API's document."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from market.entries import ENTRY_TYPES, signatures_of
@@ -78,6 +79,41 @@ def envelope_schema(type_name: str) -> dict[str, Any]:
             },
         }
     )
+
+
+def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """A value of a schema, put together from the examples of its parts; members are all given.
+
+    `schemas` are those that references name.
+    """
+    if "$ref" in schema:
+        return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "example" in schema:
+        return schema["example"]
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "const" in schema or "enum" in schema:
+        return schema["const"] if "const" in schema else schema["enum"][0]
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        return example_of(options[0], schemas)
+    if schema.get("type") == "array":
+        items = [] if schema.get("maxItems") == 0 else [schema["items"]]
+        return [example_of(one, schemas) for one in items]
+    if schema.get("type") == "object":
+        return _example_of_object(schema, schemas)
+    return _PLAIN[schema["type"]]
+
+
+def _example_of_object(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: example_of(one, schemas) for name, one in schema.get("properties", {}).items()}
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict) and more:
+        named = schema.get("propertyNames", {"type": "string"})
+        found[example_of(named, schemas)] = example_of(more, schemas)
+    return found
+
+
+_PLAIN = {"string": "…", "boolean": True, "integer": 1, "number": 1.5, "null": None}
 
 
 def signed_body(*types: str) -> dict[str, Any]:

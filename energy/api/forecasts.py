@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from energy.api.callers import PUBLIC, STEERING, may
 from energy.api.context import context_of
 from energy.api.documents import (
+    KNOWN,
     etag_of,
     json_answer,
     not_found,
@@ -15,6 +16,8 @@ from energy.api.documents import (
     view_answer,
 )
 from energy.api.problems import answers
+from energy.api.shapes.forecasts import ForecastCourses, IssuedForecast, PricesToCome, Verification
+from energy.api.shapes.plan import SlotForecast
 from energy.api.words import SlotText
 from energy.forecast import BANDS, QUANTILES
 from energy.forecast.inputs import FloatArray
@@ -31,7 +34,12 @@ DAYS_MAX = 28
 router = APIRouter(tags=["forecasts"])
 
 
-@router.get("/v1/forecasts", summary="The forecasts of a plan", responses=answers(404, 422))
+@router.get(
+    "/v1/forecasts",
+    summary="The forecasts of a plan",
+    response_model=SlotForecast,
+    responses={**KNOWN, **answers(404, 422)},
+)
 @may(STEERING)
 def get_forecasts(request: Request, slot: SlotText | None = None) -> Response:
     """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from, and of
@@ -43,7 +51,8 @@ def get_forecasts(request: Request, slot: SlotText | None = None) -> Response:
 @router.get(
     "/v1/forecasts/issued",
     summary="A forecast as it was issued",
-    responses=answers(404, 422),
+    response_model=IssuedForecast,
+    responses={**KNOWN, **answers(404, 422)},
 )
 @may(STEERING)
 def get_issued(
@@ -71,7 +80,8 @@ def get_issued(
 @router.get(
     "/v1/forecasts/prices",
     summary="What the coming auctions may end at",
-    responses=answers(404),
+    response_model=PricesToCome,
+    responses={**KNOWN, **answers(404)},
 )
 @may(PUBLIC)
 def get_prices_to_come(request: Request) -> Response:
@@ -87,7 +97,8 @@ def get_prices_to_come(request: Request) -> Response:
 @router.get(
     "/v1/forecasts/course",
     summary="A day of forecasts beside what was measured, and the horizon",
-    responses=answers(404),
+    response_model=ForecastCourses,
+    responses={**KNOWN, **answers(404)},
 )
 @may(STEERING)
 def get_course(request: Request) -> Response:
@@ -124,6 +135,7 @@ def _column(values: FloatArray) -> list[float | None]:
 @router.get(
     "/v1/forecasts/verification",
     summary="How the forecasts came true",
+    response_model=Verification,
     responses=answers(404, 422),
 )
 @may(STEERING)

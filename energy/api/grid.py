@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from energy.api.callers import DISTRICT, may
 from energy.api.context import context_of
 from energy.api.documents import (
+    KNOWN,
     etag_of,
     is_known,
     json_answer,
@@ -19,6 +20,7 @@ from energy.api.documents import (
     view_answer,
 )
 from energy.api.problems import answers
+from energy.api.shapes.grid import NetworkTables, Outage, Wires
 from energy.api.words import SlotText
 from energy.store.views import find_view, last_view_slot
 from energy.timegrid import iso_of
@@ -34,7 +36,8 @@ router = APIRouter(tags=["grid"])
 @router.get(
     "/v1/grid/network",
     summary="Buses, lines, transformers and areas of the district",
-    responses={304: {"description": "the wires are the same"}},
+    response_model=NetworkTables,
+    responses=KNOWN,
 )
 @may(DISTRICT)
 def get_network(request: Request) -> Response:
@@ -48,7 +51,12 @@ def get_network(request: Request) -> Response:
     return json_answer(request, document, etag)
 
 
-@router.get("/v1/grid", summary="The wires under the plan", responses=answers(404, 422))
+@router.get(
+    "/v1/grid",
+    summary="The wires under the plan",
+    response_model=Wires,
+    responses={**KNOWN, **answers(404, 422)},
+)
 @may(DISTRICT)
 def get_grid(request: Request, slot: SlotText | None = None) -> Response:
     """State of every element in the newest planned slot, or in `slot`, and in the tightest one."""
@@ -58,6 +66,7 @@ def get_grid(request: Request, slot: SlotText | None = None) -> Response:
 @router.get(
     "/v1/grid/contingency",
     summary="What an outage would do now",
+    response_model=Outage,
     responses=answers(404, 422),
 )
 @may(DISTRICT)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from energy.api.callers import DISTRICT, PUBLIC, may
 from energy.api.context import ApiContext, context_of
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.office import Healthy, Ready
 from energy.steps.upkeep import books_trouble, disk_trouble
 from energy.store.alarm_outbox import count_messages
 from energy.store.alarms import open_alarms
@@ -26,14 +27,16 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 router = APIRouter(tags=["watching"])
 
 
-@router.get("/healthz", summary="The process answers")
+@router.get("/healthz", summary="The process answers", response_model=Healthy)
 @may(PUBLIC)
 def healthz() -> Response:
     """Always ok while requests are served at all."""
     return Response(b'{"status":"ok"}', 200, {"Cache-Control": "no-store"}, "application/json")
 
 
-@router.get("/readyz", summary="The loop runs and is on time", responses=answers(503))
+@router.get(
+    "/readyz", summary="The loop runs and is on time", response_model=Ready, responses=answers(503)
+)
 @may(PUBLIC)
 def readyz(request: Request) -> Response:
     """Ready when the loop is at work, on time, settles, explains every Wh and won, and has room.

@@ -7,6 +7,7 @@ from energy.api.callers import BY_SIGNATURE, may
 from energy.api.context import context_of
 from energy.api.examples import signed_body
 from energy.api.messages import SIGNED, admit_signed
+from energy.api.shapes.books import AcceptedMessage
 from energy.store.admission import Answer
 from energy.store.instruction_desk import admit_instruction
 from energy.store.mailbox import PreparedMessage
@@ -18,6 +19,7 @@ router = APIRouter(tags=["orders"])
 @router.post(
     "/v1/instructions",
     summary="Let orders be made within limits",
+    response_model=AcceptedMessage,
     status_code=201,
     responses=SIGNED,
     openapi_extra=signed_body("StandingInstruction"),
@@ -31,6 +33,7 @@ async def sign_instruction(request: Request) -> Response:
 @router.post(
     "/v1/instructions/stop",
     summary="Stop a standing instruction",
+    response_model=AcceptedMessage,
     status_code=201,
     responses=SIGNED,
     openapi_extra=signed_body("Cancel"),

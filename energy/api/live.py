@@ -132,8 +132,9 @@ class EventHub:
             "`reload` (fetch everything anew)",
             "content": {
                 "text/event-stream": {
-                    "example": "id: 17\nevent: cycle\n"
-                    'data: {"slot_utc":"2026-07-15T09:00:00Z","as_of_utc":"2026-07-15T09:00:00Z"}\n'
+                    "schema": {"type": "string"},
+                    "example": "id: 17\nevent: cycle\ndata: "
+                    '{"slot_utc":"2026-07-15T09:00:00Z","as_of_utc":"2026-07-15T09:00:00Z"}\n',
                 }
             },
         },

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from energy.api.callers import MEMBERS, may
 from energy.api.context import context_of
 from energy.api.documents import (
+    KNOWN,
     etag_of,
     is_known,
     json_answer,
@@ -20,6 +21,7 @@ from energy.api.documents import (
     parse_slot,
 )
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.market import Curves, MarketHistory, VoidCurves
 from energy.api.words import SlotText
 from energy.steps.curves import clearing_digest, curves_document, load_auction
 from energy.store.orders import clearings_between, last_clearing, load_clearing
@@ -45,7 +47,8 @@ router = APIRouter(tags=["market"])
 @router.get(
     "/v1/market/history",
     summary="Prices, volumes by model and savings, slot by slot",
-    responses={304: {"description": "nothing has changed"}, **answers(404, 422)},
+    response_model=MarketHistory,
+    responses={**KNOWN, **answers(404, 422)},
 )
 @may(MEMBERS)
 def get_history(
@@ -68,7 +71,8 @@ def get_history(
 @router.get(
     "/v1/market/{slot}/curves",
     summary="Demand and supply of an auction, and where they met",
-    responses={304: {"description": "the reader has it"}, **answers(404, 422)},
+    response_model=Curves | VoidCurves,
+    responses={**KNOWN, **answers(404, 422)},
 )
 @may(MEMBERS)
 def get_curves(request: Request, slot: SlotText) -> Response:

@@ -20,6 +20,9 @@ from energy.api.dr import scene_of
 from energy.api.orders import accepted_json, terms_json
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.proofs import PROOF_TYPE, LogCache
+from energy.api.shapes.books import BillProof, OrderPage
+from energy.api.shapes.forecasts import OwnForecast
+from energy.api.shapes.home import BilledMonths, Counted, Home, Instructions, OwnEvents, Statement
 from energy.api.words import NAMED, MonthText
 from energy.steps.automatic_views import Moment, instructions_document
 from energy.steps.homes import own_forecast
@@ -53,7 +56,12 @@ BEFORE = Query(
 router = APIRouter(tags=["my home"])
 
 
-@router.get("/v1/me/home", summary="My home, today and this month", responses=answers(404, 422))
+@router.get(
+    "/v1/me/home",
+    summary="My home, today and this month",
+    response_model=Home,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_home(request: Request, account: str | None = NAMED) -> Response:
     """What the meter counted, what was traded and what it brought over KEPCO, settled slots only.
@@ -82,7 +90,12 @@ def get_home(request: Request, account: str | None = NAMED) -> Response:
     return _private(context.store.read(build))
 
 
-@router.get("/v1/me/home/counted", summary="How far the sums are added up", responses=answers(401))
+@router.get(
+    "/v1/me/home/counted",
+    summary="How far the sums are added up",
+    response_model=Counted,
+    responses=answers(401),
+)
 @may(MEMBERS)
 def get_counted(request: Request) -> Response:
     """Settled quarter hours of the month that are added up, of how many: after a restart the sums
@@ -93,7 +106,12 @@ def get_counted(request: Request) -> Response:
     return _private({"done": done, "all": total})
 
 
-@router.get("/v1/me/orders", summary="My orders, newest slot first", responses=answers(404, 422))
+@router.get(
+    "/v1/me/orders",
+    summary="My orders, newest slot first",
+    response_model=OrderPage,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_orders(
     request: Request,
@@ -105,7 +123,9 @@ def get_orders(
     return _page_of_orders(request, account, before, limit, only_filled=False)
 
 
-@router.get("/v1/me/trades", summary="What I traded", responses=answers(404, 422))
+@router.get(
+    "/v1/me/trades", summary="What I traded", response_model=OrderPage, responses=answers(404, 422)
+)
 @may(HOUSEHOLD)
 def get_trades(
     request: Request,
@@ -153,7 +173,12 @@ def own_order_json(context: ApiContext, one: OwnOrder) -> Document:
     }
 
 
-@router.get("/v1/me/instructions", summary="My automatic trading", responses=answers(404, 422))
+@router.get(
+    "/v1/me/instructions",
+    summary="My automatic trading",
+    response_model=Instructions,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_instructions(request: Request, account: str | None = NAMED) -> Response:
     """What was signed, newest first; what today has come to and what its caps leave; the last slot.
@@ -171,7 +196,12 @@ def get_instructions(request: Request, account: str | None = NAMED) -> Response:
     return _private(context.store.read(build))
 
 
-@router.get("/v1/me/dr", summary="DR events and my answers", responses=answers(404, 422))
+@router.get(
+    "/v1/me/dr",
+    summary="DR events and my answers",
+    response_model=OwnEvents,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_own_events(request: Request, account: str | None = NAMED) -> Response:
     """Newest first, with one's own baseline, answer and result; `is_open` may be answered now."""
@@ -181,7 +211,12 @@ def get_own_events(request: Request, account: str | None = NAMED) -> Response:
     return _private({"items": found})
 
 
-@router.get("/v1/me/forecast", summary="My use and my roof to come", responses=answers(404, 422))
+@router.get(
+    "/v1/me/forecast",
+    summary="My use and my roof to come",
+    response_model=OwnForecast,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_own_forecast(request: Request, account: str | None = NAMED) -> Response:
     """Seven quantiles of the home's use and of its roof's sun, kW, by quarter hour; a tier each.
@@ -195,7 +230,12 @@ def get_own_forecast(request: Request, account: str | None = NAMED) -> Response:
     return _private(found)
 
 
-@router.get("/v1/me/statements", summary="My billed months", responses=answers(404, 422))
+@router.get(
+    "/v1/me/statements",
+    summary="My billed months",
+    response_model=BilledMonths,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_months(request: Request, account: str | None = NAMED) -> Response:
     """The months of which there is a signed bill, newest first."""
@@ -204,7 +244,12 @@ def get_months(request: Request, account: str | None = NAMED) -> Response:
     return _private({"items": found})
 
 
-@router.get("/v1/me/statements/{month}", summary="My statement", responses=answers(404, 422))
+@router.get(
+    "/v1/me/statements/{month}",
+    summary="My statement",
+    response_model=Statement,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_statement(request: Request, month: MonthText, account: str | None = NAMED) -> Response:
     """The bill of a month with every line explained; above 0 is paid, below 0 received."""
@@ -216,6 +261,7 @@ def get_statement(request: Request, month: MonthText, account: str | None = NAME
 @router.get(
     "/v1/me/statements/{month}/proof",
     summary="That my bill is in the books",
+    response_model=BillProof,
     responses={200: {"description": "a proof bundle for /verify"}, **answers(404, 409, 422)},
 )
 @may(HOUSEHOLD)

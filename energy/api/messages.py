@@ -13,13 +13,14 @@ from energy.api.context import context_of
 from energy.api.examples import signed_body
 from energy.api.orders import accepted_json, problem_of
 from energy.api.problems import answers
+from energy.api.shapes.books import AcceptedMessage
 from energy.store.admission import Answer
 from energy.store.mailbox import PreparedMessage, admit_message, prepare_message
 from energy.store.views import Document
 
 KEY_TYPES = ("KeyRegister", "KeyRotate", "KeyRevoke")
 SIGNED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "the same message again: its first answer"},
+    200: {"description": "the same message again: its first answer", "model": AcceptedMessage},
     201: {"description": "accepted, durably, and in effect; with the operator's receipt"},
     **answers(400, 401, 409, 413, 422, 503),
 }
@@ -34,6 +35,7 @@ router = APIRouter(tags=["orders"])
 @router.post(
     "/v1/orders/cancel",
     summary="Cancel a live order",
+    response_model=AcceptedMessage,
     status_code=201,
     responses=SIGNED,
     openapi_extra=signed_body("Cancel"),
@@ -47,6 +49,7 @@ async def cancel_order(request: Request) -> Response:
 @router.post(
     "/v1/keys",
     summary="Register, rotate or revoke a key",
+    response_model=AcceptedMessage,
     status_code=201,
     responses=SIGNED,
     openapi_extra=signed_body(*KEY_TYPES),

@@ -9,8 +9,17 @@ from sqlalchemy import Connection
 
 from energy.api.callers import PUBLIC, may
 from energy.api.context import ApiContext, context_of
-from energy.api.documents import etag_of, is_known, json_answer, not_found, not_modified, parse_slot
+from energy.api.documents import (
+    KNOWN,
+    etag_of,
+    is_known,
+    json_answer,
+    not_found,
+    not_modified,
+    parse_slot,
+)
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.market import OpenEnergy
 from energy.api.words import SlotText
 from energy.steps.open_data import (
     MEMBERS_MIN,
@@ -37,9 +46,10 @@ router = APIRouter(tags=["open data"])
 @router.get(
     "/v1/open/energy",
     summary="What groups of customers drew and fed in",
+    response_model=OpenEnergy,
     responses={
         200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-        304: {"description": "nothing has been added"},
+        **KNOWN,
         **answers(404, 422),
     },
 )

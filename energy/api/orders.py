@@ -11,6 +11,7 @@ from energy.api.desk import OrderDesk
 from energy.api.doorman import note_access
 from energy.api.examples import ORDER_ANSWER, signed_body
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.books import AcceptedOrder, OrderState
 from energy.api.words import IdText
 from energy.store.admission import Answer, Receipt, order_answer
 from energy.store.orders import FillRow, OrderRow, fill_of, find_order
@@ -46,9 +47,13 @@ ORDERS_PATH = "/v1/orders"
 @router.post(
     ORDERS_PATH,
     summary="Post a signed order",
+    response_model=AcceptedOrder,
     status_code=201,
     responses={
-        200: {"description": "the same order again: its first answer and its present status"},
+        200: {
+            "description": "the same order again: its first answer and its present status",
+            "model": AcceptedOrder,
+        },
         201: {
             "description": "accepted, durably, with the operator's receipt",
             "content": {"application/json": {"example": ORDER_ANSWER}},
@@ -76,8 +81,8 @@ async def post_order(request: Request) -> Response:
 @router.get(
     "/v1/orders/{order_id}",
     summary="An order and what became of it",
+    response_model=OrderState,
     responses={
-        200: {"content": {"application/json": {"example": ORDER_ANSWER}}},
         **answers(404, 422),
     },
 )

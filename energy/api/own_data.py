@@ -16,6 +16,7 @@ from energy.api.doorman import note_access, record_of
 from energy.api.me import own_order_json
 from energy.api.once import PARAMETER, answer_once
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.home import Erasure, Looks, OwnData
 from energy.api.words import NAMED
 from energy.steps.own_data import forget_account, look_document, remains, sections_of
 from energy.store.audit import append_record
@@ -39,7 +40,12 @@ class EraseBody(BaseModel):
     confirm: str = Field(min_length=NAME_CHARS, max_length=NAME_CHARS)
 
 
-@router.get("/v1/me/reads", summary="Who has looked at my data", responses=answers(404, 422))
+@router.get(
+    "/v1/me/reads",
+    summary="Who has looked at my data",
+    response_model=Looks,
+    responses=answers(404, 422),
+)
 @may(HOUSEHOLD)
 def get_reads(
     request: Request,
@@ -69,6 +75,7 @@ def get_reads(
 @router.get(
     "/v1/me/export",
     summary="Everything that is kept about me",
+    response_model=OwnData,
     responses={200: {"description": "one JSON file"}, **answers(404, 422)},
 )
 @may(HOUSEHOLD)
@@ -128,6 +135,7 @@ def _orders(context: ApiContext, who: bytes) -> Iterator[Document]:
 @router.post(
     "/v1/me/erase",
     summary="Erase what may go",
+    response_model=Erasure,
     responses=answers(400, 401, 403, 404, 422),
     openapi_extra=PARAMETER,
 )

@@ -8,6 +8,7 @@ from energy.api.callers import AUDIT, OPERATE, caller_of, may
 from energy.api.context import context_of
 from energy.api.doorman import note_access, record_of
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.office import AuditPage, Disabled, People
 from energy.store.audit import append_record, list_records
 from energy.store.people import disable_person, find_person, list_people
 from energy.timegrid import iso_of
@@ -17,7 +18,9 @@ PAGE_MAX = 500
 router = APIRouter(tags=["people"])
 
 
-@router.get("/v1/people", summary="Who may sign in", responses=answers(401, 403))
+@router.get(
+    "/v1/people", summary="Who may sign in", response_model=People, responses=answers(401, 403)
+)
 @may(AUDIT)
 def get_people(request: Request) -> Response:
     """Names, roles and when they were disabled; nothing secret."""
@@ -37,7 +40,8 @@ def get_people(request: Request) -> Response:
 @router.post(
     "/v1/people/{name}/disable",
     summary="Let a person sign in no more",
-    responses=answers(401, 403, 404, 413),
+    response_model=Disabled,
+    responses=answers(401, 403, 404, 413, 422),
 )
 @may(OPERATE)
 def disable(request: Request, name: str) -> Response:
@@ -58,7 +62,12 @@ def disable(request: Request, name: str) -> Response:
     return _answer({"name": name, "disabled": True})
 
 
-@router.get("/v1/audit", summary="The audit log, newest first", responses=answers(401, 403, 422))
+@router.get(
+    "/v1/audit",
+    summary="The audit log, newest first",
+    response_model=AuditPage,
+    responses=answers(401, 403, 422),
+)
 @may(AUDIT)
 def get_audit(
     request: Request,

@@ -76,6 +76,7 @@ class ProblemModel(BaseModel):
 
     model_config = ConfigDict(
         title="Problem",
+        extra="forbid",
         json_schema_extra={
             "example": {
                 "type": TYPE_PREFIX + "gate-closed",
@@ -92,11 +93,14 @@ class ProblemModel(BaseModel):
         },
     )
 
-    type: str = Field(description="stable name of the kind of problem")
+    type: str = Field(
+        pattern=f"^{TYPE_PREFIX}[a-z0-9-]+$",
+        description="stable name of the kind of problem; docs/problems.md has them all",
+    )
     title: str = Field(description="one sentence about the kind")
-    status: int = Field(description="HTTP status, again")
+    status: int = Field(ge=400, le=599, description="HTTP status, again")
     detail: str = Field(description="one sentence about this case: what, found, allowed")
-    code: str = Field(description="the kind for programs")
+    code: str = Field(pattern="^[A-Z][A-Z0-9_]*$", description="the kind for programs")
     field: str | None = Field(None, description="the field of the request that is wrong")
     found: str | None = Field(None, description="what stood there")
     allowed: str | None = Field(None, description="what may stand there")

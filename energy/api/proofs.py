@@ -15,6 +15,7 @@ from energy.api.context import context_of
 from energy.api.doorman import note_access
 from energy.api.orders import parse_order_id
 from energy.api.problems import ProblemError, answering, answers
+from energy.api.shapes.books import AutomaticProof, InclusionProof, TrustRoot
 from energy.api.words import IdText
 from energy.steps.receipts import LogTree, Prover
 from energy.steps.witnessing import trusted_witnesses
@@ -42,6 +43,7 @@ class LogCache:
 @router.get(
     "/v1/orders/{order_id}/proof",
     summary="That an order is in the books",
+    response_model=InclusionProof | AutomaticProof,
     responses={
         200: {"description": "a proof bundle, for the offline verifier and the trust root"},
         **answers(404, 409, 422),
@@ -74,6 +76,7 @@ def order_proof(request: Request, order_id: IdText) -> Response:
 @router.get(
     "/v1/ledger/trust",
     summary="The trust root",
+    response_model=TrustRoot,
     responses={200: {"description": "first key, first checkpoint, witnesses"}, **answers(404)},
 )
 @may(PUBLIC)

@@ -13,6 +13,7 @@ from energy.api.documents import json_answer, not_found, parse_slot
 from energy.api.doorman import record_of
 from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answering, answers
+from energy.api.shapes.office import Proposals, ProposalState, RulesBook
 from energy.api.words import SlotText
 from energy.steps.rules_views import proposal_document, proposals_document, rules_document
 from energy.store.audit import append_record
@@ -60,7 +61,12 @@ PRICES = {
 COUNTS = ("maker_steps", "orders_max")
 
 
-@router.get("/v1/rules", summary="The market's rules by slot", responses=answers(401, 403))
+@router.get(
+    "/v1/rules",
+    summary="The market's rules by slot",
+    response_model=RulesBook,
+    responses=answers(401, 403),
+)
 @may(MEMBERS)
 def get_rules(request: Request) -> Response:
     """Every version, the newest first, with the first slot that it holds in, and which holds now.
@@ -74,7 +80,10 @@ def get_rules(request: Request) -> Response:
 
 
 @router.get(
-    "/v1/rules/proposals", summary="Proposed changes of the rules", responses=answers(401, 403)
+    "/v1/rules/proposals",
+    summary="Proposed changes of the rules",
+    response_model=Proposals,
+    responses=answers(401, 403),
 )
 @may(STEERING)
 def get_proposals(request: Request) -> Response:
@@ -92,6 +101,7 @@ def get_proposals(request: Request) -> Response:
 @router.post(
     "/v1/rules/proposals",
     summary="Propose rules from a slot on",
+    response_model=ProposalState,
     status_code=201,
     responses=REFUSED,
     openapi_extra=PARAMETER,
@@ -117,6 +127,7 @@ def propose(request: Request, change: RulesChange) -> Response:
 @router.post(
     "/v1/rules/proposals/{proposal_id}/confirm",
     summary="Confirm another person's proposal",
+    response_model=ProposalState,
     responses=REFUSED,
     openapi_extra=PARAMETER,
 )
@@ -129,6 +140,7 @@ def confirm(request: Request, proposal_id: int = Path(ge=1, le=ID_MAX)) -> Respo
 @router.post(
     "/v1/rules/proposals/{proposal_id}/withdraw",
     summary="Withdraw a proposal that nobody has confirmed",
+    response_model=ProposalState,
     responses=REFUSED,
     openapi_extra=PARAMETER,
 )

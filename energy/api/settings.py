@@ -6,12 +6,18 @@ from energy.api.callers import STEERING, may
 from energy.api.context import context_of
 from energy.api.documents import json_answer
 from energy.api.problems import answers
+from energy.api.shapes.office import SettingsShown
 from energy.steps.settings_views import settings_document
 
 router = APIRouter(tags=["settings"])
 
 
-@router.get("/v1/settings", summary="Settings as they hold", responses=answers(401, 403))
+@router.get(
+    "/v1/settings",
+    summary="Settings as they hold",
+    response_model=SettingsShown,
+    responses=answers(401, 403),
+)
 @may(STEERING)
 def get_settings(request: Request) -> Response:
     """Value, source and default of each, secrets hidden; what has changed from start to start."""

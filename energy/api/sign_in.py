@@ -27,6 +27,7 @@ from energy.api.session_steps import (
     signed_in,
     take_guesses,
 )
+from energy.api.shapes.office import Session, SignedIn, SignedOut
 from energy.steps.credentials import (
     hash_secret,
     is_password,
@@ -47,7 +48,9 @@ STRETCHERS = 2
 router = APIRouter(tags=["sign-in"])
 
 
-@router.get("/v1/session", summary="Who you are here", responses=answers(401))
+@router.get(
+    "/v1/session", summary="Who you are here", response_model=Session, responses=answers(401)
+)
 @may(PUBLIC)
 def get_session(request: Request) -> Response:
     """Role, name and account; `anonymous` before sign-in, and whether sign-in is asked for."""
@@ -65,6 +68,7 @@ def get_session(request: Request) -> Response:
 @router.post(
     "/v1/session/password",
     summary="Sign in with name, password and one-time code",
+    response_model=SignedIn,
     responses={**SIGNED_IN, **answers(400, 401, 403, 413, 415, 422, 429, 503)},
     openapi_extra=fields_schema(PASSWORD_FIELDS),
 )
@@ -133,6 +137,7 @@ def _begin_person(request: Request, person: Person | None, step: int | None) -> 
 @router.post(
     "/v1/session/demo",
     summary="Act in the demonstration",
+    response_model=SignedIn,
     responses={**SIGNED_IN, **answers(403, 413, 503)},
 )
 @may(PUBLIC)
@@ -154,7 +159,12 @@ def sign_in_to_demo(request: Request) -> Response:
     return signed_in(request, secret, {"role": "operator", "name": DEMO_NAME})
 
 
-@router.post("/v1/session/end", summary="Sign out", responses=answers(403, 413, 503))
+@router.post(
+    "/v1/session/end",
+    summary="Sign out",
+    response_model=SignedOut,
+    responses=answers(403, 413, 503),
+)
 @may(PUBLIC)
 def sign_out(request: Request) -> Response:
     """The session is over at once, on the server; without one nothing happens."""

@@ -12,6 +12,7 @@ from energy.api.documents import json_answer, not_found, parse_slot
 from energy.api.doorman import record_of
 from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.grid import Steering, WireLimitState
 from energy.api.words import SlotText
 from energy.store.audit import append_record
 from energy.store.events import add_event
@@ -60,7 +61,12 @@ class CancelOrder(BaseModel):
     reason: str = Field(min_length=1, max_length=300)
 
 
-@router.get("/v1/steering", summary="What operators have ordered", responses=answers(401, 403))
+@router.get(
+    "/v1/steering",
+    summary="What operators have ordered",
+    response_model=Steering,
+    responses=answers(401, 403),
+)
 @may(DISTRICT)
 def get_steering(request: Request) -> Response:
     """The last limits, newest first, each with who set it, why, until when and how it ended."""
@@ -74,6 +80,7 @@ def get_steering(request: Request) -> Response:
 @router.post(
     "/v1/steering/limits",
     summary="Limit what may pass a feeder, a line or a transformer",
+    response_model=WireLimitState,
     status_code=201,
     responses=REFUSED,
     openapi_extra=PARAMETER,
@@ -101,6 +108,7 @@ def set_limit(request: Request, order: LimitOrder) -> Response:
 @router.post(
     "/v1/steering/limits/{limit_id}/cancel",
     summary="Cancel a limit",
+    response_model=WireLimitState,
     responses=REFUSED,
     openapi_extra=PARAMETER,
 )

@@ -23,6 +23,7 @@ from energy.api.session_steps import (
     signed_in,
     take_guesses,
 )
+from energy.api.shapes.office import SignedIn, SignInNonce
 from energy.api.siwe import Expected, SignInError, SignInMessage, make_message, read_message
 from energy.steps.credentials import hash_secret, new_secret
 from energy.store.audit import Record, append_record
@@ -52,6 +53,7 @@ router = APIRouter(tags=["sign-in"])
 @router.post(
     "/v1/session/nonce",
     summary="A message for a wallet to sign",
+    response_model=SignInNonce,
     responses={
         200: {"description": "the nonce, and the message that has it"},
         **answers(400, 403, 413, 415, 422, 429, 503),
@@ -93,6 +95,7 @@ async def get_nonce(request: Request) -> Response:
 @router.post(
     "/v1/session/wallet",
     summary="Sign in with Ethereum",
+    response_model=SignedIn,
     responses={**SIGNED_IN, **answers(400, 401, 403, 413, 415, 422, 429, 503)},
     openapi_extra=fields_schema(WALLET_FIELDS),
 )

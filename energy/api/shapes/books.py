@@ -1,0 +1,251 @@
+"""Signed messages, their receipts, checkpoints and proofs: what a verifier takes in hand."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from energy.api.shapes.market import SigningDomain
+from energy.api.shapes.words import (
+    Address,
+    Count,
+    Digest,
+    Id,
+    Krw,
+    Name,
+    Shape,
+    Side,
+    Signature,
+    Utc,
+    Wh,
+    WholeText,
+)
+from market.orders import OrderStatus
+
+Words = Annotated[str, Field(examples=["AAAAAA=="], description="packed words, base64")]
+
+
+class SignatureOf(Shape):
+    """Who has signed."""
+
+    signer: Address
+    signature: Signature
+
+
+class ReceiptMessage(Shape):
+    """What a receipt says: which entry came when, and when the books have it at the latest."""
+
+    entry: Id
+    received: WholeText
+    sealed_by: WholeText
+
+
+class Receipt(Shape):
+    """The operator's signed receipt, and its times for people."""
+
+    type: Literal["Receipt"]
+    message: ReceiptMessage
+    signatures: Annotated[list[SignatureOf], Field(min_length=1, max_length=1)]
+    received_utc: Utc
+    sealed_by_utc: Utc
+
+
+class AcceptedOrder(Shape):
+    """An order that was accepted, its status, and its receipt."""
+
+    order_id: Id
+    status: OrderStatus
+    receipt: Receipt
+
+
+class AcceptedMessage(Shape):
+    """A signed message that was accepted, and its receipt."""
+
+    id: Id
+    status: Literal["ACCEPTED"]
+    receipt: Receipt
+
+
+class AcceptedAnswer(AcceptedMessage):
+    """An answer to a DR event, with one's own baseline (null without enough days)."""
+
+    answer: Literal["COMMITTED", "DECLINED"]
+    committed_wh_per_slot: Wh
+    baseline_wh: list[Wh] | None
+
+
+class OrderState(AcceptedOrder):
+    """An order's terms and what it got; null before its slot is cleared."""
+
+    slot_utc: Utc
+    instruction: Id | None
+    side: Side
+    energy_wh: Wh
+    price_krw_per_kwh: Krw
+    filled_wh: Wh | None
+    clearing_price_krw_per_kwh: Krw | None
+    label: Literal["green", "local"] | None
+    premium_krw_per_kwh: Krw | None
+    labelled_wh: Wh | None
+    label_price_krw_per_kwh: Krw | None
+
+
+class OwnOrderState(OrderState):
+    """An order of one's own, with what it cost or brought and its gate."""
+
+    amount_krw: Krw | None
+    gate_utc: Utc
+
+
+class OrderPage(Shape):
+    """Orders, newest slot first; `next` is null on the last page."""
+
+    items: list[OwnOrderState]
+    next: str | None = Field(examples=["1784106000-0x" + "3f" * 32])
+
+
+class Checkpoint(Shape):
+    """The signed head of the log after a tick; `note` is the text that is published."""
+
+    tick_utc: Utc
+    size: Count
+    root: Digest
+    accounts_root: Digest
+    previous: Digest
+    signer: Address
+    signature: Signature
+    note: Annotated[str, Field(examples=["sejong-5-1/sim/3.microgrid/ledger\n33\n…"])]
+
+
+class TrustRoot(Shape):
+    """What a verifier must know from elsewhere: first key, first checkpoint, witnesses."""
+
+    trust: Literal["microgrid-trust/1"]
+    market: Name
+    domain: SigningDomain
+    origin: Name
+    registrar: Address
+    operator: Id
+    first: Annotated[str, Field(examples=["sejong-5-1/sim/3.microgrid/ledger\n33\n…"])]
+    witnesses: list[Address]
+    quorum: WholeText
+
+
+class SignedEntry(Shape):
+    """A signed message; its members are those of its type."""
+
+    type: Name
+    message: Annotated[dict[str, Any], Field(examples=[{"nonce": "7"}])]
+    signatures: list[SignatureOf]
+
+
+class SaltedEntry(SignedEntry):
+    """A signed message with the salt of its leaf."""
+
+    salt: Id
+
+
+class LogPlace(Shape):
+    """The way of a leaf to the root of a tree."""
+
+    index: WholeText
+    size: WholeText
+    path: list[Id]
+
+
+class SetPlace(LogPlace):
+    """The way of a leaf to the root of a set, and the signed entry over it."""
+
+    entry: SaltedEntry
+
+
+Climb = list[list[str]]
+"""The way up the accounts tree, as sides and hashes."""
+
+
+class AccountState(Shape):
+    """What stands in the accounts tree."""
+
+    blind: Id
+    seq: WholeText
+    balances: list[WholeText]
+    path: Annotated[Climb, Field(examples=[[["l", "0x" + "3f" * 32]]])]
+
+
+class KeyState(AccountState):
+    """What stands in the accounts tree, with the head of the account's history."""
+
+    head: Id
+
+
+class KeyHistory(Shape):
+    """The key entries of an account."""
+
+    account: Id
+    entries: list[SignedEntry]
+    state: KeyState
+
+
+class ProofFrame(Shape):
+    """What every proof bundle has: market, domain, checkpoint and keys."""
+
+    bundle: Literal["microgrid-proof/1"]
+    market: Name
+    domain: SigningDomain
+    checkpoint: Annotated[str, Field(examples=["sejong-5-1/sim/3.microgrid/ledger\n33\n…"])]
+    cosignatures: list[SignedEntry]
+    keys: list[KeyHistory]
+
+
+class InclusionProof(ProofFrame):
+    """That a signed message is in the books; `set` is null for one that the log itself has."""
+
+    claim: Literal["inclusion"]
+    entry: SaltedEntry
+    set: SetPlace | None
+    log: LogPlace
+    receipt: SignedEntry | None
+    display: dict[str, Krw]
+
+
+class AutomaticProof(ProofFrame):
+    """That an automatic order is in the books, and within what its account has signed."""
+
+    claim: Literal["automatic"]
+    entry: SaltedEntry
+    set: SetPlace | None
+    log: LogPlace
+    receipt: SignedEntry | None
+    display: dict[str, Krw]
+    instruction: SignedEntry
+
+
+class BilledMonthProof(Shape):
+    """The rules of a month: their entry, its place, and the text that it is the hash of."""
+
+    entry: SaltedEntry
+    log: LogPlace
+    content: str
+
+
+class HistoryRun(Shape):
+    """Entries of one type that follow each other in the history of an account."""
+
+    type: Name
+    words: Words
+
+
+class BillProof(ProofFrame):
+    """That a bill is in the books, with all that its account has ever moved."""
+
+    model_config = ConfigDict(title="BillProof")
+
+    claim: Literal["bill"]
+    entry: SaltedEntry
+    set: SetPlace
+    log: LogPlace
+    months: list[BilledMonthProof]
+    lines: Words
+    account: Id
+    from_: AccountState | None = Field(alias="from")
+    history: list[HistoryRun]
+    state: AccountState

@@ -1,0 +1,463 @@
+"""The market: prices and rules for bidders, auctions, their curves and what they came to."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from energy.api.shapes.words import (
+    Axis,
+    Count,
+    Digest,
+    ForecastTier,
+    Frac,
+    Id,
+    Krw,
+    KrwNumber,
+    Kwh,
+    Name,
+    Number,
+    Seconds,
+    Shape,
+    Share,
+    Side,
+    StepS,
+    Text,
+    TimeZone,
+    Utc,
+    WholeText,
+)
+
+
+class ZoneResult(Shape):
+    """What an auction came to in a zone; without trade there is no price."""
+
+    zone: Name
+    price_krw_per_kwh: Krw | None
+    sell_price_krw_per_kwh: Krw | None
+    volume_kwh: Kwh
+    bought_kwh: Kwh
+    sold_kwh: Kwh
+    outcome: Literal["empty", "no_trade", "between", "bid_margin", "offer_margin"]
+    forced: bool
+    reason: Text
+
+
+class WayResult(Shape):
+    """A way between places: what flowed, what could (null: no limit), fee and rent."""
+
+    from_: Name = Field(alias="from")
+    to: Name
+    flow_kwh: Kwh
+    capacity_kwh: Kwh | None
+    fee_krw_per_kwh: Krw
+    fees_krw: Krw
+    rent_krw: Krw
+
+
+class NarrowestWay(Shape):
+    """The narrowest way that a transfer leads over."""
+
+    from_: Name = Field(alias="from")
+    to: Name
+    capacity_kwh: Kwh
+
+
+class ZoneTransfer(Shape):
+    """From a zone to a zone: the least fee (null: no way), and the narrowest way."""
+
+    from_: Name = Field(alias="from")
+    to: Name
+    fee_krw_per_kwh: Krw | None
+    limiting: NarrowestWay | None
+
+
+class WayCut(Shape):
+    """A way that the grid check has narrowed."""
+
+    from_: Name = Field(alias="from")
+    to: Name
+    from_kwh: Kwh | None
+    to_kwh: Kwh
+    reason: Text
+
+
+class Round(Shape):
+    """One clearing of the book: what it came to, what it broke, and the cut that followed."""
+
+    round: Number
+    volume_kwh: Kwh
+    welfare_krw: Krw
+    broken: list[Text]
+    cut: WayCut | None
+    no_trade: list[Name]
+
+
+class LabelResult(Shape):
+    """What labelled energy cost on top, and how much was sold."""
+
+    label: Literal["green", "local"]
+    zone: Name | None
+    price_krw_per_kwh: Krw | None
+    volume_kwh: Kwh
+
+
+class SpcQuote(Shape):
+    """What the company stood ready to sell and buy, and the plan's value of energy."""
+
+    value_krw_per_kwh: Krw
+    sells_kwh_max: Kwh
+    buys_kwh_max: Kwh
+
+
+class MarketResult(Shape):
+    """What an auction came to."""
+
+    slot_utc: Utc
+    price_krw_per_kwh: Krw | None
+    volume_kwh: Kwh
+    orders: Count
+    welfare_krw: Krw
+    reason: Text
+    spc: SpcQuote | None
+    zones: list[ZoneResult]
+    network_version: Count | None
+    fees_krw: Krw
+    rent_krw: Krw
+    links: list[WayResult]
+    rounds: list[Round]
+    transfers: list[ZoneTransfer]
+    labels: list[LabelResult]
+
+
+class PriceHistory(Axis):
+    """Price and volume of the auctions of a day; null where there was none."""
+
+    price_krw_per_kwh: list[KrwNumber | None]
+    volume_kwh: list[Kwh | None]
+
+
+class MarketDay(MarketResult):
+    """The last auction, and those of the day before it."""
+
+    history: PriceHistory
+
+
+class Auction(MarketResult):
+    """An auction as it was published, and the clearing of its last round."""
+
+    clearing: MarketResult | None
+
+
+class AuctionOfBooks(Shape):
+    """An auction of which the clearing alone is kept."""
+
+    clearing: MarketResult
+
+
+class PriceStep(Shape):
+    """What one more kWh costs up to a use of the month; the last step has no end."""
+
+    up_to_kwh: Kwh | None
+    krw_per_kwh: Krw
+
+
+class DistrictName(Shape):
+    """Whose market it is."""
+
+    id: Name
+    time_zone: TimeZone
+
+
+class MarketName(Shape):
+    """Which market it is."""
+
+    id: Name
+    chain_id: Count
+
+
+class SigningDomain(Shape):
+    """The EIP-712 domain that every message is signed for."""
+
+    name: Name
+    version: WholeText
+    chainId: WholeText
+    salt: Id
+
+
+class MarketClock(Shape):
+    """The district's time."""
+
+    now_utc: Utc
+    slot_seconds_real: Seconds
+
+
+class OpenSlots(Shape):
+    """For which slots orders are taken, and how long before a slot its gate is."""
+
+    first_slot_utc: Utc
+    slots: Count
+    gate_lead_s: Count
+
+
+class BidderRules(Shape):
+    """What an order must keep to; `version` is what it names."""
+
+    version: Number
+    price_floor_krw_per_kwh: Krw
+    price_cap_krw_per_kwh: Krw
+    price_tick_krw_per_kwh: Krw
+
+
+class BidderRulesFrom(BidderRules):
+    """Rules that hold from a slot on."""
+
+    from_slot_utc: Utc
+
+
+class WaysOfMarket(Shape):
+    """Zones, fees, and what each way was like when last cleared."""
+
+    version: Count | None
+    zones: list[Name]
+    network_fee_krw_per_kwh: Krw
+    local_fee_krw_per_kwh: Krw
+    transfers: list[ZoneTransfer]
+    links: list[WayResult]
+
+
+class ExpectedPrice(Shape):
+    """What the forecast says of an auction: the median, and the band of eight in ten."""
+
+    slot_utc: Utc
+    price_krw_per_kwh: Krw
+    low_krw_per_kwh: Krw
+    high_krw_per_kwh: Krw
+    tier: ForecastTier
+
+
+class LastPrice(Shape):
+    """The price of a cleared slot, and of each of its zones."""
+
+    slot_utc: Utc
+    price_krw_per_kwh: Krw | None
+    zones: dict[str, Krw | None]
+
+
+class Prices(Shape):
+    """What anybody may know of the market; bidders decide by it."""
+
+    district: DistrictName
+    market: MarketName
+    domain: SigningDomain
+    clock: MarketClock
+    open: OpenSlots
+    rules: BidderRules
+    rules_to_come: list[BidderRulesFrom]
+    feed_in_krw_per_kwh: Krw
+    tariffs: dict[str, list[PriceStep]]
+    network: WaysOfMarket
+    sun_frac: Share | None
+    expected: ExpectedPrice | None
+    last: list[LastPrice]
+
+
+class BoughtKwh(Shape):
+    """Energy bought, by model."""
+
+    contracts: Kwh
+    p2p: Kwh
+    tariff: Kwh
+
+
+class SoldKwh(Shape):
+    """Energy sold, by model."""
+
+    contracts: Kwh
+    p2p: Kwh
+    feed_in: Kwh
+
+
+class BoughtCourse(Shape):
+    """Energy bought by slot and model, kWh."""
+
+    contracts: list[Kwh | None]
+    p2p: list[Kwh | None]
+    tariff: list[Kwh | None]
+
+
+class SoldCourse(Shape):
+    """Energy sold by slot and model, kWh."""
+
+    contracts: list[Kwh | None]
+    p2p: list[Kwh | None]
+    feed_in: list[Kwh | None]
+
+
+class MarketTotals(Shape):
+    """Sums of auctions, and of what is settled of them."""
+
+    from_utc: Utc
+    to_utc: Utc
+    auctions: Count
+    traded: Count
+    settled: Count
+    volume_kwh: Kwh
+    price_low_krw_per_kwh: Krw | None
+    price_high_krw_per_kwh: Krw | None
+    welfare_krw: Krw
+    bought_kwh: BoughtKwh
+    sold_kwh: SoldKwh
+    avoided_krw: Krw
+    forgone_krw: Krw
+    outside_krw: Krw
+    deviation_krw: Krw
+    saved_p2p_krw: Krw
+    saved_contracts_krw: Krw
+    saved_krw: Krw
+
+
+class MarketHistory(Shape):
+    """Columns over slots; what is not known is null. `next` asks for the rest."""
+
+    start_utc: Utc
+    step_s: StepS
+    slots: Count
+    state: list[Literal["void", "no_trade", "cleared", "settled"] | None]
+    price_krw_per_kwh: list[Krw | None]
+    price_low_krw_per_kwh: list[Krw | None]
+    price_high_krw_per_kwh: list[Krw | None]
+    volume_kwh: list[Kwh | None]
+    orders: list[Count | None]
+    welfare_krw: list[Krw | None]
+    tariff_krw_per_kwh: list[Krw | None]
+    feed_in_krw_per_kwh: list[Krw | None]
+    bought_kwh: BoughtCourse
+    sold_kwh: SoldCourse
+    avoided_krw: list[Krw | None]
+    forgone_krw: list[Krw | None]
+    outside_krw: list[Krw | None]
+    deviation_krw: list[Krw | None]
+    saved_p2p_krw: list[Krw | None]
+    saved_contracts_krw: list[Krw | None]
+    saved_krw: list[Krw | None]
+    traders: list[Count | None]
+    worse_off: list[Count | None]
+    totals: MarketTotals
+    today: MarketTotals
+    next: str | None = Field(
+        examples=["/v1/market/history?from=2026-07-15T09:00:00Z&to=2026-07-16T09:00:00Z"]
+    )
+
+
+class Curve(Shape):
+    """A side in merit order: the price of each step and the energy up to its end."""
+
+    prices: Count
+    price_krw_per_kwh: list[Krw]
+    until_kwh: list[Kwh]
+
+
+class OrderedKwh(Shape):
+    """What participants have ordered, kWh."""
+
+    demand: Kwh
+    supply: Kwh
+
+
+class Margin(Shape):
+    """The price group that had to share."""
+
+    side: Side
+    price_krw_per_kwh: Krw
+    open_kwh: Kwh
+    filled_kwh: Kwh
+
+
+class PlaceCurves(Shape):
+    """A zone, or the district where `zone` is null; few accounts are hidden."""
+
+    zone: Name | None
+    bought_kwh: Kwh
+    sold_kwh: Kwh
+    price_krw_per_kwh: Krw | None
+    low_krw_per_kwh: Krw | None
+    high_krw_per_kwh: Krw | None
+    interval: Literal["valid", "zones"] | None
+    flags: list[Literal["scarce", "glut", "forced"]]
+    margin: Margin | None
+    accounts: Count | None
+    ordered_kwh: OrderedKwh | None
+    hidden: bool
+    demand: Curve | None
+    supply: Curve | None
+
+
+class ClearingBudget(Shape):
+    """What buyers pay and where it goes; `open_krw` is left over and must be 0."""
+
+    paid_krw: Krw
+    received_krw: Krw
+    fees_krw: Krw
+    rent_krw: Krw
+    open_krw: Krw
+
+
+class ClearingCertificate(Shape):
+    """What proves a clearing."""
+
+    entry: Id
+    book_root: Digest
+    fills_root: Digest
+    rules_version: Number
+    network_version: Count
+
+
+class Curves(Shape):
+    """The curves of an auction, and where they met."""
+
+    slot_utc: Utc
+    orders: Count
+    operator_rows: Count
+    round: Number
+    volume_kwh: Kwh
+    welfare_krw: Krw
+    budget: ClearingBudget
+    certificate: ClearingCertificate
+    district: PlaceCurves
+    zones: list[PlaceCurves]
+    reason: Text | None
+
+
+class VoidCurves(Shape):
+    """A slot whose orders were void: no curves, and why."""
+
+    slot_utc: Utc
+    orders: Count
+    reason: Text | None
+    district: None
+    zones: Annotated[list[PlaceCurves], Field(max_length=0)]
+
+
+class OpenEnergyRow(Shape):
+    """A group's energy in a time; null where no quarter hour of it may be told."""
+
+    start_utc: Utc
+    zone: Name
+    use: Literal["homes", "businesses"]
+    quarter_hours: Count
+    import_wh: Count | None
+    import_quarter_hours: Count
+    export_wh: Count | None
+    export_quarter_hours: Count
+
+
+class OpenEnergy(Shape):
+    """What groups of customers drew and fed in; the rules that protect them."""
+
+    start_utc: Utc
+    end_utc: Utc
+    step: Literal["quarter_hour", "hour", "day", "month"]
+    time_zone: TimeZone
+    members_min: Count
+    share_max_frac: Frac
+    rows: list[OpenEnergyRow]
