@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     operator_passphrase: str = Field(
         "", description="passphrase of the operator's keystore; empty: demo key of the market"
     )
+    kept_keys_secret_file: str = Field(
+        "", description="file, mode 600, with the secret of kept keys; empty: beside the keystore"
+    )
     witnesses: str = Field(
         "", description="witnesses of the log: URL=0xADDRESS, separated by commas; empty: none"
     )

@@ -29,6 +29,7 @@ from energy.steps.context import (
     demo_beginning,
     open_installation,
 )
+from energy.steps.kept_keys import key_keeper
 from energy.steps.settings_views import keep_start
 from energy.steps.witnessing import WitnessPoster
 from energy.store.engine import Store
@@ -86,6 +87,7 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
             clock=clock,
             admission=build_admission(installation),
             trouble=lambda: daemon.trouble() or alarms.trouble(),
+            keeper=key_keeper(settings, installation.books.keys.registrar),
         )
         app = create_app(context)
         install(app)

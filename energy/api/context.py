@@ -10,6 +10,7 @@ from fastapi import Request
 
 from energy.config import Settings
 from energy.district import District
+from energy.steps.kept_keys import KeyKeeper
 from energy.store.admission import Admission
 from energy.store.engine import Store
 from market.signing import address_of
@@ -40,7 +41,8 @@ class ApiContext:
     """Store, district, clock and the rules of admission, shared by all routes.
 
     `trouble` says why the loop is not at work, None where it is; `/readyz` answers 503 with it.
-    `wall_s` is real time, by which people sign in; the district's clock may run faster.
+    `wall_s` is real time, by which people sign in; the district's clock may run faster. `keeper`
+    holds the keys of households without a wallet; None where this process keeps none.
     """
 
     store: Store
@@ -50,6 +52,7 @@ class ApiContext:
     admission: Admission
     trouble: Callable[[], str | None] = no_trouble
     wall_s: Callable[[], float] = time.time
+    keeper: KeyKeeper | None = None
 
     @cached_property
     def operator(self) -> bytes:

@@ -14,6 +14,8 @@ KEYSTORE_NAME = "operator-keystore.json"
 
 # Bits of the roles that a key may hold.
 TRADE, CONTRACT, METER, MARKET, SETTLE, LOG, REGISTRAR = 1, 2, 4, 8, 16, 32, 64
+KEPT = 128
+"""Says to everybody who reads the log that the operator holds this key for the account."""
 
 OPERATOR_ROLES = {
     "registrar": REGISTRAR,

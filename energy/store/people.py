@@ -12,11 +12,15 @@ from energy.store.people_tables import person, service_token, session
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,39}")
 PERSON_ROLES = ("operator", "network_owner", "auditor")
 TOKEN_ROLES = (*PERSON_ROLES, "device")
+RESIDENT = "prosumer"
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a name, a stretched password and a seed of one-time codes."""
+    """Somebody with a name, a stretched password and a seed of one-time codes.
+
+    `account` is the household of a resident, None of all others.
+    """
 
     name: str
     role: str
@@ -25,6 +29,7 @@ class Person:
     code_step: int
     created_s: int
     disabled_s: int | None = None
+    account: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,13 @@ class ServiceToken:
 
 def add_person(connection: Connection, who: Person) -> None:
     """Add a person; raises StoreError for a name that is taken or cannot be one."""
-    _require_name(who.name)
-    if who.role not in PERSON_ROLES:
+    require_name(who.name)
+    if who.role not in (*PERSON_ROLES, RESIDENT):
         raise StoreError(f"role: found {who.role}, allowed {', '.join(PERSON_ROLES)}")
+    if (who.role == RESIDENT) != (who.account is not None):
+        raise StoreError(
+            f"person {who.name}: role {who.role}, allowed {RESIDENT} of a household; invite them"
+        )
     if find_person(connection, who.name) is not None:
         raise StoreError(f"person {who.name}: exists already, allowed a new name")
     connection.execute(insert(person).values(**vars(who)))
@@ -69,6 +78,12 @@ def use_code_step(connection: Connection, name: str, step: int) -> bool:
     return connection.execute(update(person).where(later).values(code_step=step)).rowcount == 1
 
 
+def people_of(connection: Connection, account: bytes) -> list[Person]:
+    """The residents of a household by name."""
+    query = select(person).where(person.c.account == account).order_by(person.c.name)
+    return [Person(**row._mapping) for row in connection.execute(query)]
+
+
 def disable_person(connection: Connection, name: str, now_s: int) -> bool:
     """Let a person sign in no more and end all sessions; False where that was so before."""
     if find_person(connection, name) is None:
@@ -80,7 +95,7 @@ def disable_person(connection: Connection, name: str, now_s: int) -> bool:
 
 def add_token(connection: Connection, token: ServiceToken) -> None:
     """Add a token; raises StoreError for a name that is taken or cannot be one."""
-    _require_name(token.name)
+    require_name(token.name)
     query = select(service_token.c.name).where(service_token.c.name == token.name)
     if connection.scalar(query) is not None:
         raise StoreError(f"token {token.name}: exists already, allowed a new name")
@@ -113,7 +128,8 @@ def disable_token(connection: Connection, name: str, now_s: int) -> bool:
     )
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Raise StoreError for a text that can be nobody's name."""
     if not NAME.fullmatch(name):
         raise StoreError(
             f"name: found {name[:60]!r}, allowed 2 to 40 of a-z, 0-9, dot, dash and underscore, "

@@ -20,7 +20,11 @@ NONCES_MAX = 10_000
 
 @dataclass(frozen=True)
 class Session:
-    """An open session: a person's with the present role, a wallet's, or (neither) a demo's."""
+    """An open session: a person's with the present role, a wallet's, or (neither) a demo's.
+
+    `account` is a wallet's, or the household of a person who is a resident; `proven_s` is when the
+    person has last shown a one-time code.
+    """
 
     id: bytes
     person: str | None
@@ -29,11 +33,12 @@ class Session:
     address: bytes | None
     seen_s: int
     ends_s: int
+    proven_s: int | None = None
 
 
 @dataclass(frozen=True)
 class NewSession:
-    """A session that begins; `id` is the hash of its cookie."""
+    """A session that begins; `id` is the hash of its cookie. A person has shown a code for it."""
 
     id: bytes
     begun_s: int
@@ -48,7 +53,8 @@ def begin_session(connection: Connection, new: NewSession) -> int:
     ends_s = new.begun_s + LASTS_S
     over = or_(session.c.ends_s <= new.begun_s, session.c.seen_s <= new.begun_s - IDLE_S)
     connection.execute(delete(session).where(over))
-    row = {**vars(new), "seen_s": new.begun_s, "ends_s": ends_s}
+    proven_s = None if new.person is None else new.begun_s
+    row = {**vars(new), "seen_s": new.begun_s, "ends_s": ends_s, "proven_s": proven_s}
     connection.execute(insert(session).values(row))
     return ends_s
 
@@ -60,7 +66,7 @@ def open_session(connection: Connection, id_: bytes, now_s: int, slot: int) -> S
     """
     columns = session.c
     query = (
-        select(session, person.c.role, person.c.disabled_s)
+        select(session, person.c.role, person.c.disabled_s, person.c.account.label("household"))
         .select_from(session.outerjoin(person, columns.person == person.c.name))
         .where(columns.id == id_, columns.ends_s > now_s, columns.seen_s > now_s - IDLE_S)
     )
@@ -69,12 +75,19 @@ def open_session(connection: Connection, id_: bytes, now_s: int, slot: int) -> S
         return None
     if row.address is not None and account_of_address(connection, row.address, slot) != row.account:
         return None
-    return Session(row.id, row.person, row.role, row.account, row.address, row.seen_s, row.ends_s)
+    account = row.account or row.household
+    times = (row.seen_s, row.ends_s, row.proven_s)
+    return Session(row.id, row.person, row.role, account, row.address, *times)
 
 
 def mark_seen(connection: Connection, id_: bytes, now_s: int) -> None:
     """The session is in use."""
     connection.execute(update(session).where(session.c.id == id_).values(seen_s=now_s))
+
+
+def mark_proven(connection: Connection, id_: bytes, now_s: int) -> None:
+    """The person of the session has shown a one-time code again."""
+    connection.execute(update(session).where(session.c.id == id_).values(proven_s=now_s))
 
 
 def end_session(connection: Connection, id_: bytes) -> bool:
@@ -121,7 +134,9 @@ class GuessLimit:
 def take_guess(connection: Connection, subject: str, limit: GuessLimit, now_s: float) -> float:
     """Take one of the guesses that are left; 0, or the seconds until there is one."""
     columns = sign_in_guess.c
-    row = connection.execute(select(sign_in_guess).where(columns.subject == subject)).first()
+    # Locked, for of two that count at once from the same number one would not be counted.
+    query = select(sign_in_guess).where(columns.subject == subject).with_for_update()
+    row = connection.execute(query).first()
     left = float(limit.most)
     if row is not None:
         left = min(left, row.left_over + max(now_s - row.at_s, 0.0) / limit.refill_s)

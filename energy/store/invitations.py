@@ -1,0 +1,54 @@
+"""Invitations: by one a resident becomes a person who signs in with a password and a code."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from energy.store.errors import StoreError
+from energy.store.people import find_person, require_name
+from energy.store.people_tables import invitation
+
+
+class Invitation(NamedTuple):
+    """Whoever brings the secret of this hash in time may be `name` of the household `account`."""
+
+    hash: bytes
+    name: str
+    account: bytes
+    made_by: str
+    made_s: int
+    ends_s: int
+    taken_s: int | None = None
+
+
+def add_invitation(connection: Connection, new: Invitation) -> None:
+    """Keep an invitation, in the place of one of the same name that nobody has taken up.
+
+    Raises StoreError for a name that is taken or cannot be one.
+    """
+    require_name(new.name)
+    if find_person(connection, new.name) is not None:
+        raise StoreError(f"person {new.name}: exists already, allowed a new name")
+    columns = invitation.c
+    open_ = columns.taken_s.is_(None)
+    other = (columns.name == new.name) & (columns.account != new.account)
+    waits = other & open_ & (columns.ends_s > new.made_s)
+    if connection.scalar(select(columns.name).where(waits)) is not None:
+        raise StoreError(f"person {new.name}: invited already, allowed a new name")
+    connection.execute(delete(invitation).where((columns.name == new.name) & open_))
+    connection.execute(insert(invitation).values(**new._asdict()))
+
+
+def find_invitation(connection: Connection, hash_32: bytes, now_s: int) -> Invitation | None:
+    """The invitation of this hash, where it is neither over nor taken up."""
+    columns = invitation.c
+    good = (columns.hash == hash_32) & columns.taken_s.is_(None) & (columns.ends_s > now_s)
+    row = connection.execute(select(invitation).where(good)).first()
+    return None if row is None else Invitation(**row._mapping)
+
+
+def take_invitation(connection: Connection, hash_32: bytes, now_s: int) -> bool:
+    """Take an invitation up; True for the one that did."""
+    columns = invitation.c
+    good = (columns.hash == hash_32) & columns.taken_s.is_(None) & (columns.ends_s > now_s)
+    return connection.execute(update(invitation).where(good).values(taken_s=now_s)).rowcount == 1
