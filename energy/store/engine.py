@@ -64,6 +64,8 @@ NAME_BYTES = 63
 """PostgreSQL cuts the name of a session here."""
 RETRIES_MAX = 5
 RETRY_FIRST_S = 0.02
+IN_LINE_FROM = 2
+"""Who has lost so many races waits for the other losers and no longer races with them."""
 # Whole units are run again on these: serialisation failure, deadlock, and the two constraint
 # violations that a race can cause; one that repeats is no race and is raised.
 RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505", "23P01"})
@@ -129,8 +131,10 @@ class Store:
         with self._turn, _words(self.url):
             return self._write_once(unit)
 
-    def _write_once(self, unit: Callable[[Connection], T]) -> T:
+    def _write_once(self, unit: Callable[[Connection], T], *, in_line: bool = False) -> T:
         with self._writer.begin() as connection:
+            if in_line:
+                stand_in_line(connection)
             if self._guard is not None:
                 self._guard(connection)
             return unit(connection)
@@ -138,7 +142,7 @@ class Store:
     def _write_retried(self, unit: Callable[[Connection], T]) -> T:
         for attempt in range(RETRIES_MAX + 1):
             try:
-                return self._write_once(unit)
+                return self._write_once(unit, in_line=attempt >= IN_LINE_FROM)
             except DBAPIError as error:
                 if attempt == RETRIES_MAX or _sqlstate(error) not in RETRIED_SQLSTATES:
                     raise
@@ -342,6 +346,15 @@ def lock_tables(connection: Connection) -> None:
     """Until the transaction's end nothing else makes or changes the tables."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305001)")
+
+
+def stand_in_line(connection: Connection) -> None:
+    """Wait until no other unit that stands in line is at work; before anything else in a unit.
+
+    On PostgreSQL a unit sees the store as of its first statement, and a lock of a table is the one
+    that may be waited for before that: whoever has waited sees what those before have written.
+    """
+    connection.exec_driver_sql("LOCK TABLE meta IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _create_tables(connection: Connection) -> None:

@@ -58,10 +58,12 @@ def claim_slot(connection: Connection, start: int, owner: str, now_s: int) -> Cl
 
     Raises StoreError where the slot is published: it is never decided twice.
     """
-    found = find_slot(connection, start)
+    # Locked, so that nobody publishes it between this look and what follows.
+    row = connection.execute(select(slot).where(slot.c.start == start).with_for_update()).first()
+    found = None if row is None else _slot_row(row)
     if found is not None and found.state != "running":
         raise StoreError(f"slot {iso_of(start)}: state {found.state}, allowed none or running")
-    fence = _next_fence(connection)
+    fence = next_fence(connection)
     claimed = {"owner": owner, "fence": fence, "claimed_utc": now_s}
     if found is None:
         connection.execute(slot.insert().values(start=start, state="running", **claimed))
@@ -171,7 +173,8 @@ def count_tiers(connection: Connection) -> dict[str, int]:
     return {tier: count for tier, count in connection.execute(query.order_by(slot.c.tier))}
 
 
-def _next_fence(connection: Connection) -> int:
+def next_fence(connection: Connection) -> int:
+    """A fence above all that were ever given."""
     grown = fence_counter.update().values(last=fence_counter.c.last + 1)
     if connection.execute(grown).rowcount == 0:
         connection.execute(fence_counter.insert().values(id=1, last=1))
