@@ -123,7 +123,8 @@ class _Yielding:
         self.shed_kw = np.zeros((problem.slots, len(problem.ranks)))
         self._rank_load_kw = problem.rank_load_kw.sum(axis=1)
         self._cheapest_first = np.argsort([rank.price_krw_per_kwh for rank in problem.ranks])
-        self.heat_pump_kw = wishes.heat_pump_kw.copy()
+        most_kw = problem.heat.pump_kw_max if problem.heat else np.inf
+        self.heat_pump_kw = np.minimum(wishes.heat_pump_kw, most_kw)
         drawn = problem.load_kw.sum(axis=1) + problem.loss_kw - problem.pv_kw.sum(axis=1)
         self._rest_kw = drawn - made_kw
         price = problem.connection.price_buy_krw_per_kwh

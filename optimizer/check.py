@@ -233,7 +233,7 @@ def _check_heat(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
         "store above its bound": plan.e_heat_kwh - heat.e_kwh_max,
         "store power": np.abs(into) - heat.p_store_kw_max,
         "boiler": plan.boiler_kw - heat.boiler_kw_max,
-        "heat pump": plan.heat_pump_kw - heat.heat_pump_kw_max,
+        "heat pump": plan.heat_pump_kw - heat.pump_kw_max,
     }
     for what, excess in found.items():
         yield from _worst("heat plant", what, excess)
@@ -302,6 +302,7 @@ def _check_commitments(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
 def _check_reserve(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
     """What is said to be missing of the reserve is what no asset could give at once."""
     reserve, table = problem.reserve, problem.batteries
+    most_kw = table.by_slot(table.p_discharge_kw_max, problem.slots)
     short = np.zeros(problem.slots)
     for slot in range(problem.slots if reserve else 0):
         assert reserve is not None
@@ -312,7 +313,7 @@ def _check_reserve(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
             stored = plan.e_battery_kwh[slot, b] - min(table.e_kwh_min[b], table.e_start_kwh[b])
             given = plan.battery_discharge_kw[slot, b] - plan.battery_charge_kw[slot, b]
             lasting = max(stored, 0.0) * table.eta_discharge[b] / reserve.sustain_h
-            at_hand += min(table.p_discharge_kw_max[b] - given, lasting)
+            at_hand += min(most_kw[slot, b] - given, lasting)
         for f, unit in enumerate(problem.units):
             on = int(plan.unit_on[slot, f])
             spare = on * unit.p_kw_max - plan.unit_p_kw[slot, f]

@@ -101,17 +101,18 @@ def keep_one_way_in_stores(model: pyo.ConcreteModel, problem: PlanProblem) -> No
     if not problem.one_way:
         return
     batteries, fleets = problem.batteries, problem.fleets
-    most_in, most_out = batteries.p_charge_kw_max, batteries.p_discharge_kw_max
+    most_in = batteries.by_slot(batteries.p_charge_kw_max, problem.slots)
+    most_out = batteries.by_slot(batteries.p_discharge_kw_max, problem.slots)
     model.battery_in = pyo.Constraint(
         model.T,
         model.B,
-        rule=lambda m, t, b: m.battery_charge[t, b] - most_in[b] * m.battery_way[t, b] <= 0,
+        rule=lambda m, t, b: m.battery_charge[t, b] - most_in[t, b] * m.battery_way[t, b] <= 0,
     )
     model.battery_out = pyo.Constraint(
         model.T,
         model.B,
         rule=lambda m, t, b: (
-            m.battery_discharge[t, b] + most_out[b] * m.battery_way[t, b] <= most_out[b]
+            m.battery_discharge[t, b] + most_out[t, b] * m.battery_way[t, b] <= most_out[t, b]
         ),
     )
     cars_in, cars_out = fleets.p_charge_kw_max, fleets.p_discharge_kw_max
@@ -349,10 +350,11 @@ def _bound_battery_reserve(
 ) -> None:
     """A battery can stop charging and give its power, as long as its energy keeps that up."""
     table = problem.batteries
+    most_kw = table.by_slot(table.p_discharge_kw_max, problem.slots)
 
     def power(m: pyo.ConcreteModel, t: int, b: int) -> pyo.Expression:
         used = m.battery_discharge[t, b] - m.battery_charge[t, b]
-        return m.battery_reserve[t, b] + used <= table.p_discharge_kw_max[b]
+        return m.battery_reserve[t, b] + used <= most_kw[t, b]
 
     def energy(m: pyo.ConcreteModel, t: int, b: int) -> pyo.Expression:
         floor = min(table.e_kwh_min[b], table.e_start_kwh[b])

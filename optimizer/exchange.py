@@ -35,14 +35,16 @@ def exchange_limits(problem: PlanProblem) -> Exchange:
     Nobody sheds load in order to export it.
     """
     fixed = problem.load_kw.sum(axis=1) + problem.loss_kw
-    made = problem.pv_kw.sum(axis=1) + float(problem.batteries.p_discharge_kw_max.sum())
+    stores = problem.batteries
+    made = problem.pv_kw.sum(axis=1)
+    made = made + stores.by_slot(stores.p_discharge_kw_max, problem.slots).sum(axis=1)
     made = made + problem.fleets.p_discharge_kw_max.sum(axis=0)
     for unit in problem.units:
         made = made + unit.p_kw_max * commitment(unit).most
-    drawn = fixed + float(problem.batteries.p_charge_kw_max.sum())
+    drawn = fixed + stores.by_slot(stores.p_charge_kw_max, problem.slots).sum(axis=1)
     drawn = drawn + problem.fleets.p_charge_kw_max.sum(axis=0)
     if problem.heat:
-        drawn = drawn + problem.heat.heat_pump_kw_max
+        drawn = drawn + problem.heat.pump_kw_max
     connection = problem.connection
     return Exchange(
         p_import_kw_max=np.minimum(connection.p_import_kw_max, drawn),

@@ -132,8 +132,8 @@ def _group_batteries(table: Batteries, area_class: IntArray, groups_max: int) ->
     shape = (
         np.minimum(table.e_kwh_min, table.e_start_kwh),
         table.e_start_kwh,
-        table.p_charge_kw_max * DT_H,
-        table.p_discharge_kw_max * DT_H,
+        *_powers_kwh(table.p_charge_kw_max),
+        *_powers_kwh(table.p_discharge_kw_max),
         _end(table),
     )
     law = (
@@ -213,6 +213,16 @@ def _nearest(shape: FloatArray, middle: FloatArray) -> IntArray:
     return np.asarray(distance.argmin(axis=1), dtype=np.int64)
 
 
+def _powers_kwh(limit_kw: FloatArray) -> list[FloatArray]:
+    """Energy that a power limit lets through in a slot, (B,); by slot also what it is on the mean.
+
+    So batteries that are out of use for a while are told from those that are not.
+    """
+    if limit_kw.ndim == 1:
+        return [limit_kw * DT_H]
+    return [limit_kw.max(axis=0) * DT_H, limit_kw.mean(axis=0) * DT_H, limit_kw[0] * DT_H]
+
+
 def _end(table: Batteries) -> FloatArray:
     """Least energy at the horizon's end."""
     return table.e_kwh_min if table.e_end_kwh_min is None else table.e_end_kwh_min
@@ -228,8 +238,8 @@ def _merged_batteries(table: Batteries, into: _Grouping, area_class: IntArray) -
         e_kwh_min=sums_by(floor, into.group, count),
         e_kwh_max=sums_by(ceiling, into.group, count),
         e_start_kwh=sums_by(table.e_start_kwh, into.group, count),
-        p_charge_kw_max=sums_by(table.p_charge_kw_max, into.group, count),
-        p_discharge_kw_max=sums_by(table.p_discharge_kw_max, into.group, count),
+        p_charge_kw_max=sums_by(table.p_charge_kw_max.T, into.group, count).T,
+        p_discharge_kw_max=sums_by(table.p_discharge_kw_max.T, into.group, count).T,
         eta_charge=table.eta_charge[into.example],
         eta_discharge=table.eta_discharge[into.example],
         wear_krw_per_kwh=table.wear_krw_per_kwh[into.example],

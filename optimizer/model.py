@@ -71,14 +71,12 @@ def _declare_stores(model: pyo.ConcreteModel, problem: PlanProblem, *, elastic: 
     """Batteries and car fleets."""
     batteries, fleets = problem.batteries, problem.fleets
     battery, fleet = battery_corridor(batteries, problem.slots), fleet_corridor(fleets)
+    most_in = batteries.by_slot(batteries.p_charge_kw_max, problem.slots)
+    most_out = batteries.by_slot(batteries.p_discharge_kw_max, problem.slots)
     model.B = pyo.RangeSet(0, len(batteries.id) - 1)
     model.G = pyo.RangeSet(0, len(fleets.id) - 1)
-    model.battery_charge = pyo.Var(
-        model.T, model.B, bounds=lambda m, t, b: (0, batteries.p_charge_kw_max[b])
-    )
-    model.battery_discharge = pyo.Var(
-        model.T, model.B, bounds=lambda m, t, b: (0, batteries.p_discharge_kw_max[b])
-    )
+    model.battery_charge = pyo.Var(model.T, model.B, bounds=lambda m, t, b: (0, most_in[t, b]))
+    model.battery_discharge = pyo.Var(model.T, model.B, bounds=lambda m, t, b: (0, most_out[t, b]))
     model.e_battery = pyo.Var(
         model.T, model.B, bounds=lambda m, t, b: (battery.lower_kwh[t, b], battery.upper_kwh[t, b])
     )
@@ -136,7 +134,8 @@ def _declare_heat(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
     if heat is None:
         return
     store = (-heat.p_store_kw_max, heat.p_store_kw_max)
-    model.heat_pump = pyo.Var(model.T, bounds=(0, heat.heat_pump_kw_max))
+    pump_kw = heat.pump_kw_max
+    model.heat_pump = pyo.Var(model.T, bounds=lambda m, t: (0, pump_kw[t]))
     model.boiler = pyo.Var(model.T, bounds=(0, heat.boiler_kw_max))
     model.heat_dump = pyo.Var(model.T, bounds=(0, None))
     model.heat_short = pyo.Var(model.T, bounds=(0, None))

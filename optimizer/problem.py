@@ -25,6 +25,8 @@ NOWHERE = 2.0
 class Batteries:
     """Batteries; every array (B,).
 
+    p_charge_kw_max and p_discharge_kw_max may also be given by slot, (H, B), for batteries that are
+    out of use for a part of the horizon; `by_slot` has them so.
     e_kwh_min holds the reserve: a battery that starts below it may stay there, but not go lower.
     eta_charge: energy stored per energy drawn; eta_discharge: energy given per energy taken out.
     wear_krw_per_kwh counts per kWh discharged; end_value_krw_per_kwh per kWh left at the end.
@@ -43,6 +45,10 @@ class Batteries:
     wear_krw_per_kwh: FloatArray
     end_value_krw_per_kwh: FloatArray
     e_end_kwh_min: FloatArray | None = None
+
+    def by_slot(self, limit_kw: FloatArray, slots: int) -> FloatArray:
+        """One of the power limits in every slot, (H, B)."""
+        return np.broadcast_to(limit_kw, (slots, len(self.id)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +124,7 @@ class Heat:
 
     demand_kw, cop (H,): heat out per power in. loss_frac_per_slot of what stands in the store is
     lost in a slot. boiler_kw_max is heat; fuel_krw_per_kwh counts the boiler's fuel. The heat pump
-    draws at most heat_pump_kw_max of power in area heat_pump_area.
+    draws at most heat_pump_kw_max of power in area heat_pump_area, none while out of use, (H,).
     """
 
     demand_kw: FloatArray
@@ -133,6 +139,13 @@ class Heat:
     heat_pump_area: int
     cop: FloatArray
     end_value_krw_per_kwh: float
+    heat_pump_out: BoolArray | None = None
+
+    @property
+    def pump_kw_max(self) -> FloatArray:
+        """Most that the heat pump may draw in each slot, (H,)."""
+        out = np.zeros(len(self.cop), bool) if self.heat_pump_out is None else self.heat_pump_out
+        return np.where(out, 0.0, self.heat_pump_kw_max)
 
 
 @dataclass(frozen=True, eq=False)

@@ -220,7 +220,7 @@ def _write_heat(sheet: _Sheet, problem: PlanProblem) -> None:
     heat, slots = problem.heat, problem.slots
     if heat is None:
         return
-    sheet.bound("heat_pump", 0.0, heat.heat_pump_kw_max)
+    sheet.bound("heat_pump", 0.0, heat.pump_kw_max)
     sheet.bound("boiler", 0.0, heat.boiler_kw_max)
     sheet.bound("p_into_store", -heat.p_store_kw_max, heat.p_store_kw_max)
     sheet.bound("e_heat", 0.0, heat.e_kwh_max)

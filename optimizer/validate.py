@@ -25,6 +25,7 @@ from optimizer.problem import (
 
 BIG = 1e9  # kW, kWh or won beyond which a number is taken for a mistake
 TINY = 1e-6
+BATTERY_POWERS = ("p_charge_kw_max", "p_discharge_kw_max")
 
 
 def check_problem(problem: PlanProblem) -> list[Finding]:
@@ -67,8 +68,10 @@ def _wanted_shapes(problem: PlanProblem) -> Iterator[tuple[object, str, tuple[in
         yield problem, name, (slots, areas)
     yield problem, "loss_kw", (slots,)
     for name in Batteries.__dataclass_fields__:
-        if name != "id" and getattr(problem.batteries, name) is not None:
-            yield problem.batteries, name, (batteries,)
+        found = getattr(problem.batteries, name)
+        if name != "id" and found is not None:
+            by_slot = name in BATTERY_POWERS and np.ndim(found) > 1
+            yield problem.batteries, name, (slots, batteries) if by_slot else (batteries,)
     yield problem.fleets, "area", (fleets,)
     for name in ("e_min_kwh", "e_max_kwh", "p_charge_kw_max", "p_discharge_kw_max"):
         yield problem.fleets, name, (fleets, slots)
@@ -78,6 +81,8 @@ def _wanted_shapes(problem: PlanProblem) -> Iterator[tuple[object, str, tuple[in
     if problem.heat:
         yield problem.heat, "demand_kw", (slots,)
         yield problem.heat, "cop", (slots,)
+        if problem.heat.heat_pump_out is not None:
+            yield problem.heat, "heat_pump_out", (slots,)
     for name in ("p_import_kw_max", "p_export_kw_max", "peak_counts"):
         yield problem.connection, name, (slots,)
     for name in ("price_buy_krw_per_kwh", "price_sell_krw_per_kwh"):
