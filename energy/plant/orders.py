@@ -53,7 +53,8 @@ class Heard:
         if told is None:
             return None
         order = np.argsort(told.car, kind="stable")
-        return CarOrder(told.car[order], told.car_charge_kw[order], told.car_discharge_kw[order])
+        powers = (told.car_charge_kw[order], told.car_discharge_kw[order])
+        return CarOrder(told.car[order], *powers, told.points_off)
 
 
 def hear(district: District, fence: int, slot: int, setpoints: SetPoints | None) -> Heard:
@@ -85,6 +86,8 @@ def _require_sizes(district: District, setpoints: SetPoints) -> None:
         "car_charge_kw": cars,
         "car_discharge_kw": cars,
     }
+    if setpoints.points_off is not None:
+        wanted["points_off"] = len(district.chargers.id)
     for name, size in wanted.items():
         found = np.shape(getattr(setpoints, name))
         if found != (size,):

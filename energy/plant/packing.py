@@ -1,12 +1,13 @@
 """Frozen dataclasses of numbers and arrays as compact bytes: equal content, equal bytes.
 
 The first line is JSON (version, names, types, shapes), the arrays follow in its order, all of it
-compressed. Dataclasses may stand inside one another; a float may be None.
+compressed. Dataclasses may stand inside one another; a float or an array may be None. A field with
+a default may be missing, for bytes of an older program have not got it.
 """
 
 import json
 import zlib
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
@@ -78,6 +79,8 @@ def _read(kind: Any, prefix: str, found: dict[str, Any]) -> Any:  # noqa: ANN401
             content[field.name] = _read(hints[field.name], path + ".", found)
         elif path in found:
             content[field.name] = found[path]
+        elif field.default is not MISSING:
+            content[field.name] = field.default
         else:
             raise ValueError(f"{kind.__name__}: no field {path} in the bytes")
     return kind(**content)

@@ -13,12 +13,18 @@ from energy.store.views import Document
 
 TOLERANCE_FRAC, TOLERANCE_KW = 0.02, 1.0
 """A device that keeps to its set-point within this share of its limit, or this power, obeys."""
-WORST_FIRST = ("trip", "silent", "deviates", "ok", "off")
+WORST_FIRST = ("trip", "silent", "deviates", "ok", "off", "retired")
 
 
-def assets_view(district: District, measured: Measured, told: SetPoints | None) -> Document:
+def assets_view(
+    district: District,
+    measured: Measured,
+    told: SetPoints | None,
+    retired: frozenset[str] = frozenset(),
+) -> Document:
     """All assets in the measured slot, the worst state first; `told` are the set-points that held.
 
+    What is `retired` has that state, as long as it rests; of an area's sun residents' roofs go on.
     `set_*` is null of what is told nothing, or was told nothing in this slot. Of cars only the
     chargers' sums are told apart, and their set-points belong to cars.
     """
@@ -30,8 +36,29 @@ def assets_view(district: District, measured: Measured, told: SetPoints | None) 
         *_heat(district, measured, told),
         _connection(district, measured),
     ]
+    for row in rows:
+        if row["id"] in retired and (row["kind"] == "solar" or _rests(row)):
+            row["state"] = "retired"
     rows.sort(key=lambda one: WORST_FIRST.index(one["state"]))
     return {"assets": rows, "told": told is not None}
+
+
+def asset_kinds(district: District) -> dict[str, tuple[str, str | None]]:
+    """Kind and area of every asset of the view by its id."""
+    areas = district.network.areas.id
+    found: dict[str, tuple[str, str | None]] = {
+        unit.id: (unit.kind, areas[unit.area] if unit.area >= 0 else None)
+        for unit in district.units
+    }
+    for table, name in ((district.batteries, "battery"), (district.chargers, "charger")):
+        for id_, kind, area in zip(table.id, table.kind, table.area.tolist(), strict=True):
+            found[id_] = (f"{name}_{kind}", areas[area])
+    for area in np.flatnonzero(district.pv.kwp.sum(axis=1) > 0).tolist():
+        found[f"solar-{areas[area]}"] = ("solar", areas[area])
+    if district.heat is not None:
+        for kind in ("heat_pump", "boiler", "heat_store"):
+            found[kind.replace("_", "-")] = (kind, None)
+    return found | {"kepco": ("connection", None)}
 
 
 def _row(kind: str, id_: str, area: str | None, **figures: float | int | str | None) -> Document:
@@ -44,6 +71,14 @@ def _row(kind: str, id_: str, area: str | None, **figures: float | int | str | N
     return {
         name: round(float(one), 3) if isinstance(one, float) else one for name, one in found.items()
     } | {"state": found["state"] or _state(found)}
+
+
+def _rests(row: Document) -> bool:
+    """Whether an asset moves no power, or one that is none at its size."""
+    return all(
+        row[f"{side}_kw"] <= max(TOLERANCE_FRAC * row[f"limit_{side}_kw"], TOLERANCE_KW)
+        for side in ("supplies", "draws")
+    )
 
 
 def _state(row: Document) -> str:

@@ -142,7 +142,7 @@ def _law(microgrid: Microgrid, problem: PlanProblem, one: OwnEvent) -> DrEvent:
     own_kw[active] = kw_from_kwh(kwh_from_wh(wh))[slots[active] - place]
     fixed_kw = problem.load_kw.sum(axis=1) - problem.pv_kw.sum(axis=1) + problem.loss_kw
     if one.e_wh_per_slot is None:
-        committed_kw = _battery_kw(microgrid.district, event.slots)
+        committed_kw = _battery_kw(microgrid.district, problem, active)
     else:
         committed_kw = one.e_wh_per_slot / 1000 / DT_H
     return DrEvent(
@@ -155,11 +155,12 @@ def _law(microgrid: Microgrid, problem: PlanProblem, one: OwnEvent) -> DrEvent:
     )
 
 
-def _battery_kw(district: District, slots: int) -> float:
-    """What full batteries can give evenly over so many slots, kW."""
-    table = district.batteries
+def _battery_kw(district: District, problem: PlanProblem, active: npt.NDArray[np.bool_]) -> float:
+    """What full batteries that are in use can give evenly over an event's slots, kW."""
+    table, asked = district.batteries, problem.batteries
+    most_kw = asked.by_slot(asked.p_discharge_kw_max, problem.slots)[active].min(axis=0)
     usable_kwh = table.e_kwh_max * (1 - table.reserve_frac) * table.eta_discharge
-    return float(np.minimum(table.p_kw_max, usable_kwh / (slots * DT_H)).sum())
+    return float(np.minimum(most_kw, usable_kwh / (active.sum() * DT_H)).sum())
 
 
 def _answer(microgrid: Microgrid, event: EventRow, e_wh_per_slot: int, now_s: float) -> None:

@@ -287,3 +287,5 @@ def _cars(district: District, cars: CarSessions, told: SetPoints | None, slot: i
     e_now_kwh = np.clip(cars.e_now_kwh + into_kwh, 0.0, cars.e_capacity_kwh)
     moved = replace(cars, e_now_kwh=e_now_kwh)
     return moved.take(cars.departure_slot > slot)
+    if told is not None and told.points_off is not None:
+        into_kwh = np.where(told.points_off[cars.group], 0.0, into_kwh)

@@ -7,6 +7,7 @@ from energy.forecast.prices import PriceForecast
 from energy.steps.auctions import PRICE
 from energy.steps.context import Microgrid
 from energy.steps.measure import Measured
+from energy.steps.retiring import leaving, retired_of
 from energy.units import SLOT_S
 
 
@@ -16,12 +17,14 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
     Only what the record held at the end of the last complete slot is used.
     """
     issue_slot, memory = measured.telemetry.slot + SLOT_S, microgrid.memory
+    horizon = microgrid.settings.horizon_slots
+    retired = retired_of(microgrid.district, microgrid.store, measured.slot, horizon)
     memory.bands.learn(issue_slot, memory.record.history)
     observed = Observed(
         issue_slot=issue_slot,
         history=memory.record.history,
         weather=measured.weather,
-        cars=measured.states.cars_to_plan,
+        cars=leaving(measured.states.cars_to_plan, retired),
         units=tuple(
             UnitRecord(
                 count=unit.count,
@@ -34,7 +37,6 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
         arrivals=microgrid.arrivals,
         calibration=memory.bands.calibrations,
     )
-    horizon = microgrid.settings.horizon_slots
     found = sane_forecast(microgrid.basis, observed, measured.slot, horizon)
     history = memory.record.history
     return with_prices(found, memory.auctions.forecast(measured.slot, issue_slot, history, found))

@@ -13,6 +13,7 @@ from energy.steps.context import Microgrid
 from energy.steps.dr_plan import with_demand_response
 from energy.steps.measure import Measured
 from energy.steps.prices import ConnectionPrices, connection_prices, grid_carbon_krw_per_kwh
+from energy.steps.retiring import in_use, out_of_plan, retired_of
 from energy.units import SLOTS_PER_HOUR
 from optimizer import Batteries, Connection, Fleets, Heat, PlanProblem, UnitGroup
 
@@ -22,14 +23,17 @@ LOSS_FRAC_MAX = 0.1
 def build_problem(
     microgrid: Microgrid, measured: Measured, forecast: DistrictForecast
 ) -> PlanProblem:
-    """What every asset may do in the horizon, and what it costs."""
-    return with_demand_response(microgrid, assets_problem(microgrid, measured, forecast))
+    """What every asset that is in use may do in the horizon, and what it costs."""
+    district, slots = microgrid.district, len(forecast.slots)
+    retired = retired_of(district, microgrid.store, forecast.first_slot, slots)
+    problem = assets_problem(microgrid, measured, in_use(district, forecast, retired))
+    return with_demand_response(microgrid, out_of_plan(problem, retired))
 
 
 def assets_problem(
     microgrid: Microgrid, measured: Measured, forecast: DistrictForecast
 ) -> PlanProblem:
-    """The same without demand response, for which alone the store is read."""
+    """The same with all assets and without demand response: the store is not read."""
     district = microgrid.district
     prices = connection_prices(district, forecast.slots)
     load_kw = forecast.load_kw[MEDIAN]

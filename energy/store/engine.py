@@ -29,6 +29,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import energy.store.anchor_tables
+import energy.store.asset_tables
 import energy.store.archive
 import energy.store.bill_tables
 import energy.store.book_tables

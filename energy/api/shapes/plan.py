@@ -364,6 +364,7 @@ class Measured(Shape):
     cars: CarsNow
     departures: Count
     departures_broken: Count
+    retired: list[Name]
     peak_so_far_kw: KwPositive
     kpi: Kpi
 
@@ -374,7 +375,7 @@ class Asset(Shape):
     id: Name
     kind: Annotated[str, Field(examples=["battery_community"])]
     area: Name | None
-    state: Literal["trip", "silent", "deviates", "ok", "off"]
+    state: Literal["trip", "silent", "deviates", "ok", "off", "retired"]
     count: Count
     available: Count
     supplies_kw: Kw

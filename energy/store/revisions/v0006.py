@@ -1,4 +1,6 @@
-"""Version 6: residents without a wallet and their kept keys; more that operators order."""
+"""Version 6: residents without a wallet and their kept keys; more that operators order,
+assets out of use and notes about them.
+"""
 
 from typing import Any
 
@@ -13,6 +15,7 @@ RESIDENTS = (*STAFF, "prosumer")
 STEERING = (
     "steering_answer", "replan_order", "asset_release", "asset_hold", "island_end", "island_order",
 )  # fmt: skip
+ASSETS = ("asset_note", "asset_return", "asset_retirement")
 
 
 def upgrade() -> None:
@@ -20,10 +23,11 @@ def upgrade() -> None:
     _add_residents()
     _add_steering()
 
+    _add_assets()
 
 def downgrade() -> None:
     """Back to version 5."""
-    for table in STEERING:
+    for table in (*ASSETS, *STEERING):
         op.drop_table(table)
     _drop_residents()
 
@@ -163,6 +167,32 @@ def _add_steering() -> None:
         sa.CheckConstraint("kind IN ('island', 'replan')", name="steering_answer_kind"),
     )
     for table in STEERING:
+        _refuse_changes(table)
+
+
+def _add_assets() -> None:
+    op.create_table(
+        "asset_retirement",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("asset", sa.Text, nullable=False),
+        sa.Column("from_slot", sa.BigInteger, nullable=False),
+        *_ordered(),
+        sa.CheckConstraint("from_slot % 900 = 0", name="asset_retirement_on_the_quarter_hour"),
+        sqlite_autoincrement=True,
+    )
+    _add_end("asset_return", "asset_retirement", "returned_utc")
+    op.create_table(
+        "asset_note",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("asset", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("written_utc", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    for table in ("asset_retirement", "asset_note"):
+        op.create_index(f"{table}_asset", table, ["asset"])
+    for table in ASSETS:
         _refuse_changes(table)
 
 
