@@ -229,7 +229,8 @@ def build_setpoints(
 ) -> SetPoints | None:
     """What the devices are told for the slot, None where nothing may be commanded (T4).
 
-    The fleets' powers are dealt out to the cars that are known to be connected.
+    The fleets' powers are dealt out to the cars that are known to be connected; what is out of
+    use is told to rest.
     """
     if checked.tier == Tier.HOLD:
         return None
@@ -242,13 +243,13 @@ def build_setpoints(
     return replace(told, fence=claim.fence)
 
 
-def first_setpoints(
-    plan: Plan, held_kw: FloatArray, chargers: ChargerGroups, cars: CarSessions
-) -> SetPoints:
 def _retired(microgrid: Microgrid, plan: Plan) -> Retired:
     return retired_of(microgrid.district, microgrid.store, plan.first_slot, plan.slots)
 
 
+def first_setpoints(
+    plan: Plan, held_kw: FloatArray, chargers: ChargerGroups, cars: CarSessions
+) -> SetPoints:
     """What a plan's first slot tells the devices, under fence 0.
 
     `held_kw` (A,) is held back from the sun; `cars` are connected at the slot's start.
