@@ -6,7 +6,7 @@ Everything that lasts stands in the store; whatever else is in memory can be reb
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -30,6 +30,7 @@ from energy.steps.basis import build_basis
 from energy.steps.books import Books, open_books
 from energy.steps.contracting import enter_first_contracts
 from energy.steps.floors import require_floors
+from energy.steps.freshness import Standstill
 from energy.steps.issuing import load_auctions, load_bands
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
@@ -89,6 +90,7 @@ class Memory:
     peak_kw: float
     day: Tally | None = None
     last_good: LastGood | None = None
+    still: Standstill | None = None
     previous: Plan | None = None
 
     @property
@@ -273,5 +275,12 @@ def _remember(
         auctions=auctions,
         peak_kw=float(summary["peak_kw"]),
         day=Tally.from_json(summary["day"]),
-        last_good=LastGood(rows[last]["load_used_kw"], rows[last]["pv_used_kw"]),
+        last_good=_last_good(rows[last]),
+        still=Standstill.of_columns(rows[last]),
     )
+
+
+def _last_good(row: Mapping[str, np.ndarray]) -> LastGood:
+    """What of a measured slot was believed, as its row keeps it."""
+    heat_kw, temperature_c, _ = row["weather"].tolist()
+    return LastGood(row["load_used_kw"], row["pv_used_kw"], heat_kw, temperature_c)

@@ -53,15 +53,15 @@ class States:
 
 @dataclass(frozen=True, eq=False)
 class LastGood:
-    """The last believable value of each area, (A,) kW, where devices should stand by now,
-    and the last believable heat demand and temperature.
+    """The last believable value of each area, (A,) kW, heat demand and temperature; and where
+    devices should stand by now, None where that was not carried over a restart.
     """
 
     load_kw: FloatArray
     pv_kw: FloatArray
+    heat_kw: float
+    temperature_c: float
     states: States | None = None
-    heat_kw: float = 0.0
-    temperature_c: float = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,5 +287,3 @@ def _cars(district: District, cars: CarSessions, told: SetPoints | None, slot: i
     e_now_kwh = np.clip(cars.e_now_kwh + into_kwh, 0.0, cars.e_capacity_kwh)
     moved = replace(cars, e_now_kwh=e_now_kwh)
     return moved.take(cars.departure_slot > slot)
-    if told is not None and told.points_off is not None:
-        into_kwh = np.where(told.points_off[cars.group], 0.0, into_kwh)

@@ -80,7 +80,7 @@ def test_an_absurd_area_value_is_named_and_the_last_good_one_stands_in(
     load_kw[0] = absurd
     quality = np.ones(district.areas, dtype=np.int64)
     seen = replace(noon.telemetry, p_load_kw=load_kw, quality_area=quality)
-    last_good = LastGood(np.full(district.areas, 7.0), np.zeros(district.areas))
+    last_good = LastGood(np.full(district.areas, 7.0), np.zeros(district.areas), 0.0, 10.0)
     used, known, named = believable(district, seen, last_good)
     assert used.p_load_kw[0] == 7.0
     assert not known[0]

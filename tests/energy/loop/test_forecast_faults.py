@@ -151,7 +151,9 @@ def through_the_store(
         if faulty is None:
             continue
         believed, known, _ = believable(district, faulty, last)
-        last = LastGood(believed.p_load_kw, believed.p_pv_kw)
+        last = LastGood(
+            believed.p_load_kw, believed.p_pv_kw, believed.heat_kw, believed.temperature_c
+        )
         rows[slot], newest = stored_row(believed, known), (believed, known)
 
     def write(connection: object) -> None:
