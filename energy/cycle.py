@@ -86,6 +86,7 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
         slot,
         state=microgrid.memory.plant_state,
         last_good=microgrid.memory.last_good,
+        still=microgrid.memory.still,
         weather_at=microgrid.weather_at,
     )
     microgrid.memory.record.append(measured.telemetry, measured.known)

@@ -168,6 +168,7 @@ def close_run(microgrid: Microgrid, run: Run, collected: Collected) -> None:
             tick,
             state=memory.plant_state,
             last_good=memory.last_good,
+            still=memory.still,
         )
         _keep(microgrid, measured)
         collected.seen(microgrid, measured, run)

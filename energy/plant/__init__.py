@@ -12,6 +12,7 @@ from energy.plant.interface import (
     PlantStep,
     Readings,
     SetPoints,
+    Stamps,
     Telemetry,
 )
 from energy.plant.plant import Plant
@@ -32,6 +33,7 @@ __all__ = [
     "PlantStep",
     "Readings",
     "SetPoints",
+    "Stamps",
     "Telemetry",
     "points_of",
 ]

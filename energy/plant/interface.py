@@ -102,6 +102,19 @@ class Deviation:
     did: float
 
 
+@dataclass(frozen=True)
+class Stamps:
+    """Of which slot the newest values are that each feed has brought: what devices and meters said
+    themselves, not when it was asked for.
+    """
+
+    area_meters: int
+    batteries: int
+    units: int
+    heat_and_air: int
+    cars: int
+
+
 @dataclass(frozen=True, eq=False)
 class Telemetry:
     """What the loop may see of `slot`: means over it, and states at its END.
@@ -124,9 +137,12 @@ class Telemetry:
 
     p_import_kw, p_export_kw at the utility's meter and loss_kw of the wires follow from an AC power
     flow; `flow_converged` is False where the wires found no voltages, loss_kw is then an estimate.
+
+    `slot` is what was asked for; `stamps` say of which slots the values are that came.
     """
 
     slot: int
+    stamps: Stamps
     p_load_kw: FloatArray
     p_pv_kw: FloatArray
     pv_curtailed_kw: FloatArray

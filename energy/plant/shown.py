@@ -10,6 +10,7 @@ from energy.plant.interface import (
     QUALITY_MISSING,
     Deviation,
     SetPoints,
+    Stamps,
     Telemetry,
 )
 from energy.plant.orders import Heard
@@ -25,9 +26,11 @@ def telemetry(district: District, ran: Ran, heard: Heard, factor: FloatArray) ->
     parts, exchange = ran.parts, ran.exchange
     outside, units, heat, cars = parts.outside, parts.units, parts.heat, parts.cars
     count = len(district.units)
+    now = parts.slot
     group = np.repeat(np.arange(count), [unit.count for unit in district.units])
     return Telemetry(
-        slot=parts.slot,
+        slot=now,
+        stamps=Stamps(now, now, now, now, now),
         p_load_kw=factor * area_load_kw(district, outside.load_kw),
         p_pv_kw=factor * outside.solar.area_kw,
         pv_curtailed_kw=parts.curtailed_kw,

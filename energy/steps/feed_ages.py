@@ -31,6 +31,10 @@ FEEDS = {
     # Issued every three hours, and out a while later.
     "weather": Feed("weather forecast", 360, "Ask the weather service; look at its file."),
     "area_meters": Feed("values of area meters", 60, "Look at the concentrators and their line."),
+    "batteries": Feed("states of batteries", 60, "Look at their controllers and their line."),
+    "units": Feed("states of units", 60, "Look at their controllers and their line."),
+    "heat_and_air": Feed("values of heat and air", 60, "Look at the heat plant and its line."),
+    "cars": Feed("states of charging cars", 60, "Ask the charge points' operator."),
     "household_meters": Feed("readings of households", 120, "Ask the metering service."),
 }
 
@@ -66,6 +70,7 @@ def _came(measured: Measured) -> dict[str, int]:
     found = {}
     if measured.weather is not None:
         found["weather"] = int(measured.weather.issue_slot)
+    found |= dict.fromkeys(measured.came - {"area_meters"}, end)
     if np.mean(measured.known) >= HALF:
         found["area_meters"] = end
     if np.mean(measured.readings.quality > 0) >= HALF:

@@ -45,7 +45,7 @@ def save_late_readings(connection: Connection, rows: Sequence[LateRow]) -> None:
     key = (late_reading.c.slot, late_reading.c.meter, late_reading.c.revision)
     query = select(*key).where(late_reading.c.slot.in_({row.slot for row in rows}))
     known = {tuple(found) for found in connection.execute(query)} if rows else set()
-    fresh = {}
+    fresh: dict[tuple[int, int, int], dict[str, int]] = {}
     for row in rows:
         if (row.slot, row.meter, row.revision) not in known:
             fresh.setdefault((row.slot, row.meter, row.revision), asdict(row))

@@ -152,15 +152,13 @@ class _Days:
         """Let the plant run through the last complete slot, and take up what it shows."""
         microgrid, memory = self.microgrid, self.microgrid.memory
         past, before = slot - SLOTS_BEHIND * SLOT_S, self.microgrid.memory.plant_state
-        step = microgrid.plant.step(
-            before, past, self.told.pop(past, None), self.events.promised_kw(past)
-        )
+        told = self.told.pop(past, None)
+        step = microgrid.plant.step(before, past, told, self.events.promised_kw(past))
         measured = read_step(
             microgrid.district,
             step,
             memory.last_good,
-            told_now=self.told.get(past + SLOT_S),
-            weather=None,
+            told=(told, self.told.get(past + SLOT_S)),
         )
         remember(microgrid, measured, day_sums(microgrid, measured))
         if past == self.chunk.first_slot - SLOT_S:

@@ -33,6 +33,8 @@ def dead(measured: Measured, name: str) -> Measured:
         return replace(measured, weather=None)
     if name == "area_meters":
         return replace(measured, known=np.zeros_like(measured.known))
+    if name != "household_meters":
+        return replace(measured, came=measured.came - {name})
     quality = np.zeros_like(measured.readings.quality)
     return replace(measured, readings=replace(measured.readings, quality=quality))
 
