@@ -25,6 +25,7 @@ from energy.steps.market_views import round_views
 from energy.steps.measure import LastGood, Measured
 from energy.steps.prices import connection_prices, month_share
 from energy.steps.record import stored_row
+from energy.steps.retiring import Retired, in_use, leaving, neutral, retired_ids, retired_of
 from energy.steps.settling import post_clearing
 from energy.steps.steering import OPERATOR_LIMIT
 from energy.steps.verification import watch_drift
@@ -74,13 +75,14 @@ def publish(
     """Write and show what the slot decided; afterwards the loop remembers it."""
     sums = day_sums(microgrid, measured)
     told = build_setpoints(microgrid, claim, measured, checked)
+    shown = in_use(microgrid.district, forecast, _retired(microgrid, checked.plan))
 
     def write(connection: Connection) -> None:
         keep_measured(connection, microgrid, measured, sums)
         keep_issue(connection, forecast, microgrid.memory.calibrations, measured, int(now_s()))
         if told is not None:
             save_setpoints(connection, claim, told.expires_s, told.to_bytes())
-        document = plan_view(microgrid.district, measured, forecast, checked, cleared)
+        document = plan_view(microgrid.district, measured, shown, checked, cleared)
         put_view(connection, "plan", claim.slot, document)
         put_view(connection, "market", claim.slot, document["market"])
         put_view(connection, "grid", claim.slot, wires_view(microgrid.district.network, checked))
@@ -178,13 +180,14 @@ def keep_measured(
     """Write the measured slot: columns, view, readings, and the plant's state after it."""
     slot = measured.telemetry.slot
     summary = {"peak_kw": sums.peak_kw, "day": sums.tally.as_json(), "named": measured.named}
-    row = stored_row(measured.telemetry, measured.known) | measured.still.columns()
-    save_measured(connection, slot, row, summary)
+    save_measured(connection, slot, stored_row(measured.telemetry, measured.known), summary)
     document = measured_view(microgrid.district, measured, sums.tally, sums.terms)
-    put_view(connection, "measured", slot, document)
+    retired = retired_ids(connection, slot)
+    put_view(connection, "measured", slot, {**document, "retired": sorted(retired)})
     told = load_setpoints(connection, slot)
     set_points = None if told is None else SetPoints.from_bytes(told.body)
-    put_view(connection, "assets", slot, assets_view(microgrid.district, measured, set_points))
+    assets = assets_view(microgrid.district, measured, set_points, retired)
+    put_view(connection, "assets", slot, assets)
     prune_views(connection, "assets", slot - KEEP_S)
     found = measured.readings
     save_readings(
@@ -218,7 +221,6 @@ def remember(microgrid: Microgrid, measured: Measured, sums: DaySums) -> None:
     memory.last_good = LastGood(
         seen.p_load_kw, seen.p_pv_kw, seen.heat_kw, seen.temperature_c, measured.states
     )
-    memory.still = measured.still
     memory.day, memory.peak_kw = sums.tally, sums.peak_kw
 
 
@@ -227,14 +229,22 @@ def build_setpoints(
 ) -> SetPoints | None:
     """What the devices are told for the slot, None where nothing may be commanded (T4).
 
-    The fleets' powers are dealt out to the cars that are known to be connected.
+    The fleets' powers are dealt out to the cars that are known to be connected; what is out of
+    use is told to rest.
     """
     if checked.tier == Tier.HOLD:
         return None
     held_kw = checked.problem.pv_kw[0] - checked.plan.pv_used_kw[0]
-    chargers, cars = microgrid.basis.chargers, measured.states.cars_to_plan
-    told = first_setpoints(checked.plan, held_kw, chargers, cars)
+    retired = _retired(microgrid, checked.plan)
+    chargers, cars = microgrid.basis.chargers, leaving(measured.states.cars_to_plan, retired)
+    told = neutral(
+        microgrid.district, first_setpoints(checked.plan, held_kw, chargers, cars), retired, cars
+    )
     return replace(told, fence=claim.fence)
+
+
+def _retired(microgrid: Microgrid, plan: Plan) -> Retired:
+    return retired_of(microgrid.district, microgrid.store, plan.first_slot, plan.slots)
 
 
 def first_setpoints(
