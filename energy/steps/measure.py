@@ -17,6 +17,7 @@ from energy.forecast import CarSessions, WeatherForecast
 from energy.plant import Plant, PlantState, PlantStep, Readings, SetPoints, Telemetry
 from energy.steps.car_wishes import Wishes, pressed, wished
 from energy.steps.device_belief import believable_devices
+from energy.steps.freshness import Standstill, fresh_readings, fresh_telemetry, fresh_weather
 from energy.steps.weather_feed import WeatherAt
 from energy.store.cars import wishes_at
 from energy.store.demand_response import pledge_arrays, pledges
@@ -70,7 +71,8 @@ class Measured:
 
     `telemetry` is that of the last complete slot with unbelievable area values replaced by the
     last good ones; `known` (A,) marks those that were measured. `named` says in words what was
-    replaced. `state_after` is the plant's own affair and only kept.
+    replaced, `came` which feeds of telemetry brought values that are of their time, `still` what
+    has not moved for how long. `state_after` is the plant's own affair and only kept.
     """
 
     slot: int
@@ -82,6 +84,8 @@ class Measured:
     told_now: SetPoints | None
     weather: WeatherForecast | None
     named: tuple[str, ...]
+    came: frozenset[str]
+    still: Standstill
 
 
 def measure(
@@ -91,12 +95,14 @@ def measure(
     *,
     state: PlantState,
     last_good: LastGood | None,
+    still: Standstill | None = None,
     weather_at: WeatherAt | None = None,
 ) -> Measured:
     """Run the simulated plant through the last complete slot and read its meters.
 
     `state` stands at the start of that slot; `last_good` is the telemetry of the slot before;
-    `weather_at` gives the newest weather issue, by default that of the plant's own service.
+    `still` is what had not moved by then. `weather_at` gives the newest weather issue, by default
+    that of the plant's own service.
     """
     past = slot - SLOTS_BEHIND * SLOT_S
     told, told_now = store.read(
@@ -112,7 +118,16 @@ def measure(
     step = plant.step(state, past, told_past, promised_kw)
     now = SetPoints.from_bytes(told_now.body) if told_now else None
     weather = (weather_at or plant.weather_forecast)(past + SLOT_S)
-    return read_step(plant.district, step, last_good, told_now=now, weather=weather, wishes=wishes)
+    measured = read_step(
+        plant.district,
+        step,
+        last_good,
+        told=(told_past, now),
+        wishes=wishes,
+        still=still,
+    )
+    believed, doubted = fresh_weather(weather, past + SLOT_S)
+    return replace(measured, weather=believed, named=(*measured.named, *doubted))
 
 
 def read_step(
@@ -120,26 +135,33 @@ def read_step(
     step: PlantStep,
     last_good: LastGood | None,
     *,
-    told_now: SetPoints | None,
-    weather: WeatherForecast | None,
+    told: tuple[SetPoints | None, SetPoints | None],
     wishes: Wishes | None = None,
+    still: Standstill | None = None,
 ) -> Measured:
-    """What is known at the gate two slots after the step's, whose running slot is `told_now`;
-    `wishes` are those for cars that count in the slot to be decided.
+    """What is known at the gate two slots after the step's, without a weather forecast.
+
+    `told` are the set-points of the step's slot and of the running one; `wishes` are those for
+    cars that count in the slot to be decided; `still` is what had not moved before.
     """
-    slot = step.telemetry.slot + SLOTS_BEHIND * SLOT_S
-    telemetry, doubted = believable_devices(district, step.telemetry, last_good)
+    past = step.telemetry.slot
+    slot, told_now = past + SLOTS_BEHIND * SLOT_S, told[1]
+    fresh = fresh_telemetry(district, step.telemetry, told[0], still)
+    readings, not_taken = fresh_readings(step.readings, past)
+    telemetry, doubted = believable_devices(district, fresh.telemetry, last_good)
     telemetry, known, named = believable(district, telemetry, last_good)
     return Measured(
         slot=slot,
         telemetry=telemetry,
-        known=known,
-        readings=step.readings,
+        known=known & fresh.of_the_slot,
+        readings=readings,
         state_after=step.state_after,
         states=carry_on(district, telemetry, told_now, slot, wishes or {}),
         told_now=told_now,
-        weather=weather,
-        named=(*named, *doubted),
+        weather=None,
+        named=(*fresh.named, *not_taken, *named, *doubted),
+        came=fresh.came,
+        still=fresh.still,
     )
 
 
@@ -287,5 +309,3 @@ def _cars(district: District, cars: CarSessions, told: SetPoints | None, slot: i
     e_now_kwh = np.clip(cars.e_now_kwh + into_kwh, 0.0, cars.e_capacity_kwh)
     moved = replace(cars, e_now_kwh=e_now_kwh)
     return moved.take(cars.departure_slot > slot)
-    if told is not None and told.points_off is not None:
-        into_kwh = np.where(told.points_off[cars.group], 0.0, into_kwh)

@@ -180,7 +180,8 @@ def keep_measured(
     """Write the measured slot: columns, view, readings, and the plant's state after it."""
     slot = measured.telemetry.slot
     summary = {"peak_kw": sums.peak_kw, "day": sums.tally.as_json(), "named": measured.named}
-    save_measured(connection, slot, stored_row(measured.telemetry, measured.known), summary)
+    row = stored_row(measured.telemetry, measured.known) | measured.still.columns()
+    save_measured(connection, slot, row, summary)
     document = measured_view(microgrid.district, measured, sums.tally, sums.terms)
     retired = retired_ids(connection, slot)
     put_view(connection, "measured", slot, {**document, "retired": sorted(retired)})
@@ -221,6 +222,7 @@ def remember(microgrid: Microgrid, measured: Measured, sums: DaySums) -> None:
     memory.last_good = LastGood(
         seen.p_load_kw, seen.p_pv_kw, seen.heat_kw, seen.temperature_c, measured.states
     )
+    memory.still = measured.still
     memory.day, memory.peak_kw = sums.tally, sums.peak_kw
 
 
