@@ -31,7 +31,6 @@ from energy.steps.books import Books, open_books
 from energy.steps.contracting import enter_first_contracts
 from energy.steps.floors import require_floors
 from energy.steps.freshness import Standstill
-from energy.steps.freshness import Standstill
 from energy.steps.issuing import load_auctions, load_bands
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
 from energy.steps.prices import connection_prices
@@ -91,7 +90,6 @@ class Memory:
     peak_kw: float
     day: Tally | None = None
     last_good: LastGood | None = None
-    still: Standstill | None = None
     still: Standstill | None = None
     previous: Plan | None = None
 
@@ -278,7 +276,6 @@ def _remember(
         peak_kw=float(summary["peak_kw"]),
         day=Tally.from_json(summary["day"]),
         last_good=_last_good(rows[last]),
-        still=Standstill.of_columns(rows[last]),
         still=Standstill.of_columns(rows[last]),
     )
 
