@@ -3,7 +3,6 @@
 It reads only: settings, machine, store and keys as they are; a running service is not disturbed.
 """
 
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from energy.store.leader import somebody_leads
 from energy.store.meta import find_fact
 from energy.store.slots import last_published, unsettled_slots
 from energy.store.space import file_of, free_gib
+from energy.store.sqlite import sqlite3
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from grid_models import GridError, check_network

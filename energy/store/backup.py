@@ -6,7 +6,6 @@ being restored its schema version is `restoring`, so that nothing else opens wha
 """
 
 import json
-import sqlite3
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from sqlalchemy import (
 from energy.store.engine import Store, open_reader, open_store, parse_url
 from energy.store.errors import StoreError
 from energy.store.schema import METADATA, SCHEMA_VERSION, meta
+from energy.store.sqlite import sqlite3
 
 ABOUT = "about.json"
 BATCH_ROWS = 20_000

@@ -11,7 +11,6 @@ import logging
 import os
 import random
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +28,8 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import energy.store.anchor_tables
-import energy.store.asset_tables
 import energy.store.archive
+import energy.store.asset_tables
 import energy.store.bill_tables
 import energy.store.book_tables
 import energy.store.car_tables
@@ -51,6 +50,7 @@ from energy.store.errors import (
     StoreVersionError,
 )
 from energy.store.schema import METADATA, SCHEMA_VERSION, meta
+from energy.store.sqlite import sqlite3
 
 log = logging.getLogger(__name__)
 
@@ -282,7 +282,7 @@ def _make_folder(path: Path) -> None:
 
 def _writer(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, pool_size=1, max_overflow=0)
+        engine = create_engine(url, module=sqlite3, pool_size=1, max_overflow=0)
         prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
         return engine
     return create_engine(
@@ -299,7 +299,7 @@ def _writer(url: URL) -> Engine:
 
 def _reader(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, pool_size=8, max_overflow=16)
+        engine = create_engine(url, module=sqlite3, pool_size=8, max_overflow=16)
         prepare_sqlite(engine, begin="BEGIN", read_only=True)
         return engine
     return create_engine(

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from energy.store.engine import FileLock, lock_tables, parse_url, prepare_sqlite
 from energy.store.errors import StoreError, StoreVersionError
 from energy.store.schema import SCHEMA_VERSION, meta
+from energy.store.sqlite import sqlite3
 
 FOLDER = Path(__file__).with_name("revisions")
 OLDEST = 3
@@ -70,7 +71,7 @@ def _alone(url: str) -> Iterator[Connection]:
     with contextlib.ExitStack() as stack:
         if sqlite:
             stack.callback(FileLock(path).release)
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, **({"module": sqlite3} if sqlite else {}))
         stack.callback(engine.dispose)
         if sqlite:
             prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 from energy.cli import run
 from energy.steps.proving import export_lines, lines_from_beside
 from energy.store.errors import StoreError
+from energy.store.sqlite import sqlite3
 from market import verifier
 
 FIRST = 1_784_084_400

@@ -1,7 +1,6 @@
 """An export is taken up by another store and comes out again byte for byte, or not at all."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from energy.steps.archiving import archived_lines, import_lines
 from energy.steps.proving import export_lines
 from energy.store.engine import open_store
 from energy.store.errors import StoreError
+from energy.store.sqlite import sqlite3
 
 Begin = Callable[..., Any]
 FORMATS = {"verifier": "jsonl", "verifier-csv": "csv", "verifier-parquet": "parquet"}

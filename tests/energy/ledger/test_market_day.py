@@ -1,7 +1,6 @@
 """The audit of a market's day: closed where books are whole, open where a row was changed."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from energy.store.engine import open_store
 from energy.store.errors import StoreError
 from energy.store.meta import settle_fact
 from energy.store.readings import LateRow
+from energy.store.sqlite import sqlite3
 from energy.units import SLOT_S
 from market.tariff import charge_ukrw
 from market.transfers import LedgerId

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from energy.store.engine import Store, open_store
 from energy.store.people import Person, add_person, find_person
 from energy.store.retention import thin_out
 from energy.store.sessions import NewSession, begin_session
+from energy.store.sqlite import sqlite3
 from energy.units import SLOT_S
 
 NOW_S = 1_784_105_000

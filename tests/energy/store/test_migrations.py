@@ -5,7 +5,6 @@ that its program wrote of a tiny district's four quarter hours.
 """
 
 import contextlib
-import sqlite3
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +15,14 @@ import pyarrow as pa
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, text
 
 from energy.cli import run
 from energy.store.engine import Store, open_reader, open_store, parse_url
 from energy.store.errors import StoreError, StoreVersionError
 from energy.store.migrations import FOLDER, OLDEST, migrate_store
 from energy.store.schema import METADATA, SCHEMA_VERSION
+from energy.store.sqlite import sqlite3
 
 CASES = Path(__file__).parents[2] / "cases" / "stores"
 
@@ -43,9 +43,16 @@ def old_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+def engine_of(url: str) -> Engine:
+    """A way in that knows nothing of the program's tables, by the program's own driver."""
+    parsed = parse_url(url)
+    driver = {"module": sqlite3} if parsed.get_backend_name() == "sqlite" else {}
+    return create_engine(parsed, **driver)
+
+
 def fill(url: str) -> None:
     """The rows that the old program has written, numbers going on after them."""
-    engine = create_engine(parse_url(url))
+    engine = engine_of(url)
     with zipfile.ZipFile(CASES / "v3.backup") as archive, engine.begin() as connection:
         tables = MetaData()
         tables.reflect(connection)
@@ -62,7 +69,7 @@ def fill(url: str) -> None:
 
 def rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows by table, but for the version."""
-    engine = create_engine(parse_url(url))
+    engine = engine_of(url)
     with engine.connect() as connection:
         found = {}
         for table in sorted(inspect(connection).get_table_names()):

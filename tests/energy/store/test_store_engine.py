@@ -1,6 +1,5 @@
 """Opening a store, transactions, locks, versions: the same on both databases."""
 
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from energy.store.errors import (
 from energy.store.meta import require_fact, settle_fact
 from energy.store.orders import save_clearing
 from energy.store.schema import SCHEMA_VERSION, clearing, meta
+from energy.store.sqlite import sqlite3
 
 SLOT = 1_784_106_000
 
