@@ -166,9 +166,9 @@ def test_power_fails_at_every_sync_of_a_quarter_hour(played: Played, tmp_path: P
 def test_without_syncs_promises_are_broken(tmp_path: Path, layer: Callable[[str], Path]) -> None:
     """The guard of the tests above: on a store that does not wait, the same check must fail."""
     careless = play(tmp_path / "careless", layer("disk_log"), safe=False)
-    begun = [deed.path for deed in careless.deeds].index(str(careless.told))
-    # Nothing is synced but the making of the file, before the settings are undone.
-    assert not [deed for deed in careless.deeds[begun:] if deed.what == "S"]
+    promised = [(deed.what, deed.path) for deed in careless.deeds].index(("W", str(careless.told)))
+    # Only the making of the file is synced, before the settings are undone.
+    assert not [deed for deed in careless.deeds[promised:] if deed.what == "S"]
     point = middle(careless)[-1]
     with pytest.raises((AssertionError, StoreError, sqlite3.Error)):
         survive(careless, point, tmp_path / "cut", None)
