@@ -59,8 +59,8 @@ TITLE = "Sejong Microgrid"
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
-    health, open_data, sign_in, wallets, people, alarms, assets, asset_acts, rules, settings, reports, me,
-    cars, own_data, steering,
+    health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
+    cars, own_data, steering, asset_acts,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

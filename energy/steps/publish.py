@@ -18,11 +18,13 @@ from energy.steps.asset_views import assets_view
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
 from energy.steps.feed_ages import watch_feeds
-from energy.steps.grid import CheckedPlan
+from energy.steps.grid import CheckedPlan, CutOff
 from energy.steps.homes import keep_home_day
+from energy.steps.injections import open_rows
 from energy.steps.issuing import keep_issue
 from energy.steps.market_views import round_views
 from energy.steps.measure import LastGood, Measured
+from energy.steps.previews import keep_problem
 from energy.steps.prices import connection_prices, month_share
 from energy.steps.record import stored_row
 from energy.steps.retiring import Retired, in_use, leaving, neutral, retired_ids, retired_of
@@ -52,6 +54,13 @@ KEEP_GRID_S = 8 * SLOT_S
 
 TODO_BY_KIND = {OPERATOR_LIMIT: "Raise or cancel the limit; what is behind it needs more."}
 """What to do about a broken limit, where it is not the wires' own."""
+
+
+TODO_UNSERVED = (
+    "Ask large customers to draw less; nothing is switched off.",
+    "Reconnect or start what can run; relays cut loads off by rank until then.",
+)
+"""What to do about load that is left out: on paper, or cut off without the utility."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ def publish(
             save_setpoints(connection, claim, told.expires_s, told.to_bytes())
         document = plan_view(microgrid.district, measured, shown, checked, cleared)
         put_view(connection, "plan", claim.slot, document)
+        keep_problem(connection, checked.problem)
         put_view(connection, "market", claim.slot, document["market"])
         put_view(connection, "grid", claim.slot, wires_view(microgrid.district.network, checked))
         _keep_clearing(connection, microgrid, cleared)
@@ -184,7 +194,8 @@ def keep_measured(
     save_measured(connection, slot, row, summary)
     document = measured_view(microgrid.district, measured, sums.tally, sums.terms)
     retired = retired_ids(connection, slot)
-    put_view(connection, "measured", slot, {**document, "retired": sorted(retired)})
+    document["kpi"]["retired"] = sorted(retired)
+    put_view(connection, "measured", slot, document)
     told = load_setpoints(connection, slot)
     set_points = None if told is None else SetPoints.from_bytes(told.body)
     assets = assets_view(microgrid.district, measured, set_points, retired)
@@ -310,6 +321,8 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
                 todo=TODO_BY_KIND.get(first.violation.kind, "Close its tie switch or limit it."),
             )
         )
+    if open_rows(checked.problem)[0]:
+        found.append(_alone(checked))
     if checked.unserved:
         first = checked.unserved[0]
         found.append(
@@ -318,7 +331,7 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
                 severity="alarm" if first.row == 0 else "warning",
                 what=f"In {len(checked.unserved)} slots {first.violation}",
                 where=first.violation.element,
-                todo="Ask large customers to draw less; nothing is switched off.",
+                todo=TODO_UNSERVED[isinstance(first.violation, CutOff)],
             )
         )
     if checked.tier in (Tier.RULES, Tier.HOLD):
@@ -332,6 +345,20 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
             )
         )
     return found
+
+
+def _alone(checked: CheckedPlan) -> Alarm:
+    """The connection is open in the slot: whether the district can stand alone as it is."""
+    blocked = "; ".join(checked.blocked)
+    return Alarm(
+        cause="slot/island",
+        severity="alarm" if blocked else "warning",
+        what=f"The district cannot stand alone: {blocked}"
+        if blocked
+        else "The district stands alone: nothing passes the connection",
+        where="connection",
+        todo="Reconnect on the grid page as soon as the utility is back.",
+    )
 
 
 def _keep_clearing(connection: Connection, microgrid: Microgrid, cleared: Cleared) -> None:

@@ -347,6 +347,7 @@ class Kpi(Shape):
     co2_t: Tonnes
     baseline_co2_t: Tonnes
     peak_kw: KwPositive
+    retired: list[Name]
 
 
 class Measured(Shape):
@@ -364,7 +365,6 @@ class Measured(Shape):
     cars: CarsNow
     departures: Count
     departures_broken: Count
-    retired: list[Name]
     peak_so_far_kw: KwPositive
     kpi: Kpi
 

@@ -105,8 +105,8 @@ def test_assets_out_of_use_take_no_part_and_come_back(tmp_path: Path) -> None:
         resting = view(microgrid, "assets", returns - SLOT_S)
         state = {one["id"]: one["state"] for one in resting["assets"]}
         assert {asset: state[asset] for asset in OUT} == dict.fromkeys(OUT, "retired")
-        assert view(microgrid, "measured", returns - SLOT_S)["retired"] == sorted(OUT)
-        assert view(microgrid, "measured", returns)["retired"] == []
+        assert view(microgrid, "measured", returns - SLOT_S)["kpi"]["retired"] == sorted(OUT)
+        assert view(microgrid, "measured", returns)["kpi"]["retired"] == []
         assert_still(microgrid, range(begins, returns, SLOT_S))
         assert result.settled.tick == START + 7 * SLOT_S
 

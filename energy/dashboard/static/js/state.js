@@ -12,6 +12,7 @@ const CHOICES = {
   outage: { name: "outage", ...asText },
   zone: { name: "zone", ...asText },
   event: { name: "event", ...asText },
+  asset: { name: "asset", ...asText },
 };
 
 export function makeState() {

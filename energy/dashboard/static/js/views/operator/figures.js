@@ -30,13 +30,16 @@ function kpiFigures(kpi, limitKw, words, format) {
   const share = (value) => (format.known(value) ? format.percent(value) : "–");
   const co2 = format.known(kpi.co2_t) ? format.tonnes(kpi.co2_t) : "–";
   return {
-    sufficiency: { label: words("figure.sufficiency"), value: share(kpi.self_sufficiency_frac), note: `${words("figure.sufficiency.note")} · ${period}` },
+    sufficiency: { label: words("figure.sufficiency"), value: share(kpi.self_sufficiency_frac), note: [words("figure.sufficiency.note"), without(kpi.retired ?? [], words), period].filter(Boolean).join(" · ") },
     consumption: { label: words("figure.consumption"), value: share(kpi.self_consumption_frac), note: `${words("figure.consumption.note")} · ${period}` },
     saved: savedFigure(kpi, period, words, format),
     co2: { label: words("figure.co2"), value: co2, note: `${format.known(kpi.baseline_co2_t) ? words("figure.co2.note", { amount: format.tonnes(kpi.baseline_co2_t) }) : ""} · ${period}` },
     peak: { label: words("figure.peak"), value: format.known(kpi.peak_kw) ? format.power(kpi.peak_kw) : "–", note: `${format.known(limitKw) ? `${words("figure.peak.note", { limit: format.power(limitKw) })} · ` : ""}${period}` },
   };
 }
+
+// Assets that are out of use can supply nothing, so the share stands beside how many they are.
+const without = (retired, words) => (retired.length ? words.count("figure.sufficiency.without", retired.length) : "");
 
 // Less than nothing is shown as large and as readily as a saving.
 function savedFigure(kpi, period, words, format) {
