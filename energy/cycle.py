@@ -20,6 +20,7 @@ from energy.steps.context import Microgrid
 from energy.steps.dr_baselines import work_out_baselines
 from energy.steps.dr_plan import answer_for_operator
 from energy.steps.grid import CheckedPlan, plan_within_grid
+from energy.steps.islanding import with_islands_ahead
 from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
@@ -99,7 +100,7 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
     work_out_baselines(microgrid, slot)
     forecast = forecast_slot(microgrid, measured)
     watch.lap("forecast")
-    problem = build_problem(microgrid, measured, forecast)
+    problem = with_islands_ahead(microgrid, build_problem(microgrid, measured, forecast))
     watch.lap("prepare")
     try:
         steering = steering_of(microgrid.district, microgrid.store, problem)

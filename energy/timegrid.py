@@ -4,6 +4,7 @@ A slot is `[start, start + 15 min)` and is written as its start in whole seconds
 multiple of 900. Local time exists only in calendars (tariffs, day types) and where people read it.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.units import SLOT_S
+
+
+def machine_s() -> float:
+    """Seconds that the machine has counted, suspended ones included; no setting moves it."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 class TimeGridError(ValueError):

@@ -8,6 +8,7 @@ from typing import Protocol
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.leader import Anchor, read_anchor, write_anchor
+from energy.timegrid import machine_s
 from energy.units import SLOT_S
 
 STEP_S_MAX = 3600.0
@@ -38,12 +39,6 @@ class DistrictClock(Protocol):
 
     def finish(self, slot: int) -> None:
         """The cycle of `slot` has published."""
-
-
-def machine_s() -> float:
-    """Seconds that the machine has counted, suspended ones included; no setting moves it."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 class RealClock:

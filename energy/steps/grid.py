@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.steps.context import Microgrid
-from energy.steps.injections import Carried, Injections, carry, planned_injections
+from energy.steps.injections import (
+    Carried,
+    Injections,
+    carry,
+    open_rows,
+    planned_injections,
+)
+from energy.steps.islanding import blocked_alone, plan_alone
 from energy.steps.market_room import MarketRoom, market_room
 from energy.steps.places import Places, build_places
 from energy.steps.steering import Steering
@@ -40,6 +47,15 @@ class Unserved(Violation):
     def __str__(self) -> str:
         """The violation as one sentence."""
         return f"{self.found:.1f} kW of load are shed on paper; no set-point carries that out"
+
+
+@dataclass(frozen=True)
+class CutOff(Unserved):
+    """Load that relays cut off without the utility: `found` kW where 0 are allowed."""
+
+    def __str__(self) -> str:
+        """The violation as one sentence."""
+        return f"{self.found:.1f} kW of load are cut off while the district stands alone"
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,7 @@ class CheckedPlan:
     the draws and the flow of every slot. `violations` are of the wires, slot after
     slot, then what the plan sheds. `tier` is the plan's, or T4 where its own first slot has no
     valid power flow. `room` is what the market may still move in the first slot, None without flow.
+    `blocked` says why the district cannot stand alone in an island to come, in one sentence each.
     """
 
     plan: Plan
@@ -91,6 +108,7 @@ class CheckedPlan:
     tier: Tier
     room: MarketRoom | None = None
     steering: Steering = field(default_factory=Steering)
+    blocked: tuple[str, ...] = ()
 
     @property
     def drawn(self) -> Injections:
@@ -127,6 +145,8 @@ class CheckedPlan:
         if self.unserved:
             first = self.unserved[0]
             told.append(f"in {len(self.unserved)} slots load is left out, first {first.violation}")
+        if self.blocked:
+            told.append(f"the district cannot stand alone: {'; '.join(self.blocked)}")
         return "; ".join(part for part in told if part)
 
 
@@ -142,7 +162,8 @@ def plan_within_grid(
     """
     steering = steering or Steering()
     planner, previous = microgrid.planner, microgrid.memory.previous
-    plan = planner.plan(problem, previous)
+    alone = plan_alone(planner, problem, previous)
+    problem, plan = alone.problem, alone.plan
     lap("plan")
     checked = check_on_grid(microgrid, problem, plan, 0, steering)
     lap("check")
@@ -163,8 +184,9 @@ def plan_within_grid(
         plan = rules_plan(problem)
         checked = check_on_grid(microgrid, problem, plan, checked.rounds, steering)
     checked = with_room(microgrid, checked)
+    blocked = blocked_alone(microgrid.district, problem, checked.plan)
     lap("check")
-    return checked
+    return replace(checked, blocked=blocked)
 
 
 def check_on_grid(
@@ -183,9 +205,11 @@ def check_on_grid(
         for row, slot in enumerate(carried)
         for each in (*check_flow(network, slot.flow), *steering.broken(row, slot.flow))
     ]
+    is_open = open_rows(problem)
     shed = [
-        SlotViolation(row, Unserved(UNSERVED, network.name, -1, float(plan.shed_kw[row]), 0.0))
+        SlotViolation(row, kind(UNSERVED, network.name, -1, float(plan.shed_kw[row]), 0.0))
         for row in np.flatnonzero(plan.shed_kw > SHED_KW_MIN).tolist()
+        for kind in [CutOff if is_open[row] else Unserved]
     ]
     return CheckedPlan(
         plan=plan,

@@ -13,6 +13,7 @@ from energy.plant import Telemetry
 from grid_models import FlowResult, PowerFlow, QDroop, run_with_droop
 from optimizer import Plan, PlanProblem
 
+BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 Q_PER_P_LOAD = float(np.tan(np.arccos(0.95)))
@@ -58,12 +59,13 @@ def planned_injections(
 ) -> Injections:
     """Injections of slot number `row` of a plan.
 
-    What a plan sheds is drawn all the same: no set-point carries it out.
+    What a plan sheds is drawn all the same, for no set-point carries it out; without the utility
+    relays do.
     """
     return spread(
         district,
         AreaPowers(
-            load_kw=problem.load_kw[row],
+            load_kw=problem.load_kw[row] - cut_off_kw(problem, plan, row),
             pv_kw=plan.pv_used_kw[row],
             battery_kw=plan.battery_charge_kw[row] - plan.battery_discharge_kw[row],
             fleet_kw=plan.fleet_charge_kw[row] - plan.fleet_discharge_kw[row],
@@ -71,6 +73,23 @@ def planned_injections(
             heat_pump_kw=float(plan.heat_pump_kw[row]),
         ),
     )
+
+
+def open_rows(problem: PlanProblem) -> BoolArray:
+    """The slots of a problem in which the connection is open, (H,)."""
+    connection = problem.connection
+    closed_kw = connection.p_import_kw_max + connection.p_export_kw_max
+    return np.asarray(closed_kw == 0, dtype=np.bool_)
+
+
+def cut_off_kw(problem: PlanProblem, plan: Plan, row: int) -> FloatArray:
+    """What relays cut off the areas in a slot of a plan, (A,) kW: nothing with the utility."""
+    if not open_rows(problem)[row]:
+        return np.zeros(problem.areas)
+    load_kw = problem.rank_load_kw[row]
+    whole = load_kw.sum(axis=0)
+    part = np.divide(plan.shed_by_rank_kw[row], whole, out=np.zeros(len(whole)), where=whole > 0)
+    return np.asarray(load_kw @ part)
 
 
 def seen_injections(district: District, seen: Telemetry) -> Injections:

@@ -22,6 +22,7 @@ from energy.steps.weather_feed import WeatherAt
 from energy.store.cars import wishes_at
 from energy.store.demand_response import pledge_arrays, pledges
 from energy.store.engine import Store
+from energy.store.islands import islands_between
 from energy.store.measured import load_plant_state
 from energy.store.setpoints import load_setpoints
 from energy.units import DT_H, SLOT_S, kw_from_kwh, kwh_from_wh
@@ -115,7 +116,8 @@ def measure(
     )
     # Drivers do as they have said: their cars leave then.
     state = replace(state, cars=wished(state.cars, then))
-    step = plant.step(state, past, told_past, promised_kw)
+    is_alone = bool(store.read(lambda connection: islands_between(connection, past, past + SLOT_S)))
+    step = plant.step(state, past, told_past, promised_kw, is_alone)
     now = SetPoints.from_bytes(told_now.body) if told_now else None
     weather = (weather_at or plant.weather_forecast)(past + SLOT_S)
     measured = read_step(

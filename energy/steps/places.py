@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.district import District
+from energy.steps.injections import cut_off_kw
 from grid_models import Areas, BusShare, Network
 from optimizer import Cut, Plan, PlanProblem
 
@@ -68,12 +69,12 @@ class Places:
         )
 
     def drawn_kw(self, problem: PlanProblem, plan: Plan, row: int) -> FloatArray:
-        """What each place draws in a slot of a plan of the areas, (P,), before anything is shed.
+        """What each place draws in a slot of a plan of the areas, (P,).
 
-        The injections that are checked know no shedding either, as no set-point carries it out.
+        What is shed counts as in the injections that are checked: only relays carry it out.
         """
         parts = [
-            problem.load_kw[row] - plan.pv_used_kw[row],
+            problem.load_kw[row] - cut_off_kw(problem, plan, row) - plan.pv_used_kw[row],
             plan.battery_charge_kw[row] - plan.battery_discharge_kw[row],
             plan.fleet_charge_kw[row] - plan.fleet_discharge_kw[row],
             -plan.unit_p_kw[row],

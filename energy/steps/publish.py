@@ -44,6 +44,7 @@ from energy.store.views import prune_views, put_view
 from energy.timegrid import local_day_start
 from energy.units import SLOT_S, SLOTS_PER_DAY
 from optimizer import Plan, Tier
+from optimizer.document import problem_document
 
 KEEP_S = 2 * SLOTS_PER_DAY * SLOT_S
 """How long plan documents and set-points are kept; the measured ones stay."""
@@ -86,6 +87,8 @@ def publish(
     told = build_setpoints(microgrid, claim, measured, checked)
     shown = in_use(microgrid.district, forecast, _retired(microgrid, checked.plan))
 
+    problem = problem_document(checked.problem)
+
     def write(connection: Connection) -> None:
         keep_measured(connection, microgrid, measured, sums)
         keep_issue(connection, forecast, microgrid.memory.calibrations, measured, int(now_s()))
@@ -93,7 +96,7 @@ def publish(
             save_setpoints(connection, claim, told.expires_s, told.to_bytes())
         document = plan_view(microgrid.district, measured, shown, checked, cleared)
         put_view(connection, "plan", claim.slot, document)
-        keep_problem(connection, checked.problem)
+        keep_problem(connection, claim.slot, problem)
         put_view(connection, "market", claim.slot, document["market"])
         put_view(connection, "grid", claim.slot, wires_view(microgrid.district.network, checked))
         _keep_clearing(connection, microgrid, cleared)

@@ -1,4 +1,4 @@
-"""Islands that operators order or report, how they end, and what the loop told devices anew.
+"""Islands that operators order or report, and how they end.
 
 The connection to the utility passes nothing in the slots of an island. A planned one has an end;
 one that is reported, because the connection has opened by itself, lasts until somebody reconnects.
@@ -14,18 +14,7 @@ from sqlalchemy import Connection, Select, insert, select
 
 from energy.store.errors import StoreError
 from energy.store.steering import Act
-from energy.store.steering_tables import island_end, island_order, replan_order, steering_answer
-
-ISLAND, REPLAN = "island", "replan"
-"""The kinds of orders that change slots which have set-points already."""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Which machine took an order, and what that machine's count of seconds stood at then."""
-
-    host: str
-    counted_s: float
+from energy.store.steering_tables import island_end, island_order
 
 
 @dataclass(frozen=True)
@@ -41,7 +30,6 @@ class Island:
     from_slot: int
     until_slot: int | None
     act: Act
-    taken: Taken
     end_slot: int | None
     ended: Act | None = None
 
@@ -50,40 +38,17 @@ class Island:
         return self.from_slot <= slot and (self.end_slot is None or slot < self.end_slot)
 
 
-@dataclass(frozen=True)
-class Replan:
-    """An order to plan anew what has set-points already, from `slot` on."""
-
-    id: int
-    slot: int
-    act: Act
-    taken: Taken
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the loop told the devices of a slot anew, how it was planned, and when.
-
-    `after_s` is by the count of the machine that took the order; None where another one answered.
-    """
-
-    kind: str
-    number: int
-    slot: int
-    fence: int
-    tier: str
-    reason: str
-    answered_utc: int
-    after_s: float | None
-
-
-def add_island(
-    connection: Connection, slots: tuple[int, int | None], act: Act, taken: Taken
-) -> Island:
-    """Enter an island over (first slot, end); without an end it is one that has happened."""
-    from_slot, until_slot = slots
-    row = {"is_planned": until_slot is not None, "from_slot": from_slot, "until_slot": until_slot}
-    result = connection.execute(insert(island_order).values(row | _order(act) | vars(taken)))
+def add_island(connection: Connection, from_slot: int, until_slot: int | None, act: Act) -> Island:
+    """Enter an island; without an end it is one that has happened."""
+    row = {
+        "is_planned": until_slot is not None,
+        "from_slot": from_slot,
+        "until_slot": until_slot,
+        "actor": act.actor,
+        "reason": act.reason,
+        "ordered_utc": act.at_s,
+    }
+    result = connection.execute(insert(island_order).values(row))
     assert result.inserted_primary_key is not None
     found = find_island(connection, int(result.inserted_primary_key[0]))
     assert found is not None
@@ -130,47 +95,8 @@ def islanded_slots(
     islands: Sequence[Island], slots: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
     """In which of the slots the connection is open, (H,)."""
-    held = [[one.holds_in(slot) for slot in slots.tolist()] for one in islands]
-    return np.array(held, dtype=np.bool_).reshape(len(held), len(slots)).any(axis=0)
-
-
-def add_replan(connection: Connection, slot: int, act: Act, taken: Taken) -> Replan:
-    """Enter an order to plan anew."""
-    row = {"slot": slot, **_order(act), **vars(taken)}
-    result = connection.execute(insert(replan_order).values(row))
-    assert result.inserted_primary_key is not None
-    return Replan(int(result.inserted_primary_key[0]), slot, act, taken)
-
-
-def recent_replans(connection: Connection, count: int) -> list[Replan]:
-    """The last orders to plan anew, newest first."""
-    query = select(replan_order).order_by(replan_order.c.id.desc()).limit(count)
-    return [
-        Replan(
-            row.id,
-            row.slot,
-            Act(row.actor, row.reason, row.ordered_utc),
-            Taken(row.host, row.counted_s),
-        )
-        for row in connection.execute(query)
-    ]
-
-
-def add_answer(connection: Connection, answer: Answer) -> None:
-    """Keep what the devices of a slot were told anew."""
-    connection.execute(insert(steering_answer).values(vars(answer)))
-
-
-def answers_to(connection: Connection, kind: str, numbers: Sequence[int]) -> list[Answer]:
-    """What was told anew because of these orders, by order and slot."""
-    columns = steering_answer.c
-    query = select(steering_answer).where(columns.kind == kind, columns.number.in_(numbers))
-    ordered = query.order_by(columns.number, columns.slot)
-    return [Answer(**row._mapping) for row in connection.execute(ordered)]
-
-
-def _order(act: Act) -> dict[str, Any]:
-    return {"actor": act.actor, "reason": act.reason, "ordered_utc": act.at_s}
+    held = [any(one.holds_in(slot) for one in islands) for slot in slots.tolist()]
+    return np.array(held, dtype=np.bool_)
 
 
 def _all() -> Select[Any]:
@@ -191,7 +117,6 @@ def _islands(connection: Connection, query: Select[Any]) -> list[Island]:
             from_slot=row.from_slot,
             until_slot=row.until_slot,
             act=Act(row.actor, row.reason, row.ordered_utc),
-            taken=Taken(row.host, row.counted_s),
             end_slot=row.until_slot if row.slot is None else max(row.slot, row.from_slot),
             ended=None if row.slot is None else Act(row.ended_by, row.ended_for, row.ended_utc),
         )

@@ -19,9 +19,21 @@ class StoredSetPoints:
 
 
 def save_setpoints(connection: Connection, claim: Claim, expires_utc: int, body: bytes) -> None:
-    """Keep the set-points of the claimed slot; written once, in the unit that publishes it."""
+    """Keep the set-points of the claimed slot, in the unit that publishes it."""
     row = {"slot": claim.slot, "fence": claim.fence, "expires_utc": expires_utc, "body": body}
     connection.execute(setpoint.insert().values(row))
+
+
+def replace_setpoints(
+    connection: Connection, claim: Claim, expires_utc: int, body: bytes | None
+) -> None:
+    """Let other set-points hold for a slot that had some or none; None leaves it without any.
+
+    The claim's fence must be a new one, for devices refuse what has a lower fence than they know.
+    """
+    connection.execute(setpoint.delete().where(setpoint.c.slot == claim.slot))
+    if body is not None:
+        save_setpoints(connection, claim, expires_utc, body)
 
 
 def load_setpoints(connection: Connection, slot: int) -> StoredSetPoints | None:

@@ -53,7 +53,6 @@ steering_cancel = Table(
 
 # In the half open slots the connection to the utility passes nothing. A planned island has an end;
 # where the connection has opened by itself, it stays open until somebody orders to reconnect.
-# `host` and `counted_s` say when the order came by the count of the machine that took it.
 island_order = Table(
     "island_order",
     METADATA,
@@ -64,8 +63,6 @@ island_order = Table(
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("ordered_utc", BigInteger, nullable=False),
-    Column("host", Text, nullable=False),
-    Column("counted_s", Float, nullable=False),
     CheckConstraint("from_slot < until_slot", name="island_order_has_an_end"),
     CheckConstraint(
         "from_slot % 900 = 0 AND until_slot % 900 = 0", name="island_order_on_the_quarter_hour"
@@ -118,7 +115,8 @@ asset_release = Table(
     CheckConstraint("slot % 900 = 0", name="asset_release_on_the_quarter_hour"),
 )
 
-# The slots that have set-points already are planned once more, from `slot` on.
+# The slots that have set-points already are planned once more, from `slot` on. `host` and
+# `counted_s` say when the order came by the count of the machine that took it.
 replan_order = Table(
     "replan_order",
     METADATA,
@@ -133,24 +131,22 @@ replan_order = Table(
     sqlite_autoincrement=True,
 )
 
-# What the loop told the devices of a slot anew because of an order: `kind` is island or replan,
-# `number` its id. `after_s` is by the count of the machine that took the order, null on another.
-steering_answer = Table(
-    "steering_answer",
+# What the loop told the devices of a slot anew because of such an order. `after_s` is by the count
+# of the machine that took the order, null where another one answered.
+replan_answer = Table(
+    "replan_answer",
     METADATA,
-    Column("kind", Text, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("replan", ForeignKey("replan_order.id"), primary_key=True),
     Column("slot", BigInteger, primary_key=True, autoincrement=False),
     Column("fence", BigInteger, nullable=False),
     Column("tier", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("answered_utc", BigInteger, nullable=False),
     Column("after_s", Float),
-    CheckConstraint("kind IN ('island', 'replan')", name="steering_answer_kind"),
 )
 
 for _table in (
     steering_limit, steering_cancel, island_order, island_end, asset_hold, asset_release,
-    replan_order, steering_answer,
+    replan_order, replan_answer,
 ):  # fmt: skip
     append_only(_table)

@@ -13,7 +13,7 @@ down_revision = "0005"
 STAFF = ("operator", "network_owner", "auditor")
 RESIDENTS = (*STAFF, "prosumer")
 STEERING = (
-    "steering_answer", "replan_order", "asset_release", "asset_hold", "island_end", "island_order",
+    "replan_answer", "replan_order", "asset_release", "asset_hold", "island_end", "island_order",
 )  # fmt: skip
 ASSETS = ("asset_note", "asset_return", "asset_retirement")
 
@@ -127,7 +127,6 @@ def _add_steering() -> None:
         sa.Column("from_slot", sa.BigInteger, nullable=False),
         sa.Column("until_slot", sa.BigInteger),
         *_ordered(),
-        *_counted(),
         *_window("island_order"),
         sqlite_autoincrement=True,
     )
@@ -150,21 +149,20 @@ def _add_steering() -> None:
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
         sa.Column("slot", sa.BigInteger, nullable=False),
         *_ordered(),
-        *_counted(),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("counted_s", sa.Float, nullable=False),
         sa.CheckConstraint("slot % 900 = 0", name="replan_order_on_the_quarter_hour"),
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "steering_answer",
-        sa.Column("kind", sa.Text, primary_key=True),
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        "replan_answer",
+        sa.Column("replan", sa.Integer, sa.ForeignKey("replan_order.id"), primary_key=True),
         sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("fence", sa.BigInteger, nullable=False),
         sa.Column("tier", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("answered_utc", sa.BigInteger, nullable=False),
         sa.Column("after_s", sa.Float),
-        sa.CheckConstraint("kind IN ('island', 'replan')", name="steering_answer_kind"),
     )
     for table in STEERING:
         _refuse_changes(table)
@@ -211,13 +209,6 @@ def _ordered(when: str = "ordered_utc") -> list[sa.Column[Any]]:
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column(when, sa.BigInteger, nullable=False),
-    ]
-
-
-def _counted() -> list[sa.Column[Any]]:
-    return [
-        sa.Column("host", sa.Text, nullable=False),
-        sa.Column("counted_s", sa.Float, nullable=False),
     ]
 
 

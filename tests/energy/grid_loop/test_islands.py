@@ -1,0 +1,129 @@
+"""An island that is planned or reported holds in plan, wires and market; who gives way by rank."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from energy.cycle import run_quarter_hour
+from energy.district.islanding import load_ranks
+from energy.steps.context import Microgrid
+from energy.steps.grid import plan_within_grid
+from energy.steps.injections import open_rows
+from energy.steps.islanding import in_sequence, with_islands
+from energy.store.islands import Island, add_island, end_island, find_island
+from energy.store.readings import load_readings
+from energy.store.setpoints import load_setpoints
+from energy.store.steering import Act
+from energy.units import SLOT_S
+from optimizer import PlanProblem
+
+FROM, UNTIL = 8, 16  # rows of the horizon
+ACT = Act("person kim", "works at the substation", 0)
+NOTHING = 1e-6  # kW and won: what the solver's sums leave
+
+
+def islanded(bench: Any, problem: PlanProblem, first: int = FROM, end: int = UNTIL) -> PlanProblem:
+    start = problem.first_slot
+    slots = (start + first * SLOT_S, start + end * SLOT_S)
+    island = Island(1, True, *slots, ACT, slots[1])
+    return with_islands(bench.microgrid.district, [island], problem)
+
+
+def plan(bench: Any, problem: PlanProblem) -> Any:
+    return plan_within_grid(bench.microgrid, problem, lambda _: None)
+
+
+def test_a_planned_island_balances_without_the_utility_and_costs_more(bench: Any) -> None:
+    free, alone = plan(bench, bench.problem), plan(bench, islanded(bench, bench.problem))
+    rows = slice(FROM, UNTIL)
+    assert free.plan.p_import_kw[rows].max() + free.plan.p_export_kw[rows].max() > 1
+    through_kw = alone.plan.p_import_kw + alone.plan.p_export_kw
+    assert through_kw[rows].max() < NOTHING
+    assert alone.tier in ("T0", "T1") and alone.plan.cost_krw.total > free.plan.cost_krw.total
+    assert alone.plan.cost_krw.last_resort < NOTHING
+    for row in range(FROM, UNTIL):
+        assert abs(alone.carried[row].flow.p_slack_kw) < 5.0
+    assert np.flatnonzero(open_rows(alone.problem)).tolist() == list(range(FROM, UNTIL))
+
+
+def test_too_little_sheds_by_rank_after_the_cars_and_says_so(bench: Any) -> None:
+    district, problem = bench.microgrid.district, bench.problem
+    empty = replace(
+        problem,
+        pv_kw=0 * problem.pv_kw,
+        batteries=replace(problem.batteries, e_start_kwh=0.2 * problem.batteries.e_kwh_max),
+    )
+    asked = islanded(bench, empty, 0, 24)
+    alone = plan(bench, asked)
+    shed_kw, rows = alone.plan.shed_by_rank_kw, slice(0, 24)
+    names = [one.name for one in load_ranks(district)]
+    assert shed_kw[rows].sum() > 1 and not shed_kw[24:].any()
+    whole = (asked.rank_load_kw[rows].sum(axis=(0, 1)), shed_kw[rows].sum(axis=0))
+    part = np.divide(whole[1], whole[0], out=np.zeros(len(names)), where=whole[0] > 0)
+    assert (np.diff(part) <= 1e-6).all(), dict(zip(names, part, strict=True))
+    assert alone.plan.cost_krw.last_resort < NOTHING, "cars' promises are put off, not broken"
+    assert "are cut off while the district stands alone" in alone.reason
+    prices = [rank.price_krw_per_kwh for rank in asked.shed_ranks]
+    assert prices[0] == problem.shed_krw_per_kwh and prices == sorted(prices)
+
+
+def test_units_out_of_the_dark_start_one_group_a_slot(bench: Any) -> None:
+    units = bench.problem.units
+    assert len(units) >= 2
+    order = sorted(range(len(units)), key=lambda row: units[row].p_kw_min)
+    for place, row in enumerate(order):
+        available = in_sequence(units)[row].available
+        assert not available[:place].any()
+        assert available[place:].tolist() == units[row].available[place:].tolist()
+
+
+def test_without_battery_energy_and_units_the_plan_is_labelled_and_made(bench: Any) -> None:
+    problem = bench.problem
+    dark = replace(
+        problem,
+        batteries=replace(problem.batteries, e_start_kwh=0 * problem.batteries.e_kwh_max),
+        units=tuple(replace(unit, on_now=0, p_now_kw=0.0) for unit in problem.units),
+    )
+    alone = plan(bench, islanded(bench, dark, 0, 8))
+    assert "the district cannot stand alone: nothing holds the voltage" in alone.reason
+    assert alone.plan.p_import_kw[:8].max() < NOTHING
+
+
+def test_in_an_island_that_has_begun_batteries_may_use_their_reserve(bench: Any) -> None:
+    assert bench.problem.batteries.e_kwh_min.any()
+    assert not islanded(bench, bench.problem, 0, 8).batteries.e_kwh_min.any()
+    assert islanded(bench, bench.problem).batteries.e_kwh_min.any()
+
+
+def test_the_loop_trades_and_meters_nothing_across_the_open_point(
+    fresh_microgrid: Microgrid,
+) -> None:
+    slot, store = fresh_microgrid.installation.first_slot, fresh_microgrid.store
+    made = store.write(lambda connection: add_island(connection, slot, slot + 3 * SLOT_S, ACT))
+    for number in range(2):
+        at = slot + number * SLOT_S
+        found = run_quarter_hour(fresh_microgrid, at, lambda at=at: float(at - 300))
+        assert found.plan is not None and found.plan.plan.p_import_kw[0] < NOTHING
+        assert found.cleared.quote is not None
+        assert (found.cleared.quote.import_wh, found.cleared.quote.export_wh) == (0, 0)
+        assert [one.capacity_wh for one in found.cleared.network.links[:2]] == [0, 0]
+    store.write(lambda connection: end_island(connection, made, slot + 2 * SLOT_S, ACT))
+    ended = store.read(lambda connection: find_island(connection, made.id))
+    assert ended is not None and ended.end_slot == slot + 2 * SLOT_S
+    for number in range(2, 5):
+        at = slot + number * SLOT_S
+        found = run_quarter_hour(fresh_microgrid, at, lambda at=at: float(at - 300))
+        assert found.settled.unexplained_wh == 0 and found.settled.unexplained_ukrw == 0
+    for at, is_open in ((slot, True), (slot + SLOT_S, True), (slot + 2 * SLOT_S, False)):
+        readings = store.read(lambda connection, at=at: load_readings(connection, at))
+        assert readings is not None and (readings["boundary_wh"].sum() == 0) == is_open
+        assert store.read(lambda connection, at=at: load_setpoints(connection, at)) is not None
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_islands_do_not_change_a_problem_outside_of_them(bench: Any, first: int) -> None:
+    end = bench.problem.slots + 4
+    same = islanded(bench, bench.problem, end, end + first + 1)
+    assert same is bench.problem
