@@ -24,6 +24,8 @@ from energy.api import (
     grid,
     health,
     instructions,
+    invitations,
+    kept,
     live,
     market,
     me,
@@ -60,7 +62,7 @@ TITLE = "Sejong Microgrid"
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
     health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
-    cars, own_data, steering, asset_acts,
+    cars, own_data, kept, invitations, steering, asset_acts,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

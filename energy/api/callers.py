@@ -78,7 +78,8 @@ class Caller:
     `name` and `origin` go into the audit log. `account` is that of a prosumer or a device, None
     of all others. `scopes` are those of a token; None means all that the role may. `is_demo`: no
     sign-in is asked for and this reader stands in for an operator, but may change nothing.
-    `session` is the id of the session behind the request.
+    `session` is the id of the session behind the request, `person` the name of a resident who has
+    begun it with a password.
     """
 
     role: Role
@@ -88,6 +89,7 @@ class Caller:
     scopes: frozenset[str] | None = None
     is_demo: bool = False
     session: bytes | None = None
+    person: str | None = None
 
     @property
     def owner(self) -> bytes | None:

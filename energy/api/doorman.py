@@ -6,6 +6,7 @@ A cookie alone does nothing that changes the store unless the request comes from
 
 import logging
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 from fastapi import Request
@@ -129,7 +130,8 @@ class StoreDoorman:
 def _caller_of_session(found: Session, origin: str) -> Caller:
     if found.account is not None:
         name = f"account 0x{found.account.hex()}"
-        return Caller(Role.PROSUMER, name, origin, found.account, session=found.id)
+        who = Caller(Role.PROSUMER, name, origin, found.account, session=found.id)
+        return replace(who, person=found.person)
     if found.role is None:
         return Caller(Role.OPERATOR, DEMO_NAME, origin, session=found.id)
     return Caller(Role(found.role), f"person {found.person}", origin, session=found.id)

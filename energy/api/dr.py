@@ -71,7 +71,7 @@ async def cancel_event(request: Request) -> Response:
 @may(BY_SIGNATURE)
 async def answer_event(request: Request) -> Response:
     """A `DrCommit`: Wh to be given up in every slot, 0 declines; the answer has the baseline."""
-    return await _admit(request, "DrCommit", _own_answer)
+    return await take_answer(request, await request.body())
 
 
 @router.get(
@@ -130,7 +130,14 @@ def _own_answer(connection: Connection, one: PreparedMessage) -> Document:
     return answer_document(connection, one=one)
 
 
-async def _admit(request: Request, type_name: str, more: More) -> Response:
+async def take_answer(request: Request, text: bytes) -> Response:
+    """The answer to the envelope of a `DrCommit`."""
+    return await _admit(request, "DrCommit", _own_answer, text)
+
+
+async def _admit(
+    request: Request, type_name: str, more: More, text: bytes | None = None
+) -> Response:
     context = context_of(request)
 
     def admit(connection: Connection, one: PreparedMessage) -> tuple[Answer, Document]:
@@ -141,4 +148,4 @@ async def _admit(request: Request, type_name: str, more: More) -> Response:
             add_event(connection, "dr", None, {"type": type_name})
         return answer, more(connection, one)
 
-    return await admit_signed(request, (type_name,), admit)
+    return await admit_signed(request, (type_name,), admit, text)

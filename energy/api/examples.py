@@ -126,6 +126,12 @@ def signed_body(*types: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
+def message_body(type_name: str) -> dict[str, Any]:
+    """The body of a route that takes the message alone, to be signed for its account."""
+    schema = envelope_schema(type_name)["properties"]["message"]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 SIGNED_TYPES = (
     "Order", "Cancel", "KeyRegister", "KeyRotate", "KeyRevoke", "Contract", "DrEvent", "DrCommit",
     "StandingInstruction",

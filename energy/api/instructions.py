@@ -27,7 +27,7 @@ router = APIRouter(tags=["orders"])
 @may(BY_SIGNATURE)
 async def sign_instruction(request: Request) -> Response:
     """A `StandingInstruction`: limits, caps of a local day, first slot, end; one runs at a time."""
-    return await _admit(request, "StandingInstruction")
+    return await take_instruction(request, "StandingInstruction", await request.body())
 
 
 @router.post(
@@ -41,13 +41,14 @@ async def sign_instruction(request: Request) -> Response:
 @may(BY_SIGNATURE)
 async def stop_instruction(request: Request) -> Response:
     """A `Cancel` whose `order_id` is the instruction; `slot` is the first without its orders."""
-    return await _admit(request, "Cancel")
+    return await take_instruction(request, "Cancel", await request.body())
 
 
-async def _admit(request: Request, type_name: str) -> Response:
+async def take_instruction(request: Request, type_name: str, text: bytes) -> Response:
+    """The answer to the envelope of an instruction, or of a `Cancel` of one."""
     admission = context_of(request).admission
 
     def admit(connection: Connection, one: PreparedMessage) -> tuple[Answer, Document]:
         return admit_instruction(connection, admission, one), {}
 
-    return await admit_signed(request, (type_name,), admit)
+    return await admit_signed(request, (type_name,), admit, text)

@@ -167,7 +167,7 @@ def own_order_json(context: ApiContext, one: OwnOrder) -> Document:
         )
     return {
         **accepted_json(context, order_answer(one.order)),
-        **terms_json(one.order, filled),
+        **terms_json(one),
         "amount_krw": None if amount is None else krw_text_from_ukrw(amount),
         "gate_utc": iso_of(one.order.slot - context.admission.gate_lead_s),
     }

@@ -43,7 +43,7 @@ router = APIRouter(tags=["orders"])
 @may(BY_SIGNATURE)
 async def cancel_order(request: Request) -> Response:
     """A signed `Cancel` in an envelope like an order's; done before the gate or not at all."""
-    return await admit_signed(request, ("Cancel",), _admit_of(request))
+    return await take_cancel(request, await request.body())
 
 
 @router.post(
@@ -60,19 +60,27 @@ async def change_keys(request: Request) -> Response:
     return await admit_signed(request, KEY_TYPES, _admit_of(request))
 
 
+async def take_cancel(request: Request, text: bytes) -> Response:
+    """The answer to the envelope of a `Cancel` of an order."""
+    return await admit_signed(request, ("Cancel",), _admit_of(request), text)
+
+
 def _admit_of(request: Request) -> Admit:
     admission = context_of(request).admission
     return lambda connection, one: (admit_message(connection, admission, one), {})
 
 
-async def admit_signed(request: Request, types: tuple[str, ...], admit: Admit) -> Response:
-    """The answer to the signed message that a request brings, which is of one of these types.
+async def admit_signed(
+    request: Request, types: tuple[str, ...], admit: Admit, text: bytes | None = None
+) -> Response:
+    """The answer to a signed message of one of these types: `text`, else what the request brings.
 
     Raises ProblemError where it is refused.
     """
     context = context_of(request)
     received_us = int(context.clock.now_s() * 1_000_000)
-    one = prepare_message(context.admission, await request.body(), received_us, types)
+    envelope = await request.body() if text is None else text
+    one = prepare_message(context.admission, envelope, received_us, types)
     answer, more = await run_in_threadpool(
         context.store.write, lambda connection: admit(connection, one)
     )

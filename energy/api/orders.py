@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
 from energy.api.callers import BY_SIGNATURE, HOUSEHOLD, caller_of, may
 from energy.api.context import ApiContext, context_of
@@ -14,7 +15,9 @@ from energy.api.problems import ProblemError, answers
 from energy.api.shapes.books import AcceptedOrder, OrderState
 from energy.api.words import IdText
 from energy.store.admission import Answer, Receipt, order_answer
-from energy.store.orders import FillRow, OrderRow, fill_of, find_order
+from energy.store.kept_keys import kept_addresses, signed_by
+from energy.store.orders import fill_of, find_order
+from energy.store.own_orders import OwnOrder
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw
 from market.labels import Label
@@ -65,10 +68,15 @@ ORDERS_PATH = "/v1/orders"
 @may(BY_SIGNATURE)
 async def post_order(request: Request) -> Response:
     """An order signed over EIP-712 typed data; integers are decimal strings, bytes 0x and hex."""
+    return await take_order(request, await request.body())
+
+
+async def take_order(request: Request, text: bytes) -> Response:
+    """The answer to an order's envelope; raises ProblemError where it is refused."""
     context = context_of(request)
     desk: OrderDesk = request.app.state.desk
     received_us = int(context.clock.now_s() * 1_000_000)
-    answer = await desk.submit(await request.body(), received_us)
+    answer = await desk.submit(text, received_us)
     request.app.state.counts[answer_kind(answer)] += 1
     if answer.refusal is not None:
         raise problem_of(answer.refusal)
@@ -92,16 +100,20 @@ def get_order(request: Request, order_id: IdText) -> Response:
     context = context_of(request)
     id_, caller = parse_order_id(order_id), caller_of(request)
 
-    def find(connection: Any) -> tuple[OrderRow | None, FillRow | None]:  # noqa: ANN401
-        return find_order(connection, id_, caller.owner), fill_of(connection, id_)
+    def find(connection: Connection) -> OwnOrder | None:
+        row = find_order(connection, id_, caller.owner)
+        if row is None:
+            return None
+        by = signed_by(row.signer, kept_addresses(connection, row.account))
+        return OwnOrder(row, fill_of(connection, id_), by)
 
-    row, filled = context.store.read(find)
-    if row is None:
+    found = context.store.read(find)
+    if found is None:
         raise ProblemError(
             404, "NOT_FOUND", f"order: found none with id {order_id}", "order_id", order_id
         )
-    note_access(request, caller, row.account, f"read order {order_id}")
-    document = {**accepted_json(context, order_answer(row)), **terms_json(row, filled)}
+    note_access(request, caller, found.order.account, f"read order {order_id}")
+    document = {**accepted_json(context, order_answer(found.order)), **terms_json(found)}
     return Response(orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json")
 
 
@@ -150,15 +162,17 @@ def receipt_json(receipt: Receipt, operator: bytes) -> dict[str, Any]:
     }
 
 
-def terms_json(row: OrderRow, filled: FillRow | None) -> dict[str, Any]:
+def terms_json(one: OwnOrder) -> dict[str, Any]:
     """What the order said, and what it got; before its slot is cleared that is null.
 
     Of `filled_wh` so many are labelled, at the label's price on top.
     """
+    row, filled = one.order, one.fill
     waits = row.status in WAITING
     return {
         "slot_utc": iso_of(row.slot),
         "instruction": None if row.instruction is None else f"0x{row.instruction.hex()}",
+        "signed_by": one.signed_by,
         "side": "bid" if row.side == 1 else "offer",
         "energy_wh": row.e_wh,
         "price_krw_per_kwh": krw_text_from_mkrw(row.price_mkrw_per_kwh),

@@ -29,6 +29,7 @@ def get_people(request: Request) -> Response:
         {
             "name": one.name,
             "role": one.role,
+            "account": None if one.account is None else f"0x{one.account.hex()}",
             "created_utc": iso_of(one.created_s),
             "disabled_utc": None if one.disabled_s is None else iso_of(one.disabled_s),
         }

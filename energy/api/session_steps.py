@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import orjson
+from anyio import CapacityLimiter
 from fastapi import Request, Response
 from sqlalchemy import Connection
 
@@ -21,9 +22,22 @@ from energy.store.sessions import (
     take_guess,
 )
 
+NAME_LIMIT = GuessLimit(most=10, refill_s=60.0)
+ADDRESS_LIMIT = GuessLimit(most=15, refill_s=20.0)
+# Stretching a password takes memory and time: no more than this many at once.
+STRETCHERS = 2
 SIGNED_IN: dict[int | str, dict[str, Any]] = {
     200: {"description": "signed in; the cookie is the session"}
 }
+
+
+def stretchers(request: Request) -> CapacityLimiter:
+    """The turn of those whose password is stretched."""
+    state = request.app.state
+    if not hasattr(state, "stretchers"):
+        state.stretchers = CapacityLimiter(STRETCHERS)
+    found: CapacityLimiter = state.stretchers
+    return found
 
 
 def network_of(origin: str) -> str:

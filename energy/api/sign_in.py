@@ -8,7 +8,7 @@ that no other site can sign anybody in or out.
 import functools
 
 import orjson
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -19,12 +19,15 @@ from energy.api.doorman import COOKIE, DEMO_NAME, origin_of, require_own_page
 from energy.api.fields import fields_schema, read_fields
 from energy.api.problems import ProblemError, answers
 from energy.api.session_steps import (
+    ADDRESS_LIMIT,
+    NAME_LIMIT,
     SIGNED_IN,
     end_present,
     network_of,
     replace_session,
     set_cookie,
     signed_in,
+    stretchers,
     take_guesses,
 )
 from energy.api.shapes.office import Session, SignedIn, SignedOut
@@ -36,14 +39,13 @@ from energy.steps.credentials import (
     step_of_code,
 )
 from energy.store.audit import Record, append_record
+from energy.store.kept_keys import live_key_of
 from energy.store.people import Person, find_person, use_code_step
-from energy.store.sessions import GuessLimit, NewSession, forget_guesses
+from energy.store.sessions import NewSession, forget_guesses
+from energy.store.views import Document
+from energy.timegrid import iso_of
 
 PASSWORD_FIELDS = {"name": 40, "password": 200, "code": 6}
-NAME_LIMIT = GuessLimit(most=10, refill_s=60.0)
-ADDRESS_LIMIT = GuessLimit(most=15, refill_s=20.0)
-# Stretching a password takes memory and time: no more than this many at once.
-STRETCHERS = 2
 
 router = APIRouter(tags=["sign-in"])
 
@@ -53,7 +55,10 @@ router = APIRouter(tags=["sign-in"])
 )
 @may(PUBLIC)
 def get_session(request: Request) -> Response:
-    """Role, name and account; `anonymous` before sign-in, and whether sign-in is asked for."""
+    """Role, name and account; `anonymous` before sign-in, and whether sign-in is asked for.
+
+    `kept_key` is the key with which the company signs in this session, null where a wallet does.
+    """
     caller = caller_of(request)
     document = {
         "role": caller.role,
@@ -61,8 +66,20 @@ def get_session(request: Request) -> Response:
         "account": None if caller.account is None else f"0x{caller.account.hex()}",
         "is_demo": caller.is_demo,
         "asks_sign_in": context_of(request).settings.asks_sign_in,
+        "kept_key": _kept_key(request),
     }
     return Response(orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json")
+
+
+def _kept_key(request: Request) -> Document | None:
+    caller = caller_of(request)
+    if caller.person is None or caller.account is None:
+        return None
+    account = caller.account
+    found = context_of(request).store.read(lambda connection: live_key_of(connection, account))
+    if found is None:
+        return None
+    return {"address": f"0x{found.address.hex()}", "since_utc": iso_of(found.made_s)}
 
 
 @router.post(
@@ -85,16 +102,8 @@ async def sign_in_with_password(request: Request) -> Response:
         context.store.read, lambda connection: find_person(connection, name)
     )
     prove = functools.partial(_proved_step, person, fields, context.wall_s())
-    step = await to_thread.run_sync(prove, limiter=_stretchers(request))
+    step = await to_thread.run_sync(prove, limiter=stretchers(request))
     return await run_in_threadpool(_begin_person, request, person, step)
-
-
-def _stretchers(request: Request) -> CapacityLimiter:
-    state = request.app.state
-    if not hasattr(state, "stretchers"):
-        state.stretchers = CapacityLimiter(STRETCHERS)
-    found: CapacityLimiter = state.stretchers
-    return found
 
 
 def _proved_step(person: Person | None, fields: dict[str, str], now_s: float) -> int | None:
@@ -112,14 +121,14 @@ def _proved_step(person: Person | None, fields: dict[str, str], now_s: float) ->
 def _begin_person(request: Request, person: Person | None, step: int | None) -> Response:
     context, origin, secret = context_of(request), origin_of(request), new_secret()
     now_s = context.wall_s()
-    named = "unknown" if person is None else f"person {person.name}"
 
     def unit(connection: Connection) -> bool:
-        task = "sign in"
-        if person is None or step is None or not use_code_step(connection, person.name, step):
-            task = "sign-in refused"
-        append_record(connection, Record(int(now_s * 1e6), named, origin, named, task))
-        if person is None or task != "sign in":
+        is_right = False
+        if person is not None and step is not None:
+            is_right = use_code_step(connection, person.name, step)
+        record = _record_of(person, int(now_s * 1e6), origin, is_right=is_right)
+        append_record(connection, record)
+        if person is None or not is_right:
             return False
         forget_guesses(connection, f"name {person.name}")
         replace_session(
@@ -131,7 +140,18 @@ def _begin_person(request: Request, person: Person | None, step: int | None) -> 
         detail = "name, password and code: allowed those of a person who may sign in"
         raise ProblemError(401, "SIGN_IN_REFUSED", detail)
     assert person is not None
-    return signed_in(request, secret, {"role": person.role, "name": named})
+    return signed_in(request, secret, {"role": person.role, "name": f"person {person.name}"})
+
+
+def _record_of(person: Person | None, at_us: int, origin: str, *, is_right: bool) -> Record:
+    """Signing in is an act of the resident's household; a try that fails is told to it."""
+    named = "unknown" if person is None else f"person {person.name}"
+    if person is None or person.account is None:
+        return Record(at_us, named, origin, named, "sign in" if is_right else "sign-in refused")
+    home = f"account 0x{person.account.hex()}"
+    if is_right:
+        return Record(at_us, home, origin, home, f"sign in as {person.name}")
+    return Record(at_us, named, origin, home, "sign-in refused")
 
 
 @router.post(

@@ -11,6 +11,7 @@ from energy.store.instructions import (
     instructions_of,
     last_automatic_slot,
 )
+from energy.store.kept_keys import kept_addresses, signed_by
 from energy.store.views import Document
 from energy.timegrid import iso_of, local_day_start
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
@@ -30,12 +31,15 @@ def instructions_document(connection: Connection, account: bytes, at: Moment) ->
 
     `today` and `last` are null where none runs, or none has come to its turn.
     """
-    rows = instructions_of(connection, account)
+    rows, kept = instructions_of(connection, account), kept_addresses(connection, account)
     running = next((one for one in rows if one.meets(at.first_open, at.first_open + 1)), None)
     last = last_automatic_slot(connection)
     return {
         "next_slot_utc": iso_of(at.first_open),
-        "items": [_item(one, at.first_open) for one in reversed(rows)],
+        "items": [
+            {**_item(one, at.first_open), "signed_by": signed_by(one.signer, kept)}
+            for one in reversed(rows)
+        ],
         "today": None if running is None else _today(connection, running, last, at),
         "last": None if last is None else _last(last, account),
     }

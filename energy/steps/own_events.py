@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from energy.steps.books import load_registry
 from energy.steps.dr_programmes import dr_programmes
 from energy.steps.dr_views import DrScene
+from energy.store.accounts import find_message
 from energy.store.books import settled_bounds
 from energy.store.demand_response import (
     EventRow,
@@ -17,6 +18,7 @@ from energy.store.demand_response import (
     load_baselines,
     state_of,
 )
+from energy.store.kept_keys import kept_addresses, signed_by
 from energy.store.views import Document
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
@@ -42,6 +44,8 @@ def _own_event(
     baseline = None if table is None else table.of(account)
     usual = None if baseline is None or baseline.net_wh is None else list(baseline.net_wh)
     answer = find_answer(connection, event.id, account)
+    signed = None if answer is None else find_message(connection, answer.digest)
+    kept = kept_addresses(connection, account)
     programme = dr_programmes().get(event.programme)
     is_open = state == EventState.OFFERED and usual is not None and answer is None
     return {
@@ -58,6 +62,7 @@ def _own_event(
         "wh_per_slot_max": None if usual is None else _most_wh(event, usual),
         "is_open": is_open,
         "answer_wh_per_slot": None if answer is None else answer.e_wh_per_slot,
+        "answer_signed_by": None if signed is None else signed_by(signed.signers[:20], kept),
         "result": _own_result(connection, event, account),
     }
 

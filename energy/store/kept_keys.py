@@ -44,6 +44,11 @@ def kept_addresses(connection: Connection, account: bytes) -> frozenset[bytes]:
     return frozenset(connection.scalars(query))
 
 
+def signed_by(signer: bytes, kept: frozenset[bytes]) -> str:
+    """Whose hand a signature is of: `kept_key`, the company's for the account, or `own_key`."""
+    return "kept_key" if signer in kept else "own_key"
+
+
 def live_keys(connection: Connection) -> list[KeptKey]:
     """All keys that live."""
     rows = connection.execute(select(kept_key).where(kept_key.c.body.is_not(None)))

@@ -4,15 +4,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
 
+from energy.store.kept_keys import kept_addresses, signed_by
 from energy.store.orders import FillRow, OrderRow
 from energy.store.schema import fill, market_order
 
 
 class OwnOrder(NamedTuple):
-    """An order and its fill, None where it got nothing (yet)."""
+    """An order, its fill (None where it got nothing yet) and who has signed it, as `signed_by`."""
 
     order: OrderRow
     fill: FillRow | None
+    signed_by: str
 
 
 def list_own_orders(
@@ -35,10 +37,12 @@ def list_own_orders(
         slot, id_ = before
         query = query.where(or_(order.slot < slot, and_(order.slot == slot, order.id < id_)))
     query = query.order_by(order.slot.desc(), order.id.desc()).limit(limit)
-    return [_own_order(dict(row._mapping)) for row in connection.execute(query)]
+    kept = kept_addresses(connection, account)
+    return [_own_order(dict(row._mapping), kept) for row in connection.execute(query)]
 
 
-def _own_order(row: dict[str, object]) -> OwnOrder:
+def _own_order(row: dict[str, object], kept: frozenset[bytes]) -> OwnOrder:
     got = [row.pop(f"fill_{name}") for name in FillRow._fields]
     filled = None if got[0] is None else FillRow(*got)  # type: ignore[arg-type]
-    return OwnOrder(OrderRow(**row), filled)  # type: ignore[arg-type]
+    order = OrderRow(**row)  # type: ignore[arg-type]
+    return OwnOrder(order, filled, signed_by(order.signer, kept))

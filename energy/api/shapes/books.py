@@ -15,6 +15,7 @@ from energy.api.shapes.words import (
     Shape,
     Side,
     Signature,
+    SignedBy,
     Utc,
     Wh,
     WholeText,
@@ -78,6 +79,7 @@ class OrderState(AcceptedOrder):
 
     slot_utc: Utc
     instruction: Id | None
+    signed_by: SignedBy
     side: Side
     energy_wh: Wh
     price_krw_per_kwh: Krw

@@ -23,6 +23,7 @@ from energy.api.shapes.words import (
     PctText,
     Shape,
     Side,
+    SignedBy,
     StepS,
     Text,
     TimeZone,
@@ -124,6 +125,7 @@ class Instruction(Shape):
     end_utc: Utc
     last_end_utc: Utc
     signed_utc: Utc
+    signed_by: SignedBy
 
 
 class TradedToday(Shape):
@@ -178,6 +180,7 @@ class OwnEvent(Shape):
     wh_per_slot_max: WhPositive | None
     is_open: bool
     answer_wh_per_slot: Wh | None
+    answer_signed_by: SignedBy | None
     result: OwnEventResult | None
 
 

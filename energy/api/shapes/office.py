@@ -6,6 +6,7 @@ from pydantic import Field
 
 from energy.api.callers import Role
 from energy.api.shapes.words import (
+    Address,
     Address4Or6,
     Count,
     Date,
@@ -41,6 +42,13 @@ class Ready(Shape):
     open_alarms: list[Annotated[str, Field(examples=["weather/silent"])]]
 
 
+class KeptKey(Shape):
+    """The key with which the company signs for a household in the household's own session."""
+
+    address: Address
+    since_utc: Utc
+
+
 class Session(Shape):
     """Who you are here."""
 
@@ -49,6 +57,7 @@ class Session(Shape):
     account: Id | None
     is_demo: bool
     asks_sign_in: bool
+    kept_key: KeptKey | None
 
 
 class SignedIn(Shape):
@@ -75,6 +84,7 @@ class PersonRow(Shape):
 
     name: Name
     role: Role
+    account: Id | None
     created_utc: Utc
     disabled_utc: Utc | None
 

@@ -93,6 +93,10 @@ ForecastTier = Annotated[
     Field(description="how a forecast came about: F0 by the model, the higher the plainer"),
 ]
 Side = Literal["bid", "offer"]
+SignedBy = Annotated[
+    Literal["kept_key", "own_key"],
+    Field(description="by the company with the key that it keeps for the account, or by its owner"),
+]
 
 
 class Axis(Shape):

@@ -23,11 +23,14 @@ from energy.dashboard import install
 from energy.simulate import place_orders
 from energy.steps.context import Microgrid, build_admission, open_installation, start_microgrid
 from energy.steps.dr_calls import DrCall, event_message
+from energy.steps.kept_keys import KeyKeeper
+from energy.steps.key_safe import KeySafe
 from energy.units import SLOT_S
 from market.signing import address_of, checksum_address, personal_digest, sign
 
 DISTRICT = "sejong-5-1@0.005"
 FIRST = 1_785_488_400  # 2026-07-31 18:00 in Sejong, a Friday
+WALL_S = 1_785_500_000.0
 EVENT = FIRST + 12 * SLOT_S  # 21:00
 
 
@@ -61,6 +64,8 @@ class Neighbourhood:
     address: str
     everybody: Crowd
     resident: int
+    keeper: KeyKeeper
+    wall: StillClock = field(default_factory=lambda: StillClock(WALL_S))
     slot: int = FIRST
     promises: Promises = field(default_factory=Promises)
 
@@ -153,6 +158,22 @@ class Neighbourhood:
         envelope = sign_message(domain, "Order", message, key, address=address_of(key))
         return self.ask("/v1/orders", envelope)
 
+    def instruct(self, member: int, **changes: int | bytes) -> str:
+        """The id of the instruction for automatic trading that a member signs."""
+        message = {
+            "account": self.everybody.account[member], "sides": 3,
+            "sell_from_mkrw_per_kwh": 10_000, "buy_up_to_mkrw_per_kwh": 400_000,
+            "day_cap_wh": 20_000, "day_cap_ukrw": 3_000_000_000, "first_slot": self.slot,
+            "end_slot": self.slot + 96 * SLOT_S, "rules_version": 1, "replaces": bytes(32),
+            "nonce": self.slot * 1000 + 1, **changes,
+        }  # fmt: skip
+        key, domain = self.everybody.private_key[member], self.microgrid.books.domain
+        name = "StandingInstruction"
+        envelope = sign_message(domain, name, message, key, address=address_of(key))
+        heard = self.ask("/v1/instructions", envelope)
+        assert heard.status == 201, heard
+        return str(heard.document["id"])
+
     def call_event(self) -> None:
         """The operator asks everybody to use less from 21:00 to 22:00."""
         key, domain = self.microgrid.books.keys.trading, self.microgrid.books.domain
@@ -179,7 +200,8 @@ def neighbourhood(
     )
     with open_installation(settings, lambda _: FIRST) as installation:
         microgrid = start_microgrid(installation)
-        clock = StillClock(FIRST - 600)
+        clock, wall = StillClock(FIRST - 600), StillClock(WALL_S)
+        keeper = KeyKeeper(KeySafe(folder / "kept.secret"), installation.books.keys.registrar)
         app = create_app(
             ApiContext(
                 store=installation.store,
@@ -187,6 +209,8 @@ def neighbourhood(
                 settings=settings,
                 clock=clock,
                 admission=build_admission(installation),
+                wall_s=wall.now_s,
+                keeper=keeper,
             )
         )
         install(app)
@@ -194,6 +218,6 @@ def neighbourhood(
         solar = installation.district.meters.pv_kwp[everybody.meter]
         resident = int(np.argmax(solar))
         try:
-            yield Neighbourhood(microgrid, clock, serve_app(app), everybody, resident)
+            yield Neighbourhood(microgrid, clock, serve_app(app), everybody, resident, keeper, wall)
         finally:
             microgrid.close()
