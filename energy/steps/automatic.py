@@ -5,7 +5,7 @@ earlier slot, what the local day has come to. The orders are written with the cl
 one transaction and never made twice, so that a cycle that is run again finds the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -27,11 +27,14 @@ from energy.store.contracts import contracts_in
 from energy.store.demand_response import Pledge, pledges
 from energy.store.forecasts import issue_before
 from energy.store.instructions import (
+    AutomaticFill,
     AutomaticSlot,
     InstructionRow,
     automatic_fills,
+    fills_since,
     has_automatic_slot,
     last_automatic_slot,
+    prune_automatic_slots,
     running_in,
     save_automatic_slot,
 )
@@ -83,6 +86,7 @@ def make_automatic_orders(
     connection: Connection, district: District, books: Books, gate: Gate
 ) -> int:
     """Add the slot's automatic orders to its open book, once; how many there are."""
+    prune_automatic_slots(connection, gate.slot)
     if gate.now_s >= gate.slot + SLOT_S or has_automatic_slot(connection, gate.slot):
         return 0
     rows = running_in(connection, gate.slot)
@@ -97,21 +101,31 @@ def make_automatic_orders(
     return len(made)
 
 
-def spent_of_day(connection: Connection, day: int, before: int) -> dict[bytes, Spent]:
-    """What the automatic orders of a local day's slots before one have come to, by account.
+def spent_of_day(
+    connection: Connection, day: int, before: int, accounts: Collection[bytes]
+) -> dict[bytes, Spent]:
+    """What the automatic orders of a local day's slots before one have come to, by account: of
+    these accounts, and of others that the sums of its newest slot still carry.
 
     An order that waits for its auction counts whole, at its limit.
     """
     last = last_automatic_slot(connection, before)
-    return {} if last is None or last.day != day else spent_after(connection, last)
+    sums: dict[bytes, Spent] = {}
+    fills: list[AutomaticFill] = []
+    if last is not None and last.day == day:
+        columns = (last.columns["spent_wh"].tolist(), last.columns["spent_ukrw"].tolist())
+        spent = (Spent(*one) for one in zip(*columns, strict=True))
+        sums = dict(zip(accounts_of(last), spent, strict=True))
+        fills = [one for one in automatic_fills(connection, last.slot) if one.account in sums]
+    if before > day:
+        # Whose sums were erased, or ended long ago: the orders themselves are in the books.
+        fills += fills_since(connection, set(accounts) - sums.keys(), day, before)
+    return _with_fills(sums, fills)
 
 
-def spent_after(connection: Connection, last: AutomaticSlot) -> dict[bytes, Spent]:
-    """What a local day has come to after one of its slots, by account."""
-    columns = last.columns
-    sums = zip(columns["spent_wh"].tolist(), columns["spent_ukrw"].tolist(), strict=True)
-    found = dict(zip(accounts_of(last), (Spent(*one) for one in sums), strict=True))
-    for one in automatic_fills(connection, last.slot):
+def _with_fills(found: dict[bytes, Spent], fills: Iterable[AutomaticFill]) -> dict[bytes, Spent]:
+    """The sums with some orders more."""
+    for one in fills:
         e_wh, price = one.filled_wh or 0, one.price_mkrw_per_kwh or 0
         if one.status in OPEN:
             e_wh, price = one.e_wh, one.limit_mkrw_per_kwh
@@ -162,7 +176,7 @@ def _look(
     contracts = contracts_in(connection, slot, slot + SLOT_S)
     return _Scene(
         need_wh=None if need is None else dict(zip(accounts, need.tolist(), strict=True)),
-        spent=spent_of_day(connection, day, slot),
+        spent=spent_of_day(connection, day, slot, accounts),
         ordered=live_orderers(connection, slot, gate.gate_s),
         contracted=frozenset(party for one in contracts for party in (one.seller, one.buyer)),
         keys=trade_keys(connection, accounts),

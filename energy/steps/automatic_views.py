@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from energy.steps.automatic import WHYS, accounts_of, spent_after
+from energy.steps.automatic import WHYS, accounts_of, spent_of_day
 from energy.store.instructions import (
     AutomaticSlot,
     InstructionRow,
@@ -32,7 +32,7 @@ def instructions_document(connection: Connection, account: bytes, at: Moment) ->
     `today` and `last` are null where none runs, or none has come to its turn.
     """
     rows, kept = instructions_of(connection, account), kept_addresses(connection, account)
-    running = next((one for one in rows if one.meets(at.first_open, at.first_open + 1)), None)
+    running = next((one for one in rows if one.acts_in(at.first_open)), None)
     last = last_automatic_slot(connection)
     return {
         "next_slot_utc": iso_of(at.first_open),
@@ -40,7 +40,7 @@ def instructions_document(connection: Connection, account: bytes, at: Moment) ->
             {**_item(one, at.first_open), "signed_by": signed_by(one.signer, kept)}
             for one in reversed(rows)
         ],
-        "today": None if running is None else _today(connection, running, last, at),
+        "today": None if running is None else _today(connection, running, at),
         "last": None if last is None else _last(last, account),
     }
 
@@ -64,6 +64,8 @@ def _item(row: InstructionRow, first_open: int) -> Document:
 def _state(row: InstructionRow, first_open: int) -> str:
     if row.last_end <= first_open:
         return "ENDED" if row.last_end == row.end_slot else "STOPPED"
+    if row.halted_slot is not None:
+        return "HALTED"
     return "RUNS" if row.first_slot <= first_open else "WAITS"
 
 
@@ -72,12 +74,9 @@ def _limit(row: InstructionRow, side: Side) -> str | None:
     return krw_text_from_mkrw(terms.limit_mkrw_per_kwh(side)) if terms.wants(side) else None
 
 
-def _today(
-    connection: Connection, row: InstructionRow, last: AutomaticSlot | None, at: Moment
-) -> Document:
+def _today(connection: Connection, row: InstructionRow, at: Moment) -> Document:
     day = local_day_start(at.first_open, at.time_zone)
-    is_today = last is not None and last.day == day
-    sums = spent_after(connection, last) if last is not None and is_today else {}
+    sums = spent_of_day(connection, day, at.first_open, [row.account])
     spent = sums.get(row.account, Spent())
     return {
         "day_utc": iso_of(day),

@@ -343,3 +343,4 @@ def _destroy(
     eraser.meter(place, end)
     eraser.home_days(place, end)
     eraser.car_wishes(account, end)
+    eraser.automatic(account, end)

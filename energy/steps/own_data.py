@@ -26,7 +26,7 @@ from energy.store.engine import Store
 from energy.store.erasures import erasing
 from energy.store.homes import OF_METERS, load_home_days
 from energy.store.identities import erase_identity, find_identity
-from energy.store.instructions import instructions_of
+from energy.store.instructions import halt_instructions, instructions_of
 from energy.store.own_data import (
     late_readings_of_meter,
     readings_of_meter,
@@ -36,8 +36,9 @@ from energy.store.own_data import (
     slots_read,
 )
 from energy.store.request_keys import forget_answers
+from energy.store.slots import last_claimed
 from energy.timegrid import iso_of
-from energy.units import SLOTS_PER_DAY
+from energy.units import SLOT_S, SLOTS_PER_DAY
 
 FAR = 2**62
 RECORDS_A_READ = 1_000
@@ -49,12 +50,15 @@ Section = Callable[[], Iterator[Row]]
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was destroyed: identity where one was kept, wishes, sessions ended, tokens disabled."""
+    """What was destroyed: identity where one was kept, wishes, sessions ended, tokens disabled;
+    and how many instructions no orders are made of any more.
+    """
 
     identity: bool
     wishes: int
     sessions: int
     tokens: int
+    instructions: int
 
 
 def sections_of(
@@ -152,15 +156,22 @@ def remains(district: District, now_s: float) -> list[Row]:
 def forget_account(
     connection: Connection, district: District, account: bytes, now_s: int
 ) -> Forgotten:
-    """Destroy what no law asks to keep of an account; `now_s` is wall time. Cannot be undone."""
+    """Destroy what no law asks to keep of an account; `now_s` is wall time. Cannot be undone.
+
+    From the first slot that is not claimed yet nothing is ordered for it of what it once signed:
+    whoever wants nothing to be known of them has nothing guessed of their needs either.
+    """
     wishes = len(wishes_of(connection, account))
     with erasing(connection) as eraser:
         eraser.car_wishes(account, FAR)
+        eraser.automatic(account, FAR)
         if account in district.meters.account:
             eraser.home_days(district.meters.account.index(account), FAR)
     identity = erase_identity(connection, account)
     forget_answers(connection, f"account 0x{account.hex()}")
-    return Forgotten(identity, wishes, *shut_out(connection, account, now_s))
+    claimed = last_claimed(connection)
+    halted = halt_instructions(connection, account, 0 if claimed is None else claimed + SLOT_S)
+    return Forgotten(identity, wishes, *shut_out(connection, account, now_s), halted)
 
 
 def look_document(entry: Entry) -> Row:

@@ -33,7 +33,12 @@ from energy.store.erasure_tables import (
     kept_salt,
 )
 from energy.store.homes import OF_METERS, home_day
-from energy.store.instruction_tables import instruction_end, standing_instruction
+from energy.store.instruction_tables import (
+    instruction_end,
+    instruction_halt,
+    standing_instruction,
+)
+from energy.store.instructions import forget_automatic
 from energy.store.packing import pack_arrays, unpack_arrays
 from energy.store.schema import (
     fill,
@@ -48,8 +53,8 @@ from energy.store.schema import (
 Arrays = dict[str, npt.NDArray[Any]]
 _GUARDED = (
     market_order, order_conflict, fill, reading, late_reading, entry, transfer, signed_readings,
-    slot_trades, account_message, standing_instruction, instruction_end, tally, billed_month,
-    dr_baseline, car_wish,
+    slot_trades, account_message, standing_instruction, instruction_end, instruction_halt, tally,
+    billed_month, dr_baseline, car_wish,
 )  # fmt: skip
 
 
@@ -190,7 +195,8 @@ class Eraser:
         """Destroy messages beside orders."""
         mine = select(standing_instruction.c.no).where(standing_instruction.c.id.in_(digests))
         numbers = list(self._connection.scalars(mine))
-        self._delete(instruction_end, instruction_end.c.instruction, numbers)
+        for table in (instruction_end, instruction_halt):
+            self._delete(table, table.c.instruction, numbers)
         self._delete(standing_instruction, standing_instruction.c.no, numbers)
         self._delete(account_message, account_message.c.digest, digests)
 
@@ -314,6 +320,10 @@ class Eraser:
         columns = car_wish.c
         old = (columns.account == of) & (columns.from_slot < before)
         self._connection.execute(delete(car_wish).where(old))
+
+    def automatic(self, of: bytes, before: int) -> None:
+        """Destroy what slots before a moment say of an account's automatic trading."""
+        forget_automatic(self._connection, of, before)
 
     def bills(self, number: int, before: int) -> None:
         """Destroy what months before a moment came to for an account, and what its bills were made

@@ -1,6 +1,6 @@
 """The tables of automatic trading: what was signed, until when it holds, what each slot came to.
 
-Instructions and their ends are written once; the signed messages behind them are rows of
+Instructions, their ends and halts are written once; the signed messages behind them are rows of
 `account_message`. Orders that follow from them are rows of `market_order` that name them.
 """
 
@@ -49,6 +49,15 @@ instruction_end = Table(
     Index("instruction_end_instruction", "instruction"),
 )
 
+# From `slot` on no orders are made of it, though it is signed and only its owner can end it.
+instruction_halt = Table(
+    "instruction_halt",
+    METADATA,
+    Column("instruction", ForeignKey("standing_instruction.no"), primary_key=True),
+    Column("slot", BigInteger, nullable=False),
+    CheckConstraint("slot % 900 = 0", name="instruction_halt_on_the_quarter_hour"),
+)
+
 # What automatic trading did in a slot, and what the local day had come to before it; the newest
 # rows alone are kept.
 automatic_slot = Table(
@@ -59,5 +68,5 @@ automatic_slot = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-for _table in (standing_instruction, instruction_end):
+for _table in (standing_instruction, instruction_end, instruction_halt):
     append_only(_table)

@@ -1,23 +1,37 @@
-"""Standing instructions as they were signed, where they end, and what each slot made of them."""
+"""Standing instructions as they were signed, where they end, and what each slot made of them.
 
-from collections.abc import Sequence
+An instruction ends by its owner's signature alone. A halt is the operator's: no orders are made of
+it any more, which the books allow at all times, for no instruction promises one.
+"""
+
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, func, insert, select
 
-from energy.store.instruction_tables import automatic_slot, instruction_end, standing_instruction
+from energy.store.instruction_tables import (
+    automatic_slot,
+    instruction_end,
+    instruction_halt,
+    standing_instruction,
+)
 from energy.store.packing import Arrays, pack_arrays, unpack_arrays
 from energy.store.schema import fill, market_order
+from energy.units import SLOT_S
 from market.instructions import Terms
 
 KEEP_SLOTS = 96
 """So many slots of automatic trading are kept: the day's sums go on from the newest."""
+_SIGNED = tuple(standing_instruction.columns.keys())
 
 
 @dataclass(frozen=True)
 class InstructionRow:
-    """An instruction as it was signed; `ended_slot` is where it was stopped or replaced."""
+    """An instruction as it was signed; `ended_slot` is where it was stopped or replaced,
+    `halted_slot` from where on no orders are made of it.
+    """
 
     no: int
     id: bytes
@@ -32,11 +46,17 @@ class InstructionRow:
     end_slot: int
     signed_utc: int
     ended_slot: int | None = None
+    halted_slot: int | None = None
 
     @property
     def last_end(self) -> int:
         """The slot from which on it no longer holds."""
         return self.end_slot if self.ended_slot is None else min(self.end_slot, self.ended_slot)
+
+    def acts_in(self, slot: int) -> bool:
+        """Whether orders of a slot are made of it."""
+        is_halted = self.halted_slot is not None and slot >= self.halted_slot
+        return self.first_slot <= slot < self.last_end and not is_halted
 
     def meets(self, first: int, end: int) -> bool:
         """Whether it holds in some slot of [first, end)."""
@@ -89,13 +109,25 @@ class AutomaticFill(NamedTuple):
 
 def save_instruction(connection: Connection, row: InstructionRow) -> None:
     """Write an instruction that an account has signed."""
-    values = {name: one for name, one in vars(row).items() if name != "ended_slot"}
+    values = {name: getattr(row, name) for name in _SIGNED}
     connection.execute(insert(standing_instruction).values(**values))
 
 
 def save_instruction_end(connection: Connection, row: EndRow) -> None:
     """Write that an instruction ends early."""
     connection.execute(insert(instruction_end).values(**row._asdict()))
+
+
+def halt_instructions(connection: Connection, account: bytes, slot: int) -> int:
+    """Make no more orders of what an account has signed, from a slot on; how many that halts."""
+    rows = [
+        {"instruction": one.no, "slot": slot}
+        for one in instructions_of(connection, account)
+        if one.last_end > slot and one.halted_slot is None
+    ]
+    if rows:
+        connection.execute(insert(instruction_halt), rows)
+    return len(rows)
 
 
 def next_instruction(connection: Connection) -> int:
@@ -121,19 +153,40 @@ def instructions_of(connection: Connection, account: bytes) -> list[InstructionR
 
 
 def running_in(connection: Connection, slot: int) -> list[InstructionRow]:
-    """The instructions that hold in a slot, by account."""
+    """The instructions of which orders are made in a slot, by account."""
     columns = standing_instruction.c
     found = _rows(connection, (columns.end_slot > slot) & (columns.first_slot <= slot))
-    return sorted((one for one in found if slot < one.last_end), key=lambda one: one.account)
+    return sorted((one for one in found if one.acts_in(slot)), key=lambda one: one.account)
 
 
 def save_automatic_slot(connection: Connection, slot: int, day: int, columns: Arrays) -> None:
-    """Keep what a slot's automatic trading did, and forget what is older than KEEP_SLOTS."""
+    """Keep what a slot's automatic trading did."""
     row = {"slot": slot, "day": day, "body": pack_arrays(columns)}
     connection.execute(insert(automatic_slot).values(row))
-    query = select(automatic_slot.c.slot).order_by(automatic_slot.c.slot.desc()).limit(KEEP_SLOTS)
-    oldest = min(connection.scalars(query))
+
+
+def prune_automatic_slots(connection: Connection, slot: int) -> None:
+    """Forget what lies KEEP_SLOTS or more before a slot, also where no instruction runs by now."""
+    oldest = slot - (KEEP_SLOTS - 1) * SLOT_S
     connection.execute(automatic_slot.delete().where(automatic_slot.c.slot < oldest))
+
+
+def automatic_slots(connection: Connection) -> Iterator[AutomaticSlot]:
+    """All slots of automatic trading that are kept, oldest first."""
+    rows = connection.execute(select(automatic_slot).order_by(automatic_slot.c.slot))
+    for row in rows.all():
+        yield AutomaticSlot(row.slot, row.day, unpack_arrays(row.body))
+
+
+def forget_automatic(connection: Connection, account: bytes, before: int) -> None:
+    """Destroy what slots before one say of an account's automatic trading; its orders stay."""
+    name = np.frombuffer(account, dtype=np.uint8)
+    for one in automatic_slots(connection):
+        others = (one.columns["account"] != name).any(axis=1)
+        if one.slot < before and not others.all():
+            kept = pack_arrays({key: values[others] for key, values in one.columns.items()})
+            here = automatic_slot.c.slot == one.slot
+            connection.execute(automatic_slot.update().where(here).values(body=kept))
 
 
 def last_automatic_slot(connection: Connection, before: int | None = None) -> AutomaticSlot | None:
@@ -151,28 +204,31 @@ def has_automatic_slot(connection: Connection, slot: int) -> bool:
     return connection.scalar(query) is not None
 
 
-def automatic_fills(
-    connection: Connection, slot: int, account: bytes | None = None
+def automatic_fills(connection: Connection, slot: int) -> list[AutomaticFill]:
+    """The automatic orders of a slot with what they got."""
+    return _fills(connection, market_order.c.slot == slot)
+
+
+def fills_since(
+    connection: Connection, accounts: Collection[bytes], first: int, before: int
 ) -> list[AutomaticFill]:
-    """The automatic orders of a slot, or of one account in it, with what they got."""
+    """The automatic orders of accounts in the slots [first, before) with what they got."""
+    if not accounts:
+        return []
+    slot = market_order.c.slot
+    return _fills(
+        connection, market_order.c.account.in_(accounts) & (slot >= first) & (slot < before)
+    )
+
+
+def _fills(connection: Connection, where: ColumnElement[bool]) -> list[AutomaticFill]:
     order = market_order.c
     columns = (order.account, order.side, order.e_wh, order.price_mkrw_per_kwh, order.status)
     got = (fill.c.e_wh.label("filled_wh"), fill.c.price_mkrw_per_kwh.label("got_price"))
     joined = market_order.join(fill, fill.c.order_id == order.id, isouter=True)
     query = select(*columns, *got).select_from(joined)
-    query = query.where(order.slot == slot, order.instruction.is_not(None))
-    if account is not None:
-        query = query.where(order.account == account)
+    query = query.where(where, order.instruction.is_not(None))
     return [AutomaticFill(*row) for row in connection.execute(query)]
-
-
-def instruction_ends(connection: Connection, numbers: Sequence[int]) -> list[EndRow]:
-    """The ends of these instructions."""
-    columns = instruction_end.c
-    query = select(columns.digest, columns.instruction, columns.slot)
-    return [
-        EndRow(*row) for row in connection.execute(query.where(columns.instruction.in_(numbers)))
-    ]
 
 
 def _rows(connection: Connection, where: ColumnElement[bool]) -> list[InstructionRow]:
@@ -181,12 +237,13 @@ def _rows(connection: Connection, where: ColumnElement[bool]) -> list[Instructio
         .group_by(instruction_end.c.instruction)
         .subquery()
     )
-    joined = standing_instruction.outerjoin(ends, ends.c.instruction == standing_instruction.c.no)
-    names = [name for name in InstructionRow.__dataclass_fields__ if name != "ended_slot"]
-    columns = [standing_instruction.c[name] for name in names]
-    query = select(*columns, ends.c.slot).select_from(joined).where(where)
-    found = []
-    for *values, slot in connection.execute(query.order_by(standing_instruction.c.no)):
-        row = dict(zip(names, values, strict=True))
-        found.append(InstructionRow(**row, ended_slot=slot))
-    return found
+    number, halt = standing_instruction.c.no, instruction_halt
+    joined = standing_instruction.outerjoin(ends, ends.c.instruction == number)
+    joined = joined.outerjoin(halt, halt.c.instruction == number)
+    columns = (
+        standing_instruction,
+        ends.c.slot.label("ended_slot"),
+        halt.c.slot.label("halted_slot"),
+    )
+    query = select(*columns).select_from(joined).where(where).order_by(number)
+    return [InstructionRow(**row._mapping) for row in connection.execute(query)]

@@ -116,7 +116,7 @@ class Instruction(Shape):
     """What was signed for automatic trading; a side that it does not trade has no limit."""
 
     id: Id
-    state: Literal["WAITS", "RUNS", "STOPPED", "ENDED"]
+    state: Literal["WAITS", "RUNS", "HALTED", "STOPPED", "ENDED"]
     sell_from_krw_per_kwh: Krw | None
     buy_up_to_krw_per_kwh: Krw | None
     day_cap_wh: WhPositive
@@ -397,6 +397,7 @@ class Erased(Shape):
     wishes: Count
     sessions: Count
     tokens: Count
+    instructions: Count
 
 
 class Erasure(Shape):

@@ -1,5 +1,5 @@
 """Version 6: residents without a wallet and their kept keys; more that operators order,
-assets out of use and notes about them.
+assets out of use and notes about them; instructions that are not acted on any more.
 """
 
 from typing import Any
@@ -21,13 +21,14 @@ ASSETS = ("asset_note", "asset_return", "asset_retirement")
 def upgrade() -> None:
     """From version 5."""
     _add_residents()
+    _add_halts()
     _add_steering()
 
     _add_assets()
 
 def downgrade() -> None:
     """Back to version 5."""
-    for table in (*ASSETS, *STEERING):
+    for table in (*ASSETS, *STEERING, "instruction_halt"):
         op.drop_table(table)
     _drop_residents()
 
@@ -75,6 +76,17 @@ def _add_residents() -> None:
         sqlite_where=live,
         postgresql_where=live,
     )
+
+
+def _add_halts() -> None:
+    of = sa.ForeignKey("standing_instruction.no")
+    op.create_table(
+        "instruction_halt",
+        sa.Column("instruction", sa.Integer, of, primary_key=True),
+        sa.Column("slot", sa.BigInteger, nullable=False),
+        sa.CheckConstraint("slot % 900 = 0", name="instruction_halt_on_the_quarter_hour"),
+    )
+    _refuse_changes("instruction_halt")
 
 
 def _drop_residents() -> None:

@@ -174,6 +174,22 @@ class Neighbourhood:
         assert heard.status == 201, heard
         return str(heard.document["id"])
 
+    def instruct(self, member: int, **changes: int | bytes) -> str:
+        """The id of the instruction for automatic trading that a member signs."""
+        message = {
+            "account": self.everybody.account[member], "sides": 3,
+            "sell_from_mkrw_per_kwh": 10_000, "buy_up_to_mkrw_per_kwh": 400_000,
+            "day_cap_wh": 20_000, "day_cap_ukrw": 3_000_000_000, "first_slot": self.slot,
+            "end_slot": self.slot + 96 * SLOT_S, "rules_version": 1, "replaces": bytes(32),
+            "nonce": self.slot * 1000 + 1, **changes,
+        }  # fmt: skip
+        key, domain = self.everybody.private_key[member], self.microgrid.books.domain
+        name = "StandingInstruction"
+        envelope = sign_message(domain, name, message, key, address=address_of(key))
+        heard = self.ask("/v1/instructions", envelope)
+        assert heard.status == 201, heard
+        return str(heard.document["id"])
+
     def call_event(self) -> None:
         """The operator asks everybody to use less from 21:00 to 22:00."""
         key, domain = self.microgrid.books.keys.trading, self.microgrid.books.domain

@@ -110,6 +110,7 @@ def test_erasing_wants_my_account_typed_ends_my_sessions_and_leaves_what_the_law
     refused = lived.ask("/v1/me/erase", b'{"confirm": "0x00000000"}', own, key)
     assert (refused.status, refused.document["code"]) == (422, "NOT_CONFIRMED")
     assert lived.ask("/v1/me/home", cookies=own).status == 200
+    lived.instruct(lived.resident)
     asked = (f"account 0x{lived.account.hex()}", "POST /v1/me/car", "leave-at-seven")
     store.write(lambda c: keep_answer(c, KeptAnswer(*asked, b"", b"my car", 2**40)))
     body = json.dumps({"confirm": f"0x{lived.account.hex()}"[:10]}).encode()
@@ -118,6 +119,7 @@ def test_erasing_wants_my_account_typed_ends_my_sessions_and_leaves_what_the_law
     assert store.read(lambda c: find_answer(c, *asked)) is None
     erased = heard.document["erased"]
     assert erased["identity"] is True and erased["wishes"] == 1 and erased["sessions"] >= 2
+    assert erased["instructions"] == 1
     assert store.read(lambda c: find_identity(c, lived.account)) is None
     assert store.read(lambda c: wishes_of(c, lived.account)) == []
     (day,) = store.read(lambda c: load_home_days(c, lived.slot + SLOT_S))
@@ -129,6 +131,10 @@ def test_erasing_wants_my_account_typed_ends_my_sessions_and_leaves_what_the_law
     assert len(lived.ask("/v1/me/orders", cookies=again).document["items"]) == 3
     lived.run()
     assert lived.microgrid.store.read(list_records)
+    heard = lived.ask("/v1/me/instructions", cookies=again).document
+    assert [one["state"] for one in heard["items"]] == ["HALTED"] and heard["today"] is None
+    orders = lived.ask("/v1/me/orders", cookies=again).document["items"]
+    assert len(orders) == 3, "no automatic order was made"
 
 
 @pytest.mark.browser

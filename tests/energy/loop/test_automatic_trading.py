@@ -15,6 +15,7 @@ from energy.crowd import build_crowd, sign_message
 from energy.cycle import run_quarter_hour
 from energy.steps import automatic
 from energy.steps.automatic import expected_need_wh, spent_of_day
+from energy.steps.automatic_views import Moment, instructions_document
 from energy.steps.context import (
     Installation,
     Microgrid,
@@ -22,12 +23,18 @@ from energy.steps.context import (
     open_installation,
     start_microgrid,
 )
+from energy.steps.own_data import Forgotten, forget_account
 from energy.steps.proving import export_lines
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.admission import Answer, admit_orders
 from energy.store.contracts import list_contracts
 from energy.store.instruction_desk import INSTRUCTION_TYPES, admit_instruction
-from energy.store.instructions import last_automatic_slot
+from energy.store.instructions import (
+    automatic_slots,
+    instructions_of,
+    last_automatic_slot,
+    save_automatic_slot,
+)
 from energy.store.mailbox import admit_message, prepare_message
 from energy.store.orders import OrderRow, find_order, load_fills, orders_of, save_orders
 from energy.timegrid import local_day_start
@@ -198,7 +205,7 @@ def assert_within(town: Town, member: int, cap_wh: int) -> None:
     assert sum(fills.get(row.id, 0) for row in rows) == cap_wh
     zone = town.microgrid.district.time_zone
     day = local_day_start(town.slot - SLOT_S, zone)
-    spent = town.store.read(lambda c: spent_of_day(c, day, town.slot))
+    spent = town.store.read(lambda c: spent_of_day(c, day, town.slot, []))
     assert spent[town.crowd.account[member]].e_wh == cap_wh
 
 
@@ -281,6 +288,75 @@ def test_an_automatic_order_that_the_operator_makes_beside_one_by_hand_is_refute
             microgrid.close()
         found = here.report().first_failure
         assert found is not None and "beside an order by hand" in found.message, found
+
+
+def test_after_an_erasure_nothing_is_ordered_of_what_was_signed_and_all_is_proven(
+    town: Town,
+) -> None:
+    member, other = town.free[6:8]
+    signed, _ = town.instruct(member), town.instruct(other)
+    town.run(2)
+    account, district = town.crowd.account[member], town.microgrid.district
+    before = town.orders(member)
+    assert before and before[-1].slot == town.slot - SLOT_S
+    found = town.store.write(lambda c: forget_account(c, district, account, int(town.slot)))
+    assert found.instructions == 1
+    assert again(town, member).instructions == 0, "an instruction is halted once"
+    for one in town.store.read(lambda c: list(automatic_slots(c))):
+        assert account not in one.columns["account"].tobytes()
+    town.run(2)
+    assert town.orders(member) == before and town.orders(other)[-1].slot == town.slot - SLOT_S
+    (row,) = town.store.read(lambda c: instructions_of(c, account))
+    assert row.halted_slot == town.slot - 2 * SLOT_S and row.ended_slot is None
+    document = town.store.read(
+        lambda c: instructions_document(c, account, Moment(town.slot, district.time_zone))
+    )
+    assert (document["items"][0]["state"], document["today"], document["last"]) == (
+        "HALTED", None, None,
+    )  # fmt: skip
+    # What a household signs anew holds; the day's caps count what the books have of it.
+    used = used_today(town, member)
+    assert used > 0
+    town.instruct(member, replaces=signed, day_cap_wh=used)
+    town.run()
+    assert town.why(member) == Why.DAY_CAP_WH and town.orders(member) == before
+    town.run(2)
+    report = town.report()
+    assert report.ok, report.first_failure
+
+
+def again(town: Town, member: int) -> Forgotten:
+    account, district = town.crowd.account[member], town.microgrid.district
+    return town.store.write(lambda c: forget_account(c, district, account, int(town.slot)))
+
+
+def used_today(town: Town, member: int) -> int:
+    zone, found = town.microgrid.district.time_zone, 0
+    for row in town.orders(member):
+        if local_day_start(row.slot, zone) == local_day_start(town.slot, zone):
+            fills = town.store.read(lambda c, slot=row.slot: load_fills(c, slot))
+            found += sum(one.e_wh for one in fills if one.order_id == row.id)
+    return found
+
+
+def test_what_slots_did_is_forgotten_a_day_later_also_where_nothing_runs_any_more(
+    hall: Town,
+) -> None:
+    columns = {"account": np.zeros((1, 32), dtype=np.uint8), "spent_wh": np.ones(1)}
+    slots = [hall.slot + n * SLOT_S for n in range(3)]
+    books, district = hall.installation.books, hall.installation.district
+
+    def unit(connection: Any) -> list[int]:
+        for slot in slots:
+            save_automatic_slot(connection, slot, slots[0], columns)
+        gate = slots[1] + 96 * SLOT_S
+        rules = books.rules.at(gate)
+        automatic.make_automatic_orders(
+            connection, district, books, automatic.Gate(gate, gate - 300, gate - 300.0, rules)
+        )
+        return [one.slot for one in automatic_slots(connection)]
+
+    assert hall.store.write(unit) == slots[2:]
 
 
 Change = Callable[[Town, int], dict[str, Any]]

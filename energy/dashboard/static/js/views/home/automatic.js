@@ -27,7 +27,8 @@ function makeBody(body, ctx) {
   return (data) => { showState(state, data, ctx); form.update(data); };
 }
 
-const runningOf = ({ items }) => items.find((one) => one.state === "RUNS" || one.state === "WAITS");
+// A halted one is signed all the same: it can be stopped, and a new one takes its place.
+const runningOf = ({ items }) => items.find((one) => ["RUNS", "WAITS", "HALTED"].includes(one.state));
 
 function showState(place, { prices, instructions }, ctx) {
   const { words, format, state } = ctx;
@@ -35,7 +36,7 @@ function showState(place, { prices, instructions }, ctx) {
   place.dataset.state = running ? running.state : "OFF";
   if (!running) { place.replaceChildren(h("p", null, `○ ${words("home.auto.off")}`)); return; }
   const told = h("p", { class: "told", role: "status" });
-  const rows = [h("p", { class: "what" }, `● ${words("home.auto.on")} ${instructionSentence(instructionMessageOf(running), ctx, state.get("nowMs"))}`)];
+  const rows = [h("p", { class: "what" }, `${running.state === "HALTED" ? `○ ${words("home.auto.halted")}` : `● ${words("home.auto.on")}`} ${instructionSentence(instructionMessageOf(running), ctx, state.get("nowMs"))}`)];
   if (today) rows.push(h("p", { id: "auto-left" }, words("home.auto.left", { energy: kwh(today.left_wh, format), won: format.won(today.left_krw, 1) })));
   if (last) rows.push(h("p", { class: "small", id: "auto-last" }, `${format.time(Date.parse(last.slot_utc))} · ${words(`home.auto.why.${last.why}`, { energy: kwh(last.energy_wh, format) })}`));
   const stop = h("button", { type: "button", class: "small-button", id: "auto-stop", onclick: (event) => stopIt(event.currentTarget, { running, prices, instructions, told }, ctx) }, words("home.auto.stop"));
