@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, text
 
 from energy.store.engine import NAME_BYTES
 from energy.store.errors import FenceError
+from energy.store.lives import has_ended, own_life
 from energy.store.schema import leader, lease
 
 LEASE_S = 30
@@ -39,25 +40,30 @@ def take_lead(
 ) -> int | None:
     """The new term of `owner`, or None while the lease of another one runs.
 
-    `alone` says that no other process can be at work on this store: the last leader's lease then
-    counts for nothing.
+    The lease counts for nothing where its holder has surely ended, or where `alone` says that no
+    other process can be at work on this store.
     """
-    now_s = _database_s(connection)
+    now_s, life = _database_s(connection), own_life()
     if not alone:
-        until_s = connection.scalar(select(lease.c.until_s))
-        if until_s is not None and until_s > now_s:
+        if _runs(connection, now_s):
             return None
         _end_units_of_last_leader(connection, owner)
     last = connection.scalar(select(leader.c.term).with_for_update())
     if last is None:
         connection.execute(leader.insert().values(id=1, term=1, owner=owner))
-        connection.execute(lease.insert().values(id=1, until_s=now_s + lease_s))
+        connection.execute(lease.insert().values(id=1, until_s=now_s + lease_s, life=life))
         return 1
-    if not alone and connection.execute(select(lease.c.until_s)).scalar_one() > now_s:
+    if not alone and _runs(connection, now_s):
         return None
     connection.execute(leader.update().values(term=last + 1, owner=owner))
-    connection.execute(lease.update().values(until_s=now_s + lease_s))
+    connection.execute(lease.update().values(until_s=now_s + lease_s, life=life))
     return int(last) + 1
+
+
+def _runs(connection: Connection, now_s: float) -> bool:
+    """Whether a lease runs whose holder may live."""
+    row = connection.execute(select(lease.c.until_s, lease.c.life)).first()
+    return row is not None and row.until_s > now_s and not has_ended(row.life)
 
 
 def _end_units_of_last_leader(connection: Connection, owner: str) -> None:

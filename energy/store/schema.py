@@ -93,6 +93,8 @@ lease = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("until_s", Float, nullable=False),
+    # By which others on the same machine see that the holder has ended; empty where they cannot.
+    Column("life", Text, nullable=False, server_default=""),
     Column("clock_at_s", Float),
     Column("clock_district_s", Float),
     Column("clock_rate", Float),

@@ -20,17 +20,19 @@ ASSETS = ("asset_note", "asset_return", "asset_retirement")
 
 def upgrade() -> None:
     """From version 5."""
+    op.add_column("lease", sa.Column("life", sa.Text, nullable=False, server_default=""))
     _add_residents()
     _add_halts()
     _add_steering()
-
     _add_assets()
+
 
 def downgrade() -> None:
     """Back to version 5."""
     for table in (*ASSETS, *STEERING, "instruction_halt"):
         op.drop_table(table)
     _drop_residents()
+    op.drop_column("lease", "life")
 
 
 def _add_residents() -> None:

@@ -34,6 +34,7 @@ from energy.store.leader import (
     take_lead,
     write_anchor,
 )
+from energy.store.lives import has_ended, own_life
 from energy.store.meta import settle_fact
 from energy.store.slots import SlotRow, slots_between
 from energy.units import SLOT_S
@@ -61,6 +62,45 @@ def test_one_leads_until_its_lease_is_over_and_terms_only_grow(store: Store) -> 
 def test_alone_on_a_store_the_old_lease_counts_for_nothing(store: Store) -> None:
     assert lead(store, "killed") == 1
     assert lead(store, "started again", alone=True) == 2
+
+
+LEADS_AND_WAITS = """
+import sys
+from energy.store.engine import open_store, process_name
+from energy.store.leader import take_lead
+with open_store(sys.argv[1]) as store:
+    print(store.write(lambda connection: take_lead(connection, process_name(), 3600.0)), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lease_counts_for_nothing_once_its_holder_has_surely_ended(url: str) -> None:
+    command = [sys.executable, "-c", LEADS_AND_WAITS, url]
+    with open_store(url) as store:
+        holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert holder.stdout is not None and holder.stdout.readline() == "1\n"
+        assert lead(store, "next") is None
+        holder.send_signal(signal.SIGSTOP)  # frozen it may still wake up
+        assert lead(store, "next") is None
+        holder.kill()
+        wait_for(lambda: lead(store, "next") == 2, "the lead of the next one, its child not reaped")
+        holder.communicate()
+        with pytest.raises(FenceError, match="term 1 is over"):
+            store.write(lambda connection: require_term(connection, 1))
+
+
+def test_a_life_is_over_only_where_that_can_be_seen() -> None:
+    life = own_life()
+    place, number, begun = life.rsplit("/", 2)
+    boot, space = place.split("/", 1)
+    assert not has_ended(life)
+    assert has_ended(f"{place}/{number}/{int(begun) + 1}")  # the number was given again
+    assert has_ended(f"{place}/{2**22 + 1}/{begun}")  # no system gives so high a number
+    for elsewhere in (
+        "", "nonsense", f"{place}/{number}", f"{place}/x/{begun}",
+        f"other-{boot}/{space}/{2**22 + 1}/{begun}", f"{boot}/pid:[1]/{2**22 + 1}/{begun}",
+    ):  # fmt: skip
+        assert not has_ended(elsewhere)
 
 
 def test_whatever_an_old_leader_writes_is_void(store: Store) -> None:
@@ -155,17 +195,17 @@ def url(new_postgresql: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-def start(tmp_path: Path, url: str) -> Iterator[Callable[[], Running]]:
+def start(tmp_path: Path, url: str) -> Iterator[Callable[..., Running]]:
     running: list[Running] = []
-    environment = {
-        **os.environ,
-        "MICROGRID_DATABASE_URL": url,
-        "MICROGRID_LEASE_S": "2",
-        "MICROGRID_BOTS": "false",
-    }
 
-    def begin() -> Running:
+    def begin(lease_s: int = 2) -> Running:
         port = free_port()
+        environment = {
+            **os.environ,
+            "MICROGRID_DATABASE_URL": url,
+            "MICROGRID_LEASE_S": str(lease_s),
+            "MICROGRID_BOTS": "false",
+        }
         command = [
             sys.executable, "-m", "energy", "up", "--district", DISTRICT, "--port", str(port),
             "--demo-slot-s", "0.5",
@@ -258,8 +298,31 @@ def final(url: str) -> int:
     return sum(row.state != "running" for row in rows_of(url))
 
 
+def test_a_leader_that_was_killed_and_started_again_does_not_wait_for_its_own_lease(
+    start: Callable[..., Running], url: str
+) -> None:
+    """The lease lasts longer than anybody waits here."""
+    hour_s = 3_600
+    assert hour_s > 2 * WAIT_S
+    with open_store(url):
+        pass
+    first = start(hour_s)
+    wait_for(lambda: final(url) >= 2, "two slots")
+    first.process.kill()
+    first.process.wait()
+    seen = final(url)
+    second = start(hour_s)
+    wait_for(lambda: final(url) >= seen + 2, "slots of the one started again")
+    assert second.leads
+    rows = rows_of(url)
+    assert [row.start for row in rows] == list(
+        range(rows[0].start, rows[0].start + len(rows) * SLOT_S, SLOT_S)
+    )
+    assert len({row.owner for row in rows}) == 2
+
+
 def test_killed_or_frozen_a_leader_is_followed_and_can_write_nothing_late(
-    start: Callable[[], Running], url: str
+    start: Callable[..., Running], url: str
 ) -> None:
     with open_store(url):
         pass
