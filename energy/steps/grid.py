@@ -137,7 +137,9 @@ class CheckedPlan:
 
     @property
     def reason(self) -> str:
-        """The certificate's reason, what the wires do not carry, and what is shed on paper."""
+        """The certificate's reason, what the wires do not carry, what is shed on paper, and what
+        operators have ordered that cannot be kept.
+        """
         told = [self.plan.certificate.reason]
         if self.on_wires:
             first = self.on_wires[0]
@@ -147,6 +149,8 @@ class CheckedPlan:
             told.append(f"in {len(self.unserved)} slots load is left out, first {first.violation}")
         if self.blocked:
             told.append(f"the district cannot stand alone: {'; '.join(self.blocked)}")
+        if self.steering.unknown:
+            told.append(f"operators' limits are not kept: {'; '.join(self.steering.unknown)}")
         return "; ".join(part for part in told if part)
 
 

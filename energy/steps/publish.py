@@ -57,6 +57,7 @@ TODO_BY_KIND = {OPERATOR_LIMIT: "Raise or cancel the limit; what is behind it ne
 """What to do about a broken limit, where it is not the wires' own."""
 
 
+UNKNOWN_LIMIT = "steering/unknown"
 TODO_UNSERVED = (
     "Ask large customers to draw less; nothing is switched off.",
     "Reconnect or start what can run; relays cut loads off by rank until then.",
@@ -105,7 +106,8 @@ def publish(
         for alarm in found:
             raise_alarm(connection, alarm, int(now_s()))
         causes = frozenset(alarm.cause for alarm in found)
-        end_other_alarms(connection, "slot/", causes, int(now_s()))
+        for own in ("slot/", UNKNOWN_LIMIT):
+            end_other_alarms(connection, own, causes, int(now_s()))
         watch_feeds(connection, measured, int(now_s()))
         if local_day_start(claim.slot, microgrid.district.time_zone) == claim.slot:
             begun = microgrid.installation.first_slot
@@ -335,6 +337,16 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
                 what=f"In {len(checked.unserved)} slots {first.violation}",
                 where=first.violation.element,
                 todo=TODO_UNSERVED[isinstance(first.violation, CutOff)],
+            )
+        )
+    if unknown := checked.steering.unknown:
+        found.append(
+            Alarm(
+                cause=UNKNOWN_LIMIT,
+                severity="alarm",
+                what=f"Operators' limits are not kept: {'; '.join(unknown)}",
+                where="limits",
+                todo="Cancel them, and set others on elements that are there.",
             )
         )
     if checked.tier in (Tier.RULES, Tier.HOLD):

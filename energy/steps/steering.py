@@ -16,8 +16,18 @@ from energy.district import District
 from energy.steps.places import Places
 from energy.store.engine import Store
 from energy.store.steering import SteeringLimit, limits_between
+from energy.timegrid import iso_of
 from energy.units import SLOT_S
-from grid_models import FlowResult, Passage, PassageMeter, Room, Violation, find_passage, zone_ways
+from grid_models import (
+    FlowResult,
+    GridError,
+    Passage,
+    PassageMeter,
+    Room,
+    Violation,
+    find_passage,
+    zone_ways,
+)
 from optimizer import Cut, PlanProblem
 
 FloatArray = npt.NDArray[np.float64]
@@ -54,9 +64,14 @@ class HeldPassage:
 
 @dataclass(frozen=True, eq=False)
 class Steering:
-    """What operators have ordered for the slots of a horizon."""
+    """What operators have ordered for the slots of a horizon.
+
+    `unknown` are the limits that cannot be kept, one sentence each: their elements are there no
+    more, or feed nothing alone since something was switched.
+    """
 
     held: tuple[HeldPassage, ...] = ()
+    unknown: tuple[str, ...] = ()
     meter: PassageMeter | None = field(default=None, repr=False)
 
     def broken(self, row: int, flow: FlowResult) -> list[Violation]:
@@ -124,11 +139,20 @@ def steering_of(district: District, store: Store, problem: PlanProblem) -> Steer
 def steering_from(
     district: District, limits: Sequence[SteeringLimit], problem: PlanProblem
 ) -> Steering:
-    """The limits over the horizon of a problem; of several on one element the lowest holds."""
+    """The limits over the horizon of a problem; of several on one element the lowest holds.
+
+    A limit that cannot be kept is skipped and told: the slots must have their plan all the same.
+    """
     slots = problem.first_slot + SLOT_S * np.arange(problem.slots)
     held: dict[str, HeldPassage] = {}
+    unknown: list[str] = []
     for one in limits:
-        passage = find_passage(district.network, one.limit.element)
+        try:
+            passage = find_passage(district.network, one.limit.element)
+        except GridError as error:
+            until = iso_of(one.end_slot)
+            unknown.append(f"limit {one.id} of {one.limit.p_kw_max:g} kW until {until}: {error}")
+            continue
         holds = (slots >= one.limit.from_slot) & (slots < one.end_slot)
         p_kw_max = np.where(holds, one.limit.p_kw_max, math.inf)
         before = held.get(passage.element)
@@ -136,6 +160,5 @@ def steering_from(
             held[passage.element] = replace(before, p_kw_max=np.minimum(before.p_kw_max, p_kw_max))
         else:
             held[passage.element] = HeldPassage(passage, p_kw_max)
-    if not held:
-        return Steering()
-    return Steering(tuple(held.values()), PassageMeter(district.network))
+    meter = PassageMeter(district.network) if held else None
+    return Steering(tuple(held.values()), tuple(unknown), meter)

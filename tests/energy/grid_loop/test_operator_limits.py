@@ -4,12 +4,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection
 
 from energy.cycle import run_quarter_hour
 from energy.steps.context import Microgrid
 from energy.steps.grid import plan_within_grid
 from energy.steps.steering import OPERATOR_LIMIT, Steering, steering_from
-from energy.store.steering import Act, SteeringLimit, WireLimit, add_limit
+from energy.store.alarms import open_alarms
+from energy.store.slots import find_slot
+from energy.store.steering import Act, SteeringLimit, WireLimit, add_limit, cancel_limit
+from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from grid_models import GridError, find_passage
 from grid_models.network import build_net, newton_voltages
@@ -75,6 +79,31 @@ def test_what_stands_in_the_store_binds_the_loop_and_its_market(
         assert (one.step_kw, one.kind, one.element) == (0.0, OPERATOR_LIMIT, "F1-01")
     assert found.cleared.quote is not None and found.cleared.quote.import_wh == 0
     assert all(link.capacity_wh == 0 for link in found.cleared.network.links[:4])
+
+
+def test_a_limit_on_what_is_there_no_more_is_told_and_stops_no_slot(
+    fresh_microgrid: Microgrid,
+) -> None:
+    """As after a switch or with another network: such a limit was good when it was set."""
+    store, slot = fresh_microgrid.store, fresh_microgrid.installation.first_slot
+    act = Act("person kim", "cable work", slot)
+
+    def enter(connection: Connection) -> SteeringLimit:
+        add_limit(connection, WireLimit("F1", 10.0, slot, slot + 8 * SLOT_S), act)
+        return add_limit(connection, WireLimit("F9-07", 50.0, slot, slot + 8 * SLOT_S), act)
+
+    gone = store.write(enter)
+    found = run_quarter_hour(fresh_microgrid, slot, lambda: float(slot - 300))
+    told = f"limit {gone.id} of 50 kW until {iso_of(gone.end_slot)}: element F9-07: found none of"
+    assert found.plan is not None and told in found.plan.reason
+    row = store.read(lambda connection: find_slot(connection, slot))
+    assert row is not None and row.state != "running" and told in str(row.reason)
+    assert [one.passage.element for one in found.plan.steering.held] == ["F1-01"]  # and F1 is kept
+    alarms = {one.alarm.cause: one.alarm for one in store.read(open_alarms)}
+    assert told in alarms["steering/unknown"].what
+    store.write(lambda connection: cancel_limit(connection, gone, slot + SLOT_S, act))
+    run_quarter_hour(fresh_microgrid, slot + SLOT_S, lambda: float(slot + SLOT_S - 300))
+    assert "steering/unknown" not in {one.alarm.cause for one in store.read(open_alarms)}
 
 
 def test_what_nothing_hangs_on_alone_cannot_be_limited(bench: Any) -> None:
