@@ -90,7 +90,7 @@ def filled(path: str, order_id: str) -> str:
         "{order_id}": order_id, "{event_id}": "0x" + "00" * 32, "{contract_id}": "0x" + "00" * 32,
         "{month}": "2026-07",
         "{slot}": "2026-07-15T09:00:00Z", "{tick}": "2026-07-15T09:00:00Z", "{name}": "nobody",
-        "{alarm_id}": "999", "{limit_id}": "999", "{proposal_id}": "999",
+        "{alarm_id}": "999", "{limit_id}": "999", "{proposal_id}": "999", "{asset_id}": "no-asset",
     }  # fmt: skip
     for name, value in given.items():
         path = path.replace(name, value)
