@@ -164,13 +164,7 @@ class Store:
         with _words(self.url), self._turn, self._writer.connect() as connection:
             driver: Any = connection.connection.driver_connection
             if self.is_sqlite:
-                (journal,) = driver.execute("PRAGMA journal_mode").fetchone()
-                driver.execute("PRAGMA secure_delete = ON").close()
-                driver.execute("VACUUM").close()
-                # Both kinds of journal keep old pages until they are cut off.
-                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-                driver.execute("PRAGMA journal_mode = DELETE").close()
-                driver.execute(f"PRAGMA journal_mode = {journal}").close()
+                _compact_file(driver, self.url)
                 return
             driver.autocommit = True
             driver.execute("VACUUM FULL")
@@ -341,6 +335,20 @@ def prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _compact_file(driver: sqlite3.Connection, url: str) -> None:
+    """Write the file anew and cut its journal off, for both kinds of journal keep old pages."""
+    (journal,) = driver.execute("PRAGMA journal_mode").fetchone()
+    driver.execute("PRAGMA secure_delete = ON").close()
+    driver.execute("VACUUM").close()
+    if journal != "wal":
+        driver.execute("PRAGMA journal_mode = DELETE").close()
+        driver.execute(f"PRAGMA journal_mode = {journal}").close()
+        return
+    is_busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if is_busy:
+        raise StoreBusyError(f"store {url}: somebody reads what is to be cut off; try again")
 
 
 def lock_tables(connection: Connection) -> None:
