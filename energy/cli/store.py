@@ -1,17 +1,27 @@
 """`microgrid store`: the installation's store as one file, and back."""
 
+import getpass
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
+from energy.cli.participants import writer
 from energy.cli.settings import DatabaseUrl
 from energy.config import build_settings
 from energy.steps.proving import verify_store
+from energy.store.audit import Record, append_record
 from energy.store.backup import BackupSummary, restore_backup, write_backup
+from energy.store.clock_checks import ClockCheck, save_check
 from energy.store.engine import open_reader
 from energy.store.migrations import migrate_store
 from energy.store.schema import SCHEMA_VERSION
+from energy.timegrid import iso_of, parse_instant
+
+APART_S_MAX = 3_600
+"""A clock that is compared by hand may differ by this much."""
 
 app = typer.Typer(no_args_is_help=True, help="The store of an installation.")
 
@@ -57,6 +67,37 @@ def migrate(
     before, after = migrate_store(url, to)
     typer.echo(f"{url}: schema version {before} -> {after}")
     return 0 if after != SCHEMA_VERSION else _verified(url)
+
+
+@app.command(name="confirm-clock")
+def confirm_clock(
+    now: Annotated[str, typer.Argument(help="what time it is by another clock, with its offset")],
+    reason: Annotated[str, typer.Option(help="why the service was away for so long")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Confirm that this machine's time is right, so that a service that was away catches up.
+
+    With SQLite stop the service first.
+    """
+    told_s, here_s = parse_instant(now), time.time()
+    if abs(told_s - here_s) > APART_S_MAX:
+        raise typer.BadParameter(
+            f"now: found {iso_of(told_s)}, this machine has {iso_of(int(here_s))}, allowed a "
+            f"difference of {APART_S_MAX / 3600:g} h; set the clock right"
+        )
+    if not reason.strip():
+        raise typer.BadParameter("reason: found nothing, allowed a few words")
+    check = ClockCheck(int(here_s), f"command line, {getpass.getuser()}", reason.strip())
+    task = f"confirm the clock: {check.reason}"
+    record = Record(int(here_s * 1e6), check.actor, "this machine", "district", task)
+
+    def unit(connection: Connection) -> None:
+        save_check(connection, check)
+        append_record(connection, record)
+
+    with writer(database_url) as opened:
+        opened.write(unit)
+    typer.echo(f"confirmed: it is {iso_of(check.at_s)}; start the service, and it catches up")
 
 
 def _verified(url: str) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.leader import Anchor, read_anchor, write_anchor
-from energy.timegrid import machine_s
+from energy.timegrid import iso_of, machine_s
 from energy.units import SLOT_S
 
 STEP_S_MAX = 3600.0
@@ -39,6 +39,21 @@ class DistrictClock(Protocol):
 
     def finish(self, slot: int) -> None:
         """The cycle of `slot` has published."""
+
+
+def far_ahead(now_s: float, known_s: float, hours_max: float) -> str | None:
+    """That a clock is further ahead of a known time than anybody may be away, None where not.
+
+    `known_s` is the first slot without a row, or when somebody last compared the clock.
+    """
+    # The slot that runs now is not one that was missed.
+    if now_s < known_s + 3600 * hours_max + SLOT_S:
+        return None
+    ahead_h = (now_s - known_s) / 3600
+    return (
+        f"the wall clock says {iso_of(int(now_s))}, {ahead_h:,.1f} h after what is known to have "
+        f"been ({iso_of(int(known_s))}); allowed is {hours_max:g} h until somebody confirms it"
+    )
 
 
 class RealClock:

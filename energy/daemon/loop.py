@@ -14,7 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
 from energy.cycle import finish_ticks, next_slot, run_quarter_hour
-from energy.daemon.clocks import DistrictClock
+from energy.daemon.clocks import DistrictClock, far_ahead
 from energy.daemon.leadership import Leadership
 from energy.steps.context import (
     Installation,
@@ -25,6 +25,7 @@ from energy.steps.context import (
 )
 from energy.steps.upkeep import disk_trouble, thin_store
 from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
+from energy.store.clock_checks import last_checked
 from energy.store.engine import Store
 from energy.store.errors import FenceError, StoreBusyError, StoreError
 from energy.store.events import add_event
@@ -40,7 +41,10 @@ STAND_BY_S = 1.0
 WATCH_S = 10.0
 LATE_S = 30.0
 """A slot without a plan so long after its start is late, and so is a cycle at work until then."""
-SET_THE_CLOCK = "Compare the machine's time with another, set it right, and start the service anew."
+SET_THE_CLOCK = (
+    "Compare the machine's time with another. Where it is wrong, set it right and start the "
+    "service anew. Where it is right after a long outage: `microgrid store confirm-clock`."
+)
 LOOK_WHAT_HANGS = "Devices have gone to their own defaults; read in the log what hangs."
 MAKE_ROOM = "Make room on the store's disk or move the store; a full disk stops the loop."
 LOOK_WHAT_FAILS = "The same slot is tried again every few seconds; the log holds the trace."
@@ -86,7 +90,7 @@ class Daemon:
 
     def trouble(self) -> str | None:
         """Why no slot is being run, None where one is, here or by the process that leads."""
-        told = self._clock.trouble() or self._late() or self._failure
+        told = self._disbelief() or self._late() or self._failure
         if told is not None or self._microgrid is not None:
             return told
         leads_elsewhere = self._leadership.term is None and self._installation.store.read(
@@ -130,7 +134,7 @@ class Daemon:
     def work_due_slots(self) -> float:
         """Run every slot whose gate has come, oldest first; seconds until the next look."""
         with self._busy:
-            if self._stopping.is_set() or self._clock.trouble() is not None:
+            if self._stopping.is_set() or self._disbelief() is not None:
                 return RETRY_S
             if self._leadership.is_over.is_set():
                 self._stand_down()
@@ -182,6 +186,16 @@ class Daemon:
         district_s = gate_s - self._clock.now_s()
         return min(max(district_s * self._clock.slot_seconds_real / SLOT_S, 0.02), CLOCK_TICK_S)
 
+    def _disbelief(self) -> str | None:
+        """Why nobody can believe the clock: it stepped, or it is far ahead as the loop begins."""
+        here = self._installation
+        if (told := self._clock.trouble()) is not None or self._clock.mode != "real":
+            return told
+        if self._microgrid is not None:
+            return None  # it has begun, and the machine's own count speaks for the clock since
+        known_s = max(here.next_slot(), here.store.read(last_checked) or 0)
+        return far_ahead(self._clock.now_s(), known_s, here.settings.clock_ahead_h_max)
+
     def _late(self) -> str | None:
         """A cycle that hangs: it is still at work when its slot has long begun."""
         if (running := self._running) is None:
@@ -215,7 +229,7 @@ class Daemon:
         found = {
             cause: Alarm(cause, "alarm", told, where, todo)
             for cause, told, where, todo in (
-                ("daemon/clock", self._clock.trouble(), "clock", SET_THE_CLOCK),
+                ("daemon/clock", self._disbelief(), "clock", SET_THE_CLOCK),
                 ("daemon/late", late, "loop", LOOK_WHAT_HANGS),
                 ("daemon/failed", self._failure, "loop", LOOK_WHAT_FAILS),
                 ("daemon/disk", disk_trouble(settings), "disk", MAKE_ROOM),

@@ -92,3 +92,13 @@ service_start = Table(
     Column("settings", Json, nullable=False),
 )
 append_only(service_start)
+
+# That somebody has compared the clock and it was right, where it was far ahead of the newest slot.
+clock_check = Table(
+    "clock_check",
+    METADATA,
+    Column("at_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+append_only(clock_check)

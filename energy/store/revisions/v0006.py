@@ -21,6 +21,7 @@ ASSETS = ("asset_note", "asset_return", "asset_retirement")
 def upgrade() -> None:
     """From version 5."""
     op.add_column("lease", sa.Column("life", sa.Text, nullable=False, server_default=""))
+    _add_clock_checks()
     _add_residents()
     _add_halts()
     _add_steering()
@@ -32,7 +33,18 @@ def downgrade() -> None:
     for table in (*ASSETS, *STEERING, "instruction_halt"):
         op.drop_table(table)
     _drop_residents()
+    op.drop_table("clock_check")
     op.drop_column("lease", "life")
+
+
+def _add_clock_checks() -> None:
+    op.create_table(
+        "clock_check",
+        sa.Column("at_s", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+    )
+    _refuse_changes("clock_check")
 
 
 def _add_residents() -> None:
