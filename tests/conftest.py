@@ -38,15 +38,20 @@ CHROMIUM_ARGS = [
 ]
 
 
+PLUGINS = ("checks", "answers")
+"""Files beside this one that are plugins of every run."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """The checks of operation beside this file are a plugin of every run."""
-    path = Path(__file__).with_name("checks.py")
-    spec = importlib.util.spec_from_file_location("operation_checks", path)
-    assert spec is not None and spec.loader is not None
-    checks = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = checks
-    spec.loader.exec_module(checks)
-    config.pluginmanager.register(checks, spec.name)
+    """The checks of operation, and the look at all answers, are plugins of every run."""
+    for name in PLUGINS:
+        path = Path(__file__).with_name(f"{name}.py")
+        spec = importlib.util.spec_from_file_location(f"operation_{name}", path)
+        assert spec is not None and spec.loader is not None
+        plugin = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = plugin
+        spec.loader.exec_module(plugin)
+        config.pluginmanager.register(plugin, spec.name)
 
 
 PATIENT_MS = 20_000

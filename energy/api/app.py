@@ -58,6 +58,8 @@ from energy.config import Settings
 from market.signing import require_native_backend
 
 TITLE = "Sejong Microgrid"
+FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
+"""Shapes of refusals that the framework describes and that are never sent."""
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
@@ -136,6 +138,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             schemas[f"{one}Envelope"] = envelope_schema(one)
         _add_verdicts(document)
         _add_examples(document)
+        for name in FRAMEWORKS_OWN:
+            schemas.pop(name, None)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -158,7 +162,7 @@ def _add_examples(document: dict[str, Any]) -> None:
     for operation in (each for path in document["paths"].values() for each in path.values()):
         for status, told in operation["responses"].items():
             shown = told.get("content", {}).get("application/json")
-            if status < "300" and shown is not None:
+            if status < "300" and shown is not None and shown["schema"]:
                 shown.setdefault("example", example_of(shown["schema"], schemas))
 
 
@@ -169,3 +173,6 @@ def _add_refusals(operation: dict[str, Any], method: str, *, is_public: bool) ->
         statuses |= {400, 413}
     for status, told in answers(*sorted(statuses)).items():
         operation["responses"].setdefault(str(status), told)
+    # Where the framework says what it answers to wrong parameters, the answer is a problem as well.
+    if "422" in operation["responses"]:
+        operation["responses"]["422"] = answers(422)[422]

@@ -99,6 +99,7 @@ def test_before_the_first_slot_the_overview_is_the_empty_case(served: Any) -> No
     assert found == empty
 
 
+@pytest.mark.invented
 @pytest.mark.parametrize("name", ["full", "no_trade"])
 def test_the_overview_of_a_written_case_is_that_case(
     served: Any, publish: Callable[..., None], name: str
@@ -113,6 +114,7 @@ def test_the_overview_of_a_written_case_is_that_case(
     assert found["cycle"] == {**full["cycle"], "outcome": "ok"}
 
 
+@pytest.mark.invented
 def test_what_was_not_measured_is_a_gap_but_the_running_slot_is_shown_as_planned(
     served: Any, publish: Callable[..., None]
 ) -> None:
@@ -138,6 +140,7 @@ def test_what_was_not_measured_is_a_gap_but_the_running_slot_is_shown_as_planned
     assert len(balance["quality"]) == len(balance["sources"]["solar"]) == 112
 
 
+@pytest.mark.invented
 def test_a_missed_slot_is_told_and_the_older_plan_keeps_its_age(
     served: Any, publish: Callable[..., None]
 ) -> None:
@@ -192,6 +195,7 @@ def test_an_alarm_reads_as_the_page_expects_it(served: Any) -> None:
         assert {k: v for k, v in told.items() if k != "id"}.items() <= read.items()
 
 
+@pytest.mark.invented
 def test_bodies_are_compressed_for_those_who_accept_it(
     served: Any, publish: Callable[..., None]
 ) -> None:
@@ -240,6 +244,7 @@ def test_slots_are_read_page_by_page_and_none_twice(
     )
 
 
+@pytest.mark.invented
 def test_a_slots_auction_is_found_by_instant_and_by_number(served: Any) -> None:
     def unit(connection: Any) -> None:
         views.put_view(connection, "market", HEAD, {"price_krw_per_kwh": "142.5"})
@@ -282,6 +287,7 @@ def test_what_is_not_there_is_a_problem_that_names_the_field(
     assert answer.json["field"] == field
 
 
+@pytest.mark.invented
 def test_documents_of_the_newest_and_of_a_named_slot(
     served: Any, publish: Callable[..., None]
 ) -> None:

@@ -38,6 +38,7 @@ def test_the_tables_have_the_rated_voltage_of_every_bus(
     assert again.status == 304 and again.body == b""
 
 
+@pytest.mark.invented
 def test_the_state_comes_without_the_powers_that_only_outages_need(planned: Any) -> None:
     for path in ("/v1/grid", "/v1/grid?slot=2026-11-22T05:15:00Z"):
         assert planned.ask(path).json == {"slot_utc": "2026-11-22T05:15:00Z", **STATE}

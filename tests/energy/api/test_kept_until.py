@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from energy.store.retention import thin_out
 from energy.store.views import put_view
 from energy.timegrid import iso_of
@@ -9,6 +11,7 @@ from energy.timegrid import iso_of
 OLD, NEWER = 1_752_000_300, 1_752_001_200
 
 
+@pytest.mark.invented
 def test_a_slot_that_is_thinned_out_says_since_when_slots_are_kept(served: Any) -> None:
     for slot in (OLD, NEWER):
         served.store.write(lambda c, at=slot: put_view(c, "measured", at, {"slot": at}))
