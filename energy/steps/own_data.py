@@ -16,7 +16,9 @@ from sqlalchemy import Connection
 import data
 from energy.district import District
 from energy.steps.contract_views import contract_document
+from energy.steps.own_car import own_car
 from energy.steps.own_views import billed_months
+from energy.steps.personal import TABLES, Goes
 from energy.steps.statements import statement_document
 from energy.store.accounts import load_keys, messages_of
 from energy.store.audit import Entry
@@ -24,7 +26,6 @@ from energy.store.cars import wishes_of
 from energy.store.contracts import contracts_of
 from energy.store.engine import Store
 from energy.store.erasures import erasing
-from energy.store.homes import OF_METERS, load_home_days
 from energy.store.identities import erase_identity, find_identity
 from energy.store.instructions import halt_instructions, instructions_of
 from energy.store.own_data import (
@@ -34,6 +35,24 @@ from energy.store.own_data import (
     shut_out,
     sign_ins_of,
     slots_read,
+)
+from energy.store.own_rows import (
+    NAMED,
+    answers_of,
+    automatic_of,
+    baselines_of,
+    callers_of,
+    days_of_meter,
+    deliveries_of,
+    erasures_of,
+    forget_invitations,
+    guesses_of,
+    named_rows,
+    number_of,
+    results_of,
+    signed_of,
+    ticks_with_readings,
+    transfers_of,
 )
 from energy.store.request_keys import forget_answers
 from energy.store.slots import last_claimed
@@ -69,7 +88,9 @@ def sections_of(
     Instants are seconds since 1970 UTC where a name does not say otherwise.
     """
     row = district.meters.account.index(account) if account in district.meters.account else None
+    number = store.read(lambda connection: number_of(connection, account))
     of_account: dict[str, Rows] = {
+        **{name: lambda c, name=name: named_rows(c, name, account) for name in NAMED},  # type: ignore[misc]
         "identity": lambda c: _identity(c, account),
         "keys": lambda c: [vars(one) for one in load_keys(c, account)],
         "messages": lambda c: [vars(one) for one in messages_of(c, account)],
@@ -78,11 +99,18 @@ def sections_of(
             contract_document(c, one, now_s) for one in contracts_of(c, [account])
         ],
         "statements": lambda c: _statements(c, account),
+        "contract_deliveries": lambda c: deliveries_of(c, account),
+        "event_baselines": lambda c: list(baselines_of(c, account)),
+        "event_results": lambda c: list(results_of(c, account)),
+        "automatic_trading": lambda c: list(automatic_of(c, account)),
         "car_wishes": lambda c: [vars(one) for one in wishes_of(c, account)],
+        "car_now": lambda c: _car(c, district, account),
+        "answers": lambda c: answers_of(c, account),
+        "guesses": lambda c: guesses_of(c, account),
         "sign_ins": lambda c: sign_ins_of(c, account),
     }
     of_meter: dict[str, Callable[[Connection, int], list[Row]]] = {
-        "means_of_days": _days,
+        "means_of_days": days_of_meter,
         "late_readings": lambda c, place: [dict(one) for one in late_readings_of_meter(c, place)],
     }
 
@@ -94,8 +122,21 @@ def sections_of(
         for name, read in of_meter.items():
             found[name] = whole(lambda c, read=read: read(c, row))  # type: ignore[misc]
         found["readings"] = lambda: _readings(store, row)
+    if number is not None:
+        found["erasures"] = whole(lambda c: erasures_of(c, number))
+        found["transfers"] = lambda: _transfers(store, number)
+        found["signed_readings"] = lambda: _signed_readings(store, number)
     found["audit_log"] = lambda: _records(store, account)
+    found["what_is_kept"] = _what_is_kept
     return found
+
+
+def _what_is_kept() -> Iterator[Row]:
+    """Which tables hold something of a person, where the file tells it, and when it goes."""
+    for table, held in TABLES.items():
+        if held.goes != Goes.NOTHING:
+            told = {"told_in": held.told or None, "erased": held.goes.value, "what": held.why}
+            yield {"table": table, **told}
 
 
 def _identity(connection: Connection, account: bytes) -> list[Row]:
@@ -108,9 +149,23 @@ def _statements(connection: Connection, account: bytes) -> list[Row]:
     return [statement_document(connection, account, last=month) for month in months]
 
 
-def _days(connection: Connection, place: int) -> list[Row]:
-    days = load_home_days(connection, FAR)
-    return [{name: float(day[name][place]) for name in OF_METERS} for day in days]
+def _car(connection: Connection, district: District, account: bytes) -> list[Row]:
+    found = own_car(connection, district, account)
+    return [] if found is None else [vars(found)]
+
+
+def _transfers(store: Store, number: int) -> Iterator[Row]:
+    after = (-1, -1)
+    while rows := store.read(lambda c: transfers_of(c, number, after)):  # noqa: B023
+        yield from rows
+        after = (rows[-1]["settlement"], rows[-1]["position"])
+
+
+def _signed_readings(store: Store, number: int) -> Iterator[Row]:
+    ticks = store.read(ticks_with_readings)
+    for at in range(0, len(ticks), SLOTS_PER_DAY):
+        part = ticks[at : at + SLOTS_PER_DAY]
+        yield from store.read(lambda c: list(signed_of(c, number, part)))  # noqa: B023
 
 
 def _readings(store: Store, place: int) -> Iterator[Row]:
@@ -168,7 +223,9 @@ def forget_account(
         if account in district.meters.account:
             eraser.home_days(district.meters.account.index(account), FAR)
     identity = erase_identity(connection, account)
-    forget_answers(connection, f"account 0x{account.hex()}")
+    for caller in callers_of(connection, account):
+        forget_answers(connection, caller)
+    forget_invitations(connection, account)
     claimed = last_claimed(connection)
     halted = halt_instructions(connection, account, 0 if claimed is None else claimed + SLOT_S)
     return Forgotten(identity, wishes, *shut_out(connection, account, now_s), halted)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
 
 from energy.store.audit import Entry, entry_of_row
-from energy.store.people_tables import audit_row, service_token, session
+from energy.store.people_tables import audit_row, person, service_token, session
 from energy.store.readings import load_readings
 from energy.store.schema import late_reading, reading
 
@@ -57,9 +57,10 @@ def late_readings_of_meter(connection: Connection, place: int) -> list[dict[str,
 
 
 def sign_ins_of(connection: Connection, account: bytes) -> list[dict[str, Any]]:
-    """The sessions of an account that are kept, and its devices' tokens by name."""
+    """The sessions of an account and its people that are kept, and its devices' tokens by name."""
     of = session.c
-    sessions = select(of.begun_s, of.seen_s, of.ends_s, of.origin).where(of.account == account)
+    sessions = select(of.person, of.begun_s, of.seen_s, of.ends_s, of.origin)
+    sessions = sessions.where(_sessions_of(account))
     found = [{"kind": "session", **_plain(row)} for row in connection.execute(sessions)]
     to = service_token.c
     tokens = select(to.name, to.created_s, to.ends_s, to.disabled_s).where(to.account == account)
@@ -67,11 +68,18 @@ def sign_ins_of(connection: Connection, account: bytes) -> list[dict[str, Any]]:
 
 
 def shut_out(connection: Connection, account: bytes, now_s: int) -> tuple[int, int]:
-    """End all sessions of an account and disable its devices' tokens; how many of each."""
-    sessions = connection.execute(delete(session).where(session.c.account == account)).rowcount
+    """End all sessions of an account and its people and disable its devices' tokens; how many of
+    each.
+    """
+    sessions = connection.execute(delete(session).where(_sessions_of(account))).rowcount
     mine = (service_token.c.account == account) & service_token.c.disabled_s.is_(None)
     tokens = connection.execute(update(service_token).where(mine).values(disabled_s=now_s)).rowcount
     return sessions, tokens
+
+
+def _sessions_of(account: bytes) -> ColumnElement[bool]:
+    people = select(person.c.name).where(person.c.account == account)
+    return (session.c.account == account) | session.c.person.in_(people)
 
 
 def _plain(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of a table

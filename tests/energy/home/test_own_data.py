@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from energy.steps.personal import TABLES
 from energy.store.accounts import load_keys
 from energy.store.audit import Record, append_record, list_records
 from energy.store.cars import CarWish, add_wish, wishes_of
@@ -17,10 +18,7 @@ from energy.store.request_keys import KeptAnswer, find_answer, keep_answer
 from energy.units import SLOT_S
 
 KIM = Identity("Kim Haneul", "12 Hannuri-daero, Sejong", "+82 44 000 1234", "METER-7730012")
-SECTIONS = {
-    "identity", "keys", "messages", "instructions", "contracts", "statements", "car_wishes",
-    "means_of_days", "readings", "late_readings", "sign_ins", "audit_log", "orders",
-}  # fmt: skip
+SECTIONS = {one.told for one in TABLES.values() if one.told} | {"what_is_kept"}
 
 
 @pytest.fixture(scope="module")
