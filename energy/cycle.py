@@ -138,7 +138,7 @@ def close_book(microgrid: Microgrid, slot: int, now_s: float) -> tuple[Claim, tu
 
     def write(connection: Connection) -> tuple[Claim, tuple[BookRow, ...]]:
         claim = claim_slot(connection, slot, microgrid.owner, int(now_s))
-        renew_rules(connection, microgrid.books)
+        renew_rules(connection, microgrid.books, slot)
         gate = Gate(slot, gate_s, now_s, microgrid.books.rules.at(slot))
         make_automatic_orders(connection, microgrid.district, microgrid.books, gate)
         return claim, tuple(lock_book(connection, slot, gate_s))

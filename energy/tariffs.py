@@ -6,7 +6,7 @@ keys are described in `market.tariff_data`.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from energy.units import MKRW_PER_KRW
 from market.errors import MarketError
 from market.feed_in import FeedIn, build_feed_in
 from market.guarantee import NO_GUARANTEE, PPM, GuaranteeRule
+from market.rules import MarketRules
 from market.tariff import SlotCalendar, Tariff, TariffDay, demand_counts, price_mkrw_per_kwh
 from market.tariff_data import build_tariff, dated_row
 
@@ -89,6 +90,25 @@ def build_customer_rules(terms: Mapping[str, Any], on: date) -> CustomerRules:
         points_pay_ppm=points.integer("pay_ppm"),
         guarantee=GuaranteeRule(kept_ppm, promise.integer("most_krw")),
         is_rent_shared=rent.text("to") == RENT_GOES_TO[0],
+    )
+
+
+def changed_by(found: CustomerRules, rules: MarketRules) -> CustomerRules:
+    """The same with what the market's rules have changed, as they hold in a month's first slot."""
+
+    def as_changed(own: int, other: int | None) -> int:
+        return own if other is None else other
+
+    own = found.guarantee
+    return replace(
+        found,
+        guarantee=GuaranteeRule(
+            as_changed(own.kept_ppm, rules.guarantee_kept_ppm),
+            as_changed(own.most_krw, rules.guarantee_most_krw),
+        ),
+        points_issue_ppm=as_changed(found.points_issue_ppm, rules.points_issue_ppm),
+        points_pay_ppm=as_changed(found.points_pay_ppm, rules.points_pay_ppm),
+        is_rent_shared=bool(as_changed(int(found.is_rent_shared), rules.rent_to_accounts)),
     )
 
 

@@ -246,6 +246,13 @@ def _broken_price(order: Order, context: AdmissionContext) -> Iterator[OrderRefu
             str(price),
             f"a multiple of {rules.tick_mkrw_per_kwh}",
         )
+    if order.label and order.premium_mkrw_per_kwh > rules.premium_bound_mkrw_per_kwh:
+        yield OrderRefusal(
+            RefusalCode.PRICE_BAND,
+            "premium_mkrw_per_kwh",
+            str(order.premium_mkrw_per_kwh),
+            f"0 to {rules.premium_bound_mkrw_per_kwh}",
+        )
 
 
 def _broken_capacity(

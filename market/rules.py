@@ -1,4 +1,5 @@
-"""The market's rules: price band and tick, orders per account, the operator's spread and steps.
+"""The market's rules: price band and tick, orders per account, the operator's spread and steps;
+what trades pay for the wires; and what is promised to accounts at a month's end.
 
 Rules are versioned and named by every order and clearing; their content is the SHA-256 that the
 ledger's `Rules` entry carries.
@@ -25,6 +26,12 @@ class MarketRules:
 
     `tick` binds orders only, the engine takes any integer; `maker_spread` stands on both sides of
     the plan's marginal value, and `maker_steps` is how finely the SPC's own flexibility is cut.
+
+    The rest is None as long as nobody has changed it: then the district's own data have it. Fees
+    are what a kWh pays on each way (`NetworkFees`), `premium_max` the highest premium of a label.
+    Those of MONTHLY are looked up once a month, at its first slot: the guarantee's least share kept
+    and most won, points issued and taken in part per million, rent to the accounts (1) or to the
+    network (0).
     """
 
     version: int = 1
@@ -34,11 +41,21 @@ class MarketRules:
     orders_max: int = 20
     maker_spread_mkrw_per_kwh: int = 1_000
     maker_steps: int = 4
+    network_fee_mkrw_per_kwh: int | None = None
+    local_fee_mkrw_per_kwh: int | None = None
+    premium_max_mkrw_per_kwh: int | None = None
+    guarantee_kept_ppm: int | None = None
+    guarantee_most_krw: int | None = None
+    points_issue_ppm: int | None = None
+    points_pay_ppm: int | None = None
+    rent_to_accounts: int | None = None
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            low, high = _BOUNDS[one.name]
+            low, high = _ALL_BOUNDS[one.name]
             found = getattr(self, one.name)
+            if found is None and one.name in _CHANGED_BOUNDS:
+                continue
             if type(found) is not int or not low <= found <= high:
                 raise MarketError(
                     f"rules: {one.name} is {found!r}, allowed a whole number {low}..{high}"
@@ -51,8 +68,15 @@ class MarketRules:
 
     @property
     def text(self) -> str:
-        """The rules as canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """The rules as canonical JSON; what nobody has changed is not in it."""
+        found = {name: one for name, one in asdict(self).items() if one is not None}
+        return json.dumps(found, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def premium_bound_mkrw_per_kwh(self) -> int:
+        """The highest premium that an order may name for a label."""
+        most = self.premium_max_mkrw_per_kwh
+        return PRICE_BOUND_MKRW_PER_KWH if most is None else most
 
     @property
     def content(self) -> bytes:
@@ -78,8 +102,7 @@ class RuleBook:
     changes: tuple[RulesFrom, ...] = ()
 
     def __post_init__(self) -> None:
-        line = [RulesFrom(0, self.first), *self.changes]
-        for before, after in pairwise(line):
+        for before, after in pairwise(self.versions):
             if after.rules.version != before.rules.version + 1:
                 raise MarketError(
                     f"rules: version {after.rules.version} follows {before.rules.version}, "
@@ -90,6 +113,11 @@ class RuleBook:
                     f"rules: version {after.rules.version} from slot {after.from_slot}, allowed "
                     f"a slot after {before.from_slot}"
                 )
+
+    @property
+    def versions(self) -> tuple[RulesFrom, ...]:
+        """All versions with the slot that they hold from, oldest first; the first from 0."""
+        return (RulesFrom(0, self.first), *self.changes)
 
     def at(self, slot: int) -> MarketRules:
         """The rules that hold in a slot."""
@@ -116,13 +144,33 @@ _BOUNDS = {
     "maker_spread_mkrw_per_kwh": (1, PRICE_BOUND_MKRW_PER_KWH),
     "maker_steps": (1, 100),
 }
+_PPM = 1_000_000
+_CHANGED_BOUNDS = {
+    "network_fee_mkrw_per_kwh": (0, PRICE_BOUND_MKRW_PER_KWH),
+    "local_fee_mkrw_per_kwh": (0, PRICE_BOUND_MKRW_PER_KWH),
+    "premium_max_mkrw_per_kwh": (0, PRICE_BOUND_MKRW_PER_KWH),
+    "guarantee_kept_ppm": (0, _PPM),
+    "guarantee_most_krw": (0, 1_000_000),
+    "points_issue_ppm": (0, _PPM),
+    "points_pay_ppm": (0, _PPM),
+    "rent_to_accounts": (0, 1),
+}
+_ALL_BOUNDS = _BOUNDS | _CHANGED_BOUNDS
+MONTHLY = (
+    "guarantee_kept_ppm",
+    "guarantee_most_krw",
+    "points_issue_ppm",
+    "points_pay_ppm",
+    "rent_to_accounts",
+)
+"""Rules of whole months: they change with the first slot of a local one."""
 
 
 def build_rules(found: Mapping[str, object]) -> MarketRules:
     """The rules of a file's keys; raises MarketError in one sentence.
 
-    Keys are the fields of MarketRules, all with defaults, and `allow_negative = true`, which moves
-    the floor to its lowest value.
+    Keys are the auction's fields of MarketRules, all with defaults, and `allow_negative = true`,
+    which moves the floor to its lowest value.
     """
     values = dict(found)
     allow_negative = values.pop("allow_negative", False)

@@ -857,7 +857,7 @@ class _Book:
         self.line = 1
         self.clearings: dict[bytes, int] = {}
         self.carried: dict[bytes, tuple[int, int]] = {}
-        self.networks: set[int] = set()
+        self.networks: list[tuple[int, int]] = []  # first slot and version of nodes and fees
         self.rules = [(0, 1)]  # first slot and version of the market's rules, in order
         self.corrections: set[tuple[int, int]] = set()
         self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
@@ -1186,7 +1186,7 @@ class _Book:
 
     def take_rules(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
         if message["kind"] == 2:
-            self.networks.add(message["version"])
+            self.networks.append((message["from_slot"], message["version"]))
         if message["kind"] == 1 and message["version"] > 1:
             self.take_changed_rules(message["version"], message["from_slot"])
 
@@ -1215,8 +1215,9 @@ class _Book:
         self.labels.take_energy(message, digest)
         if not message["links"]:
             return
-        known = message["network_version"] in self.networks
-        self.require(known, "network", f"version {message['network_version']}: not in the log")
+        found, slot = message["network_version"], message["slot"]
+        holds = max((one for first, one in self.networks if first <= slot), default=None)
+        self.require(found == holds, "network", f"version {found} in slot {slot}, not {holds}")
         for rule, text in _broken_links(message):
             raise Refuted("certificate", f"slot {message['slot']}: {rule}: {text}")
         self.carried[digest] = _carried(message)
@@ -2973,6 +2974,8 @@ class _Proof:
             network = self.take_content("network", 2, entry.message["network_version"], slot)
         joined = bool(entry.message["links"])
         self.require(joined == (network is not None), "network", "without its rules")
+        for text in _broken_fees(rules, network) if network else ():
+            raise Refuted("network", text)
         self.part = "rows"
         rows = list(_CLEARING_ROW.iter_unpack(_packed(self.found["rows"], _CLEARING_ROW.size)))
         label = entry.message["label"]
@@ -3959,6 +3962,24 @@ def _broken_network(message: dict[str, Any], network: dict[str, Any]) -> Iterato
     for one in sides:
         if len({nodes[node]["flags"] & 4 for node in one}) > 1:
             yield "forced node", f"zone at nodes {sorted(one)}: closed on one side only"
+
+
+def _broken_fees(rules: dict[str, Any], network: dict[str, Any]) -> Iterator[str]:
+    """Fees of a network that are not those of the market's rules, where these have any.
+
+    The local fee stands between the two sides of a zone, the network fee on every other way of it.
+    """
+    zones = {one[side] for one in network["zones"] for side in ("sell_node", "buy_node")}
+    for one in network["links"]:
+        inside = sum(one[end] in zones for end in ("from", "to"))
+        name = ("", "network_fee_mkrw_per_kwh", "local_fee_mkrw_per_kwh")[inside]
+        if name in rules and one["fee_mkrw_per_kwh"] != rules[name]:
+            found, ends = one["fee_mkrw_per_kwh"], f"{one['from']} to {one['to']}"
+            yield f"link {ends}: fee {found}, not {rules[name]} as the rules have it"
+    if rules.get("local_fee_mkrw_per_kwh") and any(
+        one["sell_node"] == one["buy_node"] for one in network["zones"]
+    ):
+        yield "a zone whose sides are one node, where the rules have a local fee"
 
 
 ROUNDS_MAX = 3

@@ -15,7 +15,15 @@ from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.shapes.office import Proposals, ProposalState, RulesBook
 from energy.api.words import SlotText
-from energy.steps.rules_views import proposal_document, proposals_document, rules_document
+from energy.district import District
+from energy.steps.own_rules import month_wanted, whole_rules
+from energy.steps.rules_views import (
+    COUNTS,
+    PRICES,
+    proposal_document,
+    proposals_document,
+    rules_document,
+)
 from energy.store.audit import append_record
 from energy.store.events import add_event
 from energy.store.market_rules import (
@@ -30,9 +38,10 @@ from energy.store.market_rules import (
 )
 from energy.store.slots import last_claimed
 from energy.store.views import Document
+from energy.timegrid import iso_of
 from energy.units import SLOT_S, mkrw_from_krw_text
 from market.errors import MarketError
-from market.rules import MarketRules
+from market.rules import MONTHLY, MarketRules
 
 router = APIRouter(tags=["market rules"])
 
@@ -49,16 +58,15 @@ class RulesChange(BaseModel):
     maker_spread_krw_per_kwh: str | None = Field(None, max_length=20, examples=["1"])
     maker_steps: int | None = Field(None, examples=[4])
     orders_max: int | None = Field(None, examples=[20])
+    network_fee_krw_per_kwh: str | None = Field(None, max_length=20, examples=["5"])
+    local_fee_krw_per_kwh: str | None = Field(None, max_length=20, examples=["1.5"])
+    premium_max_krw_per_kwh: str | None = Field(None, max_length=20, examples=["50"])
+    guarantee_kept_ppm: int | None = Field(None, examples=[600_000])
+    guarantee_most_krw: int | None = Field(None, examples=[5_000])
+    points_issue_ppm: int | None = Field(None, examples=[20_000])
+    points_pay_ppm: int | None = Field(None, examples=[300_000])
+    rent_to_accounts: int | None = Field(None, examples=[1])
     note: str = Field(min_length=1, max_length=300, description="why, for the second person")
-
-
-PRICES = {
-    "price_floor_krw_per_kwh": "floor_mkrw_per_kwh",
-    "price_cap_krw_per_kwh": "cap_mkrw_per_kwh",
-    "price_tick_krw_per_kwh": "tick_mkrw_per_kwh",
-    "maker_spread_krw_per_kwh": "maker_spread_mkrw_per_kwh",
-}
-COUNTS = ("maker_steps", "orders_max")
 
 
 @router.get(
@@ -74,8 +82,8 @@ def get_rules(request: Request) -> Response:
     An order names the version that holds in its slot; any other is refused with `STALE_RULES`.
     """
     context = context_of(request)
-    now_s = context.clock.now_s()
-    found = context.store.read(lambda connection: rules_document(connection, now_s))
+    now_s, district = context.clock.now_s(), context.district
+    found = context.store.read(lambda connection: rules_document(connection, district, now_s))
     return json_answer(request, found)
 
 
@@ -93,7 +101,9 @@ def get_proposals(request: Request) -> Response:
     """
     context = context_of(request)
     found = context.store.read(
-        lambda connection: proposals_document(connection, sayso(connection, context, ""))
+        lambda connection: proposals_document(
+            connection, context.district, sayso(connection, context, "")
+        )
     )
     return json_answer(request, found)
 
@@ -115,7 +125,7 @@ def propose(request: Request, change: RulesChange) -> Response:
     from_slot = parse_slot(change.from_slot_utc, "from_slot_utc")
 
     def unit(connection: Connection) -> Document:
-        rules = changed_rules(load_rule_book(connection).last, change)
+        rules = changed_rules(load_rule_book(connection).last, change, context.district, from_slot)
         by = sayso(connection, context, caller.name)
         with answering(409, "RULES", "from_slot_utc", change.from_slot_utc):
             found = propose_rules(connection, rules, from_slot, change.note, by)
@@ -172,7 +182,7 @@ def _told(connection: Connection, request: Request, found: Proposal, verb: str) 
     task = f"{verb} rules version {found.rules.version} of proposal {found.no}"
     append_record(connection, record_of(request, caller_of(request), "district", task))
     add_event(connection, "rules", None, {"proposal": str(found.no), "state": found.state})
-    return proposal_document(connection, found)
+    return proposal_document(connection, context_of(request).district, found)
 
 
 def require_person(request: Request) -> Caller:
@@ -192,8 +202,12 @@ def sayso(connection: Connection, context: ApiContext, who: str) -> Sayso:
     return Sayso(who, int(now_s), earliest_change(int(now_s), end_slot))
 
 
-def changed_rules(last: MarketRules, change: RulesChange) -> MarketRules:
-    """The next version of the rules; raises ProblemError for values that are none."""
+def changed_rules(
+    last: MarketRules, change: RulesChange, district: District, from_slot: int
+) -> MarketRules:
+    """The next version of the rules; raises ProblemError for values that are none, and for what
+    holds by the month alone where the slot is not the first of one.
+    """
     values = {
         own: mkrw_of(field, text)
         for field, own in PRICES.items()
@@ -201,18 +215,31 @@ def changed_rules(last: MarketRules, change: RulesChange) -> MarketRules:
     }
     counts = {name: getattr(change, name) for name in COUNTS}
     values |= {name: count for name, count in counts.items() if count is not None}
-    if all(getattr(last, name) == value for name, value in values.items()):
+    whole = whole_rules(last, district, from_slot)
+    values = {name: value for name, value in values.items() if getattr(whole, name) != value}
+    if not values:
         allowed = "at least one value that differs from the last version"
         raise ProblemError(422, "MALFORMED", f"rules: allowed {allowed}", "rules", None, allowed)
     try:
         rules = replace(last, version=last.version + 1, **values)
     except MarketError as error:
         raise ProblemError(422, "MALFORMED", str(error), "rules") from error
+    _require_month(set(values), district, from_slot)
     for field in ("price_floor_krw_per_kwh", "price_cap_krw_per_kwh"):
         if getattr(rules, PRICES[field]) % rules.tick_mkrw_per_kwh:
             allowed = "a multiple of price_tick_krw_per_kwh"
             raise ProblemError(422, "MALFORMED", f"{field}: allowed {allowed}", field)
     return rules
+
+
+def _require_month(changed: set[str], district: District, from_slot: int) -> None:
+    wanted = month_wanted(changed, from_slot, district.time_zone)
+    if wanted is not None:
+        names = ", ".join(sorted(changed & set(MONTHLY)))
+        allowed = f"the first slot of a local month, next {iso_of(wanted)}, for {names}"
+        found = iso_of(from_slot)
+        detail = f"from_slot_utc: found {found}, allowed {allowed}"
+        raise ProblemError(409, "RULES", detail, "from_slot_utc", found, allowed)
 
 
 def mkrw_of(field: str, text: str) -> int:

@@ -10,13 +10,14 @@ import numpy.typing as npt
 from energy.district import District
 from energy.steps.slot_settlement import tariff_names_of
 from energy.steps.tally import Tally, smp_of_hours
-from energy.tariffs import load_customer_rules, load_feed_in, load_tariff
+from energy.tariffs import changed_by, load_customer_rules, load_feed_in, load_tariff
 from energy.timegrid import local_month_start, utc_of
 from market.errors import MarketError
 from market.guarantee import NO_GUARANTEE
 from market.month_bill import AccountSums, BillTerms
 from market.month_sums import NOTHING, Sums
 from market.month_tariffs import BilledMonth, month_content, require_billable
+from market.rules import RuleBook
 
 IntArray = npt.NDArray[np.int64]
 
@@ -61,8 +62,11 @@ def billable_tariffs(district: District, on: date) -> tuple[str, ...]:
     return tuple(found)
 
 
-def content_of_month(district: District, slot: int, *, is_guaranteed: bool = True) -> str:
-    """The document of the local month that a slot lies in; its tariffs are those of its first day.
+def content_of_month(
+    district: District, slot: int, rules: RuleBook, *, is_guaranteed: bool = True
+) -> str:
+    """The document of the local month that a slot lies in; its tariffs are those of its first day,
+    its guarantee is that of the rules of its first slot.
 
     A tariff that asks for bands or a metered demand is not in it: its customers get no bill.
     """
@@ -70,6 +74,7 @@ def content_of_month(district: District, slot: int, *, is_guaranteed: bool = Tru
     end = local_month_start(slot, district.time_zone, months_on=1)
     middle = utc_of((first + end) // 2).date()
     on = date(middle.year, middle.month, 1)
+    promised = changed_by(load_customer_rules(on), rules.at(first)).guarantee
     month = BilledMonth(
         first_slot=first,
         end_slot=end,
@@ -79,7 +84,7 @@ def content_of_month(district: District, slot: int, *, is_guaranteed: bool = Tru
             name: load_tariff(name, on, or_first=True) for name in billable_tariffs(district, on)
         },
         plant=load_feed_in(PLANT, 1, on),
-        guarantee=load_customer_rules(on).guarantee if is_guaranteed else NO_GUARANTEE,
+        guarantee=promised if is_guaranteed else NO_GUARANTEE,
     )
     return month_content(month, smp_of_hours(district, first, end))
 

@@ -20,12 +20,12 @@ from sqlalchemy import Connection
 
 from energy.config import Settings
 from energy.crowd import KeyRegistration, build_crowd, register_messages, register_parties
-from energy.district import District
+from energy.district import District, NetworkFees
 from energy.plant.metering import asset_ids
 from energy.steps.account_book import AccountBook, account_rows
 from energy.steps.dr_programmes import programme_system_names
 from energy.steps.keystore import OPERATOR_ROLES, OperatorKeys, operator_keys
-from energy.steps.market_network import network_rules
+from energy.steps.market_network import build_rules, fees_at, network_rules
 from energy.steps.metering import Months, Registers, no_registers
 from energy.store.accounts import KeyRow, load_accounts, save_accounts, save_keys
 from energy.store.books import EntryRow, save_entries
@@ -134,7 +134,8 @@ class Registry:
 @dataclass(eq=False)
 class Books(Registry):
     """The books of an installation, begun with the tick `genesis`; `head` alone moves, when a tick
-    is committed, and `rules` by `renew_rules`, which rules hold in which slot.
+    is committed; `rules`, which rules hold in which slot, and the `network` of the slot that is
+    decided by `renew_rules`. `own_fees` are the district's, until the rules have others.
     """
 
     rules: RuleBook
@@ -144,6 +145,7 @@ class Books(Registry):
     assets: tuple[bytes, ...]
     is_rehearsal: bool
     genesis: int
+    own_fees: NetworkFees
     network: MarketNetwork
     head: Head = field(repr=False)
 
@@ -209,6 +211,7 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
         assets=asset_accounts(district),
         is_rehearsal=settings.clock != "real",
         genesis=first_slot - SLOT_S,
+        own_fees=district.fees,
         network=network_rules(district),
         head=_empty_head(len(district.meters.account)),
     )
@@ -220,7 +223,7 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
     if last is None:
         store.write(lambda connection: _begin(connection, books, district, settings))
     store.read(lambda connection: _load(connection, books))
-    books.network = store.read(lambda connection: _newest_network(connection, books.network))
+    store.read(lambda connection: renew_rules(connection, books, books.head.state.tick + SLOT_S))
     return books
 
 
@@ -464,9 +467,14 @@ def _plant_entries(books: Books, district: District, tick: int) -> Iterable[Entr
         yield make_entry(books.domain, "KeyRegister", message, *keys, salt=salt)
 
 
-def renew_rules(connection: Connection, books: Books) -> None:
-    """Take up what has been confirmed since: it holds a day ahead, so this is never too late."""
+def renew_rules(connection: Connection, books: Books, slot: int) -> None:
+    """Take up what has been confirmed since, and the nodes and fees of a slot.
+
+    Rules hold a day ahead, so this is never too late.
+    """
     books.rules = load_rule_book(connection)
+    fees, zones = fees_at(books.rules.at(slot), books.own_fees), len(books.network.zones)
+    books.network = _newest_network(connection, build_rules(zones, fees))
 
 
 def rules_entry(books: Books, rules: MarketRules, from_slot: int) -> Entry:

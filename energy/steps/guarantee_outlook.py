@@ -21,6 +21,7 @@ from market.guarantee import GuaranteeMonth
 from market.month_bill import guarantee_of
 from market.month_sums import Sums
 from market.month_tariffs import month_of_content
+from market.rules import RuleBook
 
 IntArray = npt.NDArray[np.int64]
 
@@ -28,8 +29,8 @@ IntArray = npt.NDArray[np.int64]
 class GuaranteeSums:
     """Adds up slots as the month's close does; account numbers stand for `accounts` of them."""
 
-    def __init__(self, district: District, accounts: int) -> None:
-        self._district = district
+    def __init__(self, district: District, accounts: int, rules: RuleBook) -> None:
+        self._district, self._rules = district, rules
         self._tally = Tally(accounts)
         self._counted: defaultdict[int, int] = defaultdict(int)
 
@@ -50,7 +51,7 @@ class GuaranteeSums:
         found: dict[int, list[GuaranteeMonth]] = {}
         place = {no: row for row, no in enumerate(numbers)}
         for first, counted in sorted(self._counted.items()):
-            month = month_of_content(content_of_month(self._district, first))
+            month = month_of_content(content_of_month(self._district, first, self._rules))
             slots = (month.end_slot - month.first_slot) // SLOT_S if carried_on else counted
             terms, sums = customer_terms(self._district, month, numbers), self._tally.month(first)
             for row, no in enumerate(terms.no.tolist()):

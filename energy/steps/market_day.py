@@ -33,6 +33,7 @@ from energy.store.books import (
 )
 from energy.store.engine import Store
 from energy.store.errors import StoreError
+from energy.store.market_rules import load_rule_book
 from energy.timegrid import iso_of, local_month_start, slots_from
 from energy.units import SLOT_S
 from market.entries import Message
@@ -123,7 +124,8 @@ def audit_market(
         )
     customers = customer_numbers(registry, district)
     sums, audits = GainSums(district, first), []
-    promised = GuaranteeSums(district, len(registry.book.accounts))
+    rules = store.read(load_rule_book)
+    promised = GuaranteeSums(district, len(registry.book.accounts), rules)
     begin = max(oldest, local_month_start(first, district.time_zone))
     for slot in slots_from(begin, (end - begin) // SLOT_S).tolist():
         # A read of its own each: one over all slots would keep a running loop from writing.

@@ -5,12 +5,14 @@ and entered in the log; what each way carries in a slot follows from the checked
 """
 
 import math
+from dataclasses import dataclass
 
 from energy.district import District, NetworkFees
 from energy.steps.market_room import MarketRoom
 from energy.units import DT_H, mkrw_from_krw
 from grid_models import Room
 from market.network import UNLIMITED_WH, LinkLimit, MarketLink, MarketNetwork, MarketZone
+from market.rules import MarketRules
 
 SPC_NODE = 0
 HUB_NODE = 1
@@ -19,16 +21,34 @@ WH_PER_KW = DT_H * 1000
 
 
 def network_rules(district: District, version: int = 1) -> MarketNetwork:
-    """Nodes and fees of a district's market, nothing limited.
+    """Nodes and fees of a district's market as its own data have them, nothing limited."""
+    return build_rules(len(district.network.zones), fees_at(MarketRules(), district.fees), version)
+
+
+@dataclass(frozen=True)
+class Fees:
+    """What a traded kWh pays on each way, milli-won: between a zone and the busbar, within one."""
+
+    network_mkrw_per_kwh: int
+    local_mkrw_per_kwh: int
+
+
+def fees_at(rules: MarketRules, own: NetworkFees) -> Fees:
+    """The fees of the slots in which rules hold; `own` are the district's, until they change."""
+    fee, local = rules.network_fee_mkrw_per_kwh, rules.local_fee_mkrw_per_kwh
+    return Fees(
+        mkrw_from_krw(own.network_krw_per_kwh) if fee is None else fee,
+        mkrw_from_krw(own.local_krw_per_kwh) if local is None else local,
+    )
+
+
+def build_rules(zones: int, fees: Fees, version: int = 1) -> MarketNetwork:
+    """Nodes and fees of a market of so many zones, nothing limited.
 
     The network fee stands on every way between a zone and the busbar, the local fee between the
     two sides of a zone; without one these are a single node.
     """
-    return _rules(len(district.network.zones), district.fees, version)
-
-
-def _rules(zones: int, fees: NetworkFees, version: int) -> MarketNetwork:
-    fee, local = (mkrw_from_krw(one) for one in (fees.network_krw_per_kwh, fees.local_krw_per_kwh))
+    fee, local = fees.network_mkrw_per_kwh, fees.local_mkrw_per_kwh
     links = [MarketLink(SPC_NODE, HUB_NODE), MarketLink(HUB_NODE, SPC_NODE)]
     found = []
     for zone in range(zones):

@@ -44,7 +44,7 @@ from energy.store.bills import (
     save_tally,
 )
 from energy.store.slots import unsettled_slots
-from energy.tariffs import CustomerRules, load_customer_rules
+from energy.tariffs import CustomerRules, changed_by, load_customer_rules
 from energy.timegrid import local_month_start
 from energy.units import SLOT_S
 from market.bill import UKRW_PER_KRW
@@ -106,7 +106,8 @@ def gather_close(
         return None
     now, count = whole_tally(connection, books, district, tick), len(books.book.accounts)
     # What an older program has added up lacks what the guarantee is worked out from.
-    content = content_of_month(district, first, is_guaranteed=first not in now.without_trades)
+    is_guaranteed = first not in now.without_trades
+    content = content_of_month(district, first, books.rules, is_guaranteed=is_guaranteed)
     rows = load_billed_months(connection)
     known = [month_of_content(one.content) for one in rows]
     ends = [one.end_slot for one in known]
@@ -133,7 +134,8 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
     numbers = [books.book.number[one] for one in books.customers]
     terms = customer_terms(district, month, numbers)
     closed = ClosedMonth(facts, terms)
-    rules = load_customer_rules(date(month.year, month.month, 1))
+    own = load_customer_rules(date(month.year, month.month, 1))
+    rules = changed_by(own, books.rules.at(month.first_slot))
     _enter_tariffs(book, facts)
     transfers: list[Transfer] = []
     entries: list[Entry] = []

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from sqlalchemy import Connection
 
-from energy.district import District
+from energy.district import District, NetworkFees
 from energy.forecast.inputs import MEDIAN, P10, P90
 from energy.steps.auctions import PRICE
+from energy.steps.market_network import fees_at
 from energy.steps.prices import smp_krw_per_kwh
 from energy.store.admission import Admission
 from energy.store.forecasts import last_issue
@@ -52,44 +53,54 @@ def prices_document(
             "slots": admission.horizon_slots,
             "gate_lead_s": admission.gate_lead_s,
         },
-        "rules": bidders_rules(rules.at(first)),
+        "rules": bidders_rules(rules.at(first), district.fees),
         "rules_to_come": [
-            {"from_slot_utc": iso_of(one.from_slot), **bidders_rules(one.rules)}
+            {"from_slot_utc": iso_of(one.from_slot), **bidders_rules(one.rules, district.fees)}
             for one in rules.after(first)
         ],
         "feed_in_krw_per_kwh": krw_text_from_mkrw(mkrw_from_krw(feed_in)),
         "tariffs": tariff_blocks(district, first),
-        "network": _network(connection, district, first),
+        "network": _network(connection, district, first, rules.at(first)),
         "sun_frac": _sun_frac(connection, first),
         "expected": _expected_price(connection, first),
         "last": _last_prices(connection, first),
     }
 
 
-def bidders_rules(rules: MarketRules) -> dict[str, Any]:
-    """What an order must keep to; `version` is what it names."""
+def bidders_rules(rules: MarketRules, own: NetworkFees) -> dict[str, Any]:
+    """What an order must keep to and what its trades pay for the wires; `version` is what it names.
+
+    `own` are the district's fees, until the rules have others.
+    """
+    fees = fees_at(rules, own)
     return {
         "version": rules.version,
         "price_floor_krw_per_kwh": krw_text_from_mkrw(rules.floor_mkrw_per_kwh),
         "price_cap_krw_per_kwh": krw_text_from_mkrw(rules.cap_mkrw_per_kwh),
         "price_tick_krw_per_kwh": krw_text_from_mkrw(rules.tick_mkrw_per_kwh),
+        "premium_max_krw_per_kwh": krw_text_from_mkrw(rules.premium_bound_mkrw_per_kwh),
+        "network_fee_krw_per_kwh": krw_text_from_mkrw(fees.network_mkrw_per_kwh),
+        "local_fee_krw_per_kwh": krw_text_from_mkrw(fees.local_mkrw_per_kwh),
     }
 
 
-def _network(connection: Connection, district: District, first: int) -> dict[str, Any]:
+def _network(
+    connection: Connection, district: District, first: int, rules: MarketRules
+) -> dict[str, Any]:
     """Zones, what a traded kWh pays for the wires, and what each way was like when last cleared.
 
     A bid's limit has the fees in it: a buyer pays its zone's price and nothing more.
     """
+    now = fees_at(rules, district.fees)
     fees = {
-        "network_fee_krw_per_kwh": district.fees.network_krw_per_kwh,
-        "local_fee_krw_per_kwh": district.fees.local_krw_per_kwh,
+        "network_fee_krw_per_kwh": now.network_mkrw_per_kwh,
+        "local_fee_krw_per_kwh": now.local_mkrw_per_kwh,
     }
     last = _last_cleared(connection, first) or {}
     return {
         "version": last.get("network_version"),
         "zones": list(district.network.zones),
-        **{name: krw_text_from_mkrw(mkrw_from_krw(krw)) for name, krw in fees.items()},
+        **{name: krw_text_from_mkrw(mkrw) for name, mkrw in fees.items()},
         "transfers": last.get("transfers", []),
         "links": last.get("links", []),
     }

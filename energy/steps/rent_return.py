@@ -22,7 +22,7 @@ from energy.district import District
 from energy.steps.neighbour_month import MONTH_SCOPE
 from energy.steps.tally import Tally, add_rows
 from energy.steps.tick_book import TickBook, Version
-from energy.tariffs import load_customer_rules
+from energy.tariffs import changed_by, load_customer_rules
 from energy.units import SLOT_S
 from market.estimates import spread_wh
 from market.month_sums import SIDES, SMP_REST, SUMMED_CODES
@@ -72,7 +72,8 @@ def _return_month(
     left_ukrw = int(sums[number[system.rent], _GOT] - sums[number[system.rent], _PAID])
     rent_ukrw = left_ukrw + int(has_ukrw.sum())
     import_wh: IntArray = sums[rows, : SMP_REST : len(SIDES)].sum(axis=1)
-    is_shared = load_customer_rules(date(month.year, month.month, 1)).is_rent_shared
+    own = load_customer_rules(date(month.year, month.month, 1))
+    is_shared = changed_by(own, books.rules.at(month.first_slot)).is_rent_shared
     due: dict[bytes, int] = {}
     if is_shared and import_wh.any():
         change = (spread_wh(rent_ukrw, import_wh) - has_ukrw).tolist()

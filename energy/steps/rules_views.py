@@ -4,50 +4,68 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection
 
+from energy.district import District
+from energy.steps.own_rules import whole_rules
 from energy.store.market_rules import Proposal, Sayso, list_proposals, load_rule_book
 from energy.store.views import Document
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw
-from market.rules import MarketRules, RuleBook, RulesFrom
+from market.rules import MONTHLY, MarketRules, RuleBook
+
+PRICES = {
+    "price_floor_krw_per_kwh": "floor_mkrw_per_kwh",
+    "price_cap_krw_per_kwh": "cap_mkrw_per_kwh",
+    "price_tick_krw_per_kwh": "tick_mkrw_per_kwh",
+    "maker_spread_krw_per_kwh": "maker_spread_mkrw_per_kwh",
+    "network_fee_krw_per_kwh": "network_fee_mkrw_per_kwh",
+    "local_fee_krw_per_kwh": "local_fee_mkrw_per_kwh",
+    "premium_max_krw_per_kwh": "premium_max_mkrw_per_kwh",
+}
+"""Rules that are prices: their names in won, and in the rules themselves."""
+COUNTS = ("maker_steps", "orders_max", *MONTHLY)
+"""Rules that are whole numbers."""
 
 
-def rules_document(connection: Connection, now_s: float) -> Document:
-    """Every version, the newest first; `from_slot_utc` null of what the books began with."""
+def rules_document(connection: Connection, district: District, now_s: float) -> Document:
+    """Every version, the newest first; `from_slot_utc` null of what the books began with.
+
+    What nobody has changed is shown as the district's own data have it.
+    """
     book = load_rule_book(connection)
     now = book.at(int(now_s)).version
-    rows = [RulesFrom(0, book.first), *book.changes]
     return {
         "now": now,
         "versions": [
             {
                 "version": one.rules.version,
                 "from_slot_utc": iso_of(one.from_slot) if one.from_slot else None,
-                "rules": rules_values(one.rules),
+                "rules": rules_values(one.rules, district, max(one.from_slot, int(now_s))),
                 "content_sha256": one.rules.content.hex(),
             }
-            for one in reversed(rows)
+            for one in reversed(book.versions)
         ],
     }
 
 
-def proposals_document(connection: Connection, by: Sayso) -> Document:
+def proposals_document(connection: Connection, district: District, by: Sayso) -> Document:
     """All proposals, the newest first, and the first slot that another one may name."""
-    rows = list_proposals(connection)
+    rows, book = list_proposals(connection), load_rule_book(connection)
     return {
         "earliest_slot_utc": iso_of(by.earliest_slot),
-        "items": [_document(one, load_rule_book(connection)) for one in rows],
+        "items": [_document(one, book, district) for one in rows],
     }
 
 
-def proposal_document(connection: Connection, found: Proposal) -> Document:
+def proposal_document(connection: Connection, district: District, found: Proposal) -> Document:
     """One proposal: what differs, from which slot, who and when."""
-    return _document(found, load_rule_book(connection))
+    return _document(found, load_rule_book(connection), district)
 
 
-def _document(found: Proposal, book: RuleBook) -> Document:
-    versions = {one.version: one for one in (book.first, *(one.rules for one in book.changes))}
+def _document(found: Proposal, book: RuleBook, district: District) -> Document:
+    versions = {one.rules.version: one.rules for one in book.versions}
     # The version before is confirmed, for a proposal follows the last one.
-    old, new = rules_values(versions[found.rules.version - 1]), rules_values(found.rules)
+    both = (versions[found.rules.version - 1], found.rules)
+    old, new = (rules_values(one, district, found.from_slot) for one in both)
     return {
         "id": found.no,
         "state": found.state,
@@ -66,15 +84,12 @@ def _document(found: Proposal, book: RuleBook) -> Document:
     }
 
 
-def rules_values(rules: MarketRules) -> dict[str, str]:
-    """The rules as texts by name, prices in won."""
-    values = asdict(rules)
+def rules_values(rules: MarketRules, district: District, slot: int) -> dict[str, str]:
+    """Rules as they are in a slot, as texts by name, prices in won."""
+    values = asdict(whole_rules(rules, district, slot))
     return {
-        "price_floor_krw_per_kwh": krw_text_from_mkrw(rules.floor_mkrw_per_kwh),
-        "price_cap_krw_per_kwh": krw_text_from_mkrw(rules.cap_mkrw_per_kwh),
-        "price_tick_krw_per_kwh": krw_text_from_mkrw(rules.tick_mkrw_per_kwh),
-        "maker_spread_krw_per_kwh": krw_text_from_mkrw(rules.maker_spread_mkrw_per_kwh),
-        **{name: str(values[name]) for name in ("maker_steps", "orders_max")},
+        **{name: krw_text_from_mkrw(values[own]) for name, own in PRICES.items()},
+        **{name: str(values[name]) for name in COUNTS},
     }
 
 

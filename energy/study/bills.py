@@ -22,6 +22,7 @@ from market.bill import Bill, MonthUse, PartUse, build_bill
 from market.month_bill import AccountSums, BillTerms, MonthBill, build_month_bill
 from market.month_sums import COLUMNS, Sums
 from market.month_tariffs import BilledMonth, month_of_content
+from market.rules import RuleBook
 from market.tariff import (
     Band,
     ProgressiveTable,
@@ -138,7 +139,7 @@ def _part(month: int, kwh: Mapping[tuple[Band, bool], float]) -> PartUse:
 def customers_year(district: District, sums: Mapping[int, IntArray]) -> CustomersYear:
     """All customers' bills of the months of `sums`, each (M, COLUMNS) by the month's first slot."""
     firsts = sorted(sums)
-    months = [month_of_content(content_of_month(district, first)) for first in firsts]
+    months = [month_of_content(content_of_month(district, first, RuleBook())) for first in firsts]
     terms = customer_terms(district, months[-1], range(len(district.meters.account)))
     totals = np.zeros(2, dtype=np.int64)
     worse_off = prosumers = sold = smp_rec = 0

@@ -205,7 +205,7 @@ class NeighbourMarket:
         feed_in = float(smp_krw_per_kwh(district, np.array([slot], dtype=np.int64))[0])
         return {
             "open": {"gate_lead_s": self.microgrid.settings.gate_lead_s},
-            "rules": bidders_rules(RULES),
+            "rules": bidders_rules(RULES, district.fees),
             "feed_in_krw_per_kwh": krw_text_from_mkrw(mkrw_from_krw(feed_in)),
             "tariffs": self._blocks[month],
             "sun_frac": sun_frac,

@@ -206,6 +206,9 @@ class BidderRules(Shape):
     price_floor_krw_per_kwh: Krw
     price_cap_krw_per_kwh: Krw
     price_tick_krw_per_kwh: Krw
+    premium_max_krw_per_kwh: Krw
+    network_fee_krw_per_kwh: Krw
+    local_fee_krw_per_kwh: Krw
 
 
 class BidderRulesFrom(BidderRules):

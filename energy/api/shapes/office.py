@@ -122,7 +122,7 @@ class AuditPage(Shape):
 
 
 class RuleValues(Shape):
-    """The market's rules as texts, prices in won."""
+    """The market's rules as texts, prices in won; what nobody has changed is the district's own."""
 
     price_floor_krw_per_kwh: Krw
     price_cap_krw_per_kwh: Krw
@@ -130,6 +130,14 @@ class RuleValues(Shape):
     maker_spread_krw_per_kwh: Krw
     maker_steps: Krw
     orders_max: Krw
+    network_fee_krw_per_kwh: Krw
+    local_fee_krw_per_kwh: Krw
+    premium_max_krw_per_kwh: Krw
+    guarantee_kept_ppm: Krw
+    guarantee_most_krw: Krw
+    points_issue_ppm: Krw
+    points_pay_ppm: Krw
+    rent_to_accounts: Krw
 
 
 class RulesVersion(Shape):

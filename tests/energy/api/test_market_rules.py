@@ -109,6 +109,54 @@ def test_what_cannot_hold_is_refused_in_a_sentence(
     assert answer.status == status and words in answer.json["detail"], answer.body
 
 
+MONTH = 1_785_510_000  # 2026-08-01 00:00 in Sejong
+
+
+def test_fees_and_promises_change_by_the_same_two_persons(own_doors: Doors) -> None:
+    kim, lee = own_doors.as_person("operator"), own_doors.as_person("operator")
+    body = {
+        "from_slot_utc": iso_of(MONTH), "note": "new cables", "network_fee_krw_per_kwh": "3",
+        "premium_max_krw_per_kwh": "50", "guarantee_most_krw": 4000, "rent_to_accounts": 0,
+    }  # fmt: skip
+    made = post(own_doors, PATH, body, kim)
+    assert made.status == 201, made.body
+    assert made.json["changes"] == [
+        {"name": "network_fee_krw_per_kwh", "old": "2", "new": "3"},
+        {"name": "premium_max_krw_per_kwh", "old": "1000", "new": "50"},
+        {"name": "guarantee_most_krw", "old": "5000", "new": "4000"},
+        {"name": "rent_to_accounts", "old": "1", "new": "0"},
+    ]
+    assert post(own_doors, f"{PATH}/{made.json['id']}/confirm", {}, lee).status == 200
+    book = own_doors.served.store.read(load_rule_book)
+    assert book.at(MONTH - 900) == MarketRules()
+    assert book.at(MONTH) == MarketRules(
+        version=2, network_fee_mkrw_per_kwh=3_000, premium_max_mkrw_per_kwh=50_000,
+        guarantee_most_krw=4_000, rent_to_accounts=0,
+    )  # fmt: skip
+    versions = own_doors.served.ask("/v1/rules", headers=lee).json["versions"]
+    fees = [one["rules"]["network_fee_krw_per_kwh"] for one in versions]
+    kept = [one["rules"]["guarantee_kept_ppm"] for one in versions]
+    assert (fees, kept) == (["3", "2"], ["600000", "600000"])
+    prices = own_doors.served.ask("/v1/prices").json
+    (coming,) = prices["rules_to_come"]
+    told = ("network_fee_krw_per_kwh", "premium_max_krw_per_kwh")
+    assert [[one[name] for name in told] for one in (prices["rules"], coming)] == [
+        ["2", "1000"], ["3", "50"],
+    ]  # fmt: skip
+
+
+def test_a_rule_of_months_changes_with_a_month_and_the_answer_names_the_next(doors: Doors) -> None:
+    body = {"from_slot_utc": iso_of(MONTH - 900), "note": "less", "guarantee_kept_ppm": 500_000}
+    answer = post(doors, PATH, body, doors.as_person("operator"))
+    assert (answer.status, answer.json["code"]) == (409, "RULES")
+    assert iso_of(MONTH) in answer.json["allowed"] and "guarantee_kept_ppm" in answer.json["detail"]
+    same = {**body, "from_slot_utc": iso_of(MONTH), "guarantee_kept_ppm": 600_000}
+    assert (
+        "differs from the last"
+        in post(doors, PATH, same, doors.as_person("operator")).json["detail"]
+    )
+
+
 def test_one_proposal_is_open_at_a_time_and_may_be_withdrawn(own_doors: Doors) -> None:
     kim, lee = own_doors.as_person("operator"), own_doors.as_person("operator")
     first = propose(own_doors, kim)

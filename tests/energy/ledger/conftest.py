@@ -111,7 +111,7 @@ class Rehearsal:
 
         def write(connection: Connection) -> None:
             claim = claim_slot(connection, slot, "test", slot)
-            renew_rules(connection, self.books)
+            renew_rules(connection, self.books, slot)
             orders = tuple(lock_book(connection, slot, slot - 300))
             self.keep_readings(connection, slot)
             clearing = self.clear(slot, orders) if self.with_market else None

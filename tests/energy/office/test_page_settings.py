@@ -10,6 +10,7 @@ from energy.store.market_rules import list_proposals, load_rule_book
 
 pytestmark = pytest.mark.browser
 EARLIEST = 1_784_106_000 + 97 * 900
+AUGUST = 1_785_510_000  # its first slot in Sejong
 
 
 def test_one_person_proposes_and_only_another_confirms(
@@ -65,6 +66,29 @@ def test_a_value_that_is_no_number_is_refused_and_not_left_out(
     assert (proposal.rules.cap_mkrw_per_kwh, proposal.rules.maker_steps) == (900_000, 5)
 
 
+def test_fees_and_a_promise_change_with_the_first_of_a_month(
+    chromium_page: Page, office: Any, stage: Any, complaints: list[str]
+) -> None:
+    page = chromium_page
+    office.enter(page, "kim")
+    page.goto(f"{office.url}/settings")
+    page.get_by_text("Propose a change").click()
+    page.locator("#rule-network_fee_krw_per_kwh").fill("3")
+    page.locator("#rule-guarantee_kept_ppm").fill("500000")
+    page.locator("#rules-note").fill("new cables")
+    page.get_by_role("button", name="Propose").click()
+    expect(page.locator("details .refused")).to_contain_text("first slot of a local month")
+    complaints.clear()  # the browser tells of the refusal itself
+    page.locator("#rules-from").select_option(label="Sat 1 Aug, 00:00")
+    page.get_by_role("button", name="Propose").click()
+    pending = page.locator(".pending")
+    expect(pending).to_contain_text("Fee of the wires between zone and busbar")
+    expect(pending).to_contain_text("60.0")
+    (proposal,) = office.store.read(list_proposals)
+    changed = (proposal.rules.network_fee_mkrw_per_kwh, proposal.rules.guarantee_kept_ppm)
+    assert changed == (3_000, 500_000) and proposal.from_slot == AUGUST
+
+
 def test_pressed_again_after_a_broken_line_the_same_request_is_sent(
     chromium_page: Page, office: Any, stage: Any, complaints: list[str]
 ) -> None:
@@ -97,7 +121,7 @@ def test_whoever_only_reads_sees_the_rules_and_no_form(
 ) -> None:
     office.enter(chromium_page, "ahn", "auditor")
     chromium_page.goto(f"{office.url}/settings")
-    expect(chromium_page.locator(".rules tbody tr")).to_have_count(7)
+    expect(chromium_page.locator(".rules tbody tr")).to_have_count(15)
     expect(chromium_page.get_by_text("Propose a change")).to_be_hidden()
 
 

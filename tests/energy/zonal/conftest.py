@@ -22,6 +22,7 @@ from energy.steps.context import (
 )
 from energy.steps.slot_settlement import trades_of_slot
 from energy.store.admission import admit_orders
+from energy.store.market_rules import load_rule_book
 from energy.store.readings import LateRow, save_late_readings
 from energy.timegrid import parse_instant
 from energy.units import SLOT_S
@@ -82,6 +83,7 @@ def place_planted(installation: Installation, slot: int) -> None:
     """Signed orders: a bid of every member, but at midday the third zone's sunny roofs offer."""
     district = installation.district
     crowd, rng = build_crowd(district, 1), np.random.default_rng(slot)
+    rules = installation.store.read(load_rule_book).at(slot)
     sunny = district.meters.pv_kwp[crowd.meter] > 0
     noon = slot % 86400 == 3 * 3600
     orders = []
@@ -96,7 +98,7 @@ def place_planted(installation: Installation, slot: int) -> None:
             "price_mkrw_per_kwh": 100 * int(rng.integers(low, high)), "label": member % 3,
             "premium_mkrw_per_kwh": 500 * (member % 3) * (1 if offers else 4),
             "expires": slot - 300, "replaces": bytes(32),
-            "rules_version": 1, "nonce": slot * 10,
+            "rules_version": rules.version, "nonce": slot * 10,
         })  # fmt: skip
     envelopes = sign_orders(crowd, installation.books.domain, orders)
     admission = build_admission(installation)

@@ -12,6 +12,7 @@ import pytest
 
 from energy.cli import run
 from energy.steps import market_guarantee, rent_return
+from energy.steps.books import renew_rules
 from energy.steps.market_day import audit_market
 from energy.steps.proving import add_up, verify_store
 from energy.steps.receipts import Prover, Witnesses
@@ -21,7 +22,9 @@ from energy.steps.tally import WIDTH, Tally
 from energy.store.bills import load_billed_months
 from energy.store.books import load_settlements, load_transfers, moved_sums
 from energy.store.checkpoints import last_checkpoint
+from energy.store.market_rules import Sayso, confirm_rules, propose_rules
 from energy.tariffs import CustomerRules, load_customer_rules
+from energy.timegrid import local_month_start
 from energy.units import SLOT_S
 from market import month_bill
 from market.book import BookRow, book_of
@@ -29,10 +32,12 @@ from market.clearing import clear_slot
 from market.guarantee import GuaranteeRule
 from market.network import LinkLimit
 from market.orders import Side
+from market.rules import MarketRules
 from market.transfers import Code, system_account
 from market.verifier import verify_bundle
 
 HOUSE, WON, KRW = 23, 1_000_000, 1
+FIRST = 1_784_084_400  # 2026-07-15 12:00 in Sejong
 Begin = Callable[..., Any]
 
 
@@ -375,6 +380,34 @@ def test_without_a_rule_nothing_is_promised_and_nothing_is_given(
     assert posted(year, Code.GUARANTEE) == []
     assert all(month["auctions"] is None for (month,) in documents(year).values())
     assert_proven(year, 202607)
+
+
+def test_what_is_promised_and_where_rent_goes_change_with_a_month_that_two_persons_name(
+    begin_year: Begin,
+) -> None:
+    """From August on nothing is promised and rent is the network's; July keeps to its own rules."""
+    year = congested(dear(begin_year()))
+    august = local_month_start(FIRST, "Asia/Seoul", months_on=1)
+    rules = MarketRules(version=2, guarantee_kept_ppm=0, rent_to_accounts=0)
+
+    def unit(connection: Any) -> None:
+        made = propose_rules(connection, rules, august, "test", Sayso("kim", FIRST, august))
+        confirm_rules(connection, made.no, Sayso("lee", FIRST, august))
+        renew_rules(connection, year.here.books, august)
+
+    year.here.store.write(unit)
+    year.month(auctions=4, quiet=10)
+    year.month(auctions=4, quiet=10)
+    contents = [json.loads(one.content) for one in year.here.store.read(load_billed_months)]
+    assert [one["guarantee"]["kept_ppm"] for one in contents] == ["600000", "0"]
+    to_network = [
+        (debit, credit) == (system(year, "RENT"), system(year, "NETFEE"))
+        for debit, credit, _ in posted(year, Code.CONGESTION_RENT)
+    ]
+    assert True in to_network and False in to_network
+    assert verify_store(year.here.store).first_failure is None
+    for number in (202607, 202608):
+        assert_proven(year, number)
 
 
 def test_months_that_an_older_program_has_added_up_in_part_are_closed_without_a_guarantee(

@@ -7,7 +7,7 @@ import { act, mayOperate } from "./acts.js";
 import { RULES, ruleText } from "./rules.js";
 
 const STATE = { open: ["warning", "◷"], confirmed: ["ok", "✓"], withdrawn: ["stale", "×"] };
-const QUARTER_MS = 900_000, SHOWN_DAYS = 14;
+const QUARTER_MS = 900_000, SHOWN_DAYS = 14, SHOWN_MONTHS = 3;
 const PATH = "/v1/rules/proposals";
 
 export function makeProposals(ctx) {
@@ -28,7 +28,7 @@ export function makeProposals(ctx) {
 }
 
 function changesOf(one, { words, format }) {
-  return one.changes.map(({ name, old, new: next }) => words("proposals.change", { rule: words(`rule.${name}`), old: ruleText(name, old, format), next: ruleText(name, next, format) })).join(" · ");
+  return one.changes.map(({ name, old, new: next }) => words("proposals.change", { rule: words(`rule.${name}`), old: ruleText(name, old, { words, format }), next: ruleText(name, next, { words, format }) })).join(" · ");
 }
 
 function facts(one, { words, format }) {
@@ -99,11 +99,20 @@ function proposalForm(ctx) {
   };
 }
 
+// The midnights at which the next months begin, after one that is the last shown.
+function monthsAfter(lastMs, format) {
+  const found = [], day = 96 * QUARTER_MS, names = new Intl.DateTimeFormat("en", { timeZone: format.zone, month: "numeric" });
+  const month = (ms) => names.format(ms);
+  for (let ms = lastMs + day; found.length < SHOWN_MONTHS; ms += day) if (month(ms) !== month(ms - day)) found.push(ms);
+  return found;
+}
+
 // The earliest quarter hour, then the midnights that follow it in the district's own days.
 function fillDays(select, earliestMs, format) {
   const kept = select.value, found = [earliestMs];
   for (let ms = earliestMs + QUARTER_MS; ms < earliestMs + SHOWN_DAYS * 96 * QUARTER_MS; ms += QUARTER_MS) if (format.time(ms) === "00:00") found.push(ms);
   const utc = (ms) => new Date(ms).toISOString().replace(".000", "");
+  found.push(...monthsAfter(found.at(-1), format));
   select.replaceChildren(...found.map((ms) => h("option", { value: utc(ms) }, format.dateTime(ms))));
   if (found.map(utc).includes(kept)) select.value = kept;
 }
