@@ -12,7 +12,7 @@ from energy.api.callers import DISTRICT, PUBLIC, may
 from energy.api.context import ApiContext, context_of
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.office import Healthy, Ready
-from energy.steps.upkeep import books_trouble, disk_trouble
+from energy.steps.upkeep import books_trouble
 from energy.store.alarm_outbox import count_messages
 from energy.store.alarms import open_alarms
 from energy.store.slots import SlotRow, count_tiers, find_slot, last_published, unsettled_slots
@@ -39,10 +39,10 @@ def healthz() -> Response:
 )
 @may(PUBLIC)
 def readyz(request: Request) -> Response:
-    """Ready when the loop is at work, on time, settles, explains every Wh and won, and has room.
+    """Ready when the loop is at work, on time, settles, and explains every Wh and won.
 
-    What is worse than it should be and does not keep the loop from its work (a feed that is silent)
-    stands in `open_alarms`.
+    What is worse than it should be and does not keep the loop from its work (a feed that is silent,
+    a disk that is nearly full) stands in `open_alarms`.
     """
     context = context_of(request)
     reason = not_ready_because(context)
@@ -62,7 +62,7 @@ def not_ready_because(context: ApiContext) -> str | None:
     now_s = context.clock.now_s()
     if last is not None and now_s > last + SLOT_S + LATE_S:
         return f"no slot is published after {iso_of(last)}, and it is {iso_of(int(now_s))}"
-    return context.store.read(books_trouble) or disk_trouble(context.settings)
+    return context.store.read(books_trouble)
 
 
 @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse)

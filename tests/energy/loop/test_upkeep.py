@@ -6,13 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from energy.api import ApiContext
+from energy.api.health import not_ready_because
 from energy.config import Settings, build_settings
 from energy.crowd import build_crowd
 from energy.cycle import next_slot, run_quarter_hour
+from energy.daemon import Daemon, DemoClock
 from energy.simulate import place_orders
 from energy.steps import floors, upkeep
-from energy.steps.context import demo_beginning, open_installation, start_microgrid
+from energy.steps.context import (
+    build_admission,
+    demo_beginning,
+    open_installation,
+    start_microgrid,
+)
 from energy.steps.proving import verify_store
+from energy.store.alarms import open_alarms
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.retention import KINDS, kept_from, thin_out
@@ -85,6 +94,29 @@ def test_a_disk_that_is_nearly_full_is_told_before_it_is(tmp_path: Path) -> None
 
 def test_packages_are_of_versions_that_keep_the_promises() -> None:
     assert floors.below_floors() == []
+
+
+def test_a_disk_that_is_nearly_full_is_an_alarm_and_the_service_stays_ready(
+    settings: Settings,
+) -> None:
+    scarce = settings.model_copy(update={"disk_free_gib_min": 1e9})
+    with open_installation(scarce, demo_beginning(scarce)) as installation:
+        clock = DemoClock(installation.store, installation.next_slot(), 300, 3600.0)
+        daemon = Daemon(installation, clock)
+        daemon.work_due_slots()
+        daemon.watch()
+        causes = [one.alarm.cause for one in installation.store.read(open_alarms)]
+        assert "daemon/disk" in causes
+        context = ApiContext(
+            store=installation.store,
+            district=installation.district,
+            settings=scarce,
+            clock=clock,
+            admission=build_admission(installation),
+            trouble=daemon.trouble,
+        )
+        assert not_ready_because(context) is None
+        daemon.stop()
 
 
 @pytest.mark.parametrize("name", sorted(floors.FLOORS))
