@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from energy.config import Settings
 from energy.store.engine import Store
-from energy.store.retention import thin_out
+from energy.store.retention import has_old, thin_out
 from energy.store.slots import unsettled_slots
 from energy.store.space import file_of, free_gib
 from energy.store.views import find_view, last_view_slot
@@ -38,15 +38,16 @@ def kept_days(settings: Settings) -> dict[str, int]:
 def thin_store(store: Store, settings: Settings, slot: int) -> int:
     """Delete some of what is older at `slot` than it is kept, in short units; how many rows went.
 
-    Raises StoreBusyError where the store takes nothing now; the next slot tries again.
+    Only whole UTC days go: the guards against deletion are lifted a few times a day and not in
+    every slot. Raises StoreBusyError where the store takes nothing now; the next slot tries again.
     """
-    before = {kind: slot - days * DAY_S for kind, days in kept_days(settings).items()}
+    today = slot // DAY_S * DAY_S
+    before = {kind: today - days * DAY_S for kind, days in kept_days(settings).items()}
     gone = 0
     for _ in range(UNITS_AT_ONCE):
-        now_gone = store.write(lambda connection: thin_out(connection, before))
-        gone += now_gone
-        if not now_gone:
+        if not store.read(lambda connection: has_old(connection, before)):
             break
+        gone += store.write(lambda connection: thin_out(connection, before))
     return gone
 
 

@@ -37,17 +37,26 @@ def thin_out(connection: Connection, before: Mapping[str, int]) -> int:
     A unit deletes SLOTS_AT_ONCE slots of a table at the most: where the answer is not 0, there may
     be more. From when on each kind is kept is written in the same transaction.
     """
-    if not any(_oldest(connection, kind, end) for kind, end in before.items()):
+    found = _oldest(connection, before)
+    if not found:
         return 0
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
     gone = 0
     with suspended(connection, GUARDED):
-        for kind, end in before.items():
-            for column, last in _oldest(connection, kind, end):
-                gone += connection.execute(delete(column.table).where(column <= last)).rowcount
-                _note(connection, kind, last + 1)
+        for kind, column, last in found:
+            gone += connection.execute(delete(column.table).where(column <= last)).rowcount
+            _note(connection, kind, last + 1)
     return gone
+
+
+def has_old(connection: Connection, before: Mapping[str, int]) -> bool:
+    """Whether some kind has rows that lie before its instant."""
+    return any(
+        connection.scalar(select(column).where(column < end).limit(1)) is not None
+        for kind, end in before.items()
+        for column in KINDS[kind]
+    )
 
 
 def kept_from(connection: Connection, kind: str) -> int | None:
@@ -55,14 +64,17 @@ def kept_from(connection: Connection, kind: str) -> int | None:
     return connection.scalar(select(thinned.c.before).where(thinned.c.kind == kind))
 
 
-def _oldest(connection: Connection, kind: str, end: int) -> list[tuple[Column[int], int]]:
-    """The columns of a kind that have rows before an instant, each with the last slot to go now."""
+def _oldest(
+    connection: Connection, before: Mapping[str, int]
+) -> list[tuple[str, Column[int], int]]:
+    """Kinds and columns that have rows before their instant, with the last slot to go now."""
     found = []
-    for column in KINDS[kind]:
-        query = select(column).where(column < end).group_by(column).order_by(column)
-        slots = list(connection.scalars(query.limit(SLOTS_AT_ONCE)))
-        if slots:
-            found.append((column, slots[-1]))
+    for kind, end in before.items():
+        for column in KINDS[kind]:
+            query = select(column).where(column < end).group_by(column).order_by(column)
+            slots = list(connection.scalars(query.limit(SLOTS_AT_ONCE)))
+            if slots:
+                found.append((kind, column, slots[-1]))
     return found
 
 

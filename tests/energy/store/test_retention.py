@@ -1,16 +1,20 @@
 """Old rows go in small units and nothing else does: no kind before its time, never the books."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
+from energy.config import build_settings
+from energy.steps.upkeep import thin_store
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.measured import load_measured, save_measured
 from energy.store.readings import load_readings, save_readings
 from energy.store.retention import KINDS, SLOTS_AT_ONCE, kept_from, thin_out
-from energy.store.schema import METADATA, reading
+from energy.store.schema import METADATA, reading, suspended
 from energy.store.views import find_view, put_view, views_between
 
 FIRST = 1_784_106_000
@@ -85,6 +89,30 @@ def test_a_file_that_is_thinned_out_stops_growing(sqlite_store: Store) -> None:
         sqlite_store.write(lambda c, n=number: thin_out(c, {"readings": at(n - 50)}))
         grown.append(sqlite_store.read(pages))
     assert grown[299] <= grown[60] + 10
+
+
+def test_the_guards_are_lifted_a_few_times_a_day_and_not_in_every_slot(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, day_s, lifted = build_settings(keep_readings_days=40), 96 * 900, [0]
+    begun = FIRST // day_s * day_s
+
+    def fill_a_day(connection: Connection) -> None:
+        for slot in range(begun, begun + day_s, 900):
+            save_readings(connection, slot, BODY)
+
+    def counted(connection: Connection, tables: Any) -> Any:
+        lifted[0] += 1
+        return suspended(connection, tables)
+
+    store.write(fill_a_day)
+    monkeypatch.setattr("energy.store.retention.suspended", counted)
+    on_its_last_day = begun + 40 * day_s
+    for slot in range(on_its_last_day, on_its_last_day + day_s, 8 * 900):
+        assert thin_store(store, settings, slot) == 0
+    assert lifted == [0] and store.read(left) == 96
+    gone = [thin_store(store, settings, on_its_last_day + day_s + 900 * n) for n in range(3)]
+    assert gone == [96, 0, 0] and lifted == [3]  # in units of 32
 
 
 def test_nothing_of_the_books_is_of_a_kind_that_is_thinned_out() -> None:
