@@ -5,8 +5,9 @@ with Planner(PlannerSettings(deadline_s=60.0)) as planner:
     next_plan = planner.plan(next_problem, previous=plan)
 """
 
+import copy
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -87,6 +88,17 @@ class Planner:
                 "plan of slot %s: %s, %s", problem.first_slot, certificate.tier, certificate.reason
             )
         return with_distance(plan, previous)
+
+    def within(self, deadline_s: float) -> "Planner":
+        """The same planner, with the same solving process, for plans in a shorter time.
+
+        Only one of the two may be used at a time, and the first one closes the process.
+        """
+        quick = copy.copy(self)
+        quick.settings = replace(
+            self.settings, deadline_s=min(deadline_s, self.settings.deadline_s)
+        )
+        return quick
 
     def close(self) -> None:
         """End the solving process; a later plan starts a new one."""

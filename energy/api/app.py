@@ -25,6 +25,7 @@ from energy.api import (
     health,
     instructions,
     invitations,
+    islands,
     kept,
     live,
     market,
@@ -64,7 +65,7 @@ FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
     health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
-    cars, own_data, kept, invitations, steering, asset_acts,
+    cars, own_data, kept, invitations, islands, steering, asset_acts,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

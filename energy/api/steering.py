@@ -1,6 +1,7 @@
 """The operators' limits on the wires: set one until an hour, see them, cancel one."""
 
 import math
+from typing import Protocol
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,13 +10,14 @@ from sqlalchemy import Connection
 from energy.api.callers import DISTRICT, OPERATE, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found, parse_slot
-from energy.api.doorman import record_of
+from energy.api.doorman import record_of, slot_now
 from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.grid import Steering, WireLimitState
 from energy.api.words import SlotText
 from energy.store.audit import append_record
 from energy.store.events import add_event
+from energy.store.replans import add_replan, taken_now
 from energy.store.slots import last_claimed
 from energy.store.steering import (
     Act,
@@ -40,7 +42,8 @@ router = APIRouter(tags=["steering"])
 class LimitOrder(BaseModel):
     """At most so much active power through an element, either way: in kW or as part of its rating.
 
-    Without `from_utc` it holds from the first slot on that is not planned yet.
+    Without `from_utc` it holds from the first slot on that is not planned yet; with `at_once` from
+    the running one on, whose set-points are made anew within a minute.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,11 +53,12 @@ class LimitOrder(BaseModel):
     p_frac_max: float | None = Field(None, ge=0, le=1, examples=[0.5])
     from_utc: SlotText | None = None
     until_utc: SlotText
+    at_once: bool = False
     reason: str = Field(min_length=1, max_length=300, examples=["cable work in street 12"])
 
 
 class CancelOrder(BaseModel):
-    """Why a limit shall hold no more."""
+    """Why an order shall hold no more."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -93,10 +97,13 @@ def set_limit(request: Request, order: LimitOrder) -> Response:
     most_kw = _most_kw(order, passage)
 
     def unit(connection: Connection) -> Document:
-        from_slot, until_slot = _window(connection, context, order)
+        from_slot, until_slot = order_window(connection, context, order)
         limit = WireLimit(passage.element, most_kw, from_slot, until_slot)
         now_s = int(context.clock.now_s())
-        made = add_limit(connection, limit, Act(caller.name, order.reason, now_s))
+        act = Act(caller.name, order.reason, now_s)
+        made = add_limit(connection, limit, act)
+        if order.at_once:
+            add_replan(connection, from_slot, act, taken_now())
         task = f"limit {passage.element} to {most_kw:.1f} kW until {iso_of(until_slot)}: "
         append_record(connection, record_of(request, caller, "district", task + order.reason))
         add_event(connection, "steering", from_slot, {"limit": made.id})
@@ -185,16 +192,49 @@ def _most_kw(order: LimitOrder, passage: Passage) -> float:
     return given[0] if order.p_frac_max is None else given[0] * passage.p_kw_rated
 
 
-def _window(connection: Connection, context: ApiContext, order: LimitOrder) -> tuple[int, int]:
+class TimedOrder(Protocol):
+    """An order with times: at once, or from an hour; until another one."""
+
+    @property
+    def from_utc(self) -> str | None:
+        """From when, None for as soon as possible."""
+
+    @property
+    def until_utc(self) -> str:
+        """Until when."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether slots that are planned already are planned anew."""
+
+
+def order_window(connection: Connection, context: ApiContext, order: TimedOrder) -> tuple[int, int]:
     """First slot and end of an order; ProblemError where it would hold in no slot to come."""
+    if not order.at_once:
+        return window_of(connection, context, order.from_utc, order.until_utc)
+    if order.from_utc is not None:
+        allowed = "none for what holds at once"
+        detail = f"from_utc: found {order.from_utc}, allowed {allowed}"
+        raise ProblemError(422, "MALFORMED", detail, "from_utc", order.from_utc, allowed)
+    return _ending(slot_now(context), order.until_utc)
+
+
+def window_of(
+    connection: Connection, context: ApiContext, from_utc: str | None, until_utc: str
+) -> tuple[int, int]:
+    """First slot, not planned yet, and end; ProblemError where it would hold in no slot to come."""
     first = first_unplanned(connection, context)
-    from_slot = first if order.from_utc is None else parse_slot(order.from_utc, "from_utc")
-    until_slot = parse_slot(order.until_utc, "until_utc")
+    from_slot = first if from_utc is None else parse_slot(from_utc, "from_utc")
     if from_slot < first:
         allowed = f"{iso_of(first)} or later"
         found = iso_of(from_slot)
         detail = f"from_utc: found {found}, allowed {allowed}"
         raise ProblemError(422, "TOO_EARLY", detail, "from_utc", found, allowed)
+    return _ending(from_slot, until_utc)
+
+
+def _ending(from_slot: int, until_utc: str) -> tuple[int, int]:
+    until_slot = parse_slot(until_utc, "until_utc")
     if not from_slot < until_slot <= from_slot + LASTS_S_MAX:
         allowed = f"after {iso_of(from_slot)}, seven days later at the latest"
         found = iso_of(until_slot)

@@ -23,6 +23,7 @@ from energy.steps.context import (
     process_name,
     start_microgrid,
 )
+from energy.steps.replanning import answer_replans
 from energy.steps.upkeep import disk_trouble, thin_store
 from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
 from energy.store.clock_checks import last_checked
@@ -160,6 +161,7 @@ class Daemon:
 
     def _work(self, microgrid: Microgrid) -> float:
         while not self._stopping.is_set() and self._clock.trouble() is None:
+            answer_replans(microgrid, self._clock.now_s)
             slot = next_slot(microgrid)
             gate_s = slot - microgrid.settings.gate_lead_s
             if self._clock.now_s() < gate_s:

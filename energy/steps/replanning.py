@@ -1,0 +1,122 @@
+"""The replan step: slots that have set-points already are planned once more, because of an order.
+
+Measured and forecast are those of the slot's own gate, orders are those of now. What was cleared
+stays: trades that cannot be delivered are settled as what the meters show. A plan in a shorter time
+and fewer rounds on the wires keep the whole within the minute that a safe plan may take.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from energy.plant import SetPoints
+from energy.steps.context import Microgrid
+from energy.steps.grid import plan_within_grid
+from energy.steps.islanding import with_islands_ahead
+from energy.steps.measure import SLOTS_BEHIND, measure
+from energy.steps.measure import load_state as plant_state_at
+from energy.steps.outlook import forecast_slot
+from energy.steps.planning import build_problem
+from energy.steps.publish import build_setpoints
+from energy.steps.steering import steering_of
+from energy.store.events import add_event
+from energy.store.replans import Answer, Replan, add_answer, taken_now, unanswered_replans
+from energy.store.setpoints import replace_setpoints
+from energy.store.slots import Claim, last_published, next_fence
+from energy.units import SLOT_S
+from optimizer import OptimizerError, Plan, Tier
+
+DEADLINE_S = 10.0
+"""Longest time for one plan of a slot that is running."""
+ROUNDS_MAX = 1
+"""Re-plans after a failed grid check; what is broken then is named, as always."""
+NO_FENCE = 0
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """What the devices of a slot are to be told anew, and how it was planned.
+
+    `told` is None where nothing may be commanded: then devices keep to their own defaults.
+    """
+
+    slot: int
+    told: SetPoints | None
+    tier: Tier
+    reason: str
+    plan: Plan | None = None
+
+
+def answer_replans(microgrid: Microgrid, now_s: Callable[[], float]) -> int:
+    """Plan anew what open orders ask for and tell the devices; how many slots were told.
+
+    All slots from the running one on that have a row, once for all orders. An order for a slot that
+    has none yet waits for it; that slot's own cycle knows what was ordered.
+    """
+    orders = microgrid.store.read(unanswered_replans)
+    last = microgrid.store.read(last_published)
+    if not orders or last is None:
+        return 0
+    running = int(now_s()) // SLOT_S * SLOT_S
+    first = max(running, min(order.slot for order in orders))
+    slots = range(first, last + SLOT_S, SLOT_S)
+    for slot in slots:
+        asked = [order for order in orders if order.slot <= slot]
+        tell_anew(microgrid, replan_slot(microgrid, slot), asked, int(now_s()))
+    return len(slots)
+
+
+def replan_slot(microgrid: Microgrid, slot: int) -> Replanned:
+    """The plan of a slot from what was known at its gate and what is ordered now."""
+    past, store, plant = slot - SLOTS_BEHIND * SLOT_S, microgrid.store, microgrid.plant
+    measured = measure(
+        plant,
+        store,
+        slot,
+        state=plant_state_at(store, plant, past, microgrid.installation.first_slot),
+        last_good=microgrid.memory.last_good,
+        weather_at=microgrid.weather_at,
+    )
+    forecast = forecast_slot(microgrid, measured)
+    problem = with_islands_ahead(microgrid, build_problem(microgrid, measured, forecast))
+    steering = steering_of(microgrid.district, store, problem)
+    try:
+        checked = plan_within_grid(_quick(microgrid), problem, _nobody_counts, steering)
+    except OptimizerError as error:
+        return Replanned(slot, None, Tier.HOLD, f"the plan cannot be asked for: {error}")
+    told = build_setpoints(microgrid, Claim(slot, NO_FENCE), measured, checked)
+    return Replanned(slot, told, checked.tier, checked.reason, checked.plan)
+
+
+def tell_anew(microgrid: Microgrid, found: Replanned, orders: Sequence[Replan], at_s: int) -> None:
+    """Replace the slot's set-points and keep the answers to the orders, in one transaction."""
+
+    def write(connection: Connection) -> None:
+        claim, told = Claim(found.slot, next_fence(connection)), found.told
+        body = None if told is None else replace(told, fence=claim.fence).to_bytes()
+        replace_setpoints(connection, claim, found.slot + SLOT_S, body)
+        now = taken_now()
+        for order in orders:
+            how = (str(found.tier), found.reason, at_s, order.taken.seconds_since(now))
+            add_answer(connection, Answer(order.id, found.slot, claim.fence, *how))
+        add_event(connection, "steering", found.slot, {"told": [order.id for order in orders]})
+
+    microgrid.store.write(write)
+    memory = microgrid.memory
+    if memory.previous is None or found.slot >= memory.previous.first_slot:
+        memory.previous = found.plan
+
+
+def _quick(microgrid: Microgrid) -> Microgrid:
+    """The same machinery in a hurry."""
+    settings = microgrid.settings.model_copy(update={"grid_rounds_max": ROUNDS_MAX})
+    return replace(
+        microgrid,
+        planner=microgrid.planner.within(DEADLINE_S),
+        installation=replace(microgrid.installation, settings=settings),
+    )
+
+
+def _nobody_counts(_: str) -> None:
+    """The seconds of its steps are not kept: the answer says how long the whole took."""
