@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from market.entries import Message
-from market.orders import OrderRefusal, RefusalCode, Side
+from market.orders import OrderRefusal, RefusalCode, Side, broken_limit
 from market.rules import MarketRules
 
 DAYS_MAX = 366
@@ -134,12 +134,7 @@ def _broken_limit(
         if price:
             yield _odd(name, price, "0, for it does not trade that way")
         return
-    low, high = rules.floor_mkrw_per_kwh, rules.cap_mkrw_per_kwh
-    if not low <= price <= high:
-        yield OrderRefusal(RefusalCode.PRICE_BAND, name, str(price), f"{low} to {high}")
-    if price % rules.tick_mkrw_per_kwh:
-        allowed = f"a multiple of {rules.tick_mkrw_per_kwh}"
-        yield OrderRefusal(RefusalCode.PRICE_TICK, name, str(price), allowed)
+    yield from broken_limit(rules, name, price)
 
 
 def _odd(name: str, found: Any, allowed: str) -> OrderRefusal:  # noqa: ANN401 - shown as text

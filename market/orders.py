@@ -221,6 +221,16 @@ def _broken_time(order: Order, context: AdmissionContext) -> Iterator[OrderRefus
         )
 
 
+def broken_limit(rules: MarketRules, field: str, price: int) -> Iterator[OrderRefusal]:
+    """What speaks against a price that may be ordered at: the market's band, then its steps."""
+    low, high = rules.floor_mkrw_per_kwh, rules.cap_mkrw_per_kwh
+    if not low <= price <= high:
+        yield OrderRefusal(RefusalCode.PRICE_BAND, field, str(price), f"{low} to {high}")
+    if price % rules.tick_mkrw_per_kwh:
+        allowed = f"a multiple of {rules.tick_mkrw_per_kwh}"
+        yield OrderRefusal(RefusalCode.PRICE_TICK, field, str(price), allowed)
+
+
 def _broken_price(order: Order, context: AdmissionContext) -> Iterator[OrderRefusal]:
     rules, price = context.rules, order.price_mkrw_per_kwh
     if order.zone != context.zone:
@@ -232,20 +242,7 @@ def _broken_price(order: Order, context: AdmissionContext) -> Iterator[OrderRefu
             str(order.rules_version),
             str(rules.version),
         )
-    if not rules.floor_mkrw_per_kwh <= price <= rules.cap_mkrw_per_kwh:
-        yield OrderRefusal(
-            RefusalCode.PRICE_BAND,
-            "price_mkrw_per_kwh",
-            str(price),
-            f"{rules.floor_mkrw_per_kwh} to {rules.cap_mkrw_per_kwh}",
-        )
-    if price % rules.tick_mkrw_per_kwh:
-        yield OrderRefusal(
-            RefusalCode.PRICE_TICK,
-            "price_mkrw_per_kwh",
-            str(price),
-            f"a multiple of {rules.tick_mkrw_per_kwh}",
-        )
+    yield from broken_limit(rules, "price_mkrw_per_kwh", price)
     if order.label and order.premium_mkrw_per_kwh > rules.premium_bound_mkrw_per_kwh:
         yield OrderRefusal(
             RefusalCode.PRICE_BAND,

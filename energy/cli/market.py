@@ -36,7 +36,7 @@ from market.clearing import (
 )
 from market.errors import MarketError
 from market.network import UNLIMITED_WH, MarketNetwork, build_network
-from market.orders import Side, status_after_clearing
+from market.orders import Side, broken_limit, status_after_clearing
 from market.rules import MarketRules, build_rules
 from market.transfers import ZERO32
 
@@ -314,11 +314,10 @@ def _order(path: Path, line: int, row: Mapping[str | None, Any], rules: MarketRu
     e_wh, price = (_integer(row[name]) for name in ("e_wh", "price_mkrw_per_kwh"))
     if e_wh is None or not 1 <= e_wh <= E_WH_MAX:
         raise fail("e_wh", f"a whole number 1..{E_WH_MAX}")
-    low, high = rules.floor_mkrw_per_kwh, rules.cap_mkrw_per_kwh
-    if price is None or not low <= price <= high:
-        raise fail("price_mkrw_per_kwh", f"a whole number {low}..{high}")
-    if price % rules.tick_mkrw_per_kwh:
-        raise fail("price_mkrw_per_kwh", f"a multiple of {rules.tick_mkrw_per_kwh}")
+    if price is None:
+        raise fail("price_mkrw_per_kwh", "a whole number")
+    for broken in broken_limit(rules, "price_mkrw_per_kwh", price):
+        raise fail(broken.field, broken.allowed)
     name, digest = row["order"].strip(), (row.get("digest") or "").strip()
     if digest and not re.fullmatch(r"(0x)?[0-9a-f]{64}", digest, re.ASCII):
         raise fail("digest", "0x and 64 lower-case hex digits")

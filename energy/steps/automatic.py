@@ -44,7 +44,7 @@ from energy.units import DT_H, SLOT_S
 from market.entries import ENTRY_TYPES, TYPE_CODE
 from market.instructions import Derived, Spent, Why, derive_order, paid_ukrw
 from market.merkle import entry_leaf
-from market.orders import Side
+from market.orders import Side, broken_limit
 from market.rules import MarketRules
 from market.signing import sign, typed_digests
 from market.transfers import ZERO32
@@ -209,10 +209,9 @@ def _derive(scene: _Scene, row: InstructionRow) -> Derived:
     if need_wh < 0:
         most_wh = max(trader.export_wh_max - pledge.e_wh, 0)
     found = derive_order(row.terms, need_wh, most_wh, scene.spent.get(account, Spent()))
-    rules, price = scene.gate.rules, found.price_mkrw_per_kwh
-    fits = rules.floor_mkrw_per_kwh <= price <= rules.cap_mkrw_per_kwh
-    fits = fits and price % rules.tick_mkrw_per_kwh == 0
-    return found if fits or not found.e_wh else Derived(Why.RULES_CHANGED)
+    price = found.price_mkrw_per_kwh
+    is_broken = any(broken_limit(scene.gate.rules, "price_mkrw_per_kwh", price))
+    return Derived(Why.RULES_CHANGED) if found.e_wh and is_broken else found
 
 
 def _hindrance(scene: _Scene, row: InstructionRow) -> Why | None:

@@ -36,8 +36,6 @@ from market.instructions import check_instruction
 from market.orders import OrderRefusal, RefusalCode
 from market.transfers import ZERO32
 
-INSTRUCTION_TYPES = ("StandingInstruction", "Cancel")
-
 
 def admit_instruction(connection: Connection, admission: Admission, one: PreparedMessage) -> Answer:
     """The answer to a prepared StandingInstruction, or Cancel of one; what is accepted holds."""

@@ -28,7 +28,7 @@ from energy.steps.proving import export_lines
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.admission import Answer, admit_orders
 from energy.store.contracts import list_contracts
-from energy.store.instruction_desk import INSTRUCTION_TYPES, admit_instruction
+from energy.store.instruction_desk import admit_instruction
 from energy.store.instructions import (
     automatic_slots,
     instructions_of,
@@ -79,7 +79,7 @@ class Town:
 
     def admit(self, text: bytes) -> Answer:
         at_us = (self.slot - 600) * 1_000_000
-        one = prepare_message(self.admission, text, at_us, INSTRUCTION_TYPES)
+        one = prepare_message(self.admission, text, at_us, ("StandingInstruction", "Cancel"))
         return self.store.write(lambda c: admit_instruction(c, self.admission, one))
 
     def instruct(self, member: int, **changes: Any) -> bytes:
