@@ -143,9 +143,7 @@ def close_book(microgrid: Microgrid, slot: int, now_s: float) -> tuple[Claim, tu
         make_automatic_orders(connection, microgrid.district, microgrid.books, gate)
         return claim, tuple(lock_book(connection, slot, gate_s))
 
-    found = microgrid.store.write(write)
-    microgrid.memory.auctions.rules = microgrid.books.rules
-    return found
+    return microgrid.store.write(write)
 
 
 def finish_ticks(microgrid: Microgrid) -> None:

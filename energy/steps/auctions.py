@@ -21,6 +21,7 @@ from energy.forecast.prices import (
     PriceRules,
     forecast_price,
 )
+from energy.steps.books import Books
 from energy.steps.market_network import fees_at
 from energy.steps.prices import connection_prices, grid_carbon_krw_per_kwh
 from energy.timegrid import slots_from
@@ -35,10 +36,13 @@ RECORD_SLOTS = (LOOK_BACK_DAYS + 1) * SLOTS_PER_DAY
 
 @dataclass
 class Auctions:
-    """The record of the auctions, and what the forecasts of their prices have taught."""
+    """The record of the auctions, and what the forecasts of their prices have taught.
+
+    The rules are those that the books hold at the time.
+    """
 
     district: District
-    rules: RuleBook
+    books: Books
     record: PriceRecord
     tracker: Tracker
 
@@ -58,7 +62,7 @@ class Auctions:
         for slot in fresh:
             found = prices[slot]
             price[(slot - begin) // SLOT_S] = np.nan if found is None else found
-        frame = frame_of(self.district, self.rules, slots)
+        frame = frame_of(self.district, self.books.rules, slots)
 
         def kept(before: FloatArray, after: FloatArray) -> FloatArray:
             return np.concatenate([before, after])[-RECORD_SLOTS:]
@@ -83,11 +87,11 @@ class Auctions:
         record = replace(self.record, sun_frac=_sun_at(self.record.slot, issue_slot, history))
         has_sky = told.tier["weather"] == "F0"
         sun = cloudless_frac(told.cloud_frac) if has_sky else None
-        frame = frame_of(self.district, self.rules, told.slots)
+        frame = frame_of(self.district, self.books.rules, told.slots)
         coming = Coming(first_slot, frame, sun)
-        rules = rules_of(self.rules, told.slots, self.district.time_zone)
+        rules = rules_of(self.books.rules, told.slots, self.district.time_zone)
         found = forecast_price(rules, record, coming, self.tracker.calibration)
-        low, high = price_bounds(self.rules, told.slots)
+        low, high = price_bounds(self.books.rules, told.slots)
         return replace(found, krw_per_kwh=np.clip(found.krw_per_kwh, low, high))
 
     def issued(self, forecast: DistrictForecast) -> None:
@@ -96,11 +100,11 @@ class Auctions:
             self.tracker.issued(Issue(forecast.first_slot, forecast.price_krw_per_kwh))
 
 
-def no_auctions(district: District, rules: RuleBook, tracker: Tracker) -> Auctions:
+def no_auctions(district: District, books: Books, tracker: Tracker) -> Auctions:
     """A market that has not held an auction yet."""
     frame = PriceFrame(np.zeros(0), np.zeros(0))
     empty = PriceRecord(np.zeros(0, dtype=np.int64), np.zeros(0), frame, np.zeros(0))
-    return Auctions(district, rules, empty, tracker)
+    return Auctions(district, books, empty, tracker)
 
 
 def price_bounds(rules: RuleBook, slots: IntArray) -> tuple[FloatArray, FloatArray]:

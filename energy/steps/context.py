@@ -238,9 +238,9 @@ def start_microgrid(installation: Installation, planner: Planner | None = None) 
 
 def _remember_auctions(installation: Installation) -> Auctions:
     """The auctions of the last weeks, and what the forecasts of their prices have taught."""
-    rules, next_slot = installation.books.rules, installation.next_slot()
+    books, next_slot = installation.books, installation.next_slot()
     return installation.store.read(
-        lambda connection: load_auctions(connection, installation.district, rules, next_slot)
+        lambda connection: load_auctions(connection, installation.district, books, next_slot)
     )
 
 

@@ -23,6 +23,7 @@ from energy.forecast.calibration import uncalibrated
 from energy.forecast.inputs import FloatArray
 from energy.forecast.series import BUCKET_END
 from energy.steps.auctions import PRICE, RECORD_SLOTS, Auctions, no_auctions
+from energy.steps.books import Books
 from energy.steps.measure import Measured
 from energy.store.forecasts import (
     StoredIssue,
@@ -34,7 +35,6 @@ from energy.store.forecasts import (
 )
 from energy.store.orders import prices_between
 from energy.units import SLOT_S, SLOTS_PER_DAY
-from market.rules import RuleBook
 
 EVERY_SLOTS = 1
 """The loop issues a forecast every slot."""
@@ -84,7 +84,7 @@ def load_bands(connection: Connection) -> Bands | None:
 
 
 def load_auctions(
-    connection: Connection, district: District, rules: RuleBook, next_slot: int
+    connection: Connection, district: District, books: Books, next_slot: int
 ) -> Auctions:
     """The auctions before `next_slot`, and what the forecasts of their prices have taught."""
     last = last_issue(connection)
@@ -92,7 +92,7 @@ def load_auctions(
     if last is not None and PRICE in last.quantiles:
         # Auctions are known up to the slot of the issue, readings only up to the one before.
         tracker = _resumed(PRICE, last, _unripe_issues(connection, last), last.first_slot)
-    found = no_auctions(district, rules, tracker)
+    found = no_auctions(district, books, tracker)
     found.extend(prices_between(connection, next_slot - RECORD_SLOTS * SLOT_S, next_slot))
     return found
 

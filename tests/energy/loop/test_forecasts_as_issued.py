@@ -91,7 +91,7 @@ def prices_again(
     """The prices of an issue made from the auctions that had been held by then."""
     days = EVERY_SLOTS / SLOTS_PER_DAY
     tracker = Tracker(Calibration(np.array(issue.log_stretch[PRICE])), days)
-    found = no_auctions(microgrid.district, microgrid.books.rules, tracker)
+    found = no_auctions(microgrid.district, microgrid.books, tracker)
     found.extend(microgrid.store.read(lambda c: prices_between(c, 0, issue.first_slot)))
     return found.forecast(issue.first_slot, issue.issue_slot, history, told)
 
