@@ -104,7 +104,7 @@ TABLES: dict[str, Held] = {
          "alarm_message", "rules_proposal", "service_start", "steering_limit", "steering_cancel",
          "island_order", "island_end", "asset_hold", "asset_release", "replan_order",
          "replan_answer", "asset_retirement", "asset_return", "asset_note", "dr_event",
-         "dr_cancel"),
+         "dr_cancel", "clock_check"),
         _OFFICE,
     ),
     "archived_line": Held("", Goes.STAYS, "somebody else's books: theirs to tell and to erase"),
