@@ -92,6 +92,7 @@ def docstring(operation: dict[str, Any]) -> str:
     for one in operation.get("parameters", []):
         told = one.get("description") or one["schema"].get("description")
         parts += [f"`{python_name(one['name'])}`: {sentence(told)}"] if told else []
+    parts += [f"Gives {shapes} of `/openapi.json`."] if (shapes := shapes_of(operation)) else []
     refused = [code for code in operation["responses"] if int(code) >= 400]
     parts += [f"Raises ProblemError: {', '.join(sorted(refused))}."] if refused else []
     text = "\n\n".join(textwrap.fill(part, 88) for part in parts)
@@ -109,17 +110,28 @@ def method_name(path: str, method: str, operation: dict[str, Any]) -> str:
     return str(operation["operationId"]).removesuffix(tail).rstrip("_")
 
 
+def accepted(operation: dict[str, Any]) -> dict[str, Any]:
+    """By media type what a route answers where it does not refuse."""
+    told = (one for code, one in operation["responses"].items() if code < "300")
+    return next((one.get("content", {}) for one in told), {})
+
+
+def shapes_of(operation: dict[str, Any]) -> str:
+    """The names of what a route answers, as they stand in the API's document."""
+    schema = accepted(operation).get("application/json", {}).get("schema", {})
+    options = schema.get("anyOf", [schema])
+    names = [str(one["$ref"]).rpartition("/")[2] for one in options if "$ref" in one]
+    return " or ".join(f"`{name}`" for name in names)
+
+
 def kind_of(operation: dict[str, Any]) -> tuple[str, str]:
-    """What a route gives, and the helper that fetches it."""
-    content = next(
-        (one.get("content", {}) for code, one in operation["responses"].items() if code < "300"), {}
-    )
+    """What a route gives, and the helper that fetches it; shapes are told in the docstring."""
+    content = accepted(operation)
     if "text/event-stream" in content:
         return "Iterator[Event]", "_stream"
     if content and "application/json" not in content:
         return "str", "_text"
-    schema = content.get("application/json", {}).get("schema", {})
-    return (type_of(schema) if "$ref" in schema else "Document"), "_json"
+    return "Document", "_json"
 
 
 def method_of(path: str, method: str, operation: dict[str, Any]) -> str:
@@ -156,9 +168,7 @@ def method_of(path: str, method: str, operation: dict[str, Any]) -> str:
     if method == "get" or has_key or "envelope: bytes" in fields:
         given.append("again=True")
     call = f"self.{helper}({', '.join(given)})"
-    text = _function(
-        f"{name}{signature} -> {gives}", heard, call, cast=gives not in ("Document", "str")
-    )
+    text = _function(f"{name}{signature} -> {gives}", heard, call)
     if {"before", "limit"} <= {one["name"] for one in parameters}:
         each = f"each_of_{name.removeprefix('get_')}{signature} -> Iterator[Document]"
         said = f'"""The items of all pages of `{name}`, asked for as they are needed."""'
@@ -177,15 +187,17 @@ def body_of(operation: dict[str, Any]) -> tuple[list[str], str]:
     if "$ref" in schema:
         return [f"body: {type_of(schema)}"], "orjson.dumps(body)"
     names = list(schema["properties"])
+    if set(names) & {one["name"] for one in operation.get("parameters", [])}:
+        # The address may say again what the body says: it stays one thing.
+        return ["body: Document"], "orjson.dumps(body)"
     fields = ", ".join(f'"{name}": {name}' for name in names)
     kinds = [f"{name}: {type_of(schema['properties'][name])}" for name in names]
     return kinds, f"orjson.dumps({{{fields}}})"
 
 
-def _function(signature: str, heard: str, value: str, *, cast: bool = False) -> str:
-    ending = "  # type: ignore[return-value]" if cast else ""
+def _function(signature: str, heard: str, value: str) -> str:
     lines = [f"def {signature}:", *textwrap.indent(heard, "    ").splitlines()]
-    return "\n".join([*lines, f"    return {value}{ending}"])
+    return "\n".join([*lines, f"    return {value}"])
 
 
 def source_of(document: dict[str, Any]) -> str:
