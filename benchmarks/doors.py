@@ -33,11 +33,12 @@ import uvicorn
 from sqlalchemy import func, select
 
 from energy.api import ApiContext, create_app
+from energy.api.wire import GuardedWire
 from energy.config import Settings, build_settings
 from energy.crowd import build_crowd
 from energy.crowd.members import sign_orders
 from energy.cycle import run_quarter_hour
-from energy.service import keep_what_stands
+from energy.service import keep_what_stands, take_short_turns
 from energy.steps.context import (
     build_admission,
     demo_beginning,
@@ -93,7 +94,10 @@ def serve(settings: Settings) -> None:
         )
         app = create_app(context)
         keep_what_stands()
-        uvicorn.run(app, port=settings.port, log_level="warning", access_log=False)
+        take_short_turns()
+        uvicorn.run(
+            app, port=settings.port, http=GuardedWire, log_level="warning", access_log=False
+        )
 
 
 def prepare(settings: Settings, count: int, path: Path, slots_ahead: int = 2) -> int:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import uvicorn
 
 from energy.api import ApiContext, create_app
+from energy.api.wire import GuardedWire
 from energy.config import Settings
 from energy.daemon import Daemon, DemoClock, DistrictClock, RealClock
 from energy.dashboard import install
@@ -96,6 +97,7 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
                 app,
                 host=settings.host,
                 port=settings.port,
+                http=GuardedWire,
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=GRACE_S,

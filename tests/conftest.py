@@ -22,6 +22,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from energy.api.wire import GuardedWire
 from energy.dashboard import install
 
 Events = list[tuple[str, dict[str, Any]]]
@@ -164,7 +165,12 @@ def chromium_page(chromium: Browser) -> Iterator[Page]:
 def start_server(app: FastAPI) -> tuple[uvicorn.Server, threading.Thread]:
     """A server in a thread, that answers on a port of its own."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=GuardedWire,
+        log_level="error",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

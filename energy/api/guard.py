@@ -9,13 +9,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energy.api.problems import ProblemError, problem_response
-from energy.api.rates import Rates
+from energy.api.rates import Rates, Refusals
 
 BODY_BYTES_MAX = 16 * 1024
 # What is too large is read and thrown away so that the sender can read the answer, up to here.
 DRAIN_BYTES_MAX = 64 * 1024 * 1024
 DRAIN_S_MAX = 5.0
 BODY_S_MAX = 10.0
+REFUSED_PER_S, REFUSED_BURST = 50.0, 1_000
+"""Signatures and tokens of an address that may be found to be none: lasting, and at once."""
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 EVERY_HOST = frozenset({"0.0.0.0", "::", ""})
 YEAR_S = 31_536_000
@@ -45,6 +47,7 @@ class Guard:
         self._app = app
         self._process, self._numbers = os.urandom(4).hex(), itertools.count(1)
         self._rates = rates
+        self._refusals = Refusals(Rates(REFUSED_PER_S, REFUSED_BURST))
         self._hosts = None if host in EVERY_HOST else frozenset({*hosts, host.lower()})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +62,8 @@ class Guard:
             self._require_host(headers)
             self._rates.require(scope, headers)
             if scope["method"] not in ("GET", "HEAD"):
+                self._refusals.require(scope)
+                send = self._counting(scope, send)
                 receive = _replay(await _read_body(headers, receive), receive)
         except ProblemError as problem:
             response = problem_response(problem, scope["request_id"])
@@ -67,6 +72,14 @@ class Guard:
         except GoneError:
             return
         await self._app(scope, receive, send)
+
+    def _counting(self, scope: Scope, send: Send) -> Send:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                self._refusals.count(scope)
+            await send(message)
+
+        return sent
 
     def _require_host(self, headers: Headers) -> None:
         if self._hosts is None:

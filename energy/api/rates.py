@@ -28,24 +28,70 @@ class Rates:
 
     def require(self, scope: Scope, headers: Headers) -> None:
         """Count a request; raises ProblemError 429 where its address or session has none left."""
-        client = scope.get("client")
-        self._take(client[0] if client else "unknown")
+        self._require(address_of(scope))
         known_by = headers.get("authorization") or headers.get("cookie")
         if known_by is not None:
-            self._take(f"#{hash(known_by):x}")
+            self._require(f"#{hash(known_by):x}")
 
-    def _take(self, subject: str) -> None:
-        now_s = self._count_s()
-        left, at_s = self._buckets.pop(subject, (self._burst, now_s))
-        left = min(self._burst, left + (now_s - at_s) * self._per_s)
-        if left < 1:
-            self._buckets[subject] = (left, now_s)
-            wait_s = (1 - left) / self._per_s
-            allowed = f"{self._burst:.0f} at once and {self._per_s:g} a second"
-            raise ProblemError(
-                429, "TOO_MANY_REQUESTS", f"requests: allowed {allowed}", "requests", None,
-                allowed, headers={"Retry-After": str(max(1, round(wait_s + 0.5)))},
-            )  # fmt: skip
-        self._buckets[subject] = (left - 1, now_s)
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        return f"{self._burst:.0f} at once and {self._per_s:g} a second"
+
+    def wait_s(self, subject: str) -> int:
+        """Seconds until the subject has one left, 0 where it has; nothing is taken."""
+        left, _ = self._left(subject)
+        return 0 if left >= 1 else max(1, round((1 - left) / self._per_s + 0.5))
+
+    def take(self, subject: str) -> bool:
+        """Take one; False where none is left."""
+        left, now_s = self._left(subject)
+        self._buckets[subject] = (left - 1 if left >= 1 else left, now_s)
+        self._buckets.move_to_end(subject)
         if len(self._buckets) > BUCKETS_MAX:
             self._buckets.popitem(last=False)
+        return left >= 1
+
+    def _left(self, subject: str) -> tuple[float, float]:
+        """What is left of a subject's bucket now, and the count of now."""
+        now_s = self._count_s()
+        left, at_s = self._buckets.get(subject, (self._burst, now_s))
+        return min(self._burst, left + (now_s - at_s) * self._per_s), now_s
+
+    def _require(self, subject: str) -> None:
+        if not self.take(subject):
+            raise ProblemError(
+                429, "TOO_MANY_REQUESTS", f"requests: allowed {self.allowed}", "requests", None,
+                self.allowed, headers={"Retry-After": str(self.wait_s(subject))},
+            )  # fmt: skip
+
+
+class Refusals:
+    """Counts what addresses send without being able to prove whose it is.
+
+    To find that out costs more than all else about a request; whoever sends such things again and
+    again is refused before they are read.
+    """
+
+    def __init__(self, rates: Rates) -> None:
+        self._rates = rates
+
+    def require(self, scope: Scope) -> None:
+        """Raise ProblemError 429 where too much of the address was refused."""
+        wait_s = self._rates.wait_s(address_of(scope))
+        if wait_s:
+            allowed = self._rates.allowed
+            raise ProblemError(
+                429, "TOO_MANY_REFUSED", f"refused: allowed {allowed}", "refused", None, allowed,
+                headers={"Retry-After": str(wait_s)},
+            )  # fmt: skip
+
+    def count(self, scope: Scope) -> None:
+        """The answer to a request was: not proven."""
+        self._rates.take(address_of(scope))
+
+
+def address_of(scope: Scope) -> str:
+    """The address that a request comes from."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"

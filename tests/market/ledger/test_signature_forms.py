@@ -112,6 +112,7 @@ def test_one_bit_flipped_never_names_the_signer() -> None:
     assert named == 0
 
 
+@pytest.mark.check(22, canary=True)
 def test_start_up_accepts_the_native_backend_only(monkeypatch: pytest.MonkeyPatch) -> None:
     require_native_backend()
     monkeypatch.setattr(signing, "sign", lambda *_: high_s_twin(GOOD))

@@ -1,0 +1,157 @@
+"""Whoever dawdles over a head, sends one without end or never reads is cut off; others are not."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Response
+
+from energy.api.guard import REFUSED_BURST
+from energy.api.wire import HEAD_BYTES_MAX
+from energy.config import Settings
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+WAIT_S = 30
+
+
+@contextmanager
+def wire_to(port: int) -> Iterator[socket.socket]:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)) as wire:
+        yield wire
+
+
+def rest_of(wire: socket.socket) -> bytes:
+    """All that comes until the server ends the connection."""
+    found = b""
+    try:
+        while more := wire.recv(65_536):
+            found += more
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def problem_of(answer: bytes, status: int) -> dict[str, Any]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), answer[:200]
+    assert b"content-type: application/problem+json" in head
+    found: dict[str, Any] = json.loads(body)
+    assert found["status"] == status and found["request_id"]
+    return found
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the wire's times are short."""
+    for name in ("HEAD_S_MAX", "READ_S_MAX", "LINGER_S"):
+        monkeypatch.setattr(f"energy.api.wire.{name}", 0.3)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_head_that_is_never_complete_is_not_waited_for(shared: Any) -> None:
+    with wire_to(shared.port) as wire:
+        wire.sendall(REQUEST[:-2] + b"X-More: 1\r\n")
+        assert problem_of(rest_of(wire), 408)["code"] == "TOO_SLOW"
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("sent", [b"", b"\r\n"], ids=["nothing", "an empty line"])
+def test_a_connection_on_which_nothing_is_asked_ends(shared: Any, sent: bytes) -> None:
+    with wire_to(shared.port) as wire:
+        wire.sendall(sent)
+        assert rest_of(wire) == b""
+
+
+@pytest.mark.usefixtures("hurried")
+def test_the_second_head_of_a_connection_is_timed_like_the_first(shared: Any) -> None:
+    with wire_to(shared.port) as wire:
+        wire.sendall(REQUEST + REQUEST[:30])
+        answers = rest_of(wire)
+        assert answers.startswith(b"HTTP/1.1 200 ") and b"HTTP/1.1 408 " in answers
+
+
+def test_a_head_without_end_is_refused_where_it_gets_too_large(shared: Any) -> None:
+    with wire_to(shared.port) as wire, pytest.raises(OSError, match="reset|pipe"):
+        wire.sendall(REQUEST[:-2])
+        for _ in range(100):
+            wire.sendall(b"X-More: " + b"x" * 1_000_000 + b"\r\n")
+    with wire_to(shared.port) as wire:
+        wire.sendall(REQUEST[:-2] + b"X-More: " + b"x" * (HEAD_BYTES_MAX + 1) + b"\r\n")
+        assert problem_of(rest_of(wire), 431)["code"] == "HEAD_TOO_LARGE"
+
+
+def test_what_is_no_http_is_refused_like_everything_else(shared: Any) -> None:
+    with wire_to(shared.port) as wire:
+        wire.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        assert problem_of(rest_of(wire), 400)["code"] == "MALFORMED"
+
+
+@pytest.mark.check(22)
+def test_a_hundred_megabytes_are_refused_and_not_read(shared: Any) -> None:
+    with wire_to(shared.port) as wire:
+        head = b"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000000\r\n\r\n"
+        wire.sendall(head + b"x" * 1_000)
+        answer = wire.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_what_is_sent_after_the_answer_is_not_read_for_long(shared: Any) -> None:
+    with wire_to(shared.port) as wire:
+        wire.sendall(b"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999\r\n")
+        wire.sendall(b"\r\n" + b"x" * 100)
+        # The answer comes, and the end though the body never does.
+        assert rest_of(wire).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_answer_that_nobody_reads_is_given_up(on_port: Any) -> None:
+    app = FastAPI()
+
+    @app.get("/much")
+    async def much() -> Response:
+        return Response(b"x" * 50_000_000)
+
+    with on_port(app) as port, wire_to(port) as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        wire.sendall(REQUEST.replace(b"/healthz", b"/much"))
+        peeked = wire.recv(1, socket.MSG_PEEK)
+        assert peeked == b"H"
+        wait_for_reset(wire)
+        assert len(rest_of(wire)) < 50_000_000
+
+
+def wait_for_reset(wire: socket.socket) -> None:
+    """Until the server has cut the wire: what is sent then is refused."""
+    for _ in range(WAIT_S * 20):
+        try:
+            wire.send(b"x")
+        except OSError:
+            return
+        time.sleep(0.05)
+    pytest.fail("nobody cut the wire")
+
+
+def test_who_posts_what_nobody_signed_again_and_again_is_not_read_any_more(
+    serve: Any, desk: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.api.guard.REFUSED_BURST", 5)
+    monkeypatch.setattr("energy.api.guard.REFUSED_PER_S", 1e-6)
+    assert REFUSED_BURST >= 100
+    with serve(tmp_path, settings=Settings()) as served:
+        own = {"Content-Type": "application/json", "X-Forwarded-For": "203.0.113.7"}
+        order = desk.order(0, nonce=1)
+        forged = json.loads(order)
+        forged["signatures"][0]["signature"] = "0x" + "11" * 64 + "1b"
+        text = json.dumps(forged).encode()
+        statuses = [served.ask("/v1/orders", text, own).status for _ in range(7)]
+        assert statuses == [401] * 5 + [429] * 2
+        refused = served.ask("/v1/orders", order, own)
+        assert (refused.status, refused.json["code"]) == (429, "TOO_MANY_REFUSED")
+        # Reading goes on, and so do others.
+        assert served.ask("/v1/prices", headers=own).status == 200
+        assert served.post(order).status == 201
