@@ -6,11 +6,11 @@ contract ends early once both parties have signed a Cancel of it, at the later o
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from energy.store.accounts import find_message, load_keys, save_message
+from energy.store.accounts import MessageRow, load_keys
 from energy.store.admission import Admission, Answer
 from energy.store.contracts import (
     ContractRow,
@@ -22,13 +22,7 @@ from energy.store.contracts import (
     save_contract,
     save_contract_end,
 )
-from energy.store.mailbox import (
-    PreparedMessage,
-    holds_role,
-    message_answer,
-    refuse_nonce,
-    row_of,
-)
+from energy.store.mailbox import PreparedMessage, holds_role, judge, refuse_nonce
 from energy.store.slots import last_claimed
 from energy.timegrid import iso_of
 from market.agreements import contract_fault, promised_ppm
@@ -64,19 +58,8 @@ class ContractDesk:
 
 def admit_contract(connection: Connection, desk: ContractDesk, one: PreparedMessage) -> Answer:
     """The answer to a prepared Contract, or Cancel of one; what is accepted has taken effect."""
-    known = find_message(connection, one.id) if one.message is not None else None
-    if known is not None and (one.refusal is None or known.signatures == b"".join(one.signatures)):
-        return message_answer(known)
-    if one.refusal is not None:
-        return Answer(refusal=one.refusal)
-    case = _Signed(connection, desk, one) if one.type == "Contract" else _End(connection, desk, one)
-    refusal = case.refusal()
-    if refusal is not None:
-        return Answer(refusal=refusal)
-    row = row_of(connection, desk.admission, one, case.account)
-    save_message(connection, row)
-    case.take_effect(row.received_utc)
-    return replace(message_answer(row), is_new=True)
+    kind = _Signed if one.type == "Contract" else _End
+    return judge(connection, desk.admission, one, lambda: kind(connection, desk, one))
 
 
 class _Case:
@@ -119,17 +102,17 @@ class _Signed(_Case):
             or self._refuse_promises()
         )
 
-    def take_effect(self, received_utc: int) -> None:
+    def take_effect(self, row: MessageRow) -> None:
         """Write the contract."""
         names = ("seller", "buyer", "kind", "first_slot", "end_slot", "cap_wh", "share_ppm",
                  "price_mkrw_per_kwh", "rank", "terms")  # fmt: skip
-        row = ContractRow(
+        contract = ContractRow(
             no=next_contract(self._connection),
             id=self._one.id,
-            signed_utc=received_utc,
+            signed_utc=row.received_utc,
             **{name: self._message[name] for name in names},
         )
-        save_contract(self._connection, row)
+        save_contract(self._connection, contract)
 
     def _refuse_parties(self) -> OrderRefusal | None:
         desk, message, slot = self._desk, self._message, self._message["first_slot"]
@@ -206,7 +189,7 @@ class _End(_Case):
             return OrderRefusal(RefusalCode.UNKNOWN_CONTRACT, "slot", shown, allowed)
         return self._refuse_past("slot")
 
-    def take_effect(self, received_utc: int) -> None:
+    def take_effect(self, row: MessageRow) -> None:
         """Write the party's end."""
         found = find_contract(self._connection, self._message["order_id"])
         assert found is not None, "an unknown contract is refused before"

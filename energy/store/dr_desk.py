@@ -6,13 +6,13 @@ a key of the programme's account, or the operator's market key.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from sqlalchemy import Connection
 
-from energy.store.accounts import TRADE_ROLE, MessageRow, find_message, load_keys, save_message
+from energy.store.accounts import TRADE_ROLE, MessageRow, load_keys
 from energy.store.admission import Admission, Answer
 from energy.store.demand_response import (
     AnswerRow,
@@ -26,13 +26,7 @@ from energy.store.demand_response import (
     save_cancel,
     save_event,
 )
-from energy.store.mailbox import (
-    PreparedMessage,
-    holds_role,
-    message_answer,
-    refuse_nonce,
-    row_of,
-)
+from energy.store.mailbox import PreparedMessage, holds_role, judge, refuse_nonce
 from energy.store.schema import market_order
 from energy.store.slots import last_claimed
 from energy.timegrid import DayType, iso_of, local_calendar, local_day_start
@@ -70,19 +64,7 @@ class DrDesk:
 
 def admit_dr(connection: Connection, desk: DrDesk, one: PreparedMessage) -> Answer:
     """The answer to a prepared DrEvent, DrCommit or Cancel of an event; it has taken effect."""
-    known = find_message(connection, one.id) if one.message is not None else None
-    if known is not None and (one.refusal is None or known.signatures == b"".join(one.signatures)):
-        return message_answer(known)
-    if one.refusal is not None:
-        return Answer(refusal=one.refusal)
-    case = _Case(connection, desk, one)
-    refusal = case.refusal()
-    if refusal is not None:
-        return Answer(refusal=refusal)
-    row = row_of(connection, desk.admission, one, case.account)
-    save_message(connection, row)
-    case.take_effect(row)
-    return replace(message_answer(row), is_new=True)
+    return judge(connection, desk.admission, one, lambda: _Case(connection, desk, one))
 
 
 class _Case:

@@ -7,11 +7,10 @@ one from its first slot on. A signed Cancel stops one from a slot that is still 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from energy.store.accounts import TRADE_ROLE, find_message, load_keys, save_message
+from energy.store.accounts import TRADE_ROLE, MessageRow, load_keys
 from energy.store.admission import Admission, Answer
 from energy.store.instructions import (
     EndRow,
@@ -22,13 +21,7 @@ from energy.store.instructions import (
     save_instruction,
     save_instruction_end,
 )
-from energy.store.mailbox import (
-    PreparedMessage,
-    holds_role,
-    message_answer,
-    refuse_nonce,
-    row_of,
-)
+from energy.store.mailbox import PreparedMessage, holds_role, judge, refuse_nonce
 from energy.store.slots import last_claimed
 from energy.timegrid import iso_of
 from market.entries import Message
@@ -39,19 +32,8 @@ from market.transfers import ZERO32
 
 def admit_instruction(connection: Connection, admission: Admission, one: PreparedMessage) -> Answer:
     """The answer to a prepared StandingInstruction, or Cancel of one; what is accepted holds."""
-    known = find_message(connection, one.id) if one.message is not None else None
-    if known is not None and (one.refusal is None or known.signatures == b"".join(one.signatures)):
-        return message_answer(known)
-    if one.refusal is not None:
-        return Answer(refusal=one.refusal)
-    case = (_Signed if one.type == "StandingInstruction" else _Stop)(connection, admission, one)
-    refusal = case.refusal()
-    if refusal is not None:
-        return Answer(refusal=refusal)
-    row = row_of(connection, admission, one, case.account)
-    save_message(connection, row)
-    case.take_effect(row.received_utc)
-    return replace(message_answer(row), is_new=True)
+    kind = _Signed if one.type == "StandingInstruction" else _Stop
+    return judge(connection, admission, one, lambda: kind(connection, admission, one))
 
 
 class _Case(ABC):
@@ -76,7 +58,7 @@ class _Case(ABC):
         return next((found for rule in rules if (found := rule()) is not None), None)
 
     @abstractmethod
-    def take_effect(self, received_utc: int) -> None:
+    def take_effect(self, row: MessageRow) -> None:
         """Write what the message does."""
 
     @abstractmethod
@@ -127,19 +109,19 @@ class _Signed(_Case):
                 return OrderRefusal(RefusalCode.INSTRUCTION_OVERLAP, "first_slot", shown, allowed)
         return None
 
-    def take_effect(self, received_utc: int) -> None:
+    def take_effect(self, row: MessageRow) -> None:
         """Write the instruction, and the end of the one that it replaces."""
         connection, message = self._connection, self._message
         unused = ("rules_version", "replaces", "nonce")
         terms = {name: value for name, value in message.items() if name not in unused}
-        row = InstructionRow(
+        instruction = InstructionRow(
             no=next_instruction(connection),
             id=self._one.id,
             signer=self._one.signers[0],
-            signed_utc=received_utc,
+            signed_utc=row.received_utc,
             **terms,
         )
-        save_instruction(connection, row)
+        save_instruction(connection, instruction)
         replaced = find_instruction(connection, message["replaces"])
         if replaced is not None:
             end = EndRow(self._one.id, replaced.no, message["first_slot"])
@@ -164,7 +146,7 @@ class _Stop(_Case):
             return OrderRefusal(RefusalCode.UNKNOWN_INSTRUCTION, "slot", iso_of(slot), allowed)
         return None
 
-    def take_effect(self, received_utc: int) -> None:
+    def take_effect(self, row: MessageRow) -> None:
         """Write the end."""
         found = find_instruction(self._connection, self._message["order_id"])
         assert found is not None, "an unknown instruction is refused before"

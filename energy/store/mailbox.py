@@ -8,7 +8,7 @@ once a tick, so that it does not matter in which order the log has the changes.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, select
 
@@ -93,18 +93,43 @@ def prepare_message(
 
 def admit_message(connection: Connection, admission: Admission, one: PreparedMessage) -> Answer:
     """The answer to a prepared message; what is accepted has taken effect in this transaction."""
+    return judge(connection, admission, one, lambda: _Case(connection, admission, one))
+
+
+class Case(Protocol):
+    """What a desk makes of a message: whose nonce it uses, what speaks against it, what it does."""
+
+    @property
+    def account(self) -> bytes:
+        """Whose message it is."""
+
+    def refusal(self) -> OrderRefusal | None:
+        """The first rule that it breaks, or None."""
+
+    def take_effect(self, row: MessageRow) -> None:
+        """Write what it does; it is kept as `row`."""
+
+
+def judge(
+    connection: Connection, admission: Admission, one: PreparedMessage, case_of: Callable[[], Case]
+) -> Answer:
+    """The answer to a prepared message of any desk; what is accepted is kept and has taken effect.
+
+    The same message again gets the same answer; a form or signature that is wrong is refused before
+    its case is made.
+    """
     known = find_message(connection, one.id) if one.message is not None else None
     if known is not None and (one.refusal is None or known.signatures == b"".join(one.signatures)):
         return message_answer(known)
     if one.refusal is not None:
         return Answer(refusal=one.refusal)
-    case = _Case(connection, admission, one)
+    case = case_of()
     refusal = case.refusal()
     if refusal is not None:
         return Answer(refusal=refusal)
-    row = case.row()
+    row = row_of(connection, admission, one, case.account)
     save_message(connection, row)
-    case.take_effect()
+    case.take_effect(row)
     return replace(message_answer(row), is_new=True)
 
 
@@ -115,9 +140,9 @@ class _Case:
         assert one.message is not None, "only messages that could be read come here"
         self._connection, self._admission, self._one = connection, admission, one
         self._message: Message = one.message
-        self._account: bytes = one.message["account"]
+        self.account: bytes = one.message["account"]
         self._sealed_by = admission.first_open(one.received_us, last_claimed(connection))
-        self._keys = load_keys(connection, self._account)
+        self._keys = load_keys(connection, self.account)
 
     def refusal(self) -> OrderRefusal | None:
         """The first rule that the message breaks, or None."""
@@ -127,18 +152,14 @@ class _Case:
             "KeyRotate": self._refuse_rotate,
             "KeyRevoke": self._refuse_revoke,
         }
-        if self._account not in self._admission.traders:
+        if self.account not in self._admission.traders:
             return _refusal(
-                RefusalCode.UNKNOWN_KEY, "account", self._account, "an account of the market"
+                RefusalCode.UNKNOWN_KEY, "account", self.account, "an account of the market"
             )
         signed_wrong = self._refuse_signers()
         return signed_wrong or self._refuse_nonce() or rules[self._one.type]()
 
-    def row(self) -> MessageRow:
-        """The message as it is kept, with the operator's receipt."""
-        return row_of(self._connection, self._admission, self._one, self._account)
-
-    def take_effect(self) -> None:
+    def take_effect(self, row: MessageRow) -> None:
         """Cancel the order, or change the keys."""
         message, connection = self._message, self._connection
         if self._one.type == "Cancel":
@@ -149,13 +170,13 @@ class _Case:
             self._add_key(message["key"], message["roles"])
             return
         address = message["old_key"] if self._one.type == "KeyRotate" else message["key"]
-        for ended in end_keys(connection, self._account, address, slot):
+        for ended in end_keys(connection, self.account, address, slot):
             if self._one.type == "KeyRotate":
                 self._add_key(message["new_key"], ended.roles)
 
     def _add_key(self, address: bytes, roles: int) -> None:
         slot, entry = self._message["from_slot"], self._one.id
-        save_keys(self._connection, [KeyRow(self._account, address, slot, None, roles, entry)])
+        save_keys(self._connection, [KeyRow(self.account, address, slot, None, roles, entry)])
 
     def _refuse_signers(self) -> OrderRefusal | None:
         """Whoever signed may do so: judged at the slot of a Cancel, else at the promised tick."""
@@ -181,7 +202,7 @@ class _Case:
         return holds_role(keys, address, REGISTRAR_ROLE, self._sealed_by)
 
     def _refuse_nonce(self) -> OrderRefusal | None:
-        return refuse_nonce(self._connection, self._one, self._account)
+        return refuse_nonce(self._connection, self._one, self.account)
 
     def _refuse_cancel(self) -> OrderRefusal | None:
         message = self._message
@@ -195,7 +216,7 @@ class _Case:
         order = find_order(self._connection, message["order_id"])
         if (
             order is None
-            or (order.account, order.slot) != (self._account, message["slot"])
+            or (order.account, order.slot) != (self.account, message["slot"])
             or order.status != OrderStatus.ACCEPTED
             or self._has_expired(order)
         ):
@@ -236,7 +257,7 @@ class _Case:
             )
         waiting = (
             one
-            for one in messages_of(self._connection, self._account)
+            for one in messages_of(self._connection, self.account)
             if one.type in KEY_TYPES and one.sealed_by == self._sealed_by
         )
         named = _keys_in(message_as_json(self._one.type, self._message), self._one.signers)
