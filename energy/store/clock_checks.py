@@ -27,4 +27,5 @@ def save_check(connection: Connection, check: ClockCheck) -> None:
 
 def last_checked(connection: Connection) -> int | None:
     """The latest time that somebody has confirmed, None where nobody had to."""
-    return connection.scalar(select(func.max(clock_check.c.at_s)))
+    found: int | None = connection.scalar(select(func.max(clock_check.c.at_s)))
+    return found
