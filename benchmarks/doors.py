@@ -1,7 +1,7 @@
 """How many signed orders the doors take: accepted and durably committed, beside an empty route.
 
     python benchmarks/doors.py [--district sejong-5-1] [--seconds 10] [--connections 64]
-                               [--postgresql] [--profile FILE]
+                               [--postgresql] [--servers 1] [--profile FILE]
 
 A store with the district's keys is made, a server process of the product's own application opens
 it, `wrk` (a Debian package) posts orders signed beforehand, each of them new. Afterwards the server
@@ -27,6 +27,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import psutil
 import uvicorn
@@ -167,20 +169,76 @@ def figure(pattern: str, text: str) -> float:
     return float(found.group(1)) if found else 0.0
 
 
+@dataclass(frozen=True)
+class Load:
+    """What came of a load on one or several servers."""
+
+    answered: float
+    refused: float
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+def load(
+    ports: list[int], path: str, scripts: list[Path | None], asked: argparse.Namespace
+) -> Load:
+    """A load on all servers at once, the connections dealt out among them."""
+    seconds = asked.seconds if scripts[0] else 4
+    with ThreadPoolExecutor(len(ports)) as pool:
+        told = [
+            pool.submit(
+                wrk,
+                f"http://127.0.0.1:{port}{path}",
+                asked.connections // len(ports),
+                seconds,
+                script,
+            )
+            for port, script in zip(ports, scripts, strict=True)
+        ]
+        texts = [one.result() for one in told]
+
+    def figures(pattern: str) -> list[float]:
+        return [figure(pattern, text) for text in texts]
+
+    return Load(
+        answered=sum(figures(r"(\d+) requests in")),
+        refused=sum(figures(r"Non-2xx or 3xx responses: (\d+)")),
+        rate=sum(figures(r"Requests/sec:\s+([\d.]+)")),
+        p50_ms=max(figures(r"p50 (\d+)")) / 1e3,
+        p99_ms=max(figures(r"p99 (\d+)")) / 1e3,
+    )
+
+
+def deal_out(orders: Path, servers: int) -> list[Path | None]:
+    """Scripts for wrk, each with orders of its own."""
+    lines = orders.read_bytes().splitlines(keepends=True)
+    scripts: list[Path | None] = []
+    for number in range(servers):
+        part = orders.with_name(f"orders-{number}.jsonl")
+        part.write_bytes(b"".join(lines[number::servers]))
+        scripts.append(part.with_suffix(".lua"))
+        part.with_suffix(".lua").write_text(SCRIPT.replace("ORDERS", str(part)))
+    return scripts
+
+
 def measure(settings: Settings, asked: argparse.Namespace, folder: Path) -> None:
     """Make, serve, load, kill, look up, and say what came out."""
     orders = folder / "orders.jsonl"
     begun = time.perf_counter()
     prepare(settings, asked.orders, orders)
     print(f"{asked.orders:,} orders signed, {time.perf_counter() - begun:.0f} s", flush=True)
-    script = folder / "orders.lua"
-    script.write_text(SCRIPT.replace("ORDERS", str(orders)))
-    url = f"http://127.0.0.1:{settings.port}"
-    with served(settings, asked.profile) as server:
-        empty = wrk(f"{url}/healthz", asked.connections, 4)
-        before = server.cpu_times()
-        told = wrk(url, asked.connections, asked.seconds, script)
-        after = server.cpu_times()
+    scripts = deal_out(orders, asked.servers)
+    ports = [settings.port, *(free_port() for _ in scripts[1:])]
+    with contextlib.ExitStack() as stack:
+        servers = [
+            stack.enter_context(served(settings.model_copy(update={"port": port}), asked.profile))
+            for port in ports
+        ]
+        empty = load(ports, "/healthz", [None] * len(ports), asked)
+        before = [server.cpu_times() for server in servers]
+        told = load(ports, "", scripts, asked)
+        after = [server.cpu_times() for server in servers]
     with open_reader(settings.database_url) as store:
         kept = (
             store.read(
@@ -190,19 +248,16 @@ def measure(settings: Settings, asked: argparse.Namespace, folder: Path) -> None
             )
             or 0
         )
-    answered = figure(r"(\d+) requests in", told)
-    refused = figure(r"Non-2xx or 3xx responses: (\d+)", told)
-    rate, bare = figure(r"Requests/sec:\s+([\d.]+)", told), figure(r"sec:\s+([\d.]+)", empty)
-    cpu_us = (sum(after[:2]) - sum(before[:2])) / max(answered, 1) * 1e6
-    p50_ms, p99_ms = (figure(rf"{name} (\d+)", told) / 1e3 for name in ("p50", "p99"))
+    spent_s = sum(sum(late[:2]) - sum(early[:2]) for early, late in zip(before, after, strict=True))
     print(
-        f"{settings.database_url.split(':')[0]}: {rate:,.0f} orders/s, {refused:.0f} refused, "
-        f"p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms, server CPU {cpu_us:.0f} us an order; empty "
-        f"route {bare:,.0f}/s, share {rate / max(bare, 1):.2f}; answered {answered:,.0f}, in the "
-        f"store after kill -9 {kept:,}"
+        f"{settings.database_url.split(':')[0]}, servers {len(ports)}: {told.rate:,.0f} orders/s, "
+        f"{told.refused:.0f} refused, p50 {told.p50_ms:.1f} ms, p99 {told.p99_ms:.1f} ms, server "
+        f"CPU {spent_s / max(told.answered, 1) * 1e6:.0f} us an order; empty route "
+        f"{empty.rate:,.0f}/s, share {told.rate / max(empty.rate, 1):.2f}; answered "
+        f"{told.answered:,.0f}, in the store after kill -9 {kept:,}"
     )
-    if kept < answered - refused:
-        raise SystemExit(f"{answered - refused - kept:.0f} acknowledged orders are lost")
+    if kept < told.answered - told.refused:
+        raise SystemExit(f"{told.answered - told.refused - kept:.0f} acknowledged orders are lost")
 
 
 def free_port() -> int:
@@ -224,6 +279,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--orders", type=int, default=60_000)
     parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--servers", type=int, default=1, help="several on PostgreSQL only")
     parser.add_argument("--profile", default="")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
