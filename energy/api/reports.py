@@ -7,9 +7,10 @@ from sqlalchemy import Connection
 
 from energy.api.callers import STEERING, may
 from energy.api.context import context_of
-from energy.api.documents import etag_of, is_known, json_answer, not_found, not_modified
+from energy.api.documents import KNOWN, etag_of, is_known, json_answer, not_found, not_modified
 from energy.api.overview import overview_state
 from energy.api.problems import ProblemError, answers
+from energy.api.shapes.office import MonthReport
 from energy.api.words import ReportText
 from energy.steps.measure import SLOTS_BEHIND
 from energy.steps.month_report import Keeping, month_report, report_month
@@ -30,7 +31,8 @@ router = APIRouter(tags=["reports"])
 @router.get(
     "/v1/reports/{month}",
     summary="A month in figures, by day",
-    responses={304: {"description": "nothing has changed"}, **answers(401, 403, 404, 422)},
+    response_model=MonthReport,
+    responses={**KNOWN, **answers(401, 403, 404, 422)},
 )
 @may(STEERING)
 def get_report(request: Request, month: ReportText) -> Response:
