@@ -117,7 +117,7 @@ def in_use(district: District, forecast: DistrictForecast, retired: Retired) -> 
         pv_kw=pv_kw,
         pv_district_kw=forecast.pv_district_kw * left,
         units_available=np.where(retired.units.T, 0.0, forecast.units_available),
-        ev=_charging_in_use(forecast.ev, retired.chargers.T),
+        ev=charging_in_use(forecast.ev, retired.chargers.T),
     )
 
 
@@ -234,7 +234,7 @@ def _operators_part(district: District, retired: Retired) -> FloatArray:
     return part
 
 
-def _charging_in_use(ev: EvForecast, out: BoolArray) -> EvForecast:
+def charging_in_use(ev: EvForecast, out: BoolArray) -> EvForecast:
     """The cars' envelope without the slots in which their points are out of use, (G, H)."""
     if not out.any():
         return ev

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,19 @@ import pytest
 from energy.config import Settings
 from energy.cycle import run_quarter_hour
 from energy.district import District
+from energy.forecast import CarSessions, EvForecast
 from energy.plant import SetPoints
 from energy.steps.context import Microgrid, open_installation, start_microgrid
-from energy.steps.retiring import RetiringError, require_retirable
+from energy.steps.retiring import (
+    Retired,
+    RetiringError,
+    charging_in_use,
+    leaving,
+    require_retirable,
+    retired_from,
+)
 from energy.store.readings import load_readings
-from energy.store.retirements import retire_asset, return_asset
+from energy.store.retirements import Retirement, retire_asset, return_asset
 from energy.store.setpoints import load_setpoints
 from energy.store.steering import Act
 from energy.store.views import find_view
@@ -112,7 +121,7 @@ def test_assets_out_of_use_take_no_part_and_come_back(tmp_path: Path) -> None:
 
 
 def assert_still(microgrid: Microgrid, slots: range) -> None:
-    """The plant's own meters of what is out of use counted nothing, and were settled all the same."""
+    """The plant's own meters of what is out of use counted nothing; their readings are kept."""
     assets = microgrid.plant.asset_ids
     rows = [assets.index(asset) for asset in OUT]
     for slot in slots:
@@ -123,14 +132,52 @@ def assert_still(microgrid: Microgrid, slots: range) -> None:
         assert moved.tolist() == [0] * len(rows), (slot, moved)
 
 
-def test_a_charged_car_leaves_with_what_it_was_promised_before_its_point_is_out(
-    tmp_path: Path,
+def cars_at(group: int, departure: int) -> CarSessions:
+    """One car that stands at a group's point until its departure."""
+    whole, power = np.array([1]), np.array([11.0])
+    return CarSessions(
+        car=whole, group=np.array([group]), arrival_slot=np.array([START]),
+        departure_slot=np.array([departure]), e_now_kwh=power, e_due_kwh=2 * power,
+        e_capacity_kwh=4 * power, p_kw_max=power, v2g=np.array([False]), e_v2g_min_kwh=0 * power,
+    )  # fmt: skip
+
+
+def out_between(district: District, asset: str, first: int, end: int) -> Retired:
+    """An asset that is out of use in slots number first to end of eight from START on."""
+    row = Retirement(1, asset, START + first * SLOT_S, ACT, START + end * SLOT_S, ACT)
+    return retired_from(district, [row], START, 8)
+
+
+def test_cars_count_as_leaving_when_their_points_go_out(small_district: District) -> None:
+    departure, asset = START + 7 * SLOT_S, small_district.chargers.id[0]
+    retired = out_between(small_district, asset, 3, 6)
+    assert leaving(cars_at(0, departure), retired).departure_slot.tolist() == [START + 3 * SLOT_S]
+    assert leaving(cars_at(1, departure), retired).departure_slot.tolist() == [departure]
+    # Points that are out already give nothing: when the car leaves makes no difference.
+    gone = out_between(small_district, asset, 0, 6)
+    assert leaving(cars_at(0, departure), gone).departure_slot.tolist() == [departure]
+
+
+def test_the_cars_envelope_stands_still_while_their_points_are_out(
+    small_district: District,
 ) -> None:
-    with running(tmp_path) as microgrid:
-        run(microgrid, START)
-        result = run(microgrid, START + SLOT_S)
-        cars = result.measured.states.cars_to_plan
-        assert len(cars), "a run without a car proves nothing"
+    groups = len(small_district.chargers.id)
+    least, most = np.zeros((groups, 8)), np.zeros((groups, 8))
+    least[0], most[0] = np.arange(8.0), 2 * np.arange(8.0) + 1
+    ev = EvForecast(
+        least, most, least + 5, least + 1, least + 2, least + 3, np.zeros(0, dtype=np.int64),
+        np.zeros(0),
+    )  # fmt: skip
+    out = out_between(small_district, small_district.chargers.id[0], 2, 5).chargers.T
+    found = charging_in_use(ev, out)
+    assert found.e_min_kwh[0].tolist() == [0, 1, 1, 1, 1, 2, 3, 4]
+    assert found.e_max_kwh[0].tolist() == [1, 3, 3, 3, 3, 5, 7, 9]
+    assert found.p_charge_kw_max[0].tolist() == [5, 6, 0, 0, 0, 10, 11, 12]
+    assert found.p_discharge_kw_max[0, 2:5].tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(found.e_max_kwh[1:], most[1:])
+    # A promise that the whole envelope asked for at once is never above what is left of it.
+    late = charging_in_use(replace(ev, e_min_kwh=np.where(least >= 5, most, 0.0)), out)
+    assert (late.e_min_kwh <= late.e_max_kwh).all()
 
 
 @pytest.mark.parametrize(
@@ -149,8 +196,6 @@ def test_what_nothing_else_replaces_stays_in_use(
 
 
 def test_the_last_source_that_the_peak_of_heat_needs_stays(small_district: District) -> None:
-    from dataclasses import replace
-
     heat = small_district.heat
     assert heat is not None
     pump_kw = heat.heat_pump_kw_max * min(heat.cop)
@@ -169,8 +214,6 @@ def test_the_last_source_that_the_peak_of_heat_needs_stays(small_district: Distr
 
 
 def test_an_area_of_residents_roofs_has_nothing_to_retire(small_district: District) -> None:
-    from dataclasses import replace
-
     pv = replace(small_district.pv, spc_kwp=np.zeros_like(small_district.pv.spc_kwp))
     area = small_district.network.areas.id[0]
     require_retirable(small_district, f"solar-{area}", ())
