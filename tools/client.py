@@ -45,18 +45,18 @@ def type_of(schema: dict[str, Any]) -> str:
 def named_types(document: dict[str, Any], used: str) -> str:
     """The schemas that the methods' text names, and those that these name, as types."""
     schemas, found = document["components"]["schemas"], dict[str, str]()
-    wanted = [name for name in sorted(schemas) if re.search(rf"\b{name}\b", used)]
+    wanted = [name for name in sorted(schemas) if is_used(name, used)]
     while wanted:
         name = wanted.pop(0)
         found[name] = _named_type(name, schemas[name])
         wanted += [one for one in schemas if one not in found and one not in wanted
-                   and re.search(rf"\b{one}\b", found[name])]  # fmt: skip
+                   and is_used(one, found[name])]  # fmt: skip
     # A name stands above those that use it.
     order: list[str] = []
 
     def put(name: str) -> None:
         for other in found:
-            if other != name and re.search(rf"\b{other}\b", found[name]):
+            if other != name and is_used(other, found[name]):
                 put(other)
         if name not in order:
             order.append(name)
@@ -64,6 +64,11 @@ def named_types(document: dict[str, Any], used: str) -> str:
     for name in sorted(found):
         put(name)
     return "\n\n".join(found[name] for name in order)
+
+
+def is_used(name: str, text: str) -> bool:
+    """Whether a name stands in Python's text, docstrings left aside."""
+    return re.search(rf"\b{name}\b", re.sub(r'"""[\s\S]*?"""', "", text)) is not None
 
 
 def _named_type(name: str, schema: dict[str, Any]) -> str:

@@ -9,8 +9,15 @@ import orjson
 from energy.client.base import BaseClient, Document, Event, new_key
 
 
+class AssetOrder(TypedDict):
+    """From when and why; without `from_utc` from the first slot on that is not planned yet."""
+
+    from_utc: NotRequired[str | None]
+    reason: str
+
+
 class CancelOrder(TypedDict):
-    """Why a limit shall hold no more."""
+    """Why an order shall hold no more."""
 
     reason: str
 
@@ -21,9 +28,39 @@ class EraseBody(TypedDict):
     confirm: str
 
 
+class InvitationBody(TypedDict):
+    """Who is invited, by the name under which they will sign in, of which household."""
+
+    name: str
+    account: str
+    days: NotRequired[int]
+
+
+class IslandOrder(TypedDict):
+    """An island that is ordered or reported, and why."""
+
+    kind: Literal["planned", "unplanned"]
+    from_utc: NotRequired[str | None]
+    until_utc: NotRequired[str | None]
+    reason: str
+
+
+class IslandWish(TypedDict):
+    """From when until when the district shall stand alone, or that it does. `planned` has an
+    end, and begins with the first slot that is not planned yet where no `from_utc` is
+    given. `unplanned` says that the connection is open now; it has no times of its own.
+    """
+
+    kind: Literal["planned", "unplanned"]
+    from_utc: NotRequired[str | None]
+    until_utc: NotRequired[str | None]
+
+
 class LimitOrder(TypedDict):
     """At most so much active power through an element, either way: in kW or as part of its
-    rating. Without `from_utc` it holds from the first slot on that is not planned yet.
+    rating. Without `from_utc` it holds from the first slot on that is not planned yet;
+    with `at_once` from the running one on, whose set-points are made anew within a
+    minute.
     """
 
     element: str
@@ -31,6 +68,26 @@ class LimitOrder(TypedDict):
     p_frac_max: NotRequired[float | None]
     from_utc: NotRequired[str | None]
     until_utc: str
+    at_once: NotRequired[bool]
+    reason: str
+
+
+class NoteText(TypedDict):
+    """What is to be known of an asset."""
+
+    text: str
+
+
+class OwnWallet(TypedDict):
+    """A `KeyRegister` of one's own wallet's key, roles 3, and the wallet's signature over it."""
+
+    message: dict[str, str]
+    signature: str
+
+
+class ReplanOrder(TypedDict):
+    """Why what has set-points already shall be planned once more."""
+
     reason: str
 
 
@@ -44,6 +101,14 @@ class RulesChange(TypedDict):
     maker_spread_krw_per_kwh: NotRequired[str | None]
     maker_steps: NotRequired[int | None]
     orders_max: NotRequired[int | None]
+    network_fee_krw_per_kwh: NotRequired[str | None]
+    local_fee_krw_per_kwh: NotRequired[str | None]
+    premium_max_krw_per_kwh: NotRequired[str | None]
+    guarantee_kept_ppm: NotRequired[int | None]
+    guarantee_most_krw: NotRequired[int | None]
+    points_issue_ppm: NotRequired[int | None]
+    points_pay_ppm: NotRequired[int | None]
+    rent_to_accounts: NotRequired[int | None]
     note: str
 
 
@@ -72,6 +137,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `AcceptedOrder` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/orders", body=envelope, again=True)
@@ -85,6 +152,8 @@ class Client(BaseClient):
 
         `order_id`: the 32 bytes of an id.
 
+        Gives `OrderState` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/orders/{quote(str(order_id), safe='')}", again=True)
@@ -96,6 +165,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `AcceptedMessage` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/orders/cancel", body=envelope, again=True)
@@ -106,6 +177,8 @@ class Client(BaseClient):
         A signed key entry: new key and registrar; old and new key; or any key of the account.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `AcceptedMessage` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
@@ -119,6 +192,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `AcceptedMessage` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/instructions", body=envelope, again=True)
@@ -129,6 +204,8 @@ class Client(BaseClient):
         A `Cancel` whose `order_id` is the instruction; `slot` is the first without its orders.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `AcceptedMessage` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
@@ -141,6 +218,8 @@ class Client(BaseClient):
 
         For: auditor, device, network_owner, operator, prosumer.
 
+        Gives `DrEvents` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/dr/events", again=True)
@@ -151,6 +230,8 @@ class Client(BaseClient):
         A `DrEvent` in an envelope like an order's, by the programme's or the operator's key.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `AcceptedMessage` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
@@ -163,6 +244,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `AcceptedMessage` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/dr/events/cancel", body=envelope, again=True)
@@ -173,6 +256,8 @@ class Client(BaseClient):
         A `DrCommit`: Wh to be given up in every slot, 0 declines; the answer has the baseline.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `AcceptedAnswer` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
@@ -187,6 +272,8 @@ class Client(BaseClient):
 
         `event_id`: the 32 bytes of an id.
 
+        Gives `DrEventDocument` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/dr/events/{quote(str(event_id), safe='')}", again=True)
@@ -197,6 +284,8 @@ class Client(BaseClient):
         Terms, state, and energy and money of the last day that is settled; and the regime.
 
         For: auditor, operator.
+
+        Gives `Contracts` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
@@ -209,6 +298,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `AcceptedMessage` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/contracts", body=envelope, again=True)
@@ -219,6 +310,8 @@ class Client(BaseClient):
         A party's `Cancel` whose `order_id` is the contract; it ends when both have sent theirs.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `AcceptedMessage` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 409, 413, 421, 422, 429, 503.
         """
@@ -233,6 +326,8 @@ class Client(BaseClient):
         For: auditor, operator.
 
         `contract_id`: the 32 bytes of an id.
+
+        Gives `ContractDocument` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -249,6 +344,8 @@ class Client(BaseClient):
 
         `order_id`: the 32 bytes of an id.
 
+        Gives `InclusionProof` or `AutomaticProof` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 409, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/orders/{quote(str(order_id), safe='')}/proof", again=True)
@@ -259,6 +356,8 @@ class Client(BaseClient):
         What verifiers need beside a proof; compare it with what is published elsewhere.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `TrustRoot` of `/openapi.json`.
 
         Raises ProblemError: 404, 421, 429, 503.
         """
@@ -286,6 +385,8 @@ class Client(BaseClient):
 
         `to`: end; after the newest auction.
 
+        Gives `MarketHistory` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/market/history", query={"from": from_, "to": to}, again=True)
@@ -300,6 +401,8 @@ class Client(BaseClient):
 
         `slot`: start of a quarter hour, UTC.
 
+        Gives `Curves` or `VoidCurves` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/market/{quote(str(slot), safe='')}/curves", again=True)
@@ -311,6 +414,8 @@ class Client(BaseClient):
         of the prices of the auctions to come, won per kWh.
 
         For: auditor, operator.
+
+        Gives `SlotForecast` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -326,6 +431,8 @@ class Client(BaseClient):
 
         `slot`: its first slot; else the newest.
 
+        Gives `IssuedForecast` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/forecasts/issued", query={"slot": slot}, again=True)
@@ -339,6 +446,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `PricesToCome` of `/openapi.json`.
+
         Raises ProblemError: 404, 421, 429, 503.
         """
         return self._json("GET", "/v1/forecasts/prices", again=True)
@@ -350,6 +459,8 @@ class Client(BaseClient):
         twelve hours before, ahead the newest.
 
         For: auditor, operator.
+
+        Gives `ForecastCourses` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 429, 503.
         """
@@ -365,6 +476,8 @@ class Client(BaseClient):
 
         `days`: days looked back.
 
+        Gives `Verification` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/forecasts/verification", query={"days": days}, again=True)
@@ -375,6 +488,8 @@ class Client(BaseClient):
         One document with all blocks of the overview; a block that is not known yet is null.
 
         For: auditor, network_owner, operator.
+
+        Gives `Overview` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
@@ -387,6 +502,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `Prices` of `/openapi.json`.
+
         Raises ProblemError: 421, 429, 503.
         """
         return self._json("GET", "/v1/prices", again=True)
@@ -398,6 +515,8 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
+        Gives `PlanDocument` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/plan", query={"slot": slot}, again=True)
@@ -408,6 +527,8 @@ class Client(BaseClient):
         Sources, uses and costs of the newest measured slot, or of `slot`.
 
         For: auditor, network_owner, operator.
+
+        Gives `Measured` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -422,6 +543,8 @@ class Client(BaseClient):
 
         `slot`: start of a quarter hour, UTC.
 
+        Gives `Auction` or `AuctionOfBooks` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/market/{quote(str(slot), safe='')}", again=True)
@@ -432,6 +555,8 @@ class Client(BaseClient):
         Size, root and signer of the newest checkpoint, and whether everything is explained.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `SlotLedger` of `/openapi.json`.
 
         Raises ProblemError: 404, 421, 429, 503.
         """
@@ -446,6 +571,8 @@ class Client(BaseClient):
 
         `tick`: start of a quarter hour, UTC.
 
+        Gives `Checkpoint` of `/openapi.json`.
+
         Raises ProblemError: 404, 421, 422, 429, 503.
         """
         return self._json("GET", f"/v1/checkpoints/{quote(str(tick), safe='')}", again=True)
@@ -456,6 +583,8 @@ class Client(BaseClient):
         One row a slot with tier, reason and seconds; `next` asks for the ones before.
 
         For: auditor, network_owner, operator.
+
+        Gives `SlotPage` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 422, 429, 503.
         """
@@ -474,6 +603,8 @@ class Client(BaseClient):
 
         For: auditor, network_owner, operator.
 
+        Gives `Alarms` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/alarms", again=True)
@@ -484,6 +615,8 @@ class Client(BaseClient):
         The tables of the network, a column each; ends of lines are positions among the buses.
 
         For: auditor, network_owner, operator.
+
+        Gives `NetworkTables` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
@@ -497,6 +630,8 @@ class Client(BaseClient):
 
         For: auditor, network_owner, operator.
 
+        Gives `Wires` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/grid", query={"slot": slot}, again=True)
@@ -507,6 +642,8 @@ class Client(BaseClient):
         The outage of a line, a transformer or a feeder (its first line) in the planned slot.
 
         For: auditor, network_owner, operator.
+
+        Gives `Outage` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -530,6 +667,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `Healthy` of `/openapi.json`.
+
         Raises ProblemError: 421, 429, 503.
         """
         return self._json("GET", "/healthz", again=True)
@@ -537,11 +676,13 @@ class Client(BaseClient):
     def readyz(self) -> Document:
         """The loop runs and is on time.
 
-        Ready when the loop is at work, on time, settles, explains every Wh and won, and has
-        room. What is worse than it should be and does not keep the loop from its work (a feed
-        that is silent) stands in `open_alarms`.
+        Ready when the loop is at work, on time, settles, and explains every Wh and won. What is
+        worse than it should be and does not keep the loop from its work (a feed that is silent,
+        a disk that is nearly full) stands in `open_alarms`.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `Ready` of `/openapi.json`.
 
         Raises ProblemError: 421, 429, 503.
         """
@@ -589,6 +730,8 @@ class Client(BaseClient):
 
         `format_`: form of the answer.
 
+        Gives `OpenEnergy` of `/openapi.json`.
+
         Raises ProblemError: 404, 421, 422, 429, 503.
         """
         return self._json(
@@ -609,8 +752,12 @@ class Client(BaseClient):
         """Who you are here.
 
         Role, name and account; `anonymous` before sign-in, and whether sign-in is asked for.
+        `kept_key` is the key with which the company signs in this session, null where a wallet
+        does.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `Session` of `/openapi.json`.
 
         Raises ProblemError: 401, 421, 429, 503.
         """
@@ -622,6 +769,8 @@ class Client(BaseClient):
         One answer for whatever was wrong; guesses are counted by name and by address.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `SignedIn` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 403, 413, 415, 421, 422, 429, 503.
         """
@@ -638,6 +787,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `SignedIn` of `/openapi.json`.
+
         Raises ProblemError: 400, 403, 413, 421, 429, 503.
         """
         return self._json("POST", "/v1/session/demo")
@@ -648,6 +799,8 @@ class Client(BaseClient):
         The session is over at once, on the server; without one nothing happens.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `SignedOut` of `/openapi.json`.
 
         Raises ProblemError: 400, 403, 413, 421, 429, 503.
         """
@@ -660,6 +813,8 @@ class Client(BaseClient):
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
+        Gives `SignInNonce` of `/openapi.json`.
+
         Raises ProblemError: 400, 403, 413, 415, 421, 422, 429, 503.
         """
         return self._json("POST", "/v1/session/nonce", body=orjson.dumps({"address": address}))
@@ -670,6 +825,8 @@ class Client(BaseClient):
         An ERC-4361 message signed by a key that may trade for an account now (ERC-191).
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `SignedIn` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 403, 413, 415, 421, 422, 429, 503.
         """
@@ -686,6 +843,8 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
+        Gives `People` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/people", again=True)
@@ -696,6 +855,8 @@ class Client(BaseClient):
         All sessions of the person end at once; nothing happens where that was so before.
 
         For: operator.
+
+        Gives `Disabled` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 403, 404, 413, 421, 422, 429, 503.
         """
@@ -709,6 +870,8 @@ class Client(BaseClient):
         For: auditor, operator.
 
         `before`: number of a record.
+
+        Gives `AuditPage` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 422, 429, 503.
         """
@@ -728,6 +891,8 @@ class Client(BaseClient):
 
         For: operator.
 
+        Gives `Alarm` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 403, 404, 413, 421, 422, 429, 503.
         """
         return self._json("POST", f"/v1/alarms/{quote(str(alarm_id), safe='')}/acknowledge")
@@ -739,6 +904,8 @@ class Client(BaseClient):
         newest measured slot, or in `slot`; the worst state first.
 
         For: auditor, operator.
+
+        Gives `Assets` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -753,6 +920,8 @@ class Client(BaseClient):
 
         For: auditor, device, network_owner, operator, prosumer.
 
+        Gives `RulesBook` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
         return self._json("GET", "/v1/rules", again=True)
@@ -764,6 +933,8 @@ class Client(BaseClient):
         `earliest_slot_utc` is the first slot that a change may hold from.
 
         For: auditor, operator.
+
+        Gives `Proposals` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
@@ -779,6 +950,8 @@ class Client(BaseClient):
 
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
+
+        Gives `ProposalState` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
@@ -801,6 +974,8 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
+        Gives `ProposalState` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
@@ -820,6 +995,8 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
+        Gives `ProposalState` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
@@ -835,6 +1012,8 @@ class Client(BaseClient):
         Value, source and default of each, secrets hidden; what has changed from start to start.
 
         For: auditor, operator.
+
+        Gives `SettingsShown` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
@@ -867,6 +1046,8 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
+        Gives `Home` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/home", query={"account": account}, again=True)
@@ -879,6 +1060,8 @@ class Client(BaseClient):
         written down.
 
         For: auditor, device, network_owner, operator, prosumer.
+
+        Gives `Counted` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
@@ -896,6 +1079,8 @@ class Client(BaseClient):
         `account`: 0x and 64 hex digits; for operators and auditors.
 
         `before`: the `next` of the page before.
+
+        Gives `OrderPage` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -925,6 +1110,8 @@ class Client(BaseClient):
 
         `before`: the `next` of the page before.
 
+        Gives `OrderPage` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json(
@@ -950,6 +1137,8 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
+        Gives `Instructions` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/instructions", query={"account": account}, again=True)
@@ -962,6 +1151,8 @@ class Client(BaseClient):
         For: auditor, device, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `OwnEvents` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -978,6 +1169,8 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
+        Gives `OwnForecast` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/forecast", query={"account": account}, again=True)
@@ -991,6 +1184,8 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
+        Gives `BilledMonths` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/statements", query={"account": account}, again=True)
@@ -1003,6 +1198,8 @@ class Client(BaseClient):
         For: auditor, device, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `Statement` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -1022,6 +1219,8 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
+        Gives `BillProof` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 409, 421, 422, 429, 503.
         """
         return self._json(
@@ -1040,6 +1239,8 @@ class Client(BaseClient):
         For: auditor, device, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `HomeCar` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -1061,6 +1262,8 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
+        Gives `CarSet` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
@@ -1081,6 +1284,8 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
+        Gives `WishOutcome` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
@@ -1100,6 +1305,8 @@ class Client(BaseClient):
         `account`: 0x and 64 hex digits; for operators and auditors.
 
         `before`: the `next` of the page before.
+
+        Gives `Looks` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -1126,6 +1333,8 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
+        Gives `OwnData` of `/openapi.json`.
+
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
         return self._json("GET", "/v1/me/export", query={"account": account}, again=True)
@@ -1145,6 +1354,8 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
+        Gives `Erasure` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 403, 404, 413, 421, 422, 429, 503.
         """
         return self._json(
@@ -1156,12 +1367,303 @@ class Client(BaseClient):
             again=True,
         )
 
+    def order_for_me(self, body: Document, *, account: str | None = None) -> Document:
+        """Order, signed for me.
+
+        The message of an `Order`; signed with the key that the company keeps for the household.
+
+        For: prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `OrderSignedForMe` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST", "/v1/me/signed/orders", query={"account": account}, body=orjson.dumps(body)
+        )
+
+    def cancel_for_me(self, body: Document, *, account: str | None = None) -> Document:
+        """Cancel an order, signed for me.
+
+        The message of a `Cancel` of a live order.
+
+        For: prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `MessageSignedForMe` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/me/signed/orders/cancel",
+            query={"account": account},
+            body=orjson.dumps(body),
+        )
+
+    def instruct_for_me(self, body: Document, *, account: str | None = None) -> Document:
+        """Trade automatically, signed for me.
+
+        The message of a `StandingInstruction`; wants a code shown within five minutes.
+
+        For: prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `MessageSignedForMe` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/me/signed/instructions",
+            query={"account": account},
+            body=orjson.dumps(body),
+        )
+
+    def stop_for_me(self, body: Document, *, account: str | None = None) -> Document:
+        """Stop automatic trading, signed for me.
+
+        The message of a `Cancel` whose `order_id` is the instruction.
+
+        For: prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `MessageSignedForMe` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/me/signed/instructions/stop",
+            query={"account": account},
+            body=orjson.dumps(body),
+        )
+
+    def answer_for_me(self, body: Document, *, account: str | None = None) -> Document:
+        """Answer a DR event, signed for me.
+
+        The message of a `DrCommit`.
+
+        For: prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `AnswerSignedForMe` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST", "/v1/me/signed/dr/commits", query={"account": account}, body=orjson.dumps(body)
+        )
+
+    def show_code(self, code: str, *, account: str | None = None) -> Document:
+        """Show a one-time code again.
+
+        A code that was not used yet: what lasts beyond the moment wants a fresh one.
+
+        For: prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `CodeShown` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 415, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/session/code",
+            query={"account": account},
+            body=orjson.dumps({"code": code}),
+        )
+
+    def renew_key(self, *, account: str | None = None) -> Document:
+        """Replace the key that is kept for me.
+
+        The company makes another key and destroys the one before; wants a fresh code. What the
+        old key has signed for later slots ends: orders, and automatic trading.
+
+        For: prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `HandedOver` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json("POST", "/v1/me/key/renew", query={"account": account})
+
+    def hand_over_key(self, body: OwnWallet, *, account: str | None = None) -> Document:
+        """Let my own wallet take the kept key's place.
+
+        From `from_slot` on the wallet acts for the household; the kept key is destroyed at
+        once. Wants a fresh code. What the old key has signed for later slots ends.
+
+        For: prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Gives `HandedOver` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST", "/v1/me/key/hand-over", query={"account": account}, body=orjson.dumps(body)
+        )
+
+    def invite(self, body: InvitationBody) -> Document:
+        """Invite a resident without a wallet.
+
+        The answer's secret goes to the resident alone, who chooses a password with it, once.
+        Made again for the same name and household, the one before is good no more.
+
+        For: operator.
+
+        Gives `Invited` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json("POST", "/v1/people/invitations", body=orjson.dumps(body))
+
+    def take_up(self, invitation: str, password: str) -> Document:
+        """Take up an invitation.
+
+        Choose a password; the answer's line goes into a code program, and then one signs in. A
+        key is made for the household, encrypted, and registered as one that the company keeps.
+
+        For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `TakenUp` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 409, 413, 415, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/session/invitation",
+            body=orjson.dumps({"invitation": invitation, "password": password}),
+        )
+
+    def get_islands(self) -> Document:
+        """When the district stands alone.
+
+        The last islands, newest first, each with who ordered it, why, until when, how it ended.
+
+        For: auditor, network_owner, operator.
+
+        Gives `Islands` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
+        """
+        return self._json("GET", "/v1/steering/islands", again=True)
+
+    def order_island(self, body: IslandOrder, *, idempotency_key: str | None = None) -> Document:
+        """Let the district stand alone, or say that it does.
+
+        Plan and market pass nothing through the connection; of one that is open now the slots
+        that have set-points already are planned anew within a minute.
+
+        For: operator.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `IslandState` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/steering/islands",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def preview_island(self, body: IslandWish) -> Document:
+        """What an island would cost and who would not be served.
+
+        The newest plan's problem solved with the island and without it; nothing is changed.
+
+        For: operator.
+
+        Gives `Preview` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json("POST", "/v1/steering/islands/preview", body=orjson.dumps(body))
+
+    def reconnect(
+        self, island_id: int, body: CancelOrder, *, idempotency_key: str | None = None
+    ) -> Document:
+        """Close the connection again, or call a planned island off.
+
+        From the first slot on that is not planned yet; what is planned already stays an island.
+
+        For: operator.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `IslandState` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            f"/v1/steering/islands/{quote(str(island_id), safe='')}/reconnect",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def order_replan(self, body: ReplanOrder, *, idempotency_key: str | None = None) -> Document:
+        """Plan once more what has set-points already.
+
+        The running slot and those after it that are planned get new set-points within a minute,
+        under all that operators have ordered by then; trades stay as they were cleared.
+
+        For: operator.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `ReplanState` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/steering/replans",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def get_replans(self) -> Document:
+        """What was planned once more, and how fast.
+
+        The last orders to plan anew, newest first, each with what devices were told and when.
+
+        For: auditor, network_owner, operator.
+
+        Gives `Replans` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
+        """
+        return self._json("GET", "/v1/steering/replans", again=True)
+
     def get_steering(self) -> Document:
         """What operators have ordered.
 
         The last limits, newest first, each with who set it, why, until when and how it ended.
 
         For: auditor, network_owner, operator.
+
+        Gives `Steering` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
@@ -1176,6 +1678,8 @@ class Client(BaseClient):
 
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
+
+        Gives `WireLimitState` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
@@ -1199,11 +1703,120 @@ class Client(BaseClient):
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
+        Gives `WireLimitState` of `/openapi.json`.
+
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
             f"/v1/steering/limits/{quote(str(limit_id), safe='')}/cancel",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def get_retirements(self) -> Document:
+        """Which assets are, were or will be out of use.
+
+        The last ones, newest first, each with who ordered it and why.
+
+        For: auditor, operator.
+
+        Gives `AssetRetirements` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
+        """
+        return self._json("GET", "/v1/assets/retirements", again=True)
+
+    def get_asset(self, asset_id: str) -> Document:
+        """An asset's history and notes.
+
+        When it was out of use, who ordered it, what was written, and whether it may go out now.
+
+        For: auditor, operator.
+
+        `asset_id`: the id that `GET /v1/assets` gives.
+
+        Gives `AssetHistory` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
+        """
+        return self._json("GET", f"/v1/assets/{quote(str(asset_id), safe='')}", again=True)
+
+    def retire(
+        self, asset_id: str, body: AssetOrder, *, idempotency_key: str | None = None
+    ) -> Document:
+        """Take an asset out of use from a slot on.
+
+        Plan, forecast and set-points are without it from then on, until it returns; its meter
+        goes on. Refused with `NEEDED` where nothing else does what it does.
+
+        For: operator.
+
+        `asset_id`: the id that `GET /v1/assets` gives.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `AssetRetirement` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            f"/v1/assets/{quote(str(asset_id), safe='')}/retire",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def let_return(
+        self, asset_id: str, body: AssetOrder, *, idempotency_key: str | None = None
+    ) -> Document:
+        """Let a retired asset be in use again from a slot on.
+
+        The plan of that slot counts on it; before it was to go out of use, it never does.
+
+        For: operator.
+
+        `asset_id`: the id that `GET /v1/assets` gives.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `AssetRetirement` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            f"/v1/assets/{quote(str(asset_id), safe='')}/return",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def write_note(
+        self, asset_id: str, body: NoteText, *, idempotency_key: str | None = None
+    ) -> Document:
+        """Write a note about an asset.
+
+        It is kept with name and time, and never changed or taken back; write another one.
+
+        For: operator.
+
+        `asset_id`: the id that `GET /v1/assets` gives.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `AssetNote` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            f"/v1/assets/{quote(str(asset_id), safe='')}/notes",
             body=orjson.dumps(body),
             key=idempotency_key or new_key(),
             again=True,
