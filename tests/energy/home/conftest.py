@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct, encode_typed_data
 from fastapi import FastAPI
+from playwright.sync_api import Page
 
 from energy.api import ApiContext, create_app
 from energy.config import Settings
@@ -32,6 +35,24 @@ DISTRICT = "sejong-5-1@0.005"
 FIRST = 1_785_488_400  # 2026-07-31 18:00 in Sejong, a Friday
 WALL_S = 1_785_500_000.0
 EVENT = FIRST + 12 * SLOT_S  # 21:00
+
+
+PROVIDER = """
+const provider = { request: async ({ method, params }) => {
+  const { error, result } = JSON.parse(await walletRequest(method, JSON.stringify(params ?? [])));
+  if (error) throw Object.assign(new Error(error.message), { code: error.code });
+  return result;
+} };
+const info = { uuid: "test", name: "Test Wallet", rdns: "test.wallet", icon: "" };
+const detail = Object.freeze({ info, provider });
+const announce = () => dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
+addEventListener("eip6963:requestProvider", announce);
+"""
+AXE = """async () => {
+  const rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+  const { violations } = await axe.run(document, { runOnly: rules });
+  return violations.map((one) => [one.id, one.nodes.map((each) => each.html)]);
+}"""
 
 
 @dataclass
@@ -174,22 +195,6 @@ class Neighbourhood:
         assert heard.status == 201, heard
         return str(heard.document["id"])
 
-    def instruct(self, member: int, **changes: int | bytes) -> str:
-        """The id of the instruction for automatic trading that a member signs."""
-        message = {
-            "account": self.everybody.account[member], "sides": 3,
-            "sell_from_mkrw_per_kwh": 10_000, "buy_up_to_mkrw_per_kwh": 400_000,
-            "day_cap_wh": 20_000, "day_cap_ukrw": 3_000_000_000, "first_slot": self.slot,
-            "end_slot": self.slot + 96 * SLOT_S, "rules_version": 1, "replaces": bytes(32),
-            "nonce": self.slot * 1000 + 1, **changes,
-        }  # fmt: skip
-        key, domain = self.everybody.private_key[member], self.microgrid.books.domain
-        name = "StandingInstruction"
-        envelope = sign_message(domain, name, message, key, address=address_of(key))
-        heard = self.ask("/v1/instructions", envelope)
-        assert heard.status == 201, heard
-        return str(heard.document["id"])
-
     def call_event(self) -> None:
         """The operator asks everybody to use less from 21:00 to 22:00."""
         key, domain = self.microgrid.books.keys.trading, self.microgrid.books.domain
@@ -198,6 +203,71 @@ class Neighbourhood:
         envelope = sign_message(domain, "DrEvent", message, key, address=address_of(key))
         heard = self.ask("/v1/dr/events", envelope)
         assert heard.status == 201, heard
+
+
+@dataclass
+class Wallet:
+    """Signs for one key; `refuses` names methods that its owner declines."""
+
+    key: bytes
+    refuses: set[str] = field(default_factory=set)
+    signed: list[dict[str, Any]] = field(default_factory=list)
+
+    def request(self, method: str, params: str) -> str:
+        """What the page's provider answers."""
+        if method in self.refuses:
+            return json.dumps({"error": {"code": 4001, "message": "User rejected"}})
+        return json.dumps({"result": self._answer(method, json.loads(params))})
+
+    def _answer(self, method: str, params: list[Any]) -> Any:
+        account = Account.from_key(self.key)
+        if method == "eth_requestAccounts":
+            return [account.address]
+        if method == "eth_chainId":
+            return "0x1"
+        if method == "personal_sign":
+            text = encode_defunct(bytes.fromhex(params[0][2:]))
+            return "0x" + account.sign_message(text).signature.hex().removeprefix("0x")
+        assert method == "eth_signTypedData_v4" and params[0] == account.address.lower()
+        data = json.loads(params[1])
+        self.signed.append(data)
+        signature = account.sign_message(encode_typed_data(full_message=data)).signature
+        return "0x" + signature.hex().removeprefix("0x")
+
+
+@pytest.fixture
+def announce_wallet() -> Callable[[Page, bytes], Wallet]:
+    """Puts a wallet with a key into every page of a browser, announced as wallets are."""
+
+    def announce(page: Page, key: bytes) -> Wallet:
+        found = Wallet(key)
+        page.expose_function("walletRequest", lambda *given: found.request(*given))
+        page.add_init_script(PROVIDER)
+        return found
+
+    return announce
+
+
+@pytest.fixture
+def wallet(
+    neighbourhood: Neighbourhood,
+    chromium_page: Page,
+    announce_wallet: Callable[[Page, bytes], Wallet],
+) -> Wallet:
+    """The resident's, announced to every page of the browser."""
+    return announce_wallet(chromium_page, neighbourhood.private_key)
+
+
+@pytest.fixture
+def axe_findings(node_modules: Path) -> Callable[[Page], Any]:
+    """What axe finds on a page against WCAG 2.2, A and AA."""
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text()
+
+    def findings(page: Page) -> Any:
+        page.evaluate(axe)
+        return page.evaluate(AXE)
+
+    return findings
 
 
 @pytest.fixture(scope="module")

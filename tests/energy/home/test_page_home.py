@@ -6,14 +6,10 @@ hands it as typed data, by another program than the one that checks it.
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from eth_account import Account
-from eth_account.messages import encode_defunct, encode_typed_data
 from playwright.sync_api import Page, Route, expect
 
 from energy.store.events import add_event
@@ -24,56 +20,6 @@ pytestmark = pytest.mark.browser
 FIRST_OF_AUGUST = 1_785_510_000  # 00:00 in Sejong
 JSON = {"content-type": "application/problem+json"}
 WIDTHS = [(1366, 768), (390, 844), (320, 700)]
-PROVIDER = """
-const provider = { request: async ({ method, params }) => {
-  const { error, result } = JSON.parse(await walletRequest(method, JSON.stringify(params ?? [])));
-  if (error) throw Object.assign(new Error(error.message), { code: error.code });
-  return result;
-} };
-const info = { uuid: "test", name: "Test Wallet", rdns: "test.wallet", icon: "" };
-const detail = Object.freeze({ info, provider });
-const announce = () => dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
-addEventListener("eip6963:requestProvider", announce);
-"""
-
-
-@dataclass
-class Wallet:
-    """Signs for one key; `refuses` names methods that its owner declines."""
-
-    key: bytes
-    refuses: set[str] = field(default_factory=set)
-    signed: list[dict[str, Any]] = field(default_factory=list)
-
-    def request(self, method: str, params: str) -> str:
-        """What the page's provider answers."""
-        if method in self.refuses:
-            return json.dumps({"error": {"code": 4001, "message": "User rejected"}})
-        return json.dumps({"result": self._answer(method, json.loads(params))})
-
-    def _answer(self, method: str, params: list[Any]) -> Any:
-        account = Account.from_key(self.key)
-        if method == "eth_requestAccounts":
-            return [account.address]
-        if method == "eth_chainId":
-            return "0x1"
-        if method == "personal_sign":
-            text = encode_defunct(bytes.fromhex(params[0][2:]))
-            return "0x" + account.sign_message(text).signature.hex().removeprefix("0x")
-        assert method == "eth_signTypedData_v4" and params[0] == account.address.lower()
-        data = json.loads(params[1])
-        self.signed.append(data)
-        signature = account.sign_message(encode_typed_data(full_message=data)).signature
-        return "0x" + signature.hex().removeprefix("0x")
-
-
-@pytest.fixture
-def wallet(neighbourhood: Any, chromium_page: Page) -> Wallet:
-    """The resident's, announced to every page of the browser."""
-    found = Wallet(neighbourhood.private_key)
-    chromium_page.expose_function("walletRequest", lambda *given: found.request(*given))
-    chromium_page.add_init_script(PROVIDER)
-    return found
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +64,7 @@ def won(text: str) -> str:
 
 
 def test_while_sums_are_added_up_my_home_is_read_once_and_no_more(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page, here, asked = chromium_page, neighbourhood, list[str]()
 
@@ -146,7 +92,7 @@ def test_while_sums_are_added_up_my_home_is_read_once_and_no_more(
 
 
 def test_only_what_changes_something_shown_is_read_and_who_has_looked_but_once(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page, here = chromium_page, neighbourhood
     asked = list[str]()
@@ -185,12 +131,12 @@ def test_before_sign_in_the_page_says_what_it_is_for(
 ) -> None:
     chromium_page.goto(f"{neighbourhood.address}/home")
     expect(chromium_page.locator("#answer")).to_contain_text("See what your home uses")
-    expect(chromium_page.locator(".wallets")).to_contain_text("Keys that the company keeps")
+    expect(chromium_page.locator(".wallets")).to_contain_text("sign in with password and code")
     assert chromium_page.locator(".wallets button").count() == 0
 
 
 def test_a_wallet_that_declines_or_is_a_strangers_gets_one_sentence(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str]
 ) -> None:
     page = chromium_page
     wallet.refuses.add("personal_sign")
@@ -206,7 +152,7 @@ def test_a_wallet_that_declines_or_is_a_strangers_gets_one_sentence(
 
 
 def test_an_order_is_signed_accepted_cleared_settled_and_its_receipt_holds(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page, here = chromium_page, neighbourhood
     open_home(page, here)
@@ -247,7 +193,7 @@ def assert_figures_are_the_apis(page: Page) -> None:
 
 
 def test_what_is_expected_is_the_forecast_of_this_home(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
@@ -262,7 +208,7 @@ def test_what_is_expected_is_the_forecast_of_this_home(
 
 
 def test_a_limit_above_the_tariff_is_questioned_before_it_is_signed(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
@@ -290,7 +236,7 @@ def test_a_limit_above_the_tariff_is_questioned_before_it_is_signed(
     ],
 )
 def test_a_field_that_cannot_be_is_named_and_nothing_is_signed(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet, energy: str, price: str, sentence: str
+    chromium_page: Page, neighbourhood: Any, wallet: Any, energy: str, price: str, sentence: str
 ) -> None:
     open_home(chromium_page, neighbourhood)
     place_order(chromium_page, energy, price)
@@ -300,7 +246,7 @@ def test_a_field_that_cannot_be_is_named_and_nothing_is_signed(
 
 
 def test_an_order_whose_answer_was_lost_is_sent_once_more_and_not_a_second_time(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str]
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
@@ -321,7 +267,7 @@ def test_an_order_whose_answer_was_lost_is_sent_once_more_and_not_a_second_time(
 
 
 def test_what_the_wallet_declines_is_not_sent(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
@@ -333,7 +279,7 @@ def test_what_the_wallet_declines_is_not_sent(
 
 
 def test_another_key_in_the_wallet_is_refused_in_one_sentence(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str]
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
@@ -346,7 +292,7 @@ def test_another_key_in_the_wallet_is_refused_in_one_sentence(
 
 
 def test_a_card_that_cannot_be_read_says_so_and_the_others_are_right(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str]
 ) -> None:
     page = chromium_page
     problem = {"title": "The store is busy", "detail": "Wait.", "status": 503}
@@ -359,7 +305,7 @@ def test_a_card_that_cannot_be_read_says_so_and_the_others_are_right(
 
 
 def test_a_live_order_is_cancelled_by_signature(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
@@ -373,7 +319,7 @@ def test_a_live_order_is_cancelled_by_signature(
 
 
 def test_automatic_trading_is_signed_once_orders_by_itself_and_is_stopped(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page, here = chromium_page, neighbourhood
     open_home(page, here)
@@ -415,7 +361,7 @@ def test_automatic_trading_is_signed_once_orders_by_itself_and_is_stopped(
 
 
 def test_what_contracts_have_sold_cannot_be_offered_and_the_rest_can(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
@@ -431,7 +377,7 @@ def test_what_contracts_have_sold_cannot_be_offered_and_the_rest_can(
 
 
 def test_an_order_with_a_label_says_what_it_pays_on_top(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     heard = neighbourhood.order(neighbourhood.resident, label=1, premium_mkrw_per_kwh=10_500)
     assert heard.status == 201, heard
@@ -441,7 +387,7 @@ def test_an_order_with_a_label_says_what_it_pays_on_top(
 
 
 def test_an_offer_to_use_less_is_answered_by_signature(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page, here = chromium_page, neighbourhood
     here.call_event()
@@ -459,7 +405,7 @@ def test_an_offer_to_use_less_is_answered_by_signature(
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize("size", WIDTHS, ids=lambda size: str(size[0]))
 def test_nothing_is_cut_off_at_any_width_in_both_languages(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet, size: tuple[int, int], language: str
+    chromium_page: Page, neighbourhood: Any, wallet: Any, size: tuple[int, int], language: str
 ) -> None:
     page = chromium_page
     page.set_viewport_size({"width": size[0], "height": size[1]})
@@ -473,7 +419,7 @@ def test_nothing_is_cut_off_at_any_width_in_both_languages(
 
 
 def test_every_control_has_a_name_and_is_reached_by_keyboard(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page = chromium_page
     open_home(page, neighbourhood)
@@ -491,37 +437,28 @@ def test_every_control_has_a_name_and_is_reached_by_keyboard(
     assert page.evaluate("document.activeElement.id") == "order-sign"
 
 
-AXE = """async () => {
-  const rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-  const { violations } = await axe.run(document, { runOnly: rules });
-  return violations.map((one) => [one.id, one.nodes.map((each) => each.html)]);
-}"""
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1366, 390])
 def test_axe_finds_nothing_against_wcag_signed_out_and_signed_in(
     chromium_page: Page,
     neighbourhood: Any,
-    wallet: Wallet,
-    node_modules: Path,
+    wallet: Any,
+    axe_findings: Callable[[Page], Any],
     theme: str,
     width: int,
 ) -> None:
     page = chromium_page
     page.set_viewport_size({"width": width, "height": 844})
     page.context.add_cookies([{"name": "theme", "value": theme, "url": neighbourhood.address}])
-    axe = (node_modules / "axe-core" / "axe.min.js").read_text()
     page.goto(f"{neighbourhood.address}/home")
     expect(page.locator(".wallets button")).to_be_visible()
     for enter in (lambda: None, lambda: open_home(page, neighbourhood)):
         enter()
-        page.evaluate(axe)
-        assert page.evaluate(AXE) == []
+        assert axe_findings(page) == []
 
 
 def test_the_bill_of_the_month_is_read_and_its_receipt_holds(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet
+    chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
     page, here = chromium_page, neighbourhood
     open_home(page, here)
@@ -539,7 +476,7 @@ def test_the_bill_of_the_month_is_read_and_its_receipt_holds(
 
 
 def test_signing_out_ends_it_and_another_wallet_sees_its_own_home(
-    chromium_page: Page, neighbourhood: Any, wallet: Wallet, complaints: list[str]
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str]
 ) -> None:
     page, here = chromium_page, neighbourhood
     open_home(page, here)

@@ -142,6 +142,12 @@ export function proveAutomatic(proof) {
   proof.require(proof.ring.holds(account, signed.signers[0], ROLE.TRADE, slot, slot), "key role", "a key that had ended by the slot");
   const fault = beyond(signed.message, order.message);
   proof.require(!fault, "automatic order", fault);
+  proof.entry = { ...order, isKept: isKept(proof, signed) };
+}
+
+// Whether the operator holds the key that signed for the account, as the key's registration says.
+function isKept({ ring }, { message: { account }, signers }) {
+  return account !== undefined && ring.of(account).some((key) => key.address === signers[0] && (key.roles & ROLE.KEPT) !== 0n);
 }
 
 function proveEntry(proof, entry) {
@@ -161,5 +167,5 @@ function proveEntry(proof, entry) {
   requireSigner(proof, entry, first, last);
   proveReceipt(proof, entry);
   proveDisplay(proof, entry);
-  proof.entry = entry;
+  proof.entry = { ...entry, isKept: isKept(proof, entry) };
 }

@@ -1,5 +1,5 @@
 // The keys of all accounts, as the key entries taken so far have it; validity is judged at a slot.
-export const ROLE = { TRADE: 1n, CONTRACT: 2n, METER: 4n, MARKET: 8n, SETTLE: 16n, LOG: 32n, REGISTRAR: 64n };
+export const ROLE = { TRADE: 1n, CONTRACT: 2n, METER: 4n, MARKET: 8n, SETTLE: 16n, LOG: 32n, REGISTRAR: 64n, KEPT: 128n };
 export const OPERATOR_ROLE = {
   Clearing: ROLE.MARKET, Settlement: ROLE.SETTLE, Correction: ROLE.SETTLE, Bill: ROLE.SETTLE,
   Rules: ROLE.MARKET, SealedSet: ROLE.LOG, Checkpoint: ROLE.LOG, Anchor: ROLE.LOG,

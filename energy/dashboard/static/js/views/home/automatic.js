@@ -1,11 +1,11 @@
 // Automatic trading: what runs, what today's caps leave, and the form that one signature answers.
 import { field, h, setText } from "../../dom.js";
-import { findWallets } from "../../wallet.js";
 import { block } from "../operator/block.js";
 import { decimalOf } from "./amounts.js";
 import { instructionMessageOf, instructionSentence, lastMoment } from "./automatic_sentences.js";
 import { amountOf, FieldError, limitOf, marksOf, signedSender } from "./signed_form.js";
-import { newNonce, NO_ORDER, postMessage, signMessage, troubleText } from "./signing.js";
+import { signedMark, signerNote, signOnce } from "./signer.js";
+import { newNonce, NO_ORDER, troubleText } from "./signing.js";
 
 const BUY = 1, SELL = 2;
 const DAYS_AHEAD = 30;
@@ -39,6 +39,8 @@ function showState(place, { prices, instructions }, ctx) {
   const rows = [h("p", { class: "what" }, `${running.state === "HALTED" ? `○ ${words("home.auto.halted")}` : `● ${words("home.auto.on")}`} ${instructionSentence(instructionMessageOf(running), ctx, state.get("nowMs"))}`)];
   if (today) rows.push(h("p", { id: "auto-left" }, words("home.auto.left", { energy: kwh(today.left_wh, format), won: format.won(today.left_krw, 1) })));
   if (last) rows.push(h("p", { class: "small", id: "auto-last" }, `${format.time(Date.parse(last.slot_utc))} · ${words(`home.auto.why.${last.why}`, { energy: kwh(last.energy_wh, format) })}`));
+  const by = signedMark(running.signed_by, words);
+  if (by) rows.push(by);
   const stop = h("button", { type: "button", class: "small-button", id: "auto-stop", onclick: (event) => stopIt(event.currentTarget, { running, prices, instructions, told }, ctx) }, words("home.auto.stop"));
   place.replaceChildren(...rows, h("p", { class: "links" }, stop, h("a", { href: `/verify?order=${running.id}` }, words("home.receipt"))), told);
 }
@@ -49,13 +51,9 @@ async function stopIt(button, { running, prices, instructions, told }, ctx) {
   const { words, account } = ctx;
   button.disabled = true;
   try {
-    const [wallet] = await findWallets();
-    if (!wallet) { setText(told, words("home.wallet.none")); return; }
-    setText(told, words("home.wallet.asking"));
     const slot = String(Date.parse(instructions.next_slot_utc) / 1000);
     const message = { account, slot, order_id: running.id, nonce: newNonce() };
-    await postMessage("/v1/instructions/stop", await signMessage(wallet.provider, "Cancel", message, prices.domain));
-    await ctx.refresh();
+    if (await signOnce(ctx, told, { type: "Cancel", path: "/v1/instructions/stop", message, domain: prices.domain })) await ctx.refresh();
   } catch (error) {
     setText(told, troubleText(error, words));
   } finally {
@@ -72,12 +70,12 @@ function makeForm(ctx) {
   const until = h("input", { id: "auto-until", type: "date", required: true, onchange: show });
   const sentence = h("output", { class: "sentence", id: "auto-sentence", for: "auto-sell auto-buy auto-energy auto-won auto-until" });
   const told = h("p", { class: "told", id: "auto-told", role: "status" });
-  const sign = h("button", { type: "submit", class: "main", id: "auto-sign" }, words("home.trade.sign"));
+  const sign = h("button", { type: "submit", class: "main", id: "auto-sign" }, ctx.signer.label);
   const element = h("form", { class: "trade", novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); } },
     h("p", { class: "small" }, words("home.auto.how")),
     h("fieldset", null, h("legend", null, words("home.auto.ways")), tick("auto-sells", "home.auto.sells"), tick("auto-buys", "home.auto.buys")),
     field(inputs.sell, words("home.auto.sell")), field(inputs.buy, words("home.auto.buy")), field(inputs.energy, words("home.auto.energy")),
-    field(inputs.won, words("home.auto.won")), field(until, words("home.auto.until")), sentence, sign, told);
+    field(inputs.won, words("home.auto.won")), field(until, words("home.auto.until")), sentence, signerNote(ctx), sign, told);
   const { mark, unmark } = marksOf([...Object.values(inputs), until], sentence);
   const wants = (id) => element.querySelector(`#${id}`).checked;
 
@@ -105,7 +103,7 @@ function makeForm(ctx) {
 
   const sender = signedSender({
     type: "StandingInstruction", path: "/v1/instructions", again: "home.auto.again",
-    sign, told, words, read, mark, domain: () => data.prices.domain,
+    sign, told, words, read, mark, domain: () => data.prices.domain, signer: ctx.signer,
   });
 
   function show() {

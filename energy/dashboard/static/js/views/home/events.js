@@ -1,9 +1,9 @@
 // Use-less offers: what is asked, what it would bring, and the signed answer.
 import { h, setText } from "../../dom.js";
-import { findWallets } from "../../wallet.js";
 import { block, inLanguage } from "../operator/block.js";
 import { wonOf } from "./amounts.js";
-import { newNonce, postMessage, signMessage, troubleText } from "./signing.js";
+import { signedMark, signerNote, signOnce } from "./signer.js";
+import { newNonce, troubleText } from "./signing.js";
 
 const SHOWN = 5;
 
@@ -34,7 +34,7 @@ const reward = (event, wh) => wonOf(wh * event.slots, Math.round(Number(event.re
 function offer(event, prices, ctx) {
   const { words, format } = ctx;
   const head = h("p", { class: "what" }, words("home.events.what", { title: inLanguage(event.title, words.language) ?? "", window: windowOf(event, format) }));
-  return h("li", { "data-event": event.id, "data-open": String(event.is_open) }, head, event.is_open && prices.domain ? ask(event, prices.domain, ctx) : h("p", null, stateText(event, ctx)));
+  return h("li", { "data-event": event.id, "data-open": String(event.is_open) }, head, event.is_open && prices.domain ? ask(event, prices.domain, ctx) : [h("p", null, stateText(event, ctx)), signedMark(event.answer_signed_by, words)]);
 }
 
 function stateText(event, { words, format }) {
@@ -64,12 +64,8 @@ function ask(event, domain, ctx) {
   async function answer(wh) {
     for (const one of buttons) one.disabled = true;
     try {
-      const [wallet] = await findWallets();
-      if (!wallet) { setText(told, words("home.wallet.none")); return; }
-      setText(told, words("home.wallet.asking"));
       const message = { account: ctx.account, event_id: event.id, e_wh_per_slot: String(wh), nonce: newNonce() };
-      await postMessage("/v1/dr/commits", await signMessage(wallet.provider, "DrCommit", message, domain));
-      await ctx.refresh();
+      if (await signOnce(ctx, told, { type: "DrCommit", path: "/v1/dr/commits", message, domain })) await ctx.refresh();
     } catch (error) {
       setText(told, troubleText(error, words));
     } finally {
@@ -78,5 +74,5 @@ function ask(event, domain, ctx) {
   }
 
   return h("div", null, h("p", { class: "small" }, words("home.events.until", { time: format.dateTime(Date.parse(event.answer_by_utc)) })),
-    most > 0 ? [input, worth] : h("p", null, words("home.events.too_little")), h("p", { class: "answers" }, buttons.flatMap((one) => [one, " "])), told);
+    most > 0 ? [input, worth] : h("p", null, words("home.events.too_little")), signerNote(ctx), h("p", { class: "answers" }, buttons.flatMap((one) => [one, " "])), told);
 }

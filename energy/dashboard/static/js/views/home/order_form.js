@@ -4,6 +4,7 @@ import { block } from "../operator/block.js";
 import { decimalOf, thousandths } from "./amounts.js";
 import { orderSentence, slotText } from "./sentences.js";
 import { amountOf, FieldError, limitOf, marksOf, signedSender } from "./signed_form.js";
+import { signerNote } from "./signer.js";
 import { newNonce, NO_ORDER } from "./signing.js";
 
 const SHOWN_SLOTS = 96;
@@ -24,11 +25,11 @@ function makeForm(body, ctx) {
   const price = h("input", { id: "order-price", type: "text", inputmode: "decimal", autocomplete: "off", required: true, oninput: show });
   const sentence = h("output", { class: "sentence", for: "order-slot order-energy order-price", id: "order-sentence" });
   const caution = h("p", { class: "caution", id: "order-caution" }), told = h("p", { class: "told", id: "order-told", role: "status" });
-  const sign = h("button", { type: "submit", class: "main", id: "order-sign" }, words("home.trade.sign"));
+  const sign = h("button", { type: "submit", class: "main", id: "order-sign" }, ctx.signer.label);
   const sides = h("fieldset", null, h("legend", null, words("home.trade.side")), side("1", true), side("2", false));
   const form = h("form", { class: "trade", novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); } },
     sides, field(slot, words("home.trade.slot")), field(energy, words("home.trade.energy")), field(price, words("home.trade.price")),
-    h("p", { class: "small", id: "order-guide" }), sentence, caution, sign, told);
+    h("p", { class: "small", id: "order-guide" }), sentence, caution, signerNote(ctx), sign, told);
   body.append(form);
 
   const { mark, unmark } = marksOf([energy, price], sentence);
@@ -51,13 +52,13 @@ function makeForm(body, ctx) {
 
   const sender = signedSender({
     type: "Order", path: "/v1/orders", again: "home.trade.again",
-    sign, told, words, read, mark, domain: () => data.prices.domain,
+    sign, told, words, read, mark, domain: () => data.prices.domain, signer: ctx.signer,
   });
 
   function show() {
     if (!data) return;
     sender.forget();
-    sign.textContent = words("home.trade.sign");
+    sign.textContent = ctx.signer.label;
     setText(caution, "");
     const { home, prices } = data, bid = chosen() === "1";
     setText(form.querySelector("#order-guide"), bid ? words("home.trade.guide_buy", { price: ctx.format.price(home.marginal.krw_per_kwh) }) : words("home.trade.guide_sell", { price: ctx.format.price(prices.feed_in_krw_per_kwh) }));

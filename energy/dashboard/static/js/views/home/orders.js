@@ -1,9 +1,9 @@
 // My orders: each in its sentence with what became of it; live ones can be cancelled.
 import { h, setText } from "../../dom.js";
-import { findWallets } from "../../wallet.js";
 import { block } from "../operator/block.js";
 import { endSentence, labelSentence, messageOf, orderSentence } from "./sentences.js";
-import { newNonce, postMessage, signMessage, troubleText } from "./signing.js";
+import { signedMark, signOnce } from "./signer.js";
+import { newNonce, troubleText } from "./signing.js";
 
 const SIGNS = { ACCEPTED: ["ok", "◷"], LOCKED: ["ok", "◷"], FILLED: ["ok", "●"], PARTIAL: ["ok", "◐"] };
 
@@ -29,19 +29,17 @@ function item(row, prices, told, ctx) {
   return h("li", { "data-order": row.order_id, "data-status": row.status },
     h("span", { class: `sign ${kind}`, "aria-hidden": "true" }, sign),
     h("div", null, h("p", { class: "what" }, orderSentence(messageOf(row), ctx, state.get("nowMs"))), h("p", null, endSentence(row, ctx)), label ? h("p", { class: "small" }, label) : null,
-      row.instruction ? h("p", { class: "small automatic" }, words("home.auto.mark")) : null,
+      row.instruction ? h("p", { class: "small automatic" }, words("home.auto.mark")) : null, signedMark(row.signed_by, words),
       h("p", { class: "links" }, h("a", { href: `/verify?order=${row.order_id}` }, words("home.receipt")),
         live ? h("button", { type: "button", class: "small-button", onclick: (event) => cancel(event.currentTarget, row, prices.domain, told, ctx) }, words("home.cancel")) : null)));
 }
 
-async function cancel(button, row, domain, told, { words, refresh, account }) {
+async function cancel(button, row, domain, told, ctx) {
+  const { words, refresh, account } = ctx;
   button.disabled = true;
   try {
-    const [wallet] = await findWallets();
-    if (!wallet) { setText(told, words("home.wallet.none")); return; }
-    setText(told, words("home.wallet.asking"));
     const message = { account, slot: String(Date.parse(row.slot_utc) / 1000), order_id: row.order_id, nonce: newNonce() };
-    await postMessage("/v1/orders/cancel", await signMessage(wallet.provider, "Cancel", message, domain));
+    if (!await signOnce(ctx, told, { type: "Cancel", path: "/v1/orders/cancel", message, domain })) return;
     setText(told, words("home.cancelled"));
     await refresh();
   } catch (error) {

@@ -11,8 +11,10 @@ import { billBlock } from "./bill.js";
 import { carBlock } from "./car.js";
 import { dataBlock } from "./data.js";
 import { eventsBlock } from "./events.js";
+import { keyBlock } from "./key.js";
 import { orderFormBlock } from "./order_form.js";
 import { ordersBlock } from "./orders.js";
+import { makeSigner } from "./signer.js";
 import { showStart } from "./start.js";
 import { chartOfDay, figuresBlock, homeAnswer, homeNext } from "./today.js";
 
@@ -26,7 +28,7 @@ const FORECAST = "/v1/me/forecast";
 const COUNTED = "/v1/me/home/counted";
 // What changes something that is shown here: each look at one's data is kept in the audit log.
 const CHANGING = new Set(["cycle", "ledger", "dr", "rules", "reload"]);
-const JUMPS = ["day", "ahead", "orders", "trade", "automatic", "events", "car", "bill", "data"];
+const JUMPS = ["day", "ahead", "orders", "trade", "automatic", "events", "car", "bill", "key", "data"];
 
 export async function openHome(words) {
   followSession(() => location.reload());
@@ -63,7 +65,7 @@ async function showHome(session, words) {
       if (all.home instanceof ApiError) throw all.home;
       hearTime(state, all.home.now_utc);
       const first = !view;
-      if (first) view = makeView({ words, format: makeFormat(words.language, all.home.time_zone), state, refresh, account: session.account });
+      if (first) view = makeView({ words, format: makeFormat(words.language, all.home.time_zone), state, refresh, account: session.account, session, signer: makeSigner(session, words) });
       view.update(all);
       document.getElementById("banner").replaceChildren();
       if (all.home.sums && !all.home.sums.month) timer = setTimeout(waitForSums, COUNTING_MS);
@@ -122,9 +124,9 @@ function hearTime(state, utc) {
 
 function makeView(ctx) {
   const { words, format, state } = ctx;
-  const blocks = [figuresBlock(ctx), chartOfDay(ctx), aheadBlock(ctx), ordersBlock(ctx), orderFormBlock(ctx), automaticBlock(ctx), eventsBlock(ctx), carBlock(ctx), billBlock(ctx), dataBlock(ctx)];
+  const blocks = [figuresBlock(ctx), chartOfDay(ctx), aheadBlock(ctx), ordersBlock(ctx), orderFormBlock(ctx), automaticBlock(ctx), eventsBlock(ctx), carBlock(ctx), billBlock(ctx), ...(ctx.signer.kept ? [keyBlock(ctx)] : []), dataBlock(ctx)];
   document.getElementById("grid").replaceChildren(...blocks.map((one) => one.section));
-  document.getElementById("jump").replaceChildren(...JUMPS.map((id) => h("a", { href: `#${id}` }, words(`home.jump.${id}`))));
+  document.getElementById("jump").replaceChildren(...JUMPS.filter((id) => id !== "key" || ctx.signer.kept).map((id) => h("a", { href: `#${id}` }, words(`home.jump.${id}`))));
   const when = document.getElementById("when");
   const tell = () => {
     const ms = state.get("nowMs");

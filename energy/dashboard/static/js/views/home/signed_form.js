@@ -1,9 +1,8 @@
-// What forms that a wallet signs share: fields that say what is wrong, and one message that is
+// What forms that are signed share: fields that say what is wrong, and one message that is
 // signed once and sent until it is answered.
 import { setText } from "../../dom.js";
-import { findWallets } from "../../wallet.js";
 import { AmountError, thousandths } from "./amounts.js";
-import { postMessage, signMessage, troubleText } from "./signing.js";
+import { troubleText } from "./signing.js";
 
 export class FieldError extends Error {
   constructor(message, input) {
@@ -42,19 +41,16 @@ export function limitOf(input, rules, words) {
   return mkrw;
 }
 
-// `read` gives the message or throws a FieldError, `mark` shows that, `domain` is the market's.
-export function signedSender({ type, path, again, sign, told, words, read, mark, domain }) {
+// `read` gives the message or throws a FieldError, `mark` shows that, `domain` is the market's;
+// `signer` is the wallet, or the company with the key that it keeps.
+export function signedSender({ type, path, again, sign, told, words, read, mark, domain, signer }) {
   let waiting = null;
 
   async function signAndPost(message) {
-    if (!waiting) {
-      const [wallet] = await findWallets();
-      if (!wallet) { setText(told, words("home.wallet.none")); return null; }
-      setText(told, words("home.wallet.asking"));
-      waiting = await signMessage(wallet.provider, type, message, domain());
-    }
+    waiting ??= await signer.prepare(type, message, domain(), told);
+    if (waiting === null) return null;
     // Kept until it is answered: sent again it is the same message and no second one.
-    const answer = await postMessage(path, waiting);
+    const answer = await signer.send(path, waiting);
     waiting = null;
     return answer;
   }

@@ -1,5 +1,5 @@
-// A message of the market: typed, signed in the wallet, posted; and what went wrong as a sentence.
-import { ApiError, postJson } from "../../api.js";
+// A message of the market: typed and signed in the wallet; and what went wrong as a sentence.
+import { ApiError } from "../../api.js";
 import { TYPES } from "../../receipt/typed.js";
 import { chooseAccount, signTyped, WalletError } from "../../wallet.js";
 
@@ -23,9 +23,6 @@ export async function signMessage(provider, name, message, domain) {
   const signature = await signTyped(provider, typedData(name, message, domain), signer);
   return { type: name, message, signatures: [{ signer, signature }] };
 }
-
-// The envelope is kept by whoever calls: sent again after a broken line it is the same order.
-export const postMessage = (path, envelope) => postJson(path, envelope);
 
 export function troubleText(error, words) {
   if (error instanceof WalletError) {

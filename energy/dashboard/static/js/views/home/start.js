@@ -11,7 +11,7 @@ export async function showStart(words, session) {
   const buttons = h("div", { class: "wallets" });
   const card = (id, ...children) => h("section", { class: "block span-6", id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, words(`home.start.${id}`)), children);
   document.getElementById("grid").replaceChildren(
-    card("sign", h("p", null, words("home.start.how")), buttons, told),
+    card("sign", h("p", null, words("home.start.how")), buttons, told, h("p", null, h("a", { id: "start-password", href: "/sign-in?to=/home" }, words("home.start.password"))), h("p", { class: "small" }, words("home.start.kept"))),
     card("what", h("ul", { class: "plain" }, ["bill", "trade", "key", "lights"].map((name) => h("li", null, words(`home.start.${name}`))))));
 
   const wallets = await findWallets();

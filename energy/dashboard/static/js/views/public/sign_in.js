@@ -1,4 +1,4 @@
-// The page that signs people in: a person with a code, a prosumer with a wallet, the demonstration.
+// The page that signs people in: with a code, with a wallet, the demonstration; and invitations.
 import { ApiError, postJson } from "../../api.js";
 import { h, setText } from "../../dom.js";
 import { readSession, signIn, signOut } from "../../session.js";
@@ -24,8 +24,10 @@ export async function openSignIn(words) {
   }
 }
 
+const INVITED = /^#invitation=([A-Za-z0-9_-]{43})$/;
+
 const signInCards = (who, words) =>
-  [who.asks_sign_in ? null : demoCard(words), personCard(words), walletCard(words)].filter(Boolean);
+  [INVITED.test(location.hash) ? invitedCard(words) : null, who.asks_sign_in ? null : demoCard(words), personCard(words), walletCard(words)].filter(Boolean);
 
 function card(id, title, ...children) {
   return h("section", { class: "block span-12", id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), children);
@@ -65,6 +67,35 @@ function personCard(words) {
   field("password", "password", { autocomplete: "current-password", maxlength: 200 }),
   field("code", "text", { autocomplete: "one-time-code", inputmode: "numeric", pattern: "[0-9]{6}", maxlength: 6 }), go);
   return card("person", words("sign_in.person"), form, told);
+}
+
+// A resident who is invited chooses a password and sees once what the code program reads.
+function invitedCard(words) {
+  const [, invitation] = location.hash.match(INVITED);
+  const told = h("p", { class: "told", role: "alert" });
+  const go = h("button", { type: "submit" }, words("sign_in.invited_go"));
+  const field = (name) => [h("label", { for: name }, words(`sign_in.${name}`)),
+    h("input", { id: name, name, type: "password", required: true, autocomplete: "new-password", minlength: 12, maxlength: 200 })];
+  const form = h("form", { class: "sign-in", onsubmit: (event) => {
+    event.preventDefault();
+    const { chosen, chosen_again: again } = Object.fromEntries(new FormData(form));
+    if (chosen !== again) { setText(told, words("sign_in.not_twice")); return; }
+    attempt(told, go, words, async () => takeUp(await postJson("/v1/session/invitation", { invitation, password: chosen })));
+  } }, field("chosen"), field("chosen_again"), go);
+  const body = h("div", null, h("p", { class: "small" }, words("sign_in.invited_about")), form, told);
+
+  function takeUp({ name, otpauth }) {
+    // What is in the address bar opens nothing any more.
+    history.replaceState(null, "", "/sign-in?to=/home");
+    const secret = new URL(otpauth).searchParams.get("secret");
+    document.getElementById("name").value = name;
+    body.replaceChildren(h("p", { id: "taken-up", role: "status" }, words("sign_in.taken_up", { name })),
+      h("p", null, h("code", { id: "code-secret" }, secret.match(/.{1,4}/g).join(" "))),
+      h("p", null, h("a", { id: "otpauth", href: otpauth }, words("sign_in.otpauth"))),
+      h("p", { class: "small" }, words("sign_in.kept_about")));
+  }
+
+  return card("invited", words("sign_in.invited"), body);
 }
 
 function walletCard(words) {

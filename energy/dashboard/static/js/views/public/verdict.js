@@ -56,7 +56,7 @@ function fieldRow([field, value], words) {
 }
 
 function entryFacts(report, display, words) {
-  const { entry: { name, message, digest }, head } = report;
+  const { entry: { name, message, digest, isKept }, head } = report;
   const slot = message.slot ?? message.tick;
   return factList([
     [words("verify.kind"), words(`verify.type.${name}`)],
@@ -64,6 +64,7 @@ function entryFacts(report, display, words) {
     message.side === undefined ? null : [words("verify.side"), words(`verify.side.${message.side === 1n ? 1 : 2}`)],
     ...Object.entries(display).map((row) => fieldRow(row, words)),
     message.account === undefined ? null : [words("verify.account"), codeOf(message.account)],
+    isKept ? [words("verify.signed_by"), h("span", { id: "kept" }, words("verify.by_kept_key"))] : null,
     [words("verify.id"), codeOf(digest)],
     [words("verify.head"), words("verify.first_value", { size: String(head.size), time: utc(head.tick) })],
   ]);
