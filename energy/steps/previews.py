@@ -78,7 +78,7 @@ def _figures(one: Considered) -> Document:
     plan = one.plan
 
     def kwh(total_kw: float) -> float:
-        return round(total_kw * DT_H, 3)
+        return round(float(total_kw) * DT_H, 3)
 
     import_kwh, export_kwh = kwh(plan.p_import_kw.sum()), kwh(plan.p_export_kw.sum())
     made_kwh = kwh(plan.pv_used_kw.sum() + plan.unit_p_kw.sum())
@@ -100,7 +100,11 @@ def _shed(one: Considered) -> list[Document]:
     """What would not be served, rank by rank, the first one that gives way first."""
     by_rank = one.plan.shed_by_rank_kw.sum(axis=0) * DT_H
     return [
-        {"rank": rank.id, "e_kwh": round(float(e_kwh), 3), "krw_per_kwh": rank.price_krw_per_kwh}
+        {
+            "rank": rank.id,
+            "e_kwh": round(float(e_kwh), 3),
+            "krw_per_kwh": float(rank.price_krw_per_kwh),
+        }
         for rank, e_kwh in zip(one.problem.ranks, by_rank, strict=True)
         if e_kwh > 1e-3
     ]
