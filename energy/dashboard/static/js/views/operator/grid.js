@@ -1,5 +1,6 @@
 // The grid screen: where is it tight, now and at worst?
 import { block, chartBlock } from "./block.js";
+import { aloneOf, makeAlone } from "./wires/alone.js";
 import { makeElementCard } from "./wires/element_card.js";
 import { limitsOf, makeLimits } from "./wires/limits.js";
 import { makeMapCard } from "./wires/map_card.js";
@@ -13,10 +14,10 @@ export const gridScreen = {
   answer: gridAnswer,
   next: gridNext,
   blocks: gridBlocks,
-  jumps: [["strip", "jump.strip"], ["map", "jump.map"], ["ranking", "jump.ranking"], ["outage", "jump.outage"], ["limits", "jump.limits"]],
+  jumps: [["strip", "jump.strip"], ["map", "jump.map"], ["ranking", "jump.ranking"], ["outage", "jump.outage"], ["alone", "jump.alone"], ["limits", "jump.limits"]],
   catalogues: ["limits"],
   paths: ["/v1/grid", "/v1/grid/network", "/v1/steering"],
-  documents: { network: { path: "/v1/grid/network", once: true }, wires: { path: "/v1/grid" }, steering: { path: "/v1/steering", always: true } },
+  documents: { network: { path: "/v1/grid/network", once: true }, wires: { path: "/v1/grid" }, steering: { path: "/v1/steering", always: true }, islands: { path: "/v1/steering/islands", always: true }, replans: { path: "/v1/steering/replans", always: true } },
 };
 
 const solved = (all) => { const model = wiresModel(all); return model && all.wires.converged ? model : null; };
@@ -31,6 +32,7 @@ function gridBlocks(ctx) {
     block({ ctx, id: "element", span: 4, title: "element.title", pick: solved, empty, make: makeElementCard(ctx) }),
     block({ ctx, id: "ranking", span: 8, title: "ranking.title", pick: solved, empty, make: makeRanking(ctx) }),
     block({ ctx, id: "outage", span: 4, title: "outage.title", pick: wiresModel, empty: () => words("empty.starting"), make: makeOutage(ctx) }),
+    block({ ctx, id: "alone", span: 12, title: "alone.title", pick: aloneOf, empty: () => words("empty.starting"), make: makeAlone(ctx) }),
     block({ ctx, id: "limits", span: 12, title: "limits.title", pick: limitsOf, empty: () => words("empty.starting"), make: makeLimits(ctx) }),
   ];
 }

@@ -75,7 +75,7 @@ function limitable(all, id) {
 }
 
 // Every full hour of a day ahead, then every sixth; the service allows seven days.
-function hoursAhead(nowMs) {
+export function hoursAhead(nowMs) {
   const first = Math.ceil((nowMs + SOONEST_MS) / HOUR_MS) * HOUR_MS, last = nowMs + DAYS * 24 * HOUR_MS;
   const found = Array.from({ length: HOURLY }, (_, at) => first + at * HOUR_MS);
   for (let ms = found.at(-1) + THEN_H * HOUR_MS; ms <= last; ms += THEN_H * HOUR_MS) found.push(ms);

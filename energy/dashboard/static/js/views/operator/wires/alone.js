@@ -1,0 +1,105 @@
+// The district alone: whether the connection is open, until when and why; those who may act order an
+// island, report one, reconnect and let what is planned already be planned anew.
+import { postOnce } from "../../../api.js";
+import { field, h } from "../../../dom.js";
+import { badge } from "../block.js";
+import { act, mayOperate } from "../office/acts.js";
+
+const STATE = { running: ["alarm", "■"], planned: ["warning", "▲"] };
+
+export const aloneOf = (all) => {
+  for (const one of [all.islands, all.replans]) if (one instanceof Error) throw one;
+  return all.islands && all.replans ? all : null;
+};
+
+export function makeAlone(ctx) {
+  const { words } = ctx;
+  return (body) => {
+    const none = h("p", { class: "calm" }, words("alone.none")), list = h("ul", { class: "limits" });
+    const told = h("p", { class: "small", id: "alone-told" });
+    const receipt = h("div", { class: "receipt", role: "status", tabindex: -1 });
+    const tell = (...what) => { receipt.replaceChildren(...what); receipt.focus({ preventScroll: true }); };
+    const orders = mayOperate() ? ["planned", "unplanned", "replan"].map((kind) => order(kind, ctx, tell)) : [h("p", { class: "small" }, words("alone.readers"))];
+    body.append(none, list, told, receipt, ...orders);
+    let shown = null;
+    return (all) => {
+      const open = all.islands.items.filter((one) => one.state !== "ended");
+      none.hidden = open.length > 0;
+      // What somebody is typing into stays while nothing has changed.
+      if (JSON.stringify(open) !== shown) list.replaceChildren(...open.map((one) => row(one, ctx, tell)));
+      shown = JSON.stringify(open);
+      told.replaceChildren(toldAnew(all.replans.items[0], ctx));
+    };
+  };
+}
+
+// A form comes when somebody opens it, anew each time; who only reads never loads it.
+function order(kind, ctx, tell) {
+  const { words } = ctx, box = h("div");
+  const element = h("details", { class: "form", id: `alone-${kind}`, ontoggle: toggle }, h("summary", null, words(`alone.${kind}.new`)), box);
+  async function toggle() {
+    box.replaceChildren();
+    if (!element.open) return;
+    const code = await import("./alone_form.js").catch((error) => { reportError(error); return null; });
+    const done = (made) => { element.open = false; tell(...receiptOf(kind, made, ctx, tell)); };
+    box.replaceChildren(code ? code.openForm(kind, ctx, done) : h("p", { class: "refused", role: "alert" }, words("error.network")));
+  }
+  return element;
+}
+
+const facts = (one, { words, format }) => ({
+  from: format.dateTime(Date.parse(one.from_utc)),
+  until: one.until_utc ? format.dateTime(Date.parse(one.until_utc)) : words("alone.until_reconnected"),
+});
+
+function row(one, ctx, tell) {
+  const { words } = ctx;
+  return h("li", { "data-island": one.id },
+    h("p", { class: "what" }, `${words(`alone.${one.kind}`)} `, badge(...STATE[one.state], words(`alone.state.${one.state}`))),
+    h("p", null, words("alone.when", facts(one, ctx))),
+    h("p", { class: "muted" }, words("limits.why", { who: one.by, why: one.reason })),
+    mayOperate() ? reconnectForm(one, ctx, tell) : null);
+}
+
+const reconnecter = (one, ctx, told, reason) =>
+  act({ ctx, told, run: (key) => postOnce(`/v1/steering/islands/${one.id}/reconnect`, { reason: reason() }, key) });
+
+const endReceipt = (ended, ctx) => h("p", null, ctx.words("alone.ended", facts(ended, ctx)));
+
+function reconnectForm(one, ctx, tell) {
+  const { words } = ctx, name = one.state === "running" ? "alone.reconnect" : "alone.call_off";
+  const reason = h("input", { type: "text", id: `alone-end-${one.id}`, maxlength: 300, autocomplete: "off" });
+  const told = h("p", { class: "refused", role: "alert" });
+  const button = h("button", { type: "submit", class: "main", disabled: true }, words(name));
+  reason.addEventListener("input", () => { button.disabled = !reason.value.trim(); });
+  let run = null;
+  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = reconnecter(one, ctx, told, () => reason.value.trim()); } },
+    h("summary", null, words(`${name}.open`)),
+    h("form", { class: "limit", onsubmit: async (event) => {
+      event.preventDefault();
+      const ended = await run(button);
+      if (ended) tell(endReceipt(ended, ctx));
+    } }, field(reason, words("limits.reason")), h("p", { class: "small" }, words("alone.reconnect.honest")), h("div", { class: "acts" }, button), told));
+  return details;
+}
+
+// What was ordered, and the way back; a new plan has none.
+function receiptOf(kind, made, ctx, tell) {
+  const { words } = ctx;
+  if (kind === "replan") return [h("p", null, words("alone.replan.receipt"))];
+  const told = h("p", { class: "refused", role: "alert" });
+  const run = reconnecter(made, ctx, told, () => words("limits.undone"));
+  const undo = h("button", { type: "button", onclick: async () => {
+    const ended = await run(undo);
+    if (ended) tell(endReceipt(ended, ctx));
+  } }, words("limits.undo"));
+  return [h("p", null, words(`alone.${kind}.receipt`, facts(made, ctx))), h("div", { class: "acts" }, undo), told];
+}
+
+function toldAnew(last, { words, format }) {
+  if (!last) return "";
+  if (!last.answers.length) return words("alone.told.waiting", { who: last.by, why: last.reason });
+  const { answers } = last, slowest = Math.max(...answers.map((one) => one.after_s ?? 0));
+  const slots = answers.map((one) => `${format.slot(Date.parse(one.slot_utc))} (${one.tier})`).join(", ");
+  return words("alone.told", { slots, after: format.seconds(slowest), who: last.by, why: last.reason });
+}
