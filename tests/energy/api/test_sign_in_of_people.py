@@ -25,6 +25,7 @@ from energy.store.sessions import IDLE_S, LASTS_S
 
 Doors = Any
 READ = "/v1/overview"
+GUESSES = 10_000
 
 
 def read(doors: Doors, headers: dict[str, str]) -> int:
@@ -136,21 +137,40 @@ def test_a_code_is_taken_once(doors: Doors) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.check(20)
 def test_guessing_is_stopped_within_twenty_tries_and_the_right_one_waits_too(
-    own_doors: Doors,
+    own_doors: Doors, check: Any
 ) -> None:
-    who = own_doors.person()
+    who, count = own_doors.person(), check.trials(GUESSES, 200)
     wrong = {"name": who.name, "password": "a wrong long password", "code": "000000"}
     statuses, waits = [], []
-    for _ in range(200):
-        answer = own_doors.post("/v1/session/password", wrong)
+    for number in range(count):
+        # From ever new addresses, as a crowd of machines would: the name has its own limit.
+        far = {"X-Forwarded-For": f"203.0.{number // 250 % 250}.{number % 250}"}
+        answer = own_doors.post("/v1/session/password", wrong, **far)
         statuses.append(answer.status)
         waits.append(int(answer.headers.get("retry-after", 0)))
-    assert statuses.index(429) < 20 and set(statuses[statuses.index(429) :]) == {429}
+    at = statuses.index(429)
+    assert at < 20 and set(statuses[:at]) == {401} and set(statuses[at:]) == {429}
     assert 0 < max(waits) <= 60
     assert own_doors.sign_in(who).status == 429  # no oracle: right or wrong, one waits
     own_doors.served.wall.at_s += 120
     assert own_doors.sign_in(who).status == 200
+    kind = own_doors.served.store.url.partition(":")[0].partition("+")[0]
+    check.state(f"{kind}: of {count:,} guesses {at} were looked at")
+
+
+@pytest.mark.slow
+@pytest.mark.check(20)
+def test_who_goes_on_guessing_gets_one_guess_a_minute(own_doors: Doors, check: Any) -> None:
+    who, wall = own_doors.person(), own_doors.served.wall
+    wrong = {"name": who.name, "password": "a wrong long password", "code": "000000"}
+    looked_at, count, gap_s = 0, check.trials(GUESSES // 10, 40), 2.0
+    for _ in range(count):
+        looked_at += own_doors.post("/v1/session/password", wrong).status == 401
+        wall.at_s += gap_s
+    assert looked_at <= 10 + count * gap_s / 60 + 1
+    check.state(f"{looked_at} of {count:,} in {count * gap_s / 60:.0f} min were looked at")
 
 
 @pytest.mark.slow
@@ -175,7 +195,8 @@ def test_guesses_of_one_customer_are_counted_together() -> None:
     assert network_of("unknown") == "unknown"
 
 
-def test_two_hundred_forged_tokens_and_cookies_open_nothing(doors: Doors) -> None:
+@pytest.mark.check(20)
+def test_two_hundred_forged_tokens_and_cookies_open_nothing(doors: Doors, check: Any) -> None:
     good = doors.token("operator", "audit:read")
     secret = good["Authorization"].removeprefix("Bearer ")
     assert read(doors, good) == 200
@@ -200,8 +221,10 @@ def test_two_hundred_forged_tokens_and_cookies_open_nothing(doors: Doors) -> Non
     assert len(forged) == 200
     statuses = [read(doors, one) for one in forged if one != good]
     assert set(statuses) == {401} and len(statuses) >= 199
+    check.state(f"{len(statuses)} forged tokens and cookies, 0 accepted", trials=len(statuses))
 
 
+@pytest.mark.check(20)
 def test_a_right_that_is_withdrawn_is_gone_at_the_next_request(doors: Doors) -> None:
     who = doors.person()
     headers = doors.cookie(person=who.name)
