@@ -13,6 +13,7 @@ from optimizer.plan import Plan, Reason
 from optimizer.problem import PlanProblem
 
 REASON_SLOTS = 8
+OUT_OF_USE = "out of use: it has no power in this slot"
 STILL_KW = 0.05  # power below which an asset counts as standing still
 EQUAL_KRW = 0.5  # won per kWh within which two prices count as equal
 
@@ -94,8 +95,15 @@ def _battery_reasons(
     stored = shadow.battery_krw_per_kwh[slot]
     taken = stored * table.eta_charge
     given = stored / table.eta_discharge + table.wear_krw_per_kwh
+    most_kw = [
+        table.by_slot(limit_kw, problem.slots)[slot]
+        for limit_kw in (table.p_charge_kw_max, table.p_discharge_kw_max)
+    ]
     for row, asset in enumerate(table.id):
         prices = (float(power[row]), float(taken[row]), float(given[row]))
+        if not any(limit_kw[row] for limit_kw in most_kw):
+            yield Reason(asset, slot, "out", prices[0], prices[1], OUT_OF_USE)
+            continue
         yield _store_reason(asset, slot, float(net[row]), prices)
 
 
@@ -138,6 +146,8 @@ def _heat_reasons(problem: PlanProblem, plan: Plan, shadow: Shadow, slot: int) -
     pumped = worth * float(heat.cop[slot])
     action = "run" if plan.heat_pump_kw[slot] > STILL_KW else "off"
     text = f"{action}: a kWh makes heat worth {pumped:.0f} won and costs {power:.0f}"
+    if heat.heat_pump_out is not None and heat.heat_pump_out[slot]:
+        action, text = "out", OUT_OF_USE
     yield Reason("heat pump", slot, action, pumped, power, text)
     burnt = heat.fuel_krw_per_kwh / heat.boiler_eta
     action = "run" if plan.boiler_kw[slot] > STILL_KW else "off"

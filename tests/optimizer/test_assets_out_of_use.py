@@ -44,6 +44,8 @@ def test_a_battery_serves_a_load_only_while_it_is_in_use(toys: Any, solved: Any)
     plan = solved(with_a_gap(plain, 0, slice(1, 2)))
     assert plan.battery_discharge_kw[:, 0] == pytest.approx([20.0, 0.0, 20.0], abs=KW)
     assert plan.e_battery_kwh[:, 0] == pytest.approx([5.0, 5.0, 0.0], abs=KW)
+    told = [one.action for one in plan.reasons if one.asset == "battery 0"]
+    assert told == ["discharge", "out", "discharge"]
 
 
 def test_a_heat_pump_that_is_out_leaves_the_heat_to_the_boiler(toys: Any, solved: Any) -> None:
@@ -53,6 +55,7 @@ def test_a_heat_pump_that_is_out_leaves_the_heat_to_the_boiler(toys: Any, solved
     )
     assert plan.heat_pump_kw == pytest.approx([10.0, 10.0, 0.0], abs=KW)
     assert plan.boiler_kw == pytest.approx([0.0, 0.0, 30.0], abs=KW)
+    assert [one.action for one in plan.reasons if one.asset == "heat pump"] == ["run", "run", "out"]
 
 
 @few
