@@ -23,6 +23,10 @@ class UnreachableError(Exception):
     """The server does not answer, or not now: the same request may be made again."""
 
 
+class RefusedError(Exception):
+    """The server does not tell this to whoever asks; the same request is refused again."""
+
+
 @dataclass(frozen=True)
 class PostAnswer:
     """What the server answered to an order: its status, and the body where that was wanted."""
@@ -60,8 +64,13 @@ class MarketDoor:
         return PostAnswer(*await self._ask("POST", "/v1/orders", envelope))
 
     async def fetch_offers(self) -> list[Offer]:
-        """The DR events that can be answered; none where the market has no such thing."""
+        """The DR events that can be answered; none where the market has no such thing.
+
+        Raises RefusedError where it wants somebody to sign in who has not.
+        """
         status, document = await self._ask("GET", "/v1/dr/events", None)
+        if status in (401, 403):
+            raise RefusedError(f"{self.url}/v1/dr/events answers {status}")
         return parse_offers(document) if status == 200 else []
 
     async def post_commit(self, envelope: bytes) -> PostAnswer:

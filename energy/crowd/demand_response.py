@@ -40,10 +40,14 @@ class Offer:
 
 @dataclass
 class Promises:
-    """What members have committed: which events are answered, and Wh they may bid by slot."""
+    """What members have committed: which events are answered, and Wh they may bid by slot.
+
+    `is_refused`: the market does not tell its events to this program.
+    """
 
     answered: set[bytes] = field(default_factory=set)
     bid_wh_max: dict[tuple[bytes, int], int] = field(default_factory=dict)
+    is_refused: bool = False
 
     def keep(self, offer: Offer, account: bytes, answer: Mapping[str, Any]) -> None:
         """Take up the market's answer to a commitment: baseline and Wh given up in each slot."""

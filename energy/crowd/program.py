@@ -20,6 +20,7 @@ from energy.crowd.client import (
     CONNECTIONS_MAX,
     MarketDoor,
     PostAnswer,
+    RefusedError,
     UnreachableError,
     open_door,
 )
@@ -113,7 +114,14 @@ async def answer_offers(
     door: MarketDoor, crowd: Crowd, market: MarketNow, promises: Promises
 ) -> None:
     """Answer every DR event that is open and that this program has not answered yet."""
-    for offer in await door.fetch_offers():
+    try:
+        offers = await door.fetch_offers()
+    except RefusedError as error:
+        if not promises.is_refused:
+            log.warning("%s; no event is answered, set MICROGRID_TOKEN", error)
+        promises.is_refused = True
+        return
+    for offer in offers:
         if offer.id in promises.answered:
             continue
         commits = build_commits(crowd, offer)

@@ -1,5 +1,6 @@
 """The client is what the API's document says now, and does its work against a real server."""
 
+import asyncio
 import contextlib
 import importlib.util
 import itertools
@@ -16,6 +17,9 @@ import pytest
 from energy.api.app import api_document
 from energy.cli import run
 from energy.client import Client, ProblemError, UnreachableError, base, domain_of, sign_message
+from energy.crowd.client import open_door
+from energy.crowd.demand_response import Promises
+from energy.crowd.program import answer_offers
 
 ROOT = Path(__file__).parents[3]
 NONCES = itertools.count(10_000)
@@ -157,6 +161,25 @@ def test_commands_ask_with_the_token(
     for one in words:
         assert run([*one, "--url", town.url]) == 0
         assert capsys.readouterr().out.startswith("[")
+
+
+def test_the_crowd_asks_for_events_with_the_token_and_says_once_where_it_may_not(
+    town: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def look(token: str) -> Promises:
+        promises = Promises()
+        async with open_door(town.url, token) as door:
+            market = await door.fetch_market()
+            for _ in range(2):
+                await answer_offers(door, town.crowd, market, promises)
+        return promises
+
+    assert asyncio.run(look("")).is_refused
+    told = [one.getMessage() for one in caplog.records if "MICROGRID_TOKEN" in one.getMessage()]
+    assert told == [
+        f"{town.url}/v1/dr/events answers 401; no event is answered, set MICROGRID_TOKEN"
+    ]
+    assert not asyncio.run(look(town.token("operator"))).is_refused
 
 
 class Wire:
