@@ -81,9 +81,11 @@ def wait_for(condition: Callable[[], object], what: str) -> float:
 
 
 @contextmanager
-def service(folder: Path, aside: Path, refusing: Path | None = None) -> Iterator[Service]:
-    """`microgrid up` with its store in a folder, below it a layer that refuses, if any; stopped at
-    the end.
+def service(
+    folder: Path, aside: Path, refusing: Path | None = None, url: str = ""
+) -> Iterator[Service]:
+    """`microgrid up` with its store in a folder, or at a URL, below it a layer that refuses, if
+    any; stopped at the end.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -97,7 +99,7 @@ def service(folder: Path, aside: Path, refusing: Path | None = None) -> Iterator
         }
     command = [
         sys.executable, "-m", "energy", "up", "--district", DISTRICT, "--port", str(port),
-        "--database-url", f"sqlite:///{folder}/up.db", "--demo-slot-s", "0.2", "--no-bots",
+        "--database-url", url or f"sqlite:///{folder}/up.db", "--demo-slot-s", "0.2", "--no-bots",
     ]  # fmt: skip
     with (aside / "log").open("ab") as told:
         process = subprocess.Popen(
@@ -114,9 +116,9 @@ def service(folder: Path, aside: Path, refusing: Path | None = None) -> Iterator
             process.wait()
 
 
-def require_whole(folder: Path) -> None:
+def require_whole(url: str) -> None:
     """Each slot has its row, in order and once, none is half, and the books prove themselves."""
-    with open_reader(f"sqlite:///{folder}/up.db") as store:
+    with open_reader(url) as store:
         rows = store.read(lambda connection: connection.execute(slot.select()).all())
         starts = sorted(row.start for row in rows)
         assert starts == list(range(starts[0], starts[0] + len(starts) * SLOT_S, SLOT_S))
@@ -178,7 +180,7 @@ def test_a_real_disk_runs_full_and_has_room_again(
             require_stopped(running)
             filler.unlink()
             require_resumed(running)
-        require_whole(folder)
+        require_whole(f"sqlite:///{folder}/up.db")
 
 
 def require_refused(running: Service) -> None:
@@ -204,7 +206,7 @@ def test_the_disk_refuses_each_write_once_and_for_good(
                 running.relent()
                 require_resumed(running)
                 refused += 1
-    require_whole(folder)
+    require_whole(f"sqlite:///{folder}/up.db")
     check.state(f"{refused} writes and syncs refused, 0 half slots, the loop resumed each time")
 
 
@@ -226,4 +228,42 @@ def test_while_the_disk_refuses_a_door_that_writes_says_so(
         require_refused(running)
         running.relent()
         require_resumed(running)
-    require_whole(folder)
+    require_whole(f"sqlite:///{folder}/up.db")
+
+
+@pytest.mark.soak
+@pytest.mark.check(3)
+def test_a_file_that_may_only_be_read_stops_the_loop_until_it_may_be_written(
+    tmp_path: Path, layer: Callable[[str], Path]
+) -> None:
+    """As where the system mounts a disk with errors for reading only."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    with service(folder, tmp_path, layer("disk_fault")) as running:
+        running.refuse(1, errno.EROFS, "good")
+        require_stopped(running)
+        require_refused(running)
+        running.relent()
+        require_resumed(running)
+    require_whole(f"sqlite:///{folder}/up.db")
+
+
+@pytest.mark.soak
+@pytest.mark.check(3)
+def test_a_database_that_stops_in_the_middle_of_cycles_is_waited_for(
+    tmp_path: Path, stoppable: Any, check: Any
+) -> None:
+    """A real PostgreSQL ends without a word and starts again, at moments that chance says."""
+    url, stops = stoppable.new_url(), check.trials(10, 1)
+    with service(tmp_path, tmp_path, url=url) as running:
+        for _ in range(stops):
+            time.sleep(check.rng.uniform(0, 1))
+            stoppable.stop()
+            wait_for(lambda: running.ask("/readyz")[0] == 503, "not ready")
+            for path, body in (("/v1/slots?limit=5", None), ("/v1/session/password", GUESS)):
+                status, problem = running.ask(path, body)
+                assert (status, problem["code"]) == (503, "STORE_BUSY"), problem
+            stoppable.start()
+            require_resumed(running)
+    require_whole(url)
+    check.state(f"PostgreSQL ended {stops} times: 503 with the reason, resumed, 0 half slots")
