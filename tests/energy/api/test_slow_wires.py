@@ -75,7 +75,7 @@ def test_the_second_head_of_a_connection_is_timed_like_the_first(shared: Any) ->
 
 
 def test_a_head_without_end_is_refused_where_it_gets_too_large(shared: Any) -> None:
-    with wire_to(shared.port) as wire, pytest.raises(OSError, match="reset|pipe"):
+    with wire_to(shared.port) as wire, pytest.raises(OSError, match=r"reset|pipe"):
         wire.sendall(REQUEST[:-2])
         for _ in range(100):
             wire.sendall(b"X-More: " + b"x" * 1_000_000 + b"\r\n")
