@@ -14,6 +14,7 @@ import typer
 from sqlalchemy import Connection
 
 from energy.api.callers import SCOPES
+from energy.cli.door import Url, address_of_market, at_the_door
 from energy.cli.participants import account_of, writer
 from energy.cli.settings import AsJson, DatabaseUrl
 from energy.config import build_settings
@@ -25,6 +26,7 @@ from energy.steps.credentials import (
     require_password,
     stretch_password,
 )
+from energy.steps.kept_keys import key_safe
 from energy.store.audit import Record, append_record, first_broken, list_records
 from energy.store.engine import open_reader
 from energy.store.errors import StoreError
@@ -108,6 +110,40 @@ def disable(
     now_s, kind = int(time.time()), "token" if is_token else "person"
     changed = _write(database_url, f"disable {kind}", name, lambda c: unit(c, name, now_s))
     typer.echo(f"{name}: " + ("disabled" if changed else "was disabled before"))
+
+
+@app.command()
+def invite(
+    name: Name,
+    account: Annotated[str, typer.Option(help="the household, 0x and 64 digits")],
+    days: Annotated[int, typer.Option(min=1, max=30, help="how long it is good")] = 7,
+    url: Url = None,
+) -> None:
+    """Invite a resident without a wallet, at the running service (MICROGRID_TOKEN, `operate`).
+
+    The link is printed once and is for the resident alone, who chooses a password with it.
+    """
+    settings = build_settings()
+    account_of(account)
+    with at_the_door(url, settings) as client:
+        found = client.invite({"name": name, "account": account, "days": days})
+    typer.echo(f"{settings.public_url or address_of_market(url, settings)}{found['path']}")
+    typer.echo(f"{name}: the link is good until {found['ends_utc']}, once", err=True)
+
+
+@app.command()
+def reseal(database_url: DatabaseUrl = None) -> None:
+    """Seal all kept keys under a new secret; what was sealed under the old one opens no more.
+
+    Destroy older backups of the secret's file: with them older backups of the store would open.
+    """
+    safe = key_safe(build_settings(database_url=database_url))
+    count = _write(
+        database_url, "seal kept keys under a new secret", "kept keys", safe.change_secret
+    )
+    if count:
+        safe.finish_change()
+    typer.echo(f"{count} kept keys are sealed under a new secret in {safe.path}")
 
 
 @app.command("list")

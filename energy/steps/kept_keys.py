@@ -47,8 +47,13 @@ class Now:
 
 def key_keeper(settings: Settings, registrar: bytes) -> KeyKeeper:
     """The keeper of an installation; its secret stands where the settings say."""
+    return KeyKeeper(key_safe(settings), registrar)
+
+
+def key_safe(settings: Settings) -> KeySafe:
+    """The safe of an installation."""
     path = settings.kept_keys_secret_file or settings.store_folder / SECRET_NAME
-    return KeyKeeper(KeySafe(Path(path)), registrar)
+    return KeySafe(Path(path))
 
 
 class RefusedError(Exception):

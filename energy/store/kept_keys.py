@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from energy.store.people_tables import invitation, kept_key, person, session
+from energy.store.people_tables import kept_key
 
 
 class KeptKey(NamedTuple):
@@ -67,14 +67,3 @@ def seal_anew(connection: Connection, keys: Sequence[KeptKey]) -> None:
     for key in keys:
         alive = (kept_key.c.address == key.address) & kept_key.c.body.is_not(None)
         connection.execute(update(kept_key).where(alive).values(seal=key.seal, body=key.body))
-
-
-def forget_residents(connection: Connection, account: bytes, now_s: int) -> int:
-    """Delete the people and invitations of an account and destroy its kept key; how many people."""
-    key = live_key_of(connection, account)
-    if key is not None:
-        destroy_key(connection, key.address, now_s)
-    connection.execute(delete(invitation).where(invitation.c.account == account))
-    names = select(person.c.name).where(person.c.account == account)
-    connection.execute(delete(session).where(session.c.person.in_(names)))
-    return connection.execute(delete(person).where(person.c.account == account)).rowcount

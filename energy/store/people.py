@@ -78,12 +78,6 @@ def use_code_step(connection: Connection, name: str, step: int) -> bool:
     return connection.execute(update(person).where(later).values(code_step=step)).rowcount == 1
 
 
-def people_of(connection: Connection, account: bytes) -> list[Person]:
-    """The residents of a household by name."""
-    query = select(person).where(person.c.account == account).order_by(person.c.name)
-    return [Person(**row._mapping) for row in connection.execute(query)]
-
-
 def disable_person(connection: Connection, name: str, now_s: int) -> bool:
     """Let a person sign in no more and end all sessions; False where that was so before."""
     if find_person(connection, name) is None:

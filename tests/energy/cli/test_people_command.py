@@ -7,11 +7,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import Connection
 
 from energy.cli import run
 from energy.steps.credentials import hash_secret, is_password
+from energy.steps.key_safe import KeySafe, SafeError
 from energy.store.audit import first_broken, list_records
 from energy.store.engine import open_reader, open_store
+from energy.store.kept_keys import add_kept_key, live_key_of
 from energy.store.people import find_person, token_of
 from energy.store.people_tables import audit_row
 from energy.store.schema import suspended
@@ -68,6 +71,33 @@ def test_a_password_that_is_no_password_adds_nobody(
     with open_reader(url) as store:
         assert store.read(lambda c: find_person(c, "kim")) is None
         assert store.read(list_records) == []
+
+
+def test_kept_keys_are_sealed_under_a_new_secret(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MICROGRID_KEPT_KEYS_SECRET_FILE", str(tmp_path / "kept.secret"))
+    safe, account = KeySafe(tmp_path / "kept.secret"), b"\7" * 32
+    assert people(url, "reseal") == 0 and not safe.path.exists(), "there is nothing to seal"
+
+    def keep(connection: Connection) -> bytes:
+        row, key = safe.lock_up(connection, account, 1)
+        add_kept_key(connection, row)
+        return key
+
+    with open_store(url) as store:
+        key = store.write(keep)
+    old = safe.path.read_text()
+    assert people(url, "reseal") == 0
+    assert "1 kept keys are sealed under a new secret" in capsys.readouterr().out
+    with open_reader(url) as store:
+        row = store.read(lambda c: live_key_of(c, account))
+        log = store.read(list_records)
+    assert row is not None and safe.open(row) == key and safe.path.read_text() != old
+    assert log[0].record.task == "seal kept keys under a new secret"
+    safe.path.write_text(old)
+    with pytest.raises(SafeError, match="allowed the secret"):
+        safe.open(row)
 
 
 def test_a_token_is_good_until_it_is_over_or_disabled(

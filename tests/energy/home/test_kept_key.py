@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from energy.cli import run
 from energy.steps.credentials import code_at, hash_secret, new_secret, new_seed
 from energy.steps.kept_keys import OWN_ROLES
 from energy.steps.keystore import KEPT, TRADE
@@ -367,6 +368,25 @@ def test_no_answer_and_no_log_line_has_the_key(
     assert len(own) > 8 and row.address.hex() in told, "the address is no secret"
     for secret in (key.hex(), cipher, here.keeper.safe.path.read_text().strip()):
         assert secret not in told
+
+
+def test_the_command_invites_with_an_operators_token_and_prints_the_link_once(
+    invited: Resident,
+    neighbourhood: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here, name = neighbourhood, f"park-{next(NUMBERS)}"
+    words = ["people", "invite", name, "--account", f"0x{invited.account.hex()}"]
+    assert run([*words, "--url", here.address]) != 0, "without a token it is refused"
+    secret = token(here, "operator")["Authorization"].removeprefix("Bearer ")
+    monkeypatch.setenv("MICROGRID_TOKEN", secret)
+    capsys.readouterr()
+    assert run([*words, "--url", here.address]) == 0
+    link = capsys.readouterr().out.strip()
+    assert link.startswith(f"{here.address}/sign-in#invitation=")
+    invited.name = name
+    assert take_up(invited, link.partition("=")[2]).status == 200
 
 
 @pytest.fixture
