@@ -6,7 +6,7 @@ from energy.api.callers import STEERING, may
 from energy.api.documents import KNOWN, view_answer
 from energy.api.problems import answers
 from energy.api.shapes.plan import Assets
-from energy.api.words import SlotText
+from energy.api.words import SlotName
 
 router = APIRouter(tags=["documents"])
 
@@ -18,7 +18,7 @@ router = APIRouter(tags=["documents"])
     responses={**KNOWN, **answers(401, 403, 404, 422)},
 )
 @may(STEERING)
-def get_assets(request: Request, slot: SlotText | None = None) -> Response:
+def get_assets(request: Request, slot: SlotName | None = None) -> Response:
     """State, availability, set-point, measured power, limits and content of every asset in the
     newest measured slot, or in `slot`; the worst state first.
     """

@@ -25,7 +25,7 @@ from energy.api.problems import ProblemError, answers
 from energy.api.shapes.books import Checkpoint
 from energy.api.shapes.market import Auction, AuctionOfBooks, Prices
 from energy.api.shapes.plan import Alarms, Measured, Overview, PlanDocument, SlotLedger, SlotPage
-from energy.api.words import SlotText
+from energy.api.words import SlotName
 from energy.steps.public import DistrictTime, prices_document
 from energy.steps.upkeep import kept_days
 from energy.store.alarms import open_alarms
@@ -39,6 +39,8 @@ from energy.units import SLOT_S
 
 COMPRESSED_FROM_BYTES = 2_000
 PAGE_MAX = 500
+SLOTS_END = 4_102_444_800
+"""2100-01-01: an instant from then on, or before 1970, is a slip and no slot of a district."""
 _TIME = re.compile(r"\d{1,12}|\d{4}-\d\d-\d\d[T ][0-9:.+-]{4,20}Z?", re.ASCII)
 
 KNOWN: dict[int | str, dict[str, Any]] = {
@@ -99,7 +101,7 @@ def get_prices(request: Request) -> Response:
     responses={**KNOWN, **answers(404, 422)},
 )
 @may(STEERING)
-def get_plan(request: Request, slot: SlotText | None = None) -> Response:
+def get_plan(request: Request, slot: SlotName | None = None) -> Response:
     """Plan of the newest slot, or of `slot`: set-points, certificate, reasons, grid state."""
     return view_answer(request, "plan", slot)
 
@@ -111,7 +113,7 @@ def get_plan(request: Request, slot: SlotText | None = None) -> Response:
     responses={**KNOWN, **answers(404, 422)},
 )
 @may(DISTRICT)
-def get_measured(request: Request, slot: SlotText | None = None) -> Response:
+def get_measured(request: Request, slot: SlotName | None = None) -> Response:
     """Sources, uses and costs of the newest measured slot, or of `slot`."""
     return view_answer(request, "measured", slot)
 
@@ -123,7 +125,7 @@ def get_measured(request: Request, slot: SlotText | None = None) -> Response:
     responses=answers(404, 422),
 )
 @may(MEMBERS)
-def get_market(request: Request, slot: SlotText) -> Response:
+def get_market(request: Request, slot: SlotName) -> Response:
     """What was traded in the slot, and the clearing with its certificate."""
     start = parse_slot(slot, "slot")
 
@@ -156,7 +158,7 @@ def get_ledger(request: Request) -> Response:
     responses={**KNOWN, **answers(404, 422)},
 )
 @may(PUBLIC)
-def get_checkpoint(request: Request, tick: SlotText) -> Response:
+def get_checkpoint(request: Request, tick: SlotName) -> Response:
     """Size and root of the log after the tick, signed; `note` is the text that is published."""
     start = parse_slot(tick, "tick")
     row = context_of(request).store.read(lambda connection: find_checkpoint(connection, start))
@@ -183,7 +185,7 @@ def get_checkpoint(request: Request, tick: SlotText) -> Response:
 )
 @may(DISTRICT)
 def get_slots(
-    request: Request, before: SlotText | None = None, limit: int = Query(96, ge=1, le=PAGE_MAX)
+    request: Request, before: SlotName | None = None, limit: int = Query(96, ge=1, le=PAGE_MAX)
 ) -> Response:
     """One row a slot with tier, reason and seconds; `next` asks for the ones before."""
     start = None if before is None else parse_slot(before, "before")
@@ -284,11 +286,14 @@ def not_modified(etag: str) -> Response:
 
 def parse_slot(text: str, field: str) -> int:
     """The slot of an ISO instant or of seconds since 1970; raises ProblemError."""
-    allowed = "a quarter hour such as 2026-07-15T09:00:00Z"
+    allowed = "a quarter hour such as 2026-07-15T09:00:00Z, from 1970 to 2099"
     try:
         if not _TIME.fullmatch(text):
             raise TimeGridError(f"{field}: not readable")
-        return require_slot(int(text) if text.isdigit() else parse_instant(text))
+        slot = require_slot(int(text) if text.isdigit() else parse_instant(text))
+        if not 0 <= slot < SLOTS_END:
+            raise TimeGridError(f"{field}: not in our time")
+        return slot
     except TimeGridError as error:
         found = text[:60]
         raise ProblemError(

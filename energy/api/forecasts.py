@@ -18,7 +18,7 @@ from energy.api.documents import (
 from energy.api.problems import answers
 from energy.api.shapes.forecasts import ForecastCourses, IssuedForecast, PricesToCome, Verification
 from energy.api.shapes.plan import SlotForecast
-from energy.api.words import SlotText
+from energy.api.words import SlotName
 from energy.forecast import BANDS, QUANTILES
 from energy.forecast.inputs import FloatArray
 from energy.steps.auctions import PRICE
@@ -41,7 +41,7 @@ router = APIRouter(tags=["forecasts"])
     responses={**KNOWN, **answers(404, 422)},
 )
 @may(STEERING)
-def get_forecasts(request: Request, slot: SlotText | None = None) -> Response:
+def get_forecasts(request: Request, slot: SlotName | None = None) -> Response:
     """Bands of load, sun and heat that the newest plan, or that of `slot`, was made from, and of
     the prices of the auctions to come, won per kWh.
     """
@@ -57,7 +57,7 @@ def get_forecasts(request: Request, slot: SlotText | None = None) -> Response:
 @may(STEERING)
 def get_issued(
     request: Request,
-    slot: SlotText | None = Query(None, description="its first slot; else the newest"),
+    slot: SlotName | None = Query(None, description="its first slot; else the newest"),
 ) -> Response:
     """Seven quantiles of the district's load, sun and heat in kW and of the auctions' prices in won
     per kWh, tiers, and the weather used.

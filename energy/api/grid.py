@@ -21,7 +21,7 @@ from energy.api.documents import (
 )
 from energy.api.problems import answers
 from energy.api.shapes.grid import NetworkTables, Outage, Wires
-from energy.api.words import SlotText
+from energy.api.words import SlotName
 from energy.store.views import find_view, last_view_slot
 from energy.timegrid import iso_of
 from grid_models import Contingency, Network, check_contingencies
@@ -58,7 +58,7 @@ def get_network(request: Request) -> Response:
     responses={**KNOWN, **answers(404, 422)},
 )
 @may(DISTRICT)
-def get_grid(request: Request, slot: SlotText | None = None) -> Response:
+def get_grid(request: Request, slot: SlotName | None = None) -> Response:
     """State of every element in the newest planned slot, or in `slot`, and in the tightest one."""
     return view_answer(request, "grid", slot, hidden=ONLY_FOR_OUTAGES)
 

@@ -22,7 +22,7 @@ from energy.api.documents import (
 )
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.market import Curves, MarketHistory, VoidCurves
-from energy.api.words import SlotText
+from energy.api.words import SlotName
 from energy.steps.curves import clearing_digest, curves_document, load_auction
 from energy.store.orders import clearings_between, last_clearing, load_clearing
 from energy.store.views import Document, views_between
@@ -53,8 +53,8 @@ router = APIRouter(tags=["market"])
 @may(MEMBERS)
 def get_history(
     request: Request,
-    first: SlotText | None = Query(None, alias="from", description="first slot; a day before `to`"),
-    end: SlotText | None = Query(None, alias="to", description="end; after the newest auction"),
+    first: SlotName | None = Query(None, alias="from", description="first slot; a day before `to`"),
+    end: SlotName | None = Query(None, alias="to", description="end; after the newest auction"),
 ) -> Response:
     """Columns over the slots from `from` up to `to`, at most a week; `next` asks for the rest."""
     context = context_of(request)
@@ -75,7 +75,7 @@ def get_history(
     responses={**KNOWN, **answers(404, 422)},
 )
 @may(MEMBERS)
-def get_curves(request: Request, slot: SlotText) -> Response:
+def get_curves(request: Request, slot: SlotName) -> Response:
     """Both curves by price, price interval, margin and budget of the slot's auction.
 
     A slot whose orders were void has no curves and says why. An auction never changes.

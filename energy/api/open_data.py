@@ -20,7 +20,7 @@ from energy.api.documents import (
 )
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.market import OpenEnergy
-from energy.api.words import SlotText
+from energy.api.words import SlotName
 from energy.steps.open_data import (
     MEMBERS_MIN,
     SHARE_MAX_PPM,
@@ -56,8 +56,8 @@ router = APIRouter(tags=["open data"])
 @may(PUBLIC)
 def get_open_energy(
     request: Request,
-    start: SlotText | None = Query(None, description="first quarter hour; else the newest day's"),
-    end: SlotText | None = Query(None, description="quarter hour after the last; else the newest"),
+    start: SlotName | None = Query(None, description="first quarter hour; else the newest day's"),
+    end: SlotName | None = Query(None, description="quarter hour after the last; else the newest"),
     step: Step = Query(Step.HOUR, description="the times that are added up"),
     zone: str | None = Query(None, description="one zone's groups; else all"),
     use: Use | None = Query(None, description="one use; else both"),

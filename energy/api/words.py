@@ -8,11 +8,15 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import WithJsonSchema
 
+from energy.units import SLOT_S
+
 _DAY = (
     r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
     r"|02-(?:0[1-9]|1\d|2[0-8]))"
 )
 _QUARTER_HOUR = rf"^20[2-9]\d-{_DAY}T(?:[01]\d|2[0-3]):(?:00|15|30|45):00Z$"
+
+_LAST_SLOT = 4_102_444_800 - SLOT_S
 
 NAMED = Query(
     None,
@@ -31,6 +35,20 @@ SlotText = Annotated[
         }
     ),
 ]
+SlotName = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _QUARTER_HOUR},
+                {"type": "integer", "minimum": 0, "maximum": _LAST_SLOT, "multipleOf": SLOT_S},
+            ],
+            "description": "start of a quarter hour, UTC, or its seconds since 1970",
+            "examples": ["2026-07-15T09:00:00Z"],
+        }
+    ),
+]
+"""A slot in an address; in a body it is `SlotText`."""
 IdText = Annotated[
     str,
     WithJsonSchema(

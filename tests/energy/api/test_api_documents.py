@@ -244,6 +244,19 @@ def test_slots_are_read_page_by_page_and_none_twice(
     )
 
 
+@pytest.mark.parametrize(
+    "slot", ("999999999900", "0001-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "9999-12-31T23:45:00Z")
+)
+def test_a_slot_that_is_not_in_our_time_is_refused(served: Any, slot: str) -> None:
+    """The calendar ends, and so would what is worked out from such a slot."""
+    save_trade = {"price_krw_per_kwh": "142.5", "volume_kwh": 1.0}
+    served.store.write(lambda c: save_clearing(c, HEAD, 1, save_trade))
+    for path in ("/v1/market/history?from={}", "/v1/market/history?to={}", "/v1/market/{}"):
+        answer = served.ask(path.format(slot))
+        assert (answer.status, answer.json["code"]) == (422, "MALFORMED"), path
+        assert "from 1970 to 2099" in answer.json["allowed"]
+
+
 @pytest.mark.invented
 def test_a_slots_auction_is_found_by_instant_and_by_number(served: Any) -> None:
     def unit(connection: Any) -> None:
