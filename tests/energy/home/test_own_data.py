@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from energy.steps.own_data import forget_account
 from energy.steps.personal import TABLES
 from energy.store.accounts import load_keys
 from energy.store.audit import Record, append_record, list_records
 from energy.store.cars import CarWish, add_wish, wishes_of
 from energy.store.homes import load_home_days, save_home_day
 from energy.store.identities import Identity, find_identity, set_identity
+from energy.store.instructions import instructions_of
 from energy.store.request_keys import KeptAnswer, find_answer, keep_answer
 from energy.units import SLOT_S
 
@@ -186,6 +188,30 @@ def test_an_erasure_whose_answer_was_lost_ends_at_the_beginning_and_not_in_an_er
     expect(page.locator("#erase-told")).not_to_be_empty()
     page.locator("#erase-now").click()
     expect(page.locator("#sign")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_on_the_page_a_halted_instruction_says_so_and_can_be_stopped_or_replaced(
+    lived: Any, own: dict[str, str], chromium_page: Page, node_modules: Path
+) -> None:
+    store, district = lived.microgrid.store, lived.microgrid.district
+    if not store.read(lambda c: instructions_of(c, lived.account)):
+        lived.instruct(lived.resident)
+    store.write(lambda c: forget_account(c, district, lived.account, 0))
+    for language, sentence in (("en", "Halted by your erasure"), ("ko", "개인정보 삭제로 중단")):
+        for name, value in {"language": language, **lived.sign_in(lived.resident)}.items():
+            cookie = {"name": name, "value": value, "url": lived.address}
+            chromium_page.context.add_cookies([cookie])
+        chromium_page.goto(f"{lived.address}/home")
+        state = chromium_page.locator("#auto-state")
+        expect(state).to_have_attribute("data-state", "HALTED")
+        expect(state.locator(".what")).to_be_visible()
+        expect(state.locator(".what")).to_contain_text(sentence)
+        expect(state.locator("#auto-left")).to_have_count(0)
+        expect(chromium_page.locator("#auto-stop")).to_be_visible()
+        chromium_page.evaluate((node_modules / "axe-core" / "axe.min.js").read_text())
+        found = "async () => (await axe.run('#automatic')).violations.map((one) => one.id)"
+        assert chromium_page.evaluate(found) == []
 
 
 @pytest.mark.browser
