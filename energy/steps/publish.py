@@ -4,7 +4,7 @@ Set-points expire with their slot. What was measured on the way stands in the sa
 that a slot that is done again after a crash starts from the same state of the plant.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -339,16 +339,8 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
                 todo=TODO_UNSERVED[isinstance(first.violation, CutOff)],
             )
         )
-    if unknown := checked.steering.unknown:
-        found.append(
-            Alarm(
-                cause=UNKNOWN_LIMIT,
-                severity="alarm",
-                what=f"Operators' limits are not kept: {'; '.join(unknown)}",
-                where="limits",
-                todo="Cancel them, and set others on elements that are there.",
-            )
-        )
+    if checked.steering.unknown:
+        found.append(_unkept(checked.steering.unknown))
     if checked.tier in (Tier.RULES, Tier.HOLD):
         found.append(
             Alarm(
@@ -360,6 +352,17 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
             )
         )
     return found
+
+
+def _unkept(limits: Sequence[str]) -> Alarm:
+    """Limits on elements that are there no more."""
+    return Alarm(
+        cause=UNKNOWN_LIMIT,
+        severity="alarm",
+        what=f"Operators' limits are not kept: {'; '.join(limits)}",
+        where="limits",
+        todo="Cancel them, and set others on elements that are there.",
+    )
 
 
 def _alone(checked: CheckedPlan) -> Alarm:
