@@ -20,7 +20,7 @@ from energy.api.dr import scene_of
 from energy.api.orders import accepted_json, terms_json
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.proofs import PROOF_TYPE, LogCache
-from energy.api.shapes.books import BillProof, OrderPage
+from energy.api.shapes.books import InclusionProof, OrderPage
 from energy.api.shapes.forecasts import OwnForecast
 from energy.api.shapes.home import BilledMonths, Counted, Home, Instructions, OwnEvents, Statement
 from energy.api.words import NAMED, MonthText
@@ -261,7 +261,7 @@ def get_statement(request: Request, month: MonthText, account: str | None = NAME
 @router.get(
     "/v1/me/statements/{month}/proof",
     summary="That my bill is in the books",
-    response_model=BillProof,
+    response_model=InclusionProof,
     responses={200: {"description": "a proof bundle for /verify"}, **answers(404, 409, 422)},
 )
 @may(HOUSEHOLD)

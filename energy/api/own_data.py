@@ -17,7 +17,7 @@ from energy.api.me import own_order_json
 from energy.api.once import PARAMETER, answer_once
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.home import Erasure, Looks, OwnData
-from energy.api.words import NAMED
+from energy.api.words import NAMED, BeforeRow
 from energy.steps.own_data import forget_account, look_document, remains, sections_of
 from energy.store.audit import append_record
 from energy.store.own_data import records_about
@@ -50,7 +50,7 @@ class EraseBody(BaseModel):
 def get_reads(
     request: Request,
     account: str | None = NAMED,
-    before: int | None = Query(None, ge=0, description="the `next` of the page before"),
+    before: BeforeRow = None,
     limit: int = Query(20, ge=1, le=PAGE_MAX),
 ) -> Response:
     """Everybody but oneself who has read or done something with them, newest first; and what an

@@ -9,6 +9,7 @@ from energy.api.context import context_of
 from energy.api.doorman import note_access, record_of
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.office import AuditPage, Disabled, People
+from energy.api.words import BeforeRow
 from energy.store.audit import append_record, list_records
 from energy.store.people import disable_person, find_person, list_people
 from energy.timegrid import iso_of
@@ -72,7 +73,7 @@ def disable(request: Request, name: str) -> Response:
 @may(AUDIT)
 def get_audit(
     request: Request,
-    before: int | None = Query(None, ge=0, description="number of a record"),
+    before: BeforeRow = None,
     limit: int = Query(100, ge=1, le=PAGE_MAX),
 ) -> Response:
     """Who did what with whose data, when and from where; reading it is a record as well."""

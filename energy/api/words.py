@@ -24,6 +24,10 @@ NAMED = Query(
     json_schema_extra={"pattern": "^0x[0-9a-f]{64}$"},
 )
 """Whose data are meant, where that is not the caller."""
+BeforeRow = Annotated[
+    int | None, Query(ge=0, le=2**63 - 1, description="the number of the last row of a page")
+]
+"""Rows before this one; a larger number than any database's would be a slip."""
 SlotText = Annotated[
     str,
     WithJsonSchema(

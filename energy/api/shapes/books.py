@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from energy.api.shapes.market import SigningDomain
 from energy.api.shapes.words import (
@@ -21,8 +21,6 @@ from energy.api.shapes.words import (
     WholeText,
 )
 from market.orders import OrderStatus
-
-Words = Annotated[str, Field(examples=["AAAAAA=="], description="packed words, base64")]
 
 
 class SignatureOf(Shape):
@@ -219,35 +217,3 @@ class AutomaticProof(ProofFrame):
     receipt: SignedEntry | None
     display: dict[str, Krw]
     instruction: SignedEntry
-
-
-class BilledMonthProof(Shape):
-    """The rules of a month: their entry, its place, and the text that it is the hash of."""
-
-    entry: SaltedEntry
-    log: LogPlace
-    content: str
-
-
-class HistoryRun(Shape):
-    """Entries of one type that follow each other in the history of an account."""
-
-    type: Name
-    words: Words
-
-
-class BillProof(ProofFrame):
-    """That a bill is in the books, with all that its account has ever moved."""
-
-    model_config = ConfigDict(title="BillProof")
-
-    claim: Literal["bill"]
-    entry: SaltedEntry
-    set: SetPlace
-    log: LogPlace
-    months: list[BilledMonthProof]
-    lines: Words
-    account: Id
-    from_: AccountState | None = Field(alias="from")
-    history: list[HistoryRun]
-    state: AccountState

@@ -160,6 +160,16 @@ def test_every_answer_is_as_the_document_says(town: Any, check: Any) -> None:
     assert all(one.statuses.total() > 100 and one.statuses[200] for one in askers)
 
 
+def test_a_number_that_no_row_can_have_is_refused(town: Any) -> None:
+    """Found by these requests: a database takes no larger number, and the server failed."""
+    headers = {"Authorization": f"Bearer {town.token('operator')}"}
+    account = f"0x{town.crowd.account[0].hex()}"
+    for path in ("/v1/audit?limit=1", f"/v1/me/reads?limit=1&account={account}"):
+        for before, status in ((2**63 - 1, 200), (2**63, 422)):
+            answer = requests.get(f"{town.url}{path}&before={before}", headers=headers, timeout=20)
+            assert answer.status_code == status, (path, before)
+
+
 @pytest.mark.soak
 @pytest.mark.check(19)
 # The role that may do most goes first and alone, so that a run that is cut off has asked for it.
