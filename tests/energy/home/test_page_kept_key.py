@@ -113,6 +113,20 @@ def test_an_invitation_is_taken_up_and_the_resident_signs_in(
     expect(page.locator("#key")).to_contain_text("the company has kept a key for your home since")
 
 
+def test_an_offer_to_use_less_is_answered_by_the_company_on_the_residents_word(
+    chromium_page: Page, neighbourhood: Any, kept: dict[str, Any]
+) -> None:
+    page, here = chromium_page, neighbourhood
+    here.call_event()
+    here.run()
+    sign_in(page, here, kept["codes"])
+    event = page.locator("#events li")
+    expect(event.locator(".kept")).to_have_text(NOTE)
+    event.locator("[data-answer=accept]").click()
+    expect(event).to_contain_text("You have promised")
+    expect(event.locator(".kept")).to_contain_text("Signed for you by the company")
+
+
 def test_an_order_is_signed_by_the_company_cleared_and_its_receipt_says_so(
     chromium_page: Page, neighbourhood: Any, kept: dict[str, Any]
 ) -> None:
@@ -231,3 +245,9 @@ def test_a_wallet_takes_over_and_signs_from_then_on(
     expect(page.locator("#order-told")).to_contain_text("Accepted.")
     expect(page.locator("#orders li").first.locator(".kept")).to_have_count(0)
     assert len(wallet.signed) == 2
+    # From its slot on the wallet signs its owner in as well.
+    here.run()
+    page.locator("#sign-out").click()
+    page.locator(".wallets button").click()
+    expect(page.locator("#main[data-as-of]")).to_have_count(1)
+    expect(page.locator("#orders li").first).to_contain_text("0.1")
