@@ -8,8 +8,9 @@ sees a request.
 import asyncio
 import secrets
 from http import HTTPStatus
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from energy.api.problems import ProblemError, problem_response
 
@@ -29,6 +30,7 @@ class GuardedWire(HttpToolsProtocol):
     _read_timer: asyncio.TimerHandle | None = None
     _linger_timer: asyncio.TimerHandle | None = None
     _awaits_head, _head_bytes, _is_in_message = True, 0, False
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
@@ -70,7 +72,7 @@ class GuardedWire(HttpToolsProtocol):
         if self._is_in_message and self._awaits_head:
             self._time_head()
         elif self._is_in_message and self._is_quiet:
-            self._linger_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+            self._linger_timer = self.loop.call_later(LINGER_S, self._cut)
 
     def pause_writing(self) -> None:
         """More of an answer waits than the reader takes."""
@@ -86,11 +88,25 @@ class GuardedWire(HttpToolsProtocol):
         """Nothing is waited for any more."""
         for timer in ("_head_timer", "_read_timer", "_linger_timer"):
             self._stop(timer)
+        self._answer_nobody()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is refused like everything else."""
         self._refuse(ProblemError(400, "MALFORMED", "head: allowed a request of HTTP/1.1", "head"))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _answer_nobody(self) -> None:
+        """The answer under way is dropped when it comes: writing it would be an error."""
+        if self._answering is not None:
+            self._answering.disconnected = True
+
+    def _cut(self) -> None:
+        self._answer_nobody()
+        self.transport.abort()
 
     @property
     def _is_quiet(self) -> bool:
@@ -113,7 +129,7 @@ class GuardedWire(HttpToolsProtocol):
         def look() -> None:
             left = self.transport.get_write_buffer_size()
             if left >= waiting_bytes:
-                self.transport.abort()
+                self._cut()
             else:
                 self._time_reading(left)
 
@@ -130,6 +146,7 @@ class GuardedWire(HttpToolsProtocol):
             head = [f"HTTP/1.1 {problem.status} {reason}".encode(), b"connection: close"]
             head += [name + b": " + value for name, value in answer.raw_headers]
             self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
+        self._answer_nobody()
         self.transport.close()
 
     def _stop(self, name: str) -> None:
