@@ -22,24 +22,52 @@ import contextlib
 import subprocess
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
 
 import aiohttp
 import numpy as np
+import orjson
 import psutil
+from sqlalchemy import select
 
 from benchmarks.doors import free_port, new_store, prepare
 from energy.config import Settings, build_settings
+from energy.store.engine import open_reader
+from energy.store.schema import market_order
 
 READY_S = 120
 QUIET_S = 20
 
 
-def service_of(settings: Settings) -> subprocess.Popen[bytes]:
-    """`microgrid up` on the prepared store."""
-    command = [sys.executable, "-m", "energy", "up", "--no-bots"]
+def service_of(settings: Settings, patch: str = "") -> subprocess.Popen[bytes]:
+    """`microgrid up` on the prepared store; `patch` is run in it first."""
+    program = ["-c", f"{patch}\nfrom energy.cli import main\nmain()"] if patch else ["-m", "energy"]
+    command = [sys.executable, *program, "up", "--no-bots"]
     for name in ("district", "database_url", "port", "demo_slot_s"):
         command += [f"--{name.replace('_', '-')}", str(getattr(settings, name))]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
+
+
+@contextlib.asynccontextmanager
+async def at_work(
+    settings: Settings, patch: str = ""
+) -> AsyncIterator[tuple[aiohttp.ClientSession, psutil.Process]]:
+    """The service, its loop at work, and connections to it; it is gone afterwards."""
+    service = service_of(settings, patch)
+    try:
+        async with aiohttp.ClientSession(
+            f"http://127.0.0.1:{settings.port}",
+            # Shorter than the server keeps a quiet connection, so that none ends under an order.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2),
+            headers={"Content-Type": "application/json"},
+            timeout=aiohttp.ClientTimeout(total=None),
+        ) as session:
+            await wait_ready(session)
+            yield session, psutil.Process(service.pid)
+    finally:
+        service.terminate()
+        service.wait()
 
 
 async def wait_ready(session: aiohttp.ClientSession) -> None:
@@ -53,26 +81,89 @@ async def wait_ready(session: aiohttp.ClientSession) -> None:
             await asyncio.sleep(0.5)
 
 
+@dataclass
+class Sent:
+    """Seconds from when each order was due to its answer, ids accepted, and what else was told."""
+
+    waits_s: list[float] = field(default_factory=list)
+    accepted: set[str] = field(default_factory=set)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def wait_ms(self, share: float) -> float:
+        """What this share of the orders waited at most, in milliseconds."""
+        return 1000 * float(np.quantile(self.waits_s, share))
+
+
 async def send_orders(
-    session: aiohttp.ClientSession, orders: list[bytes], rate: float
-) -> tuple[np.ndarray, Counter[str]]:
-    """Seconds from the due time of each order to its answer, and the answers by kind."""
-    waits: list[float] = []
-    answers: Counter[str] = Counter()
+    session: aiohttp.ClientSession,
+    orders: list[bytes],
+    rate: float,
+    until: asyncio.Event | None = None,
+) -> Sent:
+    """Post orders at so many a second, whether or not earlier ones are answered.
+
+    All of them, or those that are due before `until` is set.
+    """
+    sent = Sent()
 
     async def send(body: bytes, due: float) -> None:
-        async with session.post("/v1/orders", data=body) as answer:
-            text = await answer.read()
-            waits.append(time.perf_counter() - due)
-            answers[str(answer.status) if answer.status < 300 else text.decode()[:160]] += 1
+        try:
+            async with session.post("/v1/orders", data=body) as answer:
+                text = await answer.read()
+        except aiohttp.ClientError as error:
+            sent.refused[type(error).__name__] += 1
+            return
+        sent.waits_s.append(time.perf_counter() - due)
+        if answer.status == 201:
+            sent.accepted.add(orjson.loads(text)["order_id"])
+        else:
+            sent.refused[f"{answer.status} {text.decode()[:160]}"] += 1
 
     begun = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for number, body in enumerate(orders):
             due = begun + number / rate
             await asyncio.sleep(max(due - time.perf_counter(), 0))
+            if until is not None and until.is_set():
+                break
             group.create_task(send(body, due))
-    return np.array(waits), answers
+    return sent
+
+
+@contextlib.asynccontextmanager
+async def dashboards(session: aiohttp.ClientSession, count: int) -> AsyncIterator[Counter[str]]:
+    """So many operators' pages: each reads the overview at first and after every event.
+
+    Gives what they were answered so far, by status.
+    """
+    answers: Counter[str] = Counter()
+
+    async def look() -> None:
+        async with session.get("/v1/overview") as answer:
+            await answer.read()
+            answers[str(answer.status)] += 1
+
+    async def show() -> None:
+        await look()
+        async with session.get("/v1/events") as stream:
+            async for line in stream.content:
+                if line.startswith(b"event: cycle"):
+                    await look()
+
+    tasks = [asyncio.create_task(show()) for _ in range(count)]
+    try:
+        yield answers
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def lost_orders(database_url: str, accepted: Collection[str]) -> set[str]:
+    """Those accepted orders that the store of a service which has ended does not hold."""
+    with open_reader(database_url) as store:
+        kept = store.read(lambda connection: connection.scalars(select(market_order.c.id)).all())
+    return set(accepted) - {f"0x{id_.hex()}" for id_ in kept}
 
 
 def usage(process: psutil.Process) -> tuple[float, float]:
@@ -116,38 +207,25 @@ async def slots_of(session: aiohttp.ClientSession) -> list[dict[str, object]]:
 
 async def measure(settings: Settings, asked: argparse.Namespace, orders: list[bytes]) -> None:
     """Serve, send, listen, and say what came out."""
-    service = service_of(settings)
-    process = psutil.Process(service.pid)
-    limit = aiohttp.TCPConnector(limit=0)
-    try:
-        async with aiohttp.ClientSession(
-            f"http://127.0.0.1:{settings.port}",
-            connector=limit,
-            headers={"Content-Type": "application/json"},
-            timeout=aiohttp.ClientTimeout(total=None),
-        ) as session:
-            await wait_ready(session)
-            known = {row["slot_utc"] for row in await slots_of(session)}
-            waits, answers = await send_orders(session, orders, asked.rate)
-            rows = [row for row in await slots_of(session) if row["slot_utc"] not in known]
-            tiers = Counter(str(row["tier"]) for row in rows if row["tier"])
-            p50, p99, most = (1000 * float(np.quantile(waits, q)) for q in (0.5, 0.99, 1))
-            print(
-                f"{asked.rate:g} orders/s for {len(orders) / asked.rate:.0f} s: {dict(answers)}, "
-                f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, most {most:.0f} ms; quarter hours meanwhile: "
-                f"{len(rows)}, tiers {dict(tiers)}"
-            )
-            _, cpu = usage(process)
-            await asyncio.sleep(QUIET_S)
-            _, later = usage(process)
-            mib, share, heard = await watch_streams(session, process, asked.streams)
-            print(
-                f"{asked.streams} event streams: {mib:+.0f} MiB, service {share:.2f} of a core, "
-                f"without {(later - cpu) / QUIET_S:.2f}; {heard} of them heard an event"
-            )
-    finally:
-        service.terminate()
-        service.wait()
+    async with at_work(settings) as (session, process):
+        known = {row["slot_utc"] for row in await slots_of(session)}
+        sent = await send_orders(session, orders, asked.rate)
+        rows = [row for row in await slots_of(session) if row["slot_utc"] not in known]
+        tiers = Counter(str(row["tier"]) for row in rows if row["tier"])
+        p50, p99, most = (sent.wait_ms(share) for share in (0.5, 0.99, 1))
+        print(
+            f"{asked.rate:g} orders/s for {len(orders) / asked.rate:.0f} s: {len(sent.accepted)} "
+            f"accepted, else {dict(sent.refused)}, p50 {p50:.0f} ms, p99 {p99:.0f} ms, most "
+            f"{most:.0f} ms; quarter hours meanwhile: {len(rows)}, tiers {dict(tiers)}"
+        )
+        _, cpu = usage(process)
+        await asyncio.sleep(QUIET_S)
+        _, later = usage(process)
+        mib, share, heard = await watch_streams(session, process, asked.streams)
+        print(
+            f"{asked.streams} event streams: {mib:+.0f} MiB, service {share:.2f} of a core, "
+            f"without {(later - cpu) / QUIET_S:.2f}; {heard} of them heard an event"
+        )
 
 
 def main() -> None:

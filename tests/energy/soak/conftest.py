@@ -1,10 +1,14 @@
-"""A real daemon over a real store, whose wall clock and machine's count are in the test's hands."""
+"""A real daemon over a real store, whose wall clock and machine's count are in the test's hands;
+and what the benchmark of the doors under load is made of.
+"""
 
+import importlib.util
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,8 +23,23 @@ from energy.timegrid import parse_instant
 
 DISTRICT = "sejong-5-1@0.005"
 START = parse_instant("2026-05-10T12:00", "Asia/Seoul")
+ROOT = Path(__file__).parents[3]
 WATCH_S = int(energy.daemon.loop.WATCH_S)
 DEADLINE_TO_ALARM_S = 60
+
+
+@pytest.fixture(scope="session")
+def load() -> Iterator[ModuleType]:
+    """The benchmark that sends orders to a service at work: its parts, to be put together anew."""
+    path = ROOT / "benchmarks" / "doors_in_cycle.py"
+    spec = importlib.util.spec_from_file_location("doors_in_cycle", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    sys.modules["doors_in_cycle"] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    yield module
+    sys.path[:] = before
 
 
 @dataclass
