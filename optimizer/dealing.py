@@ -46,9 +46,7 @@ def deal(merging: Merging, program: LivingProgram, found: Solution, until_s: flo
         fleets=fleets.members,
         unit_on=unit_on,
         unit_p_kw=unit_p_kw,
-        heat_pump_kw=np.clip(values[columns["heat_pump"]], 0.0, heat.pump_kw_max)
-        if heat
-        else none,
+        heat_pump_kw=np.clip(values[columns["heat_pump"]], 0.0, heat.pump_kw_max) if heat else none,
         into_store_kw=values[columns["p_into_store"]] if heat else none,
         marginal_krw_per_kwh=marginal,
     )
