@@ -34,7 +34,7 @@ LOOKS: dict[str, dict[str, Any]] = {
         "has_touch": True,
     },
 }
-HEIGHT_MAX, QUALITY = 3_000, 60
+HEIGHT_MAX, QUALITY = 3_000, 50
 SETTLE_MS = 2_500
 
 
@@ -66,8 +66,8 @@ def main() -> None:
 def key_of(url: str, member: int) -> bytes:
     """The private key of a member of the crowd that belongs to the served district."""
     with urllib.request.urlopen(f"{url}/v1/settings", timeout=60) as answer:
-        told = json.load(answer)["values"]
-    crowd = build_crowd(load_district(told["district"]["value"]), told["seed"]["value"])
+        told = {one["name"]: one["value"] for one in json.load(answer)["items"]}
+    crowd = build_crowd(load_district(told["district"]), int(told["seed"]))
     return crowd.private_key[member]
 
 
@@ -79,7 +79,7 @@ def pages(
         with browser.new_context(base_url=asked.url, locale="en-GB", **look) as context:
             for screen in asked.only:
                 if screen in ("home", "statement"):
-                    sign_in(context, key)
+                    sign_in(context, asked.url, key)
                 page = context.new_page()
                 page.goto("/" if screen == SCREENS[0] else f"/{screen.replace('_', '-')}")
                 page.wait_for_timeout(SETTLE_MS)
@@ -88,18 +88,21 @@ def pages(
                 context.clear_cookies()
 
 
-def sign_in(context: BrowserContext, key: bytes) -> None:
+def sign_in(context: BrowserContext, url: str, key: bytes) -> None:
     """The wallet's session becomes the browser's."""
-    origin = {"Origin": context.pages[0].url} if context.pages else {}
-    request = context.request
-    wanted = {"address": checksum_address(address_of(key))}
-    asked = request.post("/v1/session/nonce", data=wanted, headers=origin)
-    message = asked.json()["message"]
-    signature = sign(key, personal_digest(message.encode()))
-    proof = {"message": message, "signature": f"0x{signature.hex()}"}
-    answer = request.post("/v1/session/wallet", data=proof)
-    if not answer.ok:
-        raise SystemExit(f"sign-in: {answer.status} {answer.text()[:300]}")
+    headers = {"Origin": url, "Content-Type": "application/json"}
+
+    def post(path: str, body: object) -> dict[str, str]:
+        answer = context.request.post(path, data=json.dumps(body), headers=headers)
+        if not answer.ok:
+            raise SystemExit(f"sign-in: {path} answered {answer.status}, {answer.text()[:300]}")
+        told: dict[str, str] = answer.json()
+        return told
+
+    asked = post("/v1/session/nonce", {"address": checksum_address(address_of(key))})
+    signature = sign(key, personal_digest(asked["message"].encode()))
+    proof = {"message": asked["message"], "signature": f"0x{signature.hex()}"}
+    post("/v1/session/wallet", proof)
 
 
 if __name__ == "__main__":
