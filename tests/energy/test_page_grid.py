@@ -53,6 +53,8 @@ class Stage:
         self.wires, self.events, self.asked = load("grid", name), [], []
         self.answers = {"/v1/overview": OVERVIEW, "/v1/grid/network": NETWORK}
         self.answers["/v1/steering"] = {"items": [], "feeders": ["F1", "F2"]}
+        self.answers["/v1/steering/islands"] = {"items": []}
+        self.answers["/v1/steering/replans"] = {"items": []}
 
     def answer(self, path: str) -> Response:
         self.asked.append(path)

@@ -127,7 +127,7 @@ def test_an_operator_limits_a_feeder_sees_it_and_cancels(
     page, keys = chromium_page, list[str]()
 
     def note(request: Request) -> None:
-        if "/v1/steering/" in request.url:
+        if request.method == "POST" and "/v1/steering/" in request.url:
             keys.append(request.headers["idempotency-key"])
 
     page.on("request", note)

@@ -1,8 +1,7 @@
 // The grid screen: where is it tight, now and at worst?
+import { h } from "../../dom.js";
 import { block, chartBlock } from "./block.js";
-import { aloneOf, makeAlone } from "./wires/alone.js";
 import { makeElementCard } from "./wires/element_card.js";
-import { limitsOf, makeLimits } from "./wires/limits.js";
 import { makeMapCard } from "./wires/map_card.js";
 import { makeOutage } from "./wires/outage.js";
 import { makeRanking } from "./wires/ranking.js";
@@ -22,6 +21,20 @@ export const gridScreen = {
 
 const solved = (all) => { const model = wiresModel(all); return model && all.wires.converged ? model : null; };
 
+// The answers when all of these are there; the first that failed is thrown.
+const known = (...names) => (all) => {
+  for (const name of names) if (all[name] instanceof Error) throw all[name];
+  return names.every((name) => all[name]) ? all : null;
+};
+
+// A card whose code comes after the first view: what operators order stands below the wires.
+const later = ({ words }, load) => (body) => {
+  let apply = null, last = null;
+  load().then((make) => { apply = make(body); if (last) apply(last); })
+    .catch((error) => { reportError(error); body.append(h("p", { class: "refused", role: "alert" }, words("error.network"))); });
+  return (all) => { last = all; apply?.(all); };
+};
+
 function gridBlocks(ctx) {
   const { words, format } = ctx;
   const empty = (all) => (all.wires && !all.wires.converged ? words("wires.no_state", { slot: format.slot(Date.parse(all.wires.slot_utc)), reason: all.wires.reason || "–" }) : words("empty.starting"));
@@ -32,8 +45,8 @@ function gridBlocks(ctx) {
     block({ ctx, id: "element", span: 4, title: "element.title", pick: solved, empty, make: makeElementCard(ctx) }),
     block({ ctx, id: "ranking", span: 8, title: "ranking.title", pick: solved, empty, make: makeRanking(ctx) }),
     block({ ctx, id: "outage", span: 4, title: "outage.title", pick: wiresModel, empty: () => words("empty.starting"), make: makeOutage(ctx) }),
-    block({ ctx, id: "alone", span: 12, title: "alone.title", pick: aloneOf, empty: () => words("empty.starting"), make: makeAlone(ctx) }),
-    block({ ctx, id: "limits", span: 12, title: "limits.title", pick: limitsOf, empty: () => words("empty.starting"), make: makeLimits(ctx) }),
+    block({ ctx, id: "alone", span: 12, title: "alone.title", pick: known("islands", "replans"), empty: () => words("empty.starting"), make: later(ctx, async () => (await import("./wires/alone.js")).makeAlone(ctx)) }),
+    block({ ctx, id: "limits", span: 12, title: "limits.title", pick: known("steering"), empty: () => words("empty.starting"), make: later(ctx, async () => (await import("./wires/limits.js")).makeLimits(ctx)) }),
   ];
 }
 

@@ -7,11 +7,6 @@ import { act, mayOperate } from "../office/acts.js";
 
 const STATE = { running: ["alarm", "■"], planned: ["warning", "▲"] };
 
-export const aloneOf = (all) => {
-  for (const one of [all.islands, all.replans]) if (one instanceof Error) throw one;
-  return all.islands && all.replans ? all : null;
-};
-
 export function makeAlone(ctx) {
   const { words } = ctx;
   return (body) => {

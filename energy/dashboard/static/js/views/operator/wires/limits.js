@@ -7,11 +7,6 @@ import { kilowatts } from "./words.js";
 
 const STATE = { running: ["warning", "▲"], planned: ["stale", "◷"] };
 
-export const limitsOf = (all) => {
-  if (all.steering instanceof Error) throw all.steering;
-  return all.steering ? all : null;
-};
-
 export function makeLimits(ctx) {
   const { words } = ctx;
   return (body) => {
