@@ -80,8 +80,8 @@ def get_reads(
 )
 @may(HOUSEHOLD)
 def export(request: Request, account: str | None = NAMED) -> Response:
-    """Identity, keys, messages, orders with trades, contracts, statements, readings, wishes,
-    sign-ins and the audit log of this account; streamed, a section after the other.
+    """What every table of the store has of this account; streamed, a section after the other, the
+    last of which says of each table where it is told and when it goes.
     """
     context, who = context_of(request), own_account(request, account)
     note_access(request, caller_of(request), who, "export all data")
@@ -144,7 +144,8 @@ def erase(
     request: Request, body: EraseBody, who: Annotated[bytes, Depends(own_account)]
 ) -> Response:
     """Identity, means of days, wishes, sessions and tokens; it cannot be undone. The answer says
-    what remains, why, and until when. All sessions of the account end.
+    what remains, why, and until when. All sessions of the account end, and no orders are made of
+    its instructions any more.
     """
     context, caller = context_of(request), caller_of(request)
     if body.confirm != f"0x{who.hex()}"[:NAME_CHARS]:

@@ -1326,8 +1326,8 @@ class Client(BaseClient):
     def export(self, *, account: str | None = None) -> Document:
         """Everything that is kept about me.
 
-        Identity, keys, messages, orders with trades, contracts, statements, readings, wishes,
-        sign-ins and the audit log of this account; streamed, a section after the other.
+        What every table of the store has of this account; streamed, a section after the other,
+        the last of which says of each table where it is told and when it goes.
 
         For: auditor, device, operator, prosumer.
 
@@ -1345,7 +1345,8 @@ class Client(BaseClient):
         """Erase what may go.
 
         Identity, means of days, wishes, sessions and tokens; it cannot be undone. The answer
-        says what remains, why, and until when. All sessions of the account end.
+        says what remains, why, and until when. All sessions of the account end, and no orders
+        are made of its instructions any more.
 
         For: prosumer.
 
