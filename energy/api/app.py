@@ -23,6 +23,7 @@ from energy.api import (
     forecasts,
     grid,
     health,
+    holds,
     instructions,
     invitations,
     islands,
@@ -65,7 +66,7 @@ FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
     health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
-    cars, own_data, kept, invitations, islands, steering, asset_acts,
+    cars, own_data, kept, invitations, steering, islands, holds, asset_acts,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

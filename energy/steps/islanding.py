@@ -152,9 +152,11 @@ def island_case(district: District, problem: PlanProblem, plan: Plan, row: int) 
     """The moment of a planned slot as the wires see it: sources, sun, loads by rank."""
     buses, shares, table = len(district.network.buses.id), district.shares, problem.batteries
     before_kwh = plan.e_battery_kwh[row - 1] if row else table.e_start_kwh
-    give_kw = np.minimum(district.batteries.p_kw_max, before_kwh * table.eta_discharge / DT_H)
+    most_give_kw = table.by_slot(table.p_discharge_kw_max, problem.slots)[row]
+    most_take_kw = table.by_slot(table.p_charge_kw_max, problem.slots)[row]
+    give_kw = np.minimum(most_give_kw, before_kwh * table.eta_discharge / DT_H)
     room_kwh = np.maximum(table.e_kwh_max - before_kwh, 0.0)
-    take_kw = np.minimum(district.batteries.p_kw_max, room_kwh / (table.eta_charge * DT_H))
+    take_kw = np.minimum(most_take_kw, room_kwh / (table.eta_charge * DT_H))
     high = shares["batteries"].at_buses(give_kw, buses)
     low = -shares["batteries"].at_buses(take_kw, buses)
     for place, unit in enumerate(district.units):

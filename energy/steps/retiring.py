@@ -19,6 +19,7 @@ from energy.forecast.roofs import roof_parts
 from energy.plant import SetPoints
 from energy.steps.basis import build_basis
 from energy.store.engine import Store
+from energy.store.holds import resting_between
 from energy.store.retirements import Retirement, retired_between
 from energy.units import SLOT_S
 from optimizer import PlanProblem
@@ -53,9 +54,9 @@ class Retired:
 
 
 def retired_of(district: District, store: Store, first_slot: int, slots: int) -> Retired:
-    """What is out of use in a horizon, as the store has it now."""
+    """What is out of use or held at rest in a horizon, as the store has it now."""
     end = first_slot + slots * SLOT_S
-    found = store.read(lambda connection: retired_between(connection, first_slot, end))
+    found = store.read(lambda connection: resting_between(connection, first_slot, end))
     return retired_from(district, found, first_slot, slots)
 
 

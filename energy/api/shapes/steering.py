@@ -65,6 +65,27 @@ class Replans(Shape):
     items: list[ReplanState]
 
 
+class HoldState(Shape):
+    """An asset at rest: from when until when, who ordered it and why."""
+
+    id: Number
+    asset: Name
+    state: Literal["planned", "running", "ended"]
+    from_utc: Utc
+    until_utc: Utc
+    ordered_until_utc: Utc
+    by: Name
+    reason: Text
+    ordered_utc: Utc
+    released: Ended | None
+
+
+class Holds(Shape):
+    """Assets that are held at rest, newest first."""
+
+    items: list[HoldState]
+
+
 class PlanFigures(Shape):
     """What a plan comes to over its horizon."""
 
