@@ -9,7 +9,7 @@ from energy.api.context import context_of
 from energy.api.doorman import record_of
 from energy.api.overview import alarm_block
 from energy.api.problems import ProblemError, answers
-from energy.api.shapes.plan import Alarm
+from energy.api.shapes.overview import Alarm
 from energy.store.alarms import acknowledge_alarm, open_alarms
 from energy.store.audit import append_record
 from energy.store.events import add_event

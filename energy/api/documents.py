@@ -24,7 +24,8 @@ from energy.api.overview import (
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.books import Checkpoint
 from energy.api.shapes.market import Auction, AuctionOfBooks, Prices
-from energy.api.shapes.plan import Alarms, Measured, Overview, PlanDocument, SlotLedger, SlotPage
+from energy.api.shapes.overview import Alarms, Overview, SlotLedger
+from energy.api.shapes.plan import Measured, PlanDocument, SlotPage
 from energy.api.words import SlotName
 from energy.steps.public import DistrictTime, prices_document
 from energy.steps.upkeep import kept_days

@@ -21,7 +21,8 @@ from energy.api.documents import (
     parse_slot,
 )
 from energy.api.problems import ProblemError, answers
-from energy.api.shapes.market import Curves, MarketHistory, VoidCurves
+from energy.api.shapes.curves import Curves, VoidCurves
+from energy.api.shapes.market import MarketHistory
 from energy.api.words import SlotName
 from energy.steps.curves import clearing_digest, curves_document, load_auction
 from energy.store.orders import clearings_between, last_clearing, load_clearing

@@ -19,7 +19,7 @@ from energy.api.documents import (
     parse_slot,
 )
 from energy.api.problems import ProblemError, answers
-from energy.api.shapes.market import OpenEnergy
+from energy.api.shapes.curves import OpenEnergy
 from energy.api.words import SlotName
 from energy.steps.open_data import (
     MEMBERS_MIN,

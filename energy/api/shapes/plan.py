@@ -1,15 +1,13 @@
-"""The plan, what was measured, and the overview that is made of both."""
+"""The plan of a quarter hour, how it came about, and what was measured."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from energy.api.shapes.market import MarketDay, MarketResult
+from energy.api.shapes.market import MarketResult
 from energy.api.shapes.words import (
-    Address,
     Axis,
     Count,
-    Digest,
     ForecastTier,
     Frac,
     Krw,
@@ -19,7 +17,6 @@ from energy.api.shapes.words import (
     Kwh,
     KwPositive,
     Name,
-    Names,
     Pu,
     Seconds,
     Shape,
@@ -27,10 +24,8 @@ from energy.api.shapes.words import (
     StepS,
     Text,
     Tier,
-    TimeZone,
     Tonnes,
     Utc,
-    WholeText,
 )
 
 KwSeries = list[Kw | None]
@@ -395,81 +390,3 @@ class Assets(Shape):
     slot_utc: Utc
     assets: list[Asset]
     told: bool
-
-
-class Alarm(Shape):
-    """Something that needs a person."""
-
-    id: WholeText
-    severity: Literal["alarm", "warning"]
-    what: Text
-    where: str
-    since_utc: Utc
-    until_utc: Utc | None
-    todo: Text
-    count: Count
-    acknowledged: bool
-
-
-class Alarms(Shape):
-    """Open alarms, the gravest first."""
-
-    items: list[Alarm]
-
-
-class LedgerHead(Shape):
-    """The head of the books, and whether everything is explained."""
-
-    size: Count
-    root: Digest
-    tick_utc: Utc
-    transfers: Count
-    signer: Address
-    unexplained_wh: WholeText
-    unexplained_krw: Krw
-    debits_equal_credits: bool
-
-
-class SlotLedger(LedgerHead):
-    """The head of the books after a quarter hour."""
-
-    slot_utc: Utc
-
-
-class DistrictBlock(Shape):
-    """What is run."""
-
-    id: Name
-    name: Names
-    time_zone: TimeZone
-    households: Count
-    areas: Count
-
-
-class ClockBlock(Shape):
-    """The district's time: the running quarter hour and the next gate."""
-
-    mode: Literal["demo", "real"]
-    now_utc: Utc
-    slot_utc: Utc
-    gate_utc: Utc
-    slot_seconds_real: Seconds
-
-
-class Overview(Shape):
-    """How the district is; a block that is not known yet is null."""
-
-    district: DistrictBlock
-    clock: ClockBlock
-    as_of_utc: Utc | None
-    balance: Balance | None
-    import_: ImportCourse | None = Field(alias="import")
-    forecast: ForecastCourse | None
-    stores: StoresCourse | None
-    heat: HeatCourse | None
-    market: MarketDay | None
-    grid: GridSolved | GridUnsolved | None
-    ledger: LedgerHead | None
-    kpi: Kpi | None
-    cycle: SlotCycle | None
-    alarms: list[Alarm]
