@@ -301,6 +301,8 @@ def _cars(district: District, cars: CarSessions, told: SetPoints | None, slot: i
     into_kwh = np.minimum(
         cars.p_kw_max * eta * DT_H, np.maximum(cars.e_due_kwh - cars.e_now_kwh, 0.0)
     )
+    if told is not None and told.points_off is not None:
+        into_kwh = np.where(told.points_off[cars.group], 0.0, into_kwh)
     if told is not None and len(told.car):
         order = np.argsort(told.car, kind="stable")
         place = np.minimum(np.searchsorted(told.car, cars.car, sorter=order), len(order) - 1)
