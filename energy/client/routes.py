@@ -28,6 +28,28 @@ class EraseBody(TypedDict):
     confirm: str
 
 
+class HoldOrder(TypedDict):
+    """An asset that shall rest, and why."""
+
+    asset: str
+    from_utc: NotRequired[str | None]
+    until_utc: str
+    at_once: NotRequired[bool]
+    reason: str
+
+
+class HoldWish(TypedDict):
+    """Which asset rests from when until when: a battery, a group of units, or the heat pump.
+    Without `from_utc` from the first slot on that is not planned yet; with `at_once` from
+    the running one on, whose set-points are made anew within a minute.
+    """
+
+    asset: str
+    from_utc: NotRequired[str | None]
+    until_utc: str
+    at_once: NotRequired[bool]
+
+
 class InvitationBody(TypedDict):
     """Who is invited, by the name under which they will sign in, of which household."""
 
@@ -374,7 +396,9 @@ class Client(BaseClient):
         """
         return self._text("GET", "/v1/ledger/checkpoint", again=True)
 
-    def get_history(self, *, from_: str | None = None, to: str | None = None) -> Document:
+    def get_history(
+        self, *, from_: str | int | None = None, to: str | int | None = None
+    ) -> Document:
         """Prices, volumes by model and savings, slot by slot.
 
         Columns over the slots from `from` up to `to`, at most a week; `next` asks for the rest.
@@ -391,7 +415,7 @@ class Client(BaseClient):
         """
         return self._json("GET", "/v1/market/history", query={"from": from_, "to": to}, again=True)
 
-    def get_curves(self, slot: str) -> Document:
+    def get_curves(self, slot: str | int) -> Document:
         """Demand and supply of an auction, and where they met.
 
         Both curves by price, price interval, margin and budget of the slot's auction. A slot
@@ -399,7 +423,7 @@ class Client(BaseClient):
 
         For: auditor, device, network_owner, operator, prosumer.
 
-        `slot`: start of a quarter hour, UTC.
+        `slot`: start of a quarter hour, UTC, or its seconds since 1970.
 
         Gives `Curves` or `VoidCurves` of `/openapi.json`.
 
@@ -407,7 +431,7 @@ class Client(BaseClient):
         """
         return self._json("GET", f"/v1/market/{quote(str(slot), safe='')}/curves", again=True)
 
-    def get_forecasts(self, *, slot: str | None = None) -> Document:
+    def get_forecasts(self, *, slot: str | int | None = None) -> Document:
         """The forecasts of a plan.
 
         Bands of load, sun and heat that the newest plan, or that of `slot`, was made from, and
@@ -421,7 +445,7 @@ class Client(BaseClient):
         """
         return self._json("GET", "/v1/forecasts", query={"slot": slot}, again=True)
 
-    def get_issued(self, *, slot: str | None = None) -> Document:
+    def get_issued(self, *, slot: str | int | None = None) -> Document:
         """A forecast as it was issued.
 
         Seven quantiles of the district's load, sun and heat in kW and of the auctions' prices
@@ -508,7 +532,7 @@ class Client(BaseClient):
         """
         return self._json("GET", "/v1/prices", again=True)
 
-    def get_plan(self, *, slot: str | None = None) -> Document:
+    def get_plan(self, *, slot: str | int | None = None) -> Document:
         """The published plan.
 
         Plan of the newest slot, or of `slot`: set-points, certificate, reasons, grid state.
@@ -521,7 +545,7 @@ class Client(BaseClient):
         """
         return self._json("GET", "/v1/plan", query={"slot": slot}, again=True)
 
-    def get_measured(self, *, slot: str | None = None) -> Document:
+    def get_measured(self, *, slot: str | int | None = None) -> Document:
         """What a slot's meters say.
 
         Sources, uses and costs of the newest measured slot, or of `slot`.
@@ -534,14 +558,14 @@ class Client(BaseClient):
         """
         return self._json("GET", "/v1/measured", query={"slot": slot}, again=True)
 
-    def get_market(self, slot: str) -> Document:
+    def get_market(self, slot: str | int) -> Document:
         """The auction of a slot.
 
         What was traded in the slot, and the clearing with its certificate.
 
         For: auditor, device, network_owner, operator, prosumer.
 
-        `slot`: start of a quarter hour, UTC.
+        `slot`: start of a quarter hour, UTC, or its seconds since 1970.
 
         Gives `Auction` or `AuctionOfBooks` of `/openapi.json`.
 
@@ -562,14 +586,14 @@ class Client(BaseClient):
         """
         return self._json("GET", "/v1/ledger", again=True)
 
-    def get_checkpoint(self, tick: str) -> Document:
+    def get_checkpoint(self, tick: str | int) -> Document:
         """The signed head of a tick.
 
         Size and root of the log after the tick, signed; `note` is the text that is published.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
-        `tick`: start of a quarter hour, UTC.
+        `tick`: start of a quarter hour, UTC, or its seconds since 1970.
 
         Gives `Checkpoint` of `/openapi.json`.
 
@@ -577,7 +601,7 @@ class Client(BaseClient):
         """
         return self._json("GET", f"/v1/checkpoints/{quote(str(tick), safe='')}", again=True)
 
-    def get_slots(self, *, before: str | None = None, limit: int | None = None) -> Document:
+    def get_slots(self, *, before: str | int | None = None, limit: int | None = None) -> Document:
         """Quarter hours, newest first.
 
         One row a slot with tier, reason and seconds; `next` asks for the ones before.
@@ -591,7 +615,7 @@ class Client(BaseClient):
         return self._json("GET", "/v1/slots", query={"before": before, "limit": limit}, again=True)
 
     def each_of_slots(
-        self, *, before: str | None = None, limit: int | None = None
+        self, *, before: str | int | None = None, limit: int | None = None
     ) -> Iterator[Document]:
         """The items of all pages of `get_slots`, asked for as they are needed."""
         return self._pages("/v1/slots", {"before": before, "limit": limit})
@@ -622,7 +646,7 @@ class Client(BaseClient):
         """
         return self._json("GET", "/v1/grid/network", again=True)
 
-    def get_grid(self, *, slot: str | None = None) -> Document:
+    def get_grid(self, *, slot: str | int | None = None) -> Document:
         """The wires under the plan.
 
         State of every element in the newest planned slot, or in `slot`, and in the tightest
@@ -702,8 +726,8 @@ class Client(BaseClient):
     def get_open_energy(
         self,
         *,
-        start: str | None = None,
-        end: str | None = None,
+        start: str | int | None = None,
+        end: str | int | None = None,
         step: Step | None = None,
         zone: str | None = None,
         use: Use | None = None,
@@ -869,7 +893,7 @@ class Client(BaseClient):
 
         For: auditor, operator.
 
-        `before`: number of a record.
+        `before`: the number of the last row of a page.
 
         Gives `AuditPage` of `/openapi.json`.
 
@@ -897,7 +921,7 @@ class Client(BaseClient):
         """
         return self._json("POST", f"/v1/alarms/{quote(str(alarm_id), safe='')}/acknowledge")
 
-    def get_assets(self, *, slot: str | None = None) -> Document:
+    def get_assets(self, *, slot: str | int | None = None) -> Document:
         """Every asset in a slot.
 
         State, availability, set-point, measured power, limits and content of every asset in the
@@ -1030,6 +1054,8 @@ class Client(BaseClient):
         For: auditor, operator.
 
         `month`: a local month, or `latest`.
+
+        Gives `MonthReport` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """
@@ -1219,7 +1245,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        Gives `BillProof` of `/openapi.json`.
+        Gives `InclusionProof` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 409, 421, 422, 429, 503.
         """
@@ -1304,7 +1330,7 @@ class Client(BaseClient):
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
-        `before`: the `next` of the page before.
+        `before`: the number of the last row of a page.
 
         Gives `Looks` of `/openapi.json`.
 
@@ -1548,6 +1574,65 @@ class Client(BaseClient):
             body=orjson.dumps({"invitation": invitation, "password": password}),
         )
 
+    def get_steering(self) -> Document:
+        """What operators have ordered.
+
+        The last limits, newest first, each with who set it, why, until when and how it ended.
+
+        For: auditor, network_owner, operator.
+
+        Gives `Steering` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
+        """
+        return self._json("GET", "/v1/steering", again=True)
+
+    def set_limit(self, body: LimitOrder, *, idempotency_key: str | None = None) -> Document:
+        """Limit what may pass a feeder, a line or a transformer.
+
+        Every plan and auction from then on keeps it; it ends by itself at `until_utc`.
+
+        For: operator.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `WireLimitState` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/steering/limits",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def cancel(
+        self, limit_id: int, body: CancelOrder, *, idempotency_key: str | None = None
+    ) -> Document:
+        """Cancel a limit.
+
+        The next plan keeps it no more; slots that are planned already stay as they are.
+
+        For: operator.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `WireLimitState` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            f"/v1/steering/limits/{quote(str(limit_id), safe='')}/cancel",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
     def get_islands(self) -> Document:
         """When the district stands alone.
 
@@ -1657,60 +1742,73 @@ class Client(BaseClient):
         """
         return self._json("GET", "/v1/steering/replans", again=True)
 
-    def get_steering(self) -> Document:
-        """What operators have ordered.
+    def get_holds(self) -> Document:
+        """Which assets are held at rest.
 
-        The last limits, newest first, each with who set it, why, until when and how it ended.
+        The last holds, newest first, each with who ordered it, why, until when, how it ended.
 
         For: auditor, network_owner, operator.
 
-        Gives `Steering` of `/openapi.json`.
+        Gives `Holds` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 421, 429, 503.
         """
-        return self._json("GET", "/v1/steering", again=True)
+        return self._json("GET", "/v1/steering/holds", again=True)
 
-    def set_limit(self, body: LimitOrder, *, idempotency_key: str | None = None) -> Document:
-        """Limit what may pass a feeder, a line or a transformer.
+    def order_hold(self, body: HoldOrder, *, idempotency_key: str | None = None) -> Document:
+        """Hold an asset at rest until an hour.
 
-        Every plan and auction from then on keeps it; it ends by itself at `until_utc`.
+        Plan and set-points leave it at rest; it ends by itself at `until_utc`.
 
         For: operator.
 
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Gives `WireLimitState` of `/openapi.json`.
+        Gives `HoldState` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
-            "/v1/steering/limits",
+            "/v1/steering/holds",
             body=orjson.dumps(body),
             key=idempotency_key or new_key(),
             again=True,
         )
 
-    def cancel(
-        self, limit_id: int, body: CancelOrder, *, idempotency_key: str | None = None
-    ) -> Document:
-        """Cancel a limit.
+    def preview_hold(self, body: HoldWish) -> Document:
+        """What holding an asset at rest would cost.
 
-        The next plan keeps it no more; slots that are planned already stay as they are.
+        The newest plan's problem solved with the asset at rest and without; nothing is changed.
+
+        For: operator.
+
+        Gives `Preview` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json("POST", "/v1/steering/holds/preview", body=orjson.dumps(body))
+
+    def release(
+        self, hold_id: int, body: CancelOrder, *, idempotency_key: str | None = None
+    ) -> Document:
+        """Let a held asset go.
+
+        From the first slot on that is not planned yet it follows the plan again.
 
         For: operator.
 
         `idempotency_key`: names the request; sent again within 48 h it has no second effect and
         gets the same answer.
 
-        Gives `WireLimitState` of `/openapi.json`.
+        Gives `HoldState` of `/openapi.json`.
 
         Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
         """
         return self._json(
             "POST",
-            f"/v1/steering/limits/{quote(str(limit_id), safe='')}/cancel",
+            f"/v1/steering/holds/{quote(str(hold_id), safe='')}/release",
             body=orjson.dumps(body),
             key=idempotency_key or new_key(),
             again=True,
