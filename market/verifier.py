@@ -660,6 +660,7 @@ _SIGN = (bytes(24), b"\xff" * 24)
 _ACCOUNT = struct.Struct(">B32sQ32s32sqQqQqQ")
 _METERED = struct.Struct(">32sI")  # what is unique within a slot: meter, revision
 TRADE, CONTRACT, METER, MARKET, SETTLE, LOG, REGISTRAR = 1, 2, 4, 8, 16, 32, 64
+KEPT = 128  # the operator holds the key for the account
 OPERATOR_ROLES = {
     "Clearing": MARKET,
     "Settlement": SETTLE,
@@ -1044,9 +1045,14 @@ class _Book:
         """Whether a message for the slot may come in now.
 
         A key that is taken away afterwards for the slot leaves the message where it is, but no
-        order of it may stand in the book.
+        order of it may stand in the book. What the operator has signed for an account with a key
+        that it keeps is counted.
         """
-        return self.ring.holds(account, signer, TRADE, min(self.tick, slot), slot)
+        first = min(self.tick, slot)
+        if self.ring.holds(account, signer, TRADE | KEPT, first, slot):
+            self.checks["signed with a kept key"] += 1
+            return True
+        return self.ring.holds(account, signer, TRADE, first, slot)
 
     def may_read(
         self, account: bytes, slot: int, quality: int, revision: int, *, signer: bytes

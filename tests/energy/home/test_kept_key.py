@@ -165,9 +165,12 @@ def kim(neighbourhood: Any) -> Resident:
     return new_resident(neighbourhood)
 
 
-def verified(here: Any) -> None:
+def verified(here: Any) -> dict[str, int]:
+    """How often each check of the books has passed."""
     report = verify_store(here.microgrid.store, 0)
     assert report.ok, report.first_failure
+    found: dict[str, int] = report.checks
+    return found
 
 
 def test_an_order_is_signed_for_the_resident_cleared_and_proven_and_says_by_whom(
@@ -191,7 +194,7 @@ def test_an_order_is_signed_for_the_resident_cleared_and_proven_and_says_by_whom
     assert order["signed_by"] == "kept_key" and order["status"] in ("FILLED", "PARTIAL")
     own = here.ask("/v1/me/orders", cookies=kim.cookies).document["items"]
     assert [one["signed_by"] for one in own] == ["kept_key"]
-    verified(here)
+    assert verified(here)["signed with a kept key"] == 1
     trust, bundle = store.read(
         lambda c: (Prover(c).trust(Witnesses()), Prover(c).entry(bytes.fromhex(id_[2:])))
     )
