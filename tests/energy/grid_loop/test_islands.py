@@ -8,10 +8,12 @@ import pytest
 
 from energy.cycle import run_quarter_hour
 from energy.district.islanding import load_ranks
+from energy.plant import SetPoints
 from energy.steps.context import Microgrid
 from energy.steps.grid import plan_within_grid
 from energy.steps.injections import open_rows
 from energy.steps.islanding import in_sequence, with_islands
+from energy.store.holds import add_hold
 from energy.store.islands import Island, add_island, end_island, find_island
 from energy.store.readings import load_readings
 from energy.store.setpoints import load_setpoints
@@ -127,3 +129,26 @@ def test_islands_do_not_change_a_problem_outside_of_them(bench: Any, first: int)
     end = bench.problem.slots + 4
     same = islanded(bench, bench.problem, end, end + first + 1)
     assert same is bench.problem
+
+
+def test_a_held_battery_rests_in_plan_and_set_points_even_where_it_is_wanted(
+    bench: Any, fresh_microgrid: Microgrid
+) -> None:
+    free = plan(bench, islanded(bench, bench.problem, 0, 8)).plan
+    moved_kw = (free.battery_charge_kw + free.battery_discharge_kw)[:8].sum(axis=0)
+    place = int(moved_kw.argmax())
+    assert moved_kw[place] > 0.1
+    slot, store = fresh_microgrid.installation.first_slot, fresh_microgrid.store
+    battery = fresh_microgrid.district.batteries.id[place]
+    store.write(lambda connection: add_island(connection, slot, slot + 8 * SLOT_S, ACT))
+    window = (slot, slot + 8 * SLOT_S)
+    store.write(lambda connection: add_hold(connection, battery, window, ACT))
+    found = run_quarter_hour(fresh_microgrid, slot, lambda: float(slot - 300))
+    assert found.plan is not None
+    held = found.plan.plan
+    held_kw = (held.battery_charge_kw + held.battery_discharge_kw)[:8, place]
+    assert held_kw.max() < NOTHING
+    told = store.read(lambda connection: load_setpoints(connection, slot))
+    assert told is not None
+    said = SetPoints.from_bytes(told.body)
+    assert said.battery_charge_kw[place] == said.battery_discharge_kw[place] == 0
