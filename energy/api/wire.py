@@ -64,6 +64,7 @@ class GuardedWire(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The next thing to come is another head."""
         super().on_message_complete()
+        self._stop("_linger_timer")
         self._awaits_head, self._is_in_message = True, False
 
     def on_response_complete(self) -> None:

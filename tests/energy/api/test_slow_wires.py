@@ -35,6 +35,18 @@ def rest_of(wire: socket.socket) -> bytes:
     return found
 
 
+def answer_on(wire: socket.socket) -> bytes:
+    """One answer, head and body."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += wire.recv(65_536)
+    head, _, body = found.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += wire.recv(65_536)
+    return head + body
+
+
 def problem_of(answer: bytes, status: int) -> dict[str, Any]:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status), answer[:200]
@@ -106,6 +118,22 @@ def test_what_is_sent_after_the_answer_is_not_read_for_long(shared: Any) -> None
         wire.sendall(b"\r\n" + b"x" * 100)
         # The answer comes, and the end though the body never does.
         assert rest_of(wire).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_comes_after_its_refusal_does_not_end_the_connection(
+    shared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.api.wire.LINGER_S", 1.5)
+    with wire_to(shared.port) as wire:
+        wire.sendall(
+            b"POST /v1/orders HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 10\r\n\r\n"
+        )
+        assert answer_on(wire).startswith(b"HTTP/1.1 421 ")
+        wire.sendall(b"0123456789")
+        for pause_s in (0.0, 1.8):
+            time.sleep(pause_s)
+            wire.sendall(REQUEST)
+            assert answer_on(wire).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.usefixtures("hurried")
