@@ -137,7 +137,8 @@ def retire(request: Request, order: AssetOrder, asset_id: str = AssetId) -> Resp
         slot = _slot_of(connection, context, order)
         known = find_open(connection, asset_id)
         if known is not None:
-            raise _conflict("RETIRED", f"retired from {iso_of(known.from_slot)} on", "in use")
+            told = _told(f"retired from {iso_of(known.from_slot)} on", "in use")
+            raise ProblemError(409, "RETIRED", *told)
         _require_not_before_return(connection, asset_id, slot)
         try:
             require_retirable(context.district, asset_id, _out(connection, slot))
@@ -169,7 +170,8 @@ def let_return(request: Request, order: AssetOrder, asset_id: str = AssetId) -> 
     def unit(connection: Connection) -> Document:
         slot = _slot_of(connection, context, order)
         if find_open(connection, asset_id) is None:
-            raise _conflict("IN_USE", "in use, or with its return ordered", "retired")
+            told = _told("in use, or with its return ordered", "retired")
+            raise ProblemError(409, "IN_USE", *told)
         now_s = int(context.clock.now_s())
         made = return_asset(connection, asset_id, slot, Act(caller.name, order.reason, now_s))
         task = f"return {asset_id} from {iso_of(slot)}: {order.reason}"
@@ -264,11 +266,12 @@ def _slot_of(connection: Connection, context: ApiContext, order: AssetOrder) -> 
     if order.from_utc is None:
         return first
     slot = parse_slot(order.from_utc, "from_utc")
-    if not first <= slot <= first + AHEAD_S_MAX:
-        code = "TOO_EARLY" if slot < first else "TOO_FAR"
-        allowed = f"{iso_of(first)} to {iso_of(first + AHEAD_S_MAX)}"
-        detail = f"from_utc: found {iso_of(slot)}, allowed {allowed}"
-        raise ProblemError(422, code, detail, "from_utc", iso_of(slot), allowed)
+    allowed = f"{iso_of(first)} to {iso_of(first + AHEAD_S_MAX)}"
+    detail = f"from_utc: found {iso_of(slot)}, allowed {allowed}"
+    if slot < first:
+        raise ProblemError(422, "TOO_EARLY", detail, "from_utc", iso_of(slot), allowed)
+    if slot > first + AHEAD_S_MAX:
+        raise ProblemError(422, "TOO_FAR", detail, "from_utc", iso_of(slot), allowed)
     return slot
 
 
@@ -281,6 +284,7 @@ def _require_not_before_return(connection: Connection, asset_id: str, slot: int)
         raise ProblemError(409, "RETIRED", detail, "from_utc", iso_of(slot), allowed)
 
 
-def _conflict(code: str, found: str, allowed: str) -> ProblemError:
+def _told(found: str, allowed: str) -> tuple[str, str, str, str]:
+    """Sentence, field, found and allowed of an asset that is something else than it must be."""
     detail = f"asset_id: found one that is {found}, allowed one that is {allowed}"
-    return ProblemError(409, code, detail, "asset_id", found, f"one that is {allowed}")
+    return detail, "asset_id", found, f"one that is {allowed}"
