@@ -30,6 +30,7 @@ class GuardedWire(HttpToolsProtocol):
     _read_timer: asyncio.TimerHandle | None = None
     _linger_timer: asyncio.TimerHandle | None = None
     _awaits_head, _head_bytes, _is_in_message = True, 0, False
+    _has_whole_message = False
     _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -41,8 +42,10 @@ class GuardedWire(HttpToolsProtocol):
         """Parse what has come; what belongs to a head is counted."""
         if self._awaits_head:
             self._time_head()
+        self._has_whole_message = False
         super().data_received(data)
-        if self._awaits_head and self.parser is not None and not self.transport.is_closing():
+        # Of a piece with the end of another message in it, nobody knows which part is of this head.
+        if self._is_in_head and not self._has_whole_message:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 allowed = f"at most {HEAD_BYTES_MAX} bytes"
@@ -65,12 +68,13 @@ class GuardedWire(HttpToolsProtocol):
         """The next thing to come is another head."""
         super().on_message_complete()
         self._stop("_linger_timer")
+        self._has_whole_message = True
         self._awaits_head, self._is_in_message = True, False
 
     def on_response_complete(self) -> None:
         """What still comes of a request that is answered is of no use to anybody."""
         super().on_response_complete()
-        if self._is_in_message and self._awaits_head:
+        if self._is_in_head:
             self._time_head()
         elif self._is_in_message and self._is_quiet:
             self._linger_timer = self.loop.call_later(LINGER_S, self._cut)
@@ -108,6 +112,11 @@ class GuardedWire(HttpToolsProtocol):
     def _cut(self) -> None:
         self._answer_nobody()
         self.transport.abort()
+
+    @property
+    def _is_in_head(self) -> bool:
+        """Whether a head has begun and is not complete."""
+        return self._awaits_head and self._is_in_message and not self.transport.is_closing()
 
     @property
     def _is_quiet(self) -> bool:

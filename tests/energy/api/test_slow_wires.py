@@ -96,6 +96,14 @@ def test_a_head_without_end_is_refused_where_it_gets_too_large(shared: Any) -> N
         assert problem_of(rest_of(wire), 431)["code"] == "HEAD_TOO_LARGE"
 
 
+def test_a_large_body_in_one_piece_with_its_head_is_no_large_head(shared: Any) -> None:
+    body = b"[" * 3 * HEAD_BYTES_MAX
+    head = b"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+    with wire_to(shared.port) as wire:
+        wire.sendall(head % len(body) + body)
+        assert answer_on(wire).startswith(b"HTTP/1.1 413 ")
+
+
 def test_what_is_no_http_is_refused_like_everything_else(shared: Any) -> None:
     with wire_to(shared.port) as wire:
         wire.sendall(b"\x16\x03\x01 hello\r\n\r\n")
