@@ -392,7 +392,7 @@ def test_every_answer_has_a_number_and_safe_headers(shared: Any) -> None:
 
 
 def test_a_fault_of_the_server_tells_nothing_of_the_inside(
-    served: Any, monkeypatch: pytest.MonkeyPatch
+    served: Any, monkeypatch: pytest.MonkeyPatch, documented_answers: Any
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("secret path /etc/passwd")
@@ -403,3 +403,6 @@ def test_a_fault_of_the_server_tells_nothing_of_the_inside(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json["code"] == "INTERNAL" and b"secret" not in answer.body
     assert answer.json["request_id"] == answer.headers["x-request-id"]
+    # No document allows it, and who looks at all answers says so.
+    (told,) = documented_answers.take(invented=False)
+    assert told.startswith("GET /v1/overview: 500 ")
