@@ -101,8 +101,9 @@ class OrderDesk:
         self.batches += 1
         orders = [ticket.order for ticket in batch]
         try:
+            # In line, for the desks of two processes would undo each other's batches.
             answers = self._store.write(
-                lambda connection: admit_prepared(connection, self._admission, orders)
+                lambda connection: admit_prepared(connection, self._admission, orders), in_line=True
             )
         except Exception as error:
             log.warning("%s orders were not admitted: %s", len(batch), error)

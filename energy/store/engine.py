@@ -120,15 +120,18 @@ class Store:
         """True where the store is one file with one writer."""
         return self._writer.dialect.name == "sqlite"
 
-    def write(self, unit: Callable[[Connection], T]) -> T:
+    def write(self, unit: Callable[[Connection], T], *, in_line: bool = False) -> T:
         """What the unit returns, after its transaction is committed durably.
+
+        `in_line` is for units that come in numbers from several processes and would lose races to
+        each other: they wait for each other from the beginning.
 
         Raises StoreBusyError where the database takes nothing at this moment; whatever the unit
         raises comes through, and nothing is written.
         """
         if not self.is_sqlite:
             with _words(self.url):
-                return self._write_retried(unit)
+                return self._write_retried(unit, in_line=in_line)
         with self._turn, _words(self.url):
             return self._write_once(unit)
 
@@ -140,10 +143,10 @@ class Store:
                 self._guard(connection)
             return unit(connection)
 
-    def _write_retried(self, unit: Callable[[Connection], T]) -> T:
+    def _write_retried(self, unit: Callable[[Connection], T], *, in_line: bool) -> T:
         for attempt in range(RETRIES_MAX + 1):
             try:
-                return self._write_once(unit, in_line=attempt >= IN_LINE_FROM)
+                return self._write_once(unit, in_line=in_line or attempt >= IN_LINE_FROM)
             except DBAPIError as error:
                 if attempt == RETRIES_MAX or _sqlstate(error) not in RETRIED_SQLSTATES:
                     raise

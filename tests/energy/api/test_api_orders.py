@@ -234,7 +234,7 @@ def test_orders_wait_for_a_long_transaction_and_the_other_doors_do_not(
 def test_a_store_that_takes_nothing_is_503_and_comes_back(
     served: Any, desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Store, unit: Any) -> None:
+    def full(self: Store, unit: Any, **_: Any) -> None:
         raise StoreBusyError("store: database or disk is full")
 
     with monkeypatch.context() as patched:

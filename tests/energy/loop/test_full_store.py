@@ -74,16 +74,16 @@ def test_canary_where_the_error_is_swallowed_a_half_slot_is_left(
     """Each write of the loop that fails is taken for done: the slot is published and not sealed."""
     slot, whole = installation.next_slot(), Store.write
 
-    def write(store: Store, unit: Callable[[Connection], Any]) -> Any:
+    def write(store: Store, unit: Callable[[Connection], Any], **how: Any) -> Any:
         if getattr(unit, "__qualname__", "").startswith("_settle_new"):
             let_grow(installation.store, 0)
             try:
-                return whole(store, unit)
+                return whole(store, unit, **how)
             except StoreBusyError:
                 return None
             finally:
                 monkeypatch.setattr(Store, "write", whole)
-        return whole(store, unit)
+        return whole(store, unit, **how)
 
     monkeypatch.setattr(Store, "write", write)
     daemon._wake()

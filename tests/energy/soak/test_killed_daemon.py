@@ -69,10 +69,10 @@ class Points:
     def install(self) -> None:
         write, points = Store.write, self
 
-        def named(store: Store, unit: Callable[[Any], Any]) -> Any:
+        def named(store: Store, unit: Callable[[Any], Any], **how: Any) -> Any:
             inner = unit.func if isinstance(unit, partial) else unit
             points._unit.name = inner.__qualname__.replace(".<locals>", "")
-            found = write(store, unit)
+            found = write(store, unit, **how)
             points.reach("after commit")
             points._unit.name = ""
             return found
@@ -101,8 +101,8 @@ def split_the_tick() -> None:
     # The slots' states would follow in a second transaction, before which the process is killed.
     write, pending = Store.write, set[int]()
 
-    def write_both(store: Store, unit: Callable[[Any], Any]) -> Any:
-        found = write(store, unit)
+    def write_both(store: Store, unit: Callable[[Any], Any], **how: Any) -> Any:
+        found = write(store, unit, **how)
         if threading.get_ident() in pending:
             os.kill(os.getpid(), signal.SIGKILL)
         return found

@@ -30,7 +30,7 @@ from energy.store.engine import (
 from energy.store.errors import FenceError, StoreBusyError, StoreError
 from energy.store.schema import fence_counter, market_order, order_conflict
 from energy.store.sessions import GuessLimit, issue_nonce, take_guess, use_nonce
-from energy.store.slots import SlotOutcome, claim_slot, find_slot, publish_slot
+from energy.store.slots import SlotOutcome, claim_slot, find_slot, next_fence, publish_slot
 from energy.store.sqlite import sqlite3
 from energy.units import SLOT_S
 
@@ -214,6 +214,19 @@ def test_what_eight_contest_is_decided_once(
         contest_counts(rivals, count)
     assert set(rivals.told) <= RETRIED_SQLSTATES | {USED_TWICE}
     check.state(f"{rivals.kind}: {count:,} {what}, each decided once; retried {rivals.retried}")
+
+
+@pytest.mark.parametrize("in_line", [True, False])
+def test_units_in_line_lose_no_race_and_others_do(rivals: Rivals, in_line: bool) -> None:
+    def count_up(store: Store, _: int) -> list[int]:
+        return [store.write(next_fence, in_line=in_line) for _ in range(10)]
+
+    numbers = [number for found in rivals.contest(count_up) for number in found]
+    assert sorted(numbers) == list(range(1, 10 * WORKERS + 1))
+    if in_line:
+        assert not rivals.told
+    if not in_line and rivals.kind == "postgresql":
+        assert rivals.told["40001"]
 
 
 @pytest.mark.check(6, canary=True)
