@@ -17,7 +17,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase
 from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import RejectedPositiveData
+from schemathesis.specs.openapi.checks import AcceptedNegativeData, RejectedPositiveData
 
 from energy.api import documents
 
@@ -76,7 +76,7 @@ class Asker:
         try:
             case.validate_response(answer, headers=self._headers)
         except BaseExceptionGroup as error:
-            for one in sifted(case.operation, error):
+            for one in sifted(case.operation, answer.status_code, error):
                 self.findings[f"{self.role}, {case.operation.label}: {one}"] += 1
         if case.operation.path == "/v1/session/end":
             self.sign_in()
@@ -94,14 +94,14 @@ def operations(town: Any) -> list[Any]:
     return [one.ok() for one in schema.get_all_operations() if one.ok().path != ENDLESS]
 
 
-def sifted(operation: Any, error: BaseExceptionGroup[Any]) -> list[BaseException]:
-    """The findings, without the refusals that have a reason in `MAY_REFUSE`."""
-    may_refuse = operation.path.startswith(tuple(MAY_REFUSE))
-    return [
-        one
-        for one in error.exceptions
-        if not (may_refuse and isinstance(one, RejectedPositiveData))
-    ]
+def sifted(operation: Any, status: int, error: BaseExceptionGroup[Any]) -> list[BaseException]:
+    """The findings, without the refusals that have a reason in `MAY_REFUSE`, and without bad
+    requests that are refused for their length alone, which is not looked for.
+    """
+    let_go: list[type[Exception]] = [AcceptedNegativeData] if status == 413 else []
+    if operation.path.startswith(tuple(MAY_REFUSE)):
+        let_go.append(RejectedPositiveData)
+    return [one for one in error.exceptions if not isinstance(one, tuple(let_go))]
 
 
 def make_up(strategy: Any, most: int, seed: int, send: Callable[[Any], None]) -> None:
