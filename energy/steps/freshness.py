@@ -171,13 +171,14 @@ def _watched(
     for name, now in shown.items():
         first = before is None or len(before.shown[name]) != len(now)
         if before is None or first:
-            slots[name] = np.ones(len(now))
+            slots[name], due[name] = np.ones(len(now)), np.zeros(len(now))
             continue
         gone, same = np.isnan(now), now == before.shown[name]
         counted = np.where(same, before.slots[name] + 1, 1.0)
         slots[name] = np.where(gone, before.slots[name], counted)
-        had = np.where(same | gone, before.due[name], 0.0)
-        due[name] = np.maximum(had, np.where(gone, 0.0, due[name]))
+        # In the slot in which it last moved it was due and did move: that says nothing of its rest.
+        stood = np.where(same, np.maximum(before.due[name], due[name]), 0.0)
+        due[name] = np.where(gone, before.due[name], stood)
         shown[name] = np.where(gone, before.shown[name], now)
     return Standstill(shown, slots, due)
 

@@ -116,6 +116,19 @@ def test_a_battery_that_rests_is_believed_and_one_that_was_told_to_charge_is_not
     assert batteries_named(watch.told(float(watch.district.batteries.p_kw_max.max())))
 
 
+@pytest.mark.parametrize(("then_kw", "is_named"), [(0.0, False), (1000.0, True)])
+def test_a_battery_that_moved_as_told_is_believed_while_it_rests_as_told(
+    watch: Watch, then_kw: float, is_named: bool
+) -> None:
+    """What it was told in the slot in which it moved does not count for the slots that follow."""
+    watch.look(replace(watch.seen, e_battery_kwh=watch.seen.e_battery_kwh - 1.0))
+    found = watch.look(watch.seen, watch.told(1000.0))
+    assert not found.named
+    for _ in range(FROZEN_SLOTS):
+        found = watch.look(watch.seen, watch.told(then_kw))
+    assert any(one.startswith("batteries") for one in found.named) == is_named
+
+
 def test_readings_of_a_slot_to_come_are_not_taken(watch: Watch) -> None:
     readings = watch.step.readings
     assert fresh_readings(readings, FIRST) == (readings, ())
