@@ -52,7 +52,9 @@ def answer_replans(microgrid: Microgrid, now_s: Callable[[], float]) -> int:
     """Plan anew what open orders ask for and tell the devices; how many slots were told.
 
     All slots from the running one on that have a row, once for all orders. An order for a slot that
-    has none yet waits for it; that slot's own cycle knows what was ordered.
+    has none yet waits for it; that slot's own cycle knows what was ordered. The orders count as
+    answered once the last slot is told: one that is cut off before is done again from its start, so
+    that no slot is left under an older fence than the devices have seen.
     """
     orders = microgrid.store.read(unanswered_replans)
     last = microgrid.store.read(last_published)
@@ -61,9 +63,13 @@ def answer_replans(microgrid: Microgrid, now_s: Callable[[], float]) -> int:
     running = int(now_s()) // SLOT_S * SLOT_S
     first = max(running, min(order.slot for order in orders))
     slots = range(first, last + SLOT_S, SLOT_S)
+    answers: list[Answer] = []
     for slot in slots:
         asked = [order for order in orders if order.slot <= slot]
-        tell_anew(microgrid, replan_slot(microgrid, slot), asked, int(now_s()))
+        found = replan_slot(microgrid, slot)
+        answers += tell_anew(
+            microgrid, found, asked, int(now_s()), before=answers, is_last=slot == last
+        )
     return len(slots)
 
 
@@ -89,23 +95,40 @@ def replan_slot(microgrid: Microgrid, slot: int) -> Replanned:
     return Replanned(slot, told, checked.tier, checked.reason, checked.plan)
 
 
-def tell_anew(microgrid: Microgrid, found: Replanned, orders: Sequence[Replan], at_s: int) -> None:
-    """Replace the slot's set-points and keep the answers to the orders, in one transaction."""
+def tell_anew(
+    microgrid: Microgrid,
+    found: Replanned,
+    orders: Sequence[Replan],
+    at_s: int,
+    *,
+    before: Sequence[Answer] = (),
+    is_last: bool = True,
+) -> list[Answer]:
+    """Replace the slot's set-points; the answers to the orders.
 
-    def write(connection: Connection) -> None:
+    With the last slot they are kept in the same transaction, those of the slots `before` too.
+    """
+
+    def write(connection: Connection) -> list[Answer]:
         claim, told = Claim(found.slot, next_fence(connection)), found.told
         body = None if told is None else replace(told, fence=claim.fence).to_bytes()
         replace_setpoints(connection, claim, found.slot + SLOT_S, body)
         now = taken_now()
+        answers = []
         for order in orders:
             how = (str(found.tier), found.reason, at_s, order.taken.seconds_since(now))
-            add_answer(connection, Answer(order.id, found.slot, claim.fence, *how))
+            answers.append(Answer(order.id, found.slot, claim.fence, *how))
+        if is_last:
+            for answer in (*before, *answers):
+                add_answer(connection, answer)
         add_event(connection, "steering", found.slot, {"told": [order.id for order in orders]})
+        return answers
 
-    microgrid.store.write(write)
+    answers = microgrid.store.write(write)
     memory = microgrid.memory
     if memory.previous is None or found.slot >= memory.previous.first_slot:
         memory.previous = found.plan
+    return answers
 
 
 def _quick(microgrid: Microgrid) -> Microgrid:

@@ -77,7 +77,7 @@ def recent_replans(connection: Connection, count: int) -> list[Replan]:
 
 
 def unanswered_replans(connection: Connection) -> list[Replan]:
-    """The orders for which nothing was told anew yet, oldest first."""
+    """The orders for which not every slot was told anew yet, oldest first."""
     told = exists().where(replan_answer.c.replan == replan_order.c.id)
     query = select(replan_order).where(~told).order_by(replan_order.c.id)
     return [_replan(row) for row in connection.execute(query)]

@@ -1,0 +1,86 @@
+"""Slots that have set-points are planned once more: whole, or again from the start."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import energy.steps.replanning
+from energy.config import build_settings
+from energy.cycle import run_quarter_hour
+from energy.steps.context import (
+    Microgrid,
+    demo_beginning,
+    open_installation,
+    start_microgrid,
+)
+from energy.steps.replanning import answer_replans, replan_slot
+from energy.store.replans import Replan, add_replan, answers_to, taken_now, unanswered_replans
+from energy.store.setpoints import StoredSetPoints, load_setpoints
+from energy.store.steering import Act
+from energy.units import SLOT_S
+
+ACT = Act("person kim", "a unit has tripped", 0)
+
+
+class CutOff(BaseException):
+    """The process ends here, as if its power were cut."""
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Microgrid]:
+    """A loop in whose first slot the next one is planned already."""
+    settings = build_settings(
+        district="sejong-5-1@0.005",
+        database_url=f"sqlite:///{tmp_path_factory.mktemp('replanning')}/loop.db",
+        demo_start="2026-07-15T05:00+09:00", bots=False, horizon_slots=8, history_days=7,
+    )  # fmt: skip
+    with open_installation(settings, demo_beginning(settings)) as opened:
+        microgrid = start_microgrid(opened)
+        try:
+            for slot in (opened.first_slot, opened.first_slot + SLOT_S):
+                run_quarter_hour(microgrid, slot, lambda slot=slot: float(slot - 300))
+            yield microgrid
+        finally:
+            microgrid.close()
+
+
+def slots_of(microgrid: Microgrid) -> tuple[int, int]:
+    first = microgrid.installation.first_slot
+    return first, first + SLOT_S
+
+
+def order(microgrid: Microgrid) -> Replan:
+    first, _ = slots_of(microgrid)
+    return microgrid.store.write(lambda connection: add_replan(connection, first, ACT, taken_now()))
+
+
+def told_in(microgrid: Microgrid, slot: int) -> StoredSetPoints | None:
+    return microgrid.store.read(lambda connection: load_setpoints(connection, slot))
+
+
+def running(microgrid: Microgrid) -> Any:
+    return lambda: float(microgrid.installation.first_slot + 60)
+
+
+def test_a_replan_cut_off_half_way_is_done_again_from_its_start(
+    planned: Microgrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, second), asked = slots_of(planned), order(planned)
+
+    def cut_off(microgrid: Microgrid, slot: int) -> Any:
+        if slot == second:
+            raise CutOff
+        return replan_slot(microgrid, slot)
+
+    with monkeypatch.context() as patched, pytest.raises(CutOff):
+        patched.setattr(energy.steps.replanning, "replan_slot", cut_off)
+        answer_replans(planned, running(planned))
+    assert [one.id for one in planned.store.read(unanswered_replans)] == [asked.id]
+    assert answer_replans(planned, running(planned)) == 2
+    assert planned.store.read(unanswered_replans) == []
+    answers = planned.store.read(lambda connection: answers_to(connection, [asked.id]))
+    assert [one.slot for one in answers] == [first, second]
+    held = [told_in(planned, slot) for slot in (first, second)]
+    assert [one.fence for one in held if one] == [one.fence for one in answers]
+    assert answers[0].fence < answers[1].fence
