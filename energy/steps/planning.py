@@ -4,6 +4,8 @@ Median forecasts go in; uncertainty is carried by the connection's reserve and s
 plan. Carbon is folded into the prices here, so that the optimiser sees won alone.
 """
 
+from itertools import islice
+
 import numpy as np
 
 from energy.district import District
@@ -14,7 +16,7 @@ from energy.steps.dr_plan import with_demand_response
 from energy.steps.measure import Measured
 from energy.steps.prices import ConnectionPrices, connection_prices, grid_carbon_krw_per_kwh
 from energy.steps.retiring import in_use, out_of_plan, retired_of
-from energy.units import SLOTS_PER_HOUR
+from energy.units import SLOT_S, SLOTS_PER_HOUR
 from optimizer import Batteries, Connection, Fleets, Heat, PlanProblem, UnitGroup
 
 LOSS_FRAC_MAX = 0.1
@@ -138,11 +140,13 @@ def _recent(
     microgrid: Microgrid, measured: Measured, row: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Starts and stops of a group by slots ago: first those told for the running slot, then those
-    just measured, then those that are remembered.
+    just measured, then those that are remembered from before.
     """
-    seen = measured.telemetry
+    seen, memory = measured.telemetry, microgrid.memory
     change = int(measured.states.unit_on[row] - seen.unit_on[row])
-    log = ((seen.unit_starts, seen.unit_stops), *microgrid.memory.unit_log)
+    # Where a slot is planned anew, what it had measured and what came later is remembered already.
+    known = (memory.plant_state.slot - seen.slot) // SLOT_S
+    log = ((seen.unit_starts, seen.unit_stops), *islice(memory.unit_log, known, None))
     starts = (max(change, 0), *(int(started[row]) for started, _ in log))
     stops = (max(-change, 0), *(int(stopped[row]) for _, stopped in log))
     return starts, stops

@@ -1,10 +1,12 @@
 """Slots that have set-points are planned once more: whole, or again from the start."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+import energy.cycle
 import energy.steps.replanning
 from energy.config import build_settings
 from energy.cycle import run_quarter_hour
@@ -14,11 +16,13 @@ from energy.steps.context import (
     open_installation,
     start_microgrid,
 )
+from energy.steps.planning import build_problem
 from energy.steps.replanning import answer_replans, replan_slot
 from energy.store.replans import Replan, add_replan, answers_to, taken_now, unanswered_replans
 from energy.store.setpoints import StoredSetPoints, load_setpoints
 from energy.store.steering import Act
 from energy.units import SLOT_S
+from optimizer import PlanProblem
 
 ACT = Act("person kim", "a unit has tripped", 0)
 
@@ -27,8 +31,25 @@ class CutOff(BaseException):
     """The process ends here, as if its power were cut."""
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A loop, and the problem that its cycle had asked for each slot."""
+
+    microgrid: Microgrid
+    asked: dict[int, PlanProblem]
+
+
+def keeping(asked: dict[int, PlanProblem]) -> Any:
+    def build(*given: Any) -> PlanProblem:
+        found = build_problem(*given)
+        asked[found.first_slot] = found
+        return found
+
+    return build
+
+
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Microgrid]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
     """A loop in whose first slot the next one is planned already."""
     settings = build_settings(
         district="sejong-5-1@0.005",
@@ -37,12 +58,20 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Microgrid]:
     )  # fmt: skip
     with open_installation(settings, demo_beginning(settings)) as opened:
         microgrid = start_microgrid(opened)
+        asked = dict[int, PlanProblem]()
         try:
             for slot in (opened.first_slot, opened.first_slot + SLOT_S):
-                run_quarter_hour(microgrid, slot, lambda slot=slot: float(slot - 300))
-            yield microgrid
+                with pytest.MonkeyPatch.context() as patched:
+                    patched.setattr(energy.cycle, "build_problem", keeping(asked))
+                    run_quarter_hour(microgrid, slot, lambda slot=slot: float(slot - 300))
+            yield Planned(microgrid, asked)
         finally:
             microgrid.close()
+
+
+@pytest.fixture
+def planned(stage: Planned) -> Microgrid:
+    return stage.microgrid
 
 
 def slots_of(microgrid: Microgrid) -> tuple[int, int]:
@@ -84,3 +113,15 @@ def test_a_replan_cut_off_half_way_is_done_again_from_its_start(
     held = [told_in(planned, slot) for slot in (first, second)]
     assert [one.fence for one in held if one] == [one.fence for one in answers]
     assert answers[0].fence < answers[1].fence
+
+
+def test_starts_and_stops_are_as_old_as_they_were_at_the_slots_own_gate(
+    stage: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = dict[int, PlanProblem]()
+    monkeypatch.setattr(energy.steps.replanning, "build_problem", keeping(again))
+    for slot in slots_of(stage.microgrid):
+        replan_slot(stage.microgrid, slot)
+        for before, now in zip(stage.asked[slot].units, again[slot].units, strict=True):
+            assert now.recent_starts == before.recent_starts
+            assert now.recent_stops == before.recent_stops
