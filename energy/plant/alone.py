@@ -1,9 +1,9 @@
 """A slot without the utility: what holds the balance, and who is cut off where nothing can.
 
 One battery holds voltage and frequency and all of them take what is left over, each by the room
-that it has. Where they cannot, relays cut loads off by rank (cars, heat pump, buildings), and solar
-and then units give less as the frequency rises. Without a battery that holds energy and without a
-running unit everything is dark.
+that it has, but for those that are switched off. Where they cannot, relays cut loads off by rank
+(cars, heat pump, buildings), and solar and then units give less as the frequency rises. Without a
+battery that holds energy and without a running unit everything is dark.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from energy.district import District
 from energy.district.islanding import load_ranks
 from energy.plant.batteries import run_batteries
 from energy.plant.charging import ChangeOver, Plugged, run_cars, throttled
-from energy.plant.draws import FloatArray
+from energy.plant.draws import BoolArray, FloatArray
 from energy.plant.generators import UnitSlot
 from energy.plant.heat import HeatSituation, run_heat
 from energy.plant.interface import PlantState
@@ -66,7 +66,7 @@ def run_alone(district: District, wish: Wish, around: Around) -> Ran:
 
     Nothing passes the utility's meter; the loss is what sources give beyond what loads draw.
     """
-    if not _is_formed(wish):
+    if not _is_formed(district, wish):
         found = _with(district, wish, _dark(district), around)
         return Ran(found, Exchange(0.0, 0.0, True))
     exchange = around.flow(injected(wish.parts))
@@ -84,9 +84,18 @@ def _dark(district: District) -> Relief:
     return Relief(none, np.zeros(len(district.meters.use)), 0.0, 0.0, 0.0, 0.0)
 
 
-def _is_formed(wish: Wish) -> bool:
+def _is_formed(district: District, wish: Wish) -> bool:
     """Whether anything holds the voltage: a battery with energy, or a unit that runs."""
-    return bool((wish.state.e_battery_kwh > 0).any() or wish.parts.units.on.any())
+    full = (wish.state.e_battery_kwh > 0) & _switched_on(district, wish)
+    return bool(full.any() or wish.parts.units.on.any())
+
+
+def _switched_on(district: District, wish: Wish) -> BoolArray:
+    """Which batteries may balance the island, (B,)."""
+    told = wish.heard.setpoints
+    if told is None or told.batteries_off is None:
+        return np.ones(len(district.batteries.id), dtype=np.bool_)
+    return ~told.batteries_off
 
 
 def _relief(district: District, wish: Wish, loss_kw: float) -> Relief:
@@ -96,8 +105,8 @@ def _relief(district: District, wish: Wish, loss_kw: float) -> Relief:
     battery_kw = batteries.charge_kw - batteries.discharge_kw
     full_kw = np.maximum(table.e_kwh_max - state.e_battery_kwh, 0.0) / (table.eta_charge * DT_H)
     there_kw = np.maximum(state.e_battery_kwh, 0.0) * table.eta_discharge / DT_H
-    most_kw = np.minimum(table.p_kw_max, full_kw)
-    least_kw = -np.minimum(table.p_kw_max, there_kw)
+    p_kw_max = table.p_kw_max * _switched_on(district, wish)
+    most_kw, least_kw = np.minimum(p_kw_max, full_kw), -np.minimum(p_kw_max, there_kw)
     short_kw = injected(parts).total_kw + loss_kw
     room_kw = battery_kw - least_kw if short_kw > 0 else most_kw - battery_kw
     used_frac = min(abs(short_kw) / max(float(room_kw.sum()), 1e-12), 1.0)

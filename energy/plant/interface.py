@@ -42,7 +42,8 @@ class SetPoints:
     store and units do not; pv_curtail_kw (A,) is held back from the operator's solar. car (C,)
     names the connected cars that are told something, with car_charge_kw and car_discharge_kw (C,)
     at the meter; a car that is not named charges at once up to its promise. points_off (G,) marks
-    groups of charging points that are switched off, whatever stands there; None where all are on.
+    groups of charging points that are switched off, whatever stands there, batteries_off (B,)
+    batteries that take and give nothing, not even to balance an island; None where all are on.
     """
 
     slot: int
@@ -59,6 +60,7 @@ class SetPoints:
     car_charge_kw: FloatArray
     car_discharge_kw: FloatArray
     points_off: BoolArray | None = None
+    batteries_off: BoolArray | None = None
 
     def to_bytes(self) -> bytes:
         """The set-points as compact bytes; equal set-points, equal bytes."""

@@ -88,6 +88,8 @@ def _require_sizes(district: District, setpoints: SetPoints) -> None:
     }
     if setpoints.points_off is not None:
         wanted["points_off"] = len(district.chargers.id)
+    if setpoints.batteries_off is not None:
+        wanted["batteries_off"] = batteries
     for name, size in wanted.items():
         found = np.shape(getattr(setpoints, name))
         if found != (size,):
@@ -95,7 +97,10 @@ def _require_sizes(district: District, setpoints: SetPoints) -> None:
 
 
 def _understood(setpoints: SetPoints) -> SetPoints:
-    """The same with 0 for what no device can read as a power: not a number, infinite, below 0."""
+    """The same with 0 for what no device can read as a power: not a number, infinite, below 0.
+
+    Batteries that are switched off do nothing, whatever else they are told.
+    """
     clean: dict[str, object] = {}
     for field in fields(setpoints):
         content = getattr(setpoints, field.name)
@@ -103,4 +108,7 @@ def _understood(setpoints: SetPoints) -> SetPoints:
             powers = np.asarray(content, dtype=np.float64)
             powers = np.where(np.isfinite(powers) & (powers > 0), powers, 0.0)
             clean[field.name] = powers if powers.ndim else float(powers)
+    if setpoints.batteries_off is not None:
+        for name in ("battery_charge_kw", "battery_discharge_kw"):
+            clean[name] = np.where(setpoints.batteries_off, 0.0, clean[name])  # type: ignore[call-overload]
     return replace(setpoints, **clean)  # type: ignore[arg-type]

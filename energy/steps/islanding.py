@@ -91,9 +91,13 @@ def _without_reserve(table: Batteries) -> Batteries:
 
 
 def is_formed(problem: PlanProblem) -> bool:
-    """Whether something holds the voltage at the start: a battery with energy, a running unit."""
-    running = any(unit.on_now > 0 for unit in problem.units)
-    return running or bool((problem.batteries.e_start_kwh > 0).any())
+    """Whether something holds the voltage at the start: a battery with energy, a running unit.
+
+    A battery that rests, held or out of use, gives nothing however full it is.
+    """
+    running, table = any(unit.on_now > 0 for unit in problem.units), problem.batteries
+    able = table.by_slot(table.p_discharge_kw_max, problem.slots)[0] > 0
+    return running or bool(((table.e_start_kwh > 0) & able).any())
 
 
 def in_sequence(units: Sequence[UnitGroup]) -> tuple[UnitGroup, ...]:

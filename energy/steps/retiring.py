@@ -160,6 +160,7 @@ def neutral(district: District, told: SetPoints, retired: Retired, cars: CarSess
         car_charge_kw=np.where(idle_car, 0.0, told.car_charge_kw),
         car_discharge_kw=np.where(idle_car, 0.0, told.car_discharge_kw),
         points_off=points if points.any() else None,
+        batteries_off=batteries if batteries.any() else None,
     )
 
 

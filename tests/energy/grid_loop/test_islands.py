@@ -12,7 +12,7 @@ from energy.plant import SetPoints
 from energy.steps.context import Microgrid
 from energy.steps.grid import plan_within_grid
 from energy.steps.injections import open_rows
-from energy.steps.islanding import in_sequence, with_islands
+from energy.steps.islanding import in_sequence, is_formed, with_islands
 from energy.store.holds import add_hold
 from energy.store.islands import Island, add_island, end_island, find_island
 from energy.store.readings import load_readings
@@ -93,6 +93,19 @@ def test_without_battery_energy_and_units_the_plan_is_labelled_and_made(bench: A
     assert alone.plan.p_import_kw[:8].max() < NOTHING
 
 
+def test_batteries_that_rest_hold_no_voltage_however_full_they_are(bench: Any) -> None:
+    problem, table = bench.problem, bench.problem.batteries
+    none = np.zeros((problem.slots, len(table.id)))
+    idle = tuple(replace(unit, on_now=0, p_now_kw=0.0) for unit in problem.units)
+    full = replace(problem, units=idle, batteries=replace(table, e_start_kwh=table.e_kwh_max))
+    assert is_formed(full)
+    resting = replace(full, batteries=replace(full.batteries, p_discharge_kw_max=none))
+    assert not is_formed(resting)
+    assert is_formed(replace(resting, units=problem.units)) == any(
+        unit.on_now > 0 for unit in problem.units
+    )
+
+
 def test_in_an_island_that_has_begun_batteries_may_use_their_reserve(bench: Any) -> None:
     assert bench.problem.batteries.e_kwh_min.any()
     assert not islanded(bench, bench.problem, 0, 8).batteries.e_kwh_min.any()
@@ -152,3 +165,5 @@ def test_a_held_battery_rests_in_plan_and_set_points_even_where_it_is_wanted(
     assert told is not None
     said = SetPoints.from_bytes(told.body)
     assert said.battery_charge_kw[place] == said.battery_discharge_kw[place] == 0
+    assert said.batteries_off is not None
+    assert np.flatnonzero(said.batteries_off).tolist() == [place]

@@ -1,5 +1,6 @@
 """A slot without the utility: nothing passes its meter, and all that is cut off is cut by rank."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,13 +9,13 @@ import pytest
 
 from energy.district import District
 from energy.district.islanding import load_ranks
-from energy.plant import Plant, PlantState, PlantStep
+from energy.plant import Plant, PlantError, PlantState, PlantStep, SetPoints
 from energy.timegrid import parse_instant
 from energy.units import SLOT_S, kwh_from_kw, wh_from_kwh
 
 
-def alone(plant: Plant, state: PlantState) -> PlantStep:
-    return plant.step(state, state.slot, None, None, True)
+def alone(plant: Plant, state: PlantState, told: SetPoints | None = None) -> PlantStep:
+    return plant.step(state, state.slot, told, None, True)
 
 
 def stored(state: PlantState, village: District, frac: float) -> PlantState:
@@ -92,3 +93,49 @@ def test_without_energy_and_without_a_running_unit_all_is_dark(
     wh = wh_from_kwh(kwh_from_kw(step.telemetry.p_load_kw))
     assert not wh[np.isfinite(step.telemetry.p_load_kw)].any()
     assert step.readings.loss_wh == 0 and not step.readings.asset_export_wh.any()
+
+
+def off(village: District, *rows: int) -> np.ndarray[Any, Any]:
+    return np.isin(np.arange(len(village.batteries.id)), rows)
+
+
+@pytest.mark.parametrize("frac", [0.02, 0.5])
+def test_a_battery_that_is_switched_off_neither_gives_nor_takes_for_the_others(
+    plant: Plant, village: District, noon: int, told: Callable[..., SetPoints], frac: float
+) -> None:
+    state = stored(plant.begin(noon + 32 * SLOT_S), village, frac)
+    moved = alone(plant, state, told(state.slot)).telemetry
+    assert moved.battery_charge_kw[0] + moved.battery_discharge_kw[0] > 0.1
+    some_kw = np.ones(len(village.batteries.id))
+    marks = {"battery_discharge_kw": some_kw, "batteries_off": off(village, 0)}
+    step = alone(plant, state, told(state.slot, **marks))
+    seen, before = step.telemetry, state.e_battery_kwh
+    assert seen.battery_charge_kw[0] == seen.battery_discharge_kw[0] == 0
+    assert step.state_after.e_battery_kwh[0] == before[0]
+    assert (seen.battery_charge_kw + seen.battery_discharge_kw)[1:].all()
+
+
+def test_batteries_that_are_switched_off_hold_no_voltage(
+    plant: Plant, village: District, noon: int, told: Callable[..., SetPoints]
+) -> None:
+    state = stored(plant.begin(noon), village, 0.5)
+    none = np.zeros_like(state.unit_on)
+    still = replace(state, unit_on=none, unit_up=none)
+    every = off(village, *range(len(village.batteries.id)))
+    lit, dark = (
+        alone(plant, still, told(noon, batteries_off=which)).telemetry.p_load_kw
+        for which in (None, every)
+    )
+    assert np.nansum(lit) > 1 and np.nansum(dark) == 0
+
+
+def test_switched_off_batteries_are_one_mark_each(
+    plant: Plant, village: District, noon: int, told: Callable[..., SetPoints]
+) -> None:
+    wrong = told(noon, batteries_off=np.ones(len(village.batteries.id) + 1, dtype=np.bool_))
+    with pytest.raises(PlantError, match="batteries_off"):
+        alone(plant, plant.begin(noon), wrong)
+    right = told(noon, batteries_off=off(village, 0))
+    read = SetPoints.from_bytes(right.to_bytes())
+    assert read.batteries_off is not None
+    assert np.array_equal(read.batteries_off, off(village, 0))
