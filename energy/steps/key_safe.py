@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,7 @@ class KeySafe:
         if rows:
             return self._secret_named(rows[0])
         if not self.path.exists():
-            _write(self.path, secrets.token_bytes(SECRET_BYTES))
+            _write_first(self.path, secrets.token_bytes(SECRET_BYTES))
         return _read(self.path)
 
     def _secret_named(self, row: KeptKey) -> bytes:
@@ -147,18 +148,38 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, secret: bytes) -> None:
-    """A new file for its owner alone, durable before a key is sealed under it."""
+    """A file in the place of the one before, durable before a key is sealed under it."""
+    _fresh(path, secret).replace(path)
+    _sync(path.parent)
+
+
+def _write_first(path: Path, secret: bytes) -> None:
+    """The same where there is no file yet; of several that come at once the first stays."""
+    fresh = _fresh(path, secret)
+    try:
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        fresh.unlink()
+    _sync(path.parent)
+
+
+def _fresh(path: Path, secret: bytes) -> Path:
+    """A whole file beside `path`, for its owner alone, under a name that nobody else writes to."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".new")
-    scratch.unlink(missing_ok=True)
-    number = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(number, "w", encoding="ascii") as file:
         file.write(secret.hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
-    scratch.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    return fresh
+
+
+def _sync(folder: Path) -> None:
+    """Let the names in a folder outlast a crash."""
+    number = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(number)
     finally:
-        os.close(folder)
+        os.close(number)

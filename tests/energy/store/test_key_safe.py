@@ -1,7 +1,9 @@
 """Kept keys lie encrypted in the store; without the secret's file nobody opens them."""
 
 import os
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PosixPath
+from threading import Barrier
 
 import pytest
 from sqlalchemy import Connection
@@ -95,6 +97,32 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path: Path, safe: KeySafe,
         os.truncate(safe.path, 10)
         with pytest.raises(SafeError, match="found no secret, allowed 64 hex digits"):
             safe.open(row)
+
+
+def test_of_first_keys_that_come_at_once_none_overwrites_the_secret_of_another(
+    tmp_path: Path,
+) -> None:
+    accounts, start = [bytes([n]) * 32 for n in range(4)], Barrier(4)
+
+    class Together(PosixPath):
+        """A path whose secret all have missed before the first of them writes it."""
+
+        def exists(self) -> bool:
+            found = super().exists()
+            if not found and self.name == "kept.secret":
+                start.wait(60)
+            return found
+
+    with open_store(f"sqlite:///{tmp_path}/store.db") as store, ThreadPoolExecutor(4) as pool:
+        for n in range(5):
+            safe = KeySafe(Together(tmp_path / str(n) / "kept.secret"))
+
+            def first_key(account: bytes, safe: KeySafe = safe) -> tuple[KeptKey, bytes]:
+                return store.read(lambda c: safe.lock_up(c, account, 7))
+
+            made = list(pool.map(first_key, accounts))
+            assert [safe.open(row) for row, _ in made] == [key for _, key in made]
+            assert [*safe.path.parent.iterdir()] == [safe.path], "nothing is left beside it"
 
 
 def test_no_row_stands_in_for_another(tmp_path: Path, safe: KeySafe) -> None:
