@@ -22,6 +22,7 @@ from energy.steps.asset_views import asset_kinds
 from energy.steps.retiring import RetiringError, require_retirable
 from energy.store.audit import append_record
 from energy.store.events import add_event
+from energy.store.holds import resting_between
 from energy.store.retirements import (
     Note,
     Retirement,
@@ -30,7 +31,6 @@ from energy.store.retirements import (
     find_open,
     notes_of,
     retire_asset,
-    retired_between,
     retirements_of,
     return_asset,
 )
@@ -247,8 +247,8 @@ def _known(context: ApiContext, asset_id: str) -> tuple[str, str | None]:
 
 
 def _out(connection: Connection, slot: int) -> set[str]:
-    """The assets that are out of use in a slot or in some later one, as far as is ordered."""
-    return {one.asset for one in retired_between(connection, slot, FOREVER)}
+    """The assets that are out of use or held in a slot or in some later one, as is ordered now."""
+    return {one.asset for one in resting_between(connection, slot, FOREVER)}
 
 
 def _why_not(connection: Connection, context: ApiContext, asset_id: str, slot: int) -> str | None:

@@ -1,5 +1,6 @@
 """Operators take assets out of use and let them return, once, and write notes that stay."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,6 +98,31 @@ def test_notes_are_added_and_stay(own_doors: Doors, small_district: District) ->
         for statement in (update(table).values({column: "other"}), delete(table)):
             with pytest.raises(DBAPIError, match="append-only"):
                 store.write(lambda c, one=statement: c.execute(one))
+
+
+def test_the_last_source_of_heat_stays_in_use_while_the_other_one_is_held(
+    own_doors: Doors, small_district: District
+) -> None:
+    heat, state = small_district.heat, own_doors.served.app.state
+    assert heat is not None
+    cell = max(small_district.units, key=lambda unit: unit.count * unit.heat[-1][1])
+    others_kw = sum(unit.count * unit.heat[-1][1] for unit in small_district.units)
+    # Pump or fuel cell may rest, and the rest just gives the peak; not both at once.
+    least_kw = min(heat.heat_pump_kw_max * min(heat.cop), cell.count * cell.heat[-1][1])
+    pump_kw = heat.heat_pump_kw_max * min(heat.cop)
+    boiler_kw = heat.peak_kw - (others_kw + pump_kw - 1.5 * least_kw)
+    tight = replace(small_district, heat=replace(heat, boiler_kw_max=boiler_kw))
+    state.context = replace(state.context, district=tight)
+    until = {"until_utc": iso_of(NOW_SLOT + 8 * SLOT_S), "reason": "noise"}
+    held = act(own_doors, "/v1/steering/holds", {"asset": "heat-pump", **until}, "hold-00001")
+    assert held.status == 201, held.body
+    assert not read(own_doors, f"/v1/assets/{cell.id}")["may_retire"]
+    retire = (f"/v1/assets/{cell.id}/retire", {"reason": "stack is worn"})
+    refused = act(own_doors, *retire, "retire-0001")
+    assert (refused.status, refused.json["code"]) == (409, "NEEDED"), refused.body
+    release = f"/v1/steering/holds/{held.json['id']}/release"
+    assert act(own_doors, release, {"reason": "quiet"}, "free-00001").status == 200
+    assert act(own_doors, *retire, "retire-0002").status == 201
 
 
 @pytest.mark.parametrize(
