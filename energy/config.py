@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     demo_start: str = Field("2026-07-15T18:00+09:00", description="first slot of a new demo store")
     seed: int = Field(1, ge=0, description="seed of the simulated plant and crowd")
     horizon_slots: int = Field(96, ge=4, le=192, description="slots that a plan covers")
-    gate_lead_s: int = Field(300, ge=0, description="orders close this long before their slot")
+    gate_lead_s: int = Field(
+        300, ge=0, le=900, description="orders close this long before their slot"
+    )
     plan_deadline_s: float = Field(60.0, gt=0, description="longest time for one plan")
     plan_gap_frac: float = Field(1e-3, gt=0, description="proven gap at which a plan is optimal")
     grid_rounds_max: int = Field(5, ge=0, description="re-plans after a failed grid check")

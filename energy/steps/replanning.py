@@ -5,6 +5,7 @@ stays: trades that cannot be delivered are settled as what the meters show. A pl
 and fewer rounds on the wires keep the whole within the minute that a safe plan may take.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,12 +21,17 @@ from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
 from energy.steps.publish import build_setpoints
 from energy.steps.steering import steering_of
+from energy.store.alarms import Alarm, raise_alarm
+from energy.store.errors import StoreError
 from energy.store.events import add_event
 from energy.store.replans import Answer, Replan, add_answer, taken_now, unanswered_replans
 from energy.store.setpoints import replace_setpoints
 from energy.store.slots import Claim, last_published, next_fence
+from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from optimizer import OptimizerError, Plan, Tier
+
+log = logging.getLogger(__name__)
 
 DEADLINE_S = 10.0
 """Longest time for one plan of a slot that is running."""
@@ -66,11 +72,25 @@ def answer_replans(microgrid: Microgrid, now_s: Callable[[], float]) -> int:
     answers: list[Answer] = []
     for slot in slots:
         asked = [order for order in orders if order.slot <= slot]
-        found = replan_slot(microgrid, slot)
+        found = _replan_or_hold(microgrid, slot)
         answers += tell_anew(
             microgrid, found, asked, int(now_s()), before=answers, is_last=slot == last
         )
     return len(slots)
+
+
+def _replan_or_hold(microgrid: Microgrid, slot: int) -> Replanned:
+    """The plan of a slot; where it fails, and not for the store, nothing is commanded in it.
+
+    An order that is asked again before every cycle and fails each time would hold up the loop.
+    """
+    try:
+        return replan_slot(microgrid, slot)
+    except StoreError:
+        raise
+    except Exception as error:
+        log.exception("slot %s cannot be planned anew", iso_of(slot))
+        return Replanned(slot, None, Tier.HOLD, f"it cannot be planned anew: {error}")
 
 
 def replan_slot(microgrid: Microgrid, slot: int) -> Replanned:
@@ -121,6 +141,8 @@ def tell_anew(
         if is_last:
             for answer in (*before, *answers):
                 add_answer(connection, answer)
+        if told is None:
+            raise_alarm(connection, _nothing_told(found), at_s)
         add_event(connection, "steering", found.slot, {"told": [order.id for order in orders]})
         return answers
 
@@ -129,6 +151,17 @@ def tell_anew(
     if memory.previous is None or found.slot >= memory.previous.first_slot:
         memory.previous = found.plan
     return answers
+
+
+def _nothing_told(found: Replanned) -> Alarm:
+    """The slot has no set-points any more; the next cycle ends it, as what else is of a slot."""
+    return Alarm(
+        cause="slot/tier",
+        severity="alarm",
+        what=f"Nothing may be commanded in {iso_of(found.slot)}: {found.reason}",
+        where="plan",
+        todo="Devices keep to their defaults; read the log, then order to plan anew.",
+    )
 
 
 def _quick(microgrid: Microgrid) -> Microgrid:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 import energy.cycle
 import energy.steps.replanning
-from energy.config import build_settings
+from energy.config import Settings, build_settings
 from energy.cycle import run_quarter_hour
 from energy.steps.context import (
     Microgrid,
@@ -18,6 +19,8 @@ from energy.steps.context import (
 )
 from energy.steps.planning import build_problem
 from energy.steps.replanning import answer_replans, replan_slot
+from energy.store.alarms import open_alarms
+from energy.store.errors import StoreBusyError
 from energy.store.replans import Replan, add_replan, answers_to, taken_now, unanswered_replans
 from energy.store.setpoints import StoredSetPoints, load_setpoints
 from energy.store.steering import Act
@@ -125,3 +128,42 @@ def test_starts_and_stops_are_as_old_as_they_were_at_the_slots_own_gate(
         for before, now in zip(stage.asked[slot].units, again[slot].units, strict=True):
             assert now.recent_starts == before.recent_starts
             assert now.recent_stops == before.recent_stops
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_a_store_that_is_busy_leaves_the_order_open(
+    planned: Microgrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = order(planned)
+    with monkeypatch.context() as patched, pytest.raises(StoreBusyError):
+        patched.setattr(energy.steps.replanning, "forecast_slot", failing(StoreBusyError("full")))
+        answer_replans(planned, running(planned))
+    assert [one.id for one in planned.store.read(unanswered_replans)] == [asked.id]
+    assert answer_replans(planned, running(planned)) == 2
+
+
+def test_a_slot_that_cannot_be_planned_anew_is_answered_so_that_the_loop_goes_on(
+    planned: Microgrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots, asked = slots_of(planned), order(planned)
+    monkeypatch.setattr(energy.steps.replanning, "forecast_slot", failing(IndexError("no sun")))
+    assert answer_replans(planned, running(planned)) == 2
+    assert planned.store.read(unanswered_replans) == []
+    answers = planned.store.read(lambda connection: answers_to(connection, [asked.id]))
+    assert [(one.slot, one.tier) for one in answers] == [(slot, "T4") for slot in slots]
+    assert {one.reason for one in answers} == {"it cannot be planned anew: no sun"}
+    assert [told_in(planned, slot) for slot in slots] == [None, None]
+    (alarm,) = [one.alarm for one in planned.store.read(open_alarms) if one.alarm.where == "plan"]
+    assert alarm.cause == "slot/tier" and "no sun" in alarm.what
+
+
+def test_no_gate_closes_before_the_slot_that_it_measures_is_complete() -> None:
+    assert Settings(gate_lead_s=SLOT_S).gate_lead_s == SLOT_S
+    with pytest.raises(ValidationError, match="less than or equal to 900"):
+        Settings(gate_lead_s=SLOT_S + 1)
