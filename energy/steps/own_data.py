@@ -22,6 +22,7 @@ from energy.steps.personal import TABLES, Goes
 from energy.steps.statements import statement_document
 from energy.store.accounts import load_keys, messages_of
 from energy.store.audit import Entry
+from energy.store.car_tables import car_wish
 from energy.store.cars import wishes_of
 from energy.store.contracts import contracts_of
 from energy.store.engine import Store
@@ -217,7 +218,8 @@ def forget_account(
     whoever wants nothing to be known of them has nothing guessed of their needs either.
     """
     wishes = len(wishes_of(connection, account))
-    with erasing(connection) as eraser:
+    # Of what this changes, the wishes alone are append-only.
+    with erasing(connection, (car_wish,)) as eraser:
         eraser.car_wishes(account, FAR)
         eraser.automatic(account, FAR)
         if account in district.meters.account:

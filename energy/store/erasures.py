@@ -4,7 +4,7 @@
 is overwritten in the pages of a SQLite file by `compact`.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -160,9 +160,12 @@ def erased_moves(connection: Connection) -> dict[tuple[int, int], int]:
 
 
 @contextmanager
-def erasing(connection: Connection) -> Iterator["Eraser"]:
-    """Lets rows be destroyed until the transaction ends; the triggers stand again at its end."""
-    with suspended(connection, _GUARDED):
+def erasing(connection: Connection, tables: Iterable[Table] = _GUARDED) -> Iterator["Eraser"]:
+    """Lets rows of tables be destroyed until the block ends; then their triggers stand again.
+
+    Nobody else gets at the tables meanwhile, so only those that are changed should be named.
+    """
+    with suspended(connection, tables):
         yield Eraser(connection)
 
 

@@ -17,9 +17,6 @@ SLOTS_AT_ONCE = 32
 """Slots of a table that one unit deletes at the most: it takes milliseconds, and of a store that
 falls under a shorter time at once the rest follows unit by unit."""
 
-LOCK_MS = 1_000
-"""PostgreSQL waits so long for the tables: a long reader must not hold up all who come after."""
-
 GUARDED = (reading, clearing, forecast_issue, weather_issue)
 
 # The columns that name the slot of a row, by the kind of what is kept.
@@ -40,8 +37,6 @@ def thin_out(connection: Connection, before: Mapping[str, int]) -> int:
     found = _oldest(connection, before)
     if not found:
         return 0
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
     gone = 0
     with suspended(connection, GUARDED):
         for kind, column, last in found:

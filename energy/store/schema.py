@@ -306,12 +306,18 @@ def append_only(table: Table, columns: tuple[str, ...] = ()) -> None:
 
 
 _GUARDED_COLUMNS: dict[str, tuple[str, ...]] = {}
+LOCK_MS = 1_000
+"""PostgreSQL waits so long for a table whose triggers are to go: behind one that waits for a long
+reader, everybody else would wait as well."""
 
 
 @contextmanager
 def suspended(connection: Connection, tables: Iterable[Table]) -> Iterator[None]:
     """Let rows of append-only tables be changed meanwhile; the triggers are back before the end of
     the transaction, and where it fails they were never away.
+
+    PostgreSQL keeps others away from the tables until then. Where somebody reads one of them for
+    longer than LOCK_MS, this fails and `Store.write` raises StoreBusyError.
     """
     dialect = connection.dialect.name
     triggers = [
@@ -321,6 +327,8 @@ def suspended(connection: Connection, tables: Iterable[Table]) -> Iterator[None]
             dialect
         ].items()
     ]
+    if dialect == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
     for table, name, _ in triggers:
         on = f" ON {table}" if dialect == "postgresql" else ""
         connection.exec_driver_sql(f"DROP TRIGGER {name}{on}")
