@@ -41,7 +41,7 @@ class Around:
 @dataclass(frozen=True, eq=False)
 class Relief:
     """What departs from set-points and wishes: net draw of the batteries (B,), which part of each
-    is served or given: cars' charging, heat pump, meters (M,), solar, units.
+    is served or given: cars' charging, heat pump, meters (M,), solar, units, what cars give.
     """
 
     battery_kw: FloatArray
@@ -50,6 +50,7 @@ class Relief:
     heat_pump: float = 1.0
     solar: float = 1.0
     units: float = 1.0
+    gives: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ def run_alone(district: District, wish: Wish, around: Around) -> Ran:
 def _dark(district: District) -> Relief:
     """Nobody is served and nothing is given."""
     none = np.zeros(len(district.batteries.id))
-    return Relief(none, np.zeros(len(district.meters.use)), 0.0, 0.0, 0.0, 0.0)
+    return Relief(none, np.zeros(len(district.meters.use)), 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def _is_formed(district: District, wish: Wish) -> bool:
@@ -137,7 +138,7 @@ def _with(district: District, wish: Wish, relief: Relief, around: Around) -> Hap
     state, heard, parts = wish.state, wish.heard, wish.parts
     outside, units = parts.outside, parts.units
     plugged = Plugged(state.cars, state.e_free_kwh)
-    order = throttled(district.chargers, plugged, heard.cars, relief.cars)
+    order = throttled(district.chargers, plugged, heard.cars, relief.cars, relief.gives)
     cars = run_cars(district.chargers, plugged, order)
     pump = replace(heard.heat, heat_pump_kw=heard.heat.heat_pump_kw * relief.heat_pump)
     now = HeatSituation(

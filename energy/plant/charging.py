@@ -91,13 +91,15 @@ def run_cars(table: Chargers, before: Plugged, order: CarOrder | None) -> CarSlo
     )
 
 
-def throttled(table: Chargers, before: Plugged, order: CarOrder | None, part: float) -> CarOrder:
-    """The order by which every car charges with a part of what it would; what it gives stays."""
+def throttled(
+    table: Chargers, before: Plugged, order: CarOrder | None, part: float, gives: float = 1.0
+) -> CarOrder:
+    """The order by which every car takes and gives a part of what it would, each by its own."""
     powers, rising = _powers(table, before.cars, order), np.argsort(before.cars.car, kind="stable")
     return CarOrder(
         before.cars.car[rising],
         part * powers.charge_kw[rising],
-        powers.discharge_kw[rising],
+        gives * powers.discharge_kw[rising],
     )
 
 

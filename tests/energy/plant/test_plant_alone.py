@@ -95,6 +95,25 @@ def test_without_energy_and_without_a_running_unit_all_is_dark(
     assert step.readings.loss_wh == 0 and not step.readings.asset_export_wh.any()
 
 
+def test_in_the_dark_no_car_gives_what_nobody_draws(
+    plant: Plant, village: District, noon: int, told: Callable[..., SetPoints]
+) -> None:
+    state = stored(plant.begin(noon), village, 0.0)
+    none = np.zeros_like(state.unit_on)
+    cars = replace(state.cars, e_now_kwh=state.cars.e_capacity_kwh)
+    still = replace(state, unit_on=none, unit_up=none, cars=cars)
+    everyone = {
+        "car": cars.car,
+        "car_charge_kw": np.zeros(len(cars)),
+        "car_discharge_kw": cars.p_kw_max,
+    }
+    wish = told(noon, **everyone)
+    assert plant.step(still, noon, wish).telemetry.cars_discharge_kw.sum() > 1
+    step = alone(plant, still, wish)
+    assert step.telemetry.cars_discharge_kw.sum() == 0
+    assert step.readings.loss_wh == 0 and not step.readings.asset_export_wh.any()
+
+
 def off(village: District, *rows: int) -> np.ndarray[Any, Any]:
     return np.isin(np.arange(len(village.batteries.id)), rows)
 
