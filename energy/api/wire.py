@@ -15,6 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from energy.api.problems import ProblemError, problem_response
 
 HEAD_BYTES_MAX = 32 * 1024
+LOOSE_BYTES_MAX = 8 * HEAD_BYTES_MAX
+"""Of what frames a body or comes behind it: a body of the most bytes allowed may come in chunks of
+one byte each."""
 HEAD_S_MAX = 10.0
 """From the first byte, or from the connection on, until the head is complete."""
 READ_S_MAX = 30.0
@@ -31,6 +34,7 @@ class GuardedWire(HttpToolsProtocol):
     _linger_timer: asyncio.TimerHandle | None = None
     _awaits_head, _head_bytes, _is_in_message = True, 0, False
     _has_whole_message = False
+    _loose_bytes = 0
     _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -39,9 +43,11 @@ class GuardedWire(HttpToolsProtocol):
         self._time_head()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come; what belongs to a head is counted."""
+        """Parse what has come; what belongs to a head is counted, and what is no body behind it."""
         if self._awaits_head:
             self._time_head()
+        elif self._is_in_message:
+            self._loose_bytes += len(data)
         self._has_whole_message = False
         super().data_received(data)
         # Of a piece with the end of another message in it, nobody knows which part is of this head.
@@ -51,12 +57,27 @@ class GuardedWire(HttpToolsProtocol):
                 allowed = f"at most {HEAD_BYTES_MAX} bytes"
                 detail = f"head: found {self._head_bytes} bytes, allowed {allowed}"
                 self._refuse(ProblemError(431, "HEAD_TOO_LARGE", detail, "head", None, allowed))
+        elif self._loose_bytes > LOOSE_BYTES_MAX:
+            allowed = f"at most {LOOSE_BYTES_MAX} bytes beside the body"
+            detail = f"body: found {self._loose_bytes} bytes beside it, allowed {allowed}"
+            self._refuse(ProblemError(431, "HEAD_TOO_LARGE", detail, "body", None, allowed))
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._is_in_message = True
+        self._is_in_message, self._loose_bytes = True, 0
         self._time_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field of the head; those behind the body are of no use and may not pile up."""
+        if self._awaits_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """What is body is counted by the guard."""
+        # A body in one piece with its head was not counted, and is no credit for what follows.
+        self._loose_bytes = max(0, self._loose_bytes - len(body))
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """The head is there, and the guard takes over."""

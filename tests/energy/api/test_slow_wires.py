@@ -4,14 +4,14 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 
-from energy.api.guard import REFUSED_BURST
-from energy.api.wire import HEAD_BYTES_MAX
+from energy.api.guard import BODY_BYTES_MAX, REFUSED_BURST
+from energy.api.wire import HEAD_BYTES_MAX, LOOSE_BYTES_MAX
 from energy.config import Settings
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -102,6 +102,54 @@ def test_a_large_body_in_one_piece_with_its_head_is_no_large_head(shared: Any) -
     with wire_to(shared.port) as wire:
         wire.sendall(head % len(body) + body)
         assert answer_on(wire).startswith(b"HTTP/1.1 413 ")
+
+
+LAST = REQUEST[:-2] + b"Connection: close\r\n\r\n"
+CHUNKED = REQUEST.replace(b"GET", b"POST")[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture
+def echo(on_port: Any) -> Iterator[int]:
+    """The port of an application that tells how long a body is and how many fields came with it."""
+    app = FastAPI()
+
+    @app.post("/healthz")
+    async def measure(request: Request) -> dict[str, int]:
+        body = await request.body()
+        return {"bytes": len(body), "fields": len(request.scope["headers"])}
+
+    with on_port(app) as port:
+        yield port
+
+
+def test_trailers_without_end_are_cut_off(echo: int) -> None:
+    with wire_to(echo) as wire:
+        with suppress(ConnectionError):
+            wire.sendall(CHUNKED + b"0\r\n")
+            for _ in range(3 * LOOSE_BYTES_MAX // 1_000):
+                wire.sendall(b"X-More: " + b"x" * 1_000 + b"\r\n")
+        assert rest_of(wire) == b""
+
+
+def test_trailers_are_no_fields_of_a_request(echo: int) -> None:
+    with wire_to(echo) as wire:
+        for trailers in (b"", b"Authorization: me\r\n" * 100):
+            wire.sendall(CHUNKED + b"1\r\nx\r\n0\r\n" + trailers + b"\r\n")
+            assert answer_on(wire).endswith(b'{"bytes":1,"fields":2}')
+
+
+def test_a_body_in_chunks_of_one_byte_is_read_whole(echo: int) -> None:
+    chunks = b"1\r\nx\r\n" * BODY_BYTES_MAX + b"0\r\n\r\n"
+    with wire_to(echo) as wire:
+        # Each is counted for itself.
+        for _ in range(4):
+            wire.sendall(CHUNKED)
+            for at in range(0, len(chunks), 10_000):
+                wire.sendall(chunks[at : at + 10_000])
+            assert answer_on(wire).endswith(b'{"bytes":%d,"fields":2}' % BODY_BYTES_MAX)
+        # So are those in one piece with the heads that follow.
+        wire.sendall((CHUNKED + chunks) * 3 + LAST)
+        assert rest_of(wire).count(b'{"bytes":%d,"fields":2}' % BODY_BYTES_MAX) == 3
 
 
 def test_what_is_no_http_is_refused_like_everything_else(shared: Any) -> None:
