@@ -134,6 +134,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a problem or a pla
     """A value as JSON has it: objects, lists, numbers, words, null."""
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, np.ndarray) and _is_plain(value):
+        return value.tolist()
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, tuple | list):
@@ -145,6 +147,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a problem or a pla
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else ("inf" if value > 0 else "-inf")
     return value
+
+
+def _is_plain(array: np.ndarray[Any, Any]) -> bool:
+    """Whether an array's numbers are JSON's own: nearly every one, and asking each is slow."""
+    return array.dtype.kind in "iub" or (array.dtype.kind == "f" and bool(np.isfinite(array).all()))
 
 
 def _begin(text: str | bytes, wanted: str) -> Document:

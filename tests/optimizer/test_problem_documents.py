@@ -132,6 +132,24 @@ def test_numbers_that_are_none_are_refused(toys: Any, word: str) -> None:
     assert finding.endswith('allowed: a number, or "inf" for one without bound')
 
 
+@pytest.mark.parametrize(
+    ("array", "plain"),
+    [
+        (np.array([[1.5, -0.0], [2.0, 1e-9]]), [[1.5, -0.0], [2.0, 1e-9]]),
+        (np.array([1.5, np.inf, -np.inf, np.nan]), [1.5, "inf", "-inf", None]),
+        (np.array([True, False]), [True, False]),
+        (np.array([3, 2**62]), [3, 2**62]),
+        (np.array(["solar", "세종"]), ["solar", "세종"]),
+        (np.array([[1.5, None]], dtype=object), [[1.5, None]]),
+        (np.zeros((2, 0)), [[], []]),
+        (np.array(2.5), 2.5),
+    ],
+)
+def test_arrays_of_every_kind_are_lists_of_plain_values(toys: Any, array: Any, plain: Any) -> None:
+    found = plan_document(replace(rules_plan(toys.random(1)), e_battery_kwh=array))["e_battery_kwh"]
+    assert json.dumps(found) == json.dumps(plain)
+
+
 def test_a_number_without_bound_is_a_word_and_only_where_it_may_be(toys: Any) -> None:
     found = document(toys)
     assert found["units"][0]["fuel_kwh_start"] == "inf"
