@@ -141,8 +141,7 @@ def reseal(database_url: DatabaseUrl = None) -> None:
     count = _write(
         database_url, "seal kept keys under a new secret", "kept keys", safe.change_secret
     )
-    if count:
-        safe.finish_change()
+    safe.finish_change()
     typer.echo(f"{count} kept keys are sealed under a new secret in {safe.path}")
 
 

@@ -76,8 +76,7 @@ class KeySafe:
         keys = [self.open(row) for row in rows]
         if rows and self._next.exists() and _name(_read(self._next)) == rows[0].seal:
             self.finish_change()  # an earlier change was cut off right here
-        if not rows:
-            return 0
+        # With no key to seal too: a backup may have some that were sealed under the old secret.
         secret = secrets.token_bytes(SECRET_BYTES)
         _write(self._next, secret)
         anew = [row._replace(seal=_name(secret)) for row in rows]
