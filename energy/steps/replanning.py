@@ -102,6 +102,7 @@ def replan_slot(microgrid: Microgrid, slot: int) -> Replanned:
         slot,
         state=plant_state_at(store, plant, past, microgrid.installation.first_slot),
         last_good=microgrid.memory.last_good,
+        still=microgrid.memory.still,
         weather_at=microgrid.weather_at,
     )
     forecast = forecast_slot(microgrid, measured)

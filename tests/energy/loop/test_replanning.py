@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -17,6 +18,8 @@ from energy.steps.context import (
     open_installation,
     start_microgrid,
 )
+from energy.steps.freshness import Standstill
+from energy.steps.measure import Measured, measure
 from energy.steps.planning import build_problem
 from energy.steps.replanning import answer_replans, replan_slot
 from energy.store.alarms import open_alarms
@@ -24,7 +27,7 @@ from energy.store.errors import StoreBusyError
 from energy.store.replans import Replan, add_replan, answers_to, taken_now, unanswered_replans
 from energy.store.setpoints import StoredSetPoints, load_setpoints
 from energy.store.steering import Act
-from energy.units import SLOT_S
+from energy.units import SLOT_S, SLOTS_PER_DAY
 from optimizer import PlanProblem
 
 ACT = Act("person kim", "a unit has tripped", 0)
@@ -128,6 +131,26 @@ def test_starts_and_stops_are_as_old_as_they_were_at_the_slots_own_gate(
         for before, now in zip(stage.asked[slot].units, again[slot].units, strict=True):
             assert now.recent_starts == before.recent_starts
             assert now.recent_stops == before.recent_stops
+
+
+def test_what_stands_still_is_not_believed_in_a_replan_either(
+    planned: Microgrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, _), seen = slots_of(planned), list[Measured]()
+
+    def seeing(*given: Any, **named: Any) -> Measured:
+        seen.append(measure(*given, **named))
+        return seen[-1]
+
+    monkeypatch.setattr(energy.steps.replanning, "measure", seeing)
+    replan_slot(planned, first)
+    shown = seen[0].still.shown
+    for_days = {name: np.full(len(value), 2.0 * SLOTS_PER_DAY) for name, value in shown.items()}
+    due = {name: np.ones(len(value)) for name, value in shown.items()}
+    monkeypatch.setattr(planned.memory, "still", Standstill(shown, for_days, due))
+    replan_slot(planned, first)
+    assert not any("have not moved for 24 h" in named for named in seen[0].named)
+    assert any("have not moved for 24 h" in named for named in seen[1].named), seen[1].named
 
 
 def failing(error: Exception) -> Any:
