@@ -67,9 +67,11 @@ RETRIES_MAX = 5
 RETRY_FIRST_S = 0.02
 IN_LINE_FROM = 2
 """Who has lost so many races waits for the other losers and no longer races with them."""
-# Whole units are run again on these: serialisation failure, deadlock, and the two constraint
-# violations that a race can cause; one that repeats is no race and is raised.
-RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505", "23P01"})
+# Whole units are run again on these: serialisation failure, deadlock, the two constraint violations
+# that a race can cause, and a table that is there already, for of two processes that start at once
+# the one that waits for the lock of the tables sees the store as of before it. What repeats is no
+# race and is raised.
+RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505", "23P01", "42P07"})
 WAL_FLOORS = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 WAL_WITHDRAWN = (3, 52, 0)
 

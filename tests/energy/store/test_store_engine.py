@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,22 @@ def test_a_fault_that_is_no_race_is_raised_after_some_tries(
         with pytest.raises(IntegrityError):
             store.write(twice)
     assert len(tries) == 6
+
+
+def test_two_that_start_at_once_on_an_empty_database_both_open_it(
+    new_postgresql: Callable[[], str],
+) -> None:
+    for _ in range(4):
+        url, meeting = new_postgresql(), threading.Barrier(2)
+
+        def start(url: str = url, meeting: threading.Barrier = meeting) -> None:
+            meeting.wait()
+            with open_store(url) as store:
+                assert store.read(slots.last_claimed) is None
+
+        with ThreadPoolExecutor(2) as pool:
+            for started in [pool.submit(start) for _ in range(2)]:
+                started.result()
 
 
 def test_two_processes_on_one_file_are_one_too_many(tmp_path: Path) -> None:
