@@ -20,7 +20,8 @@ from energy.api.fields import fields_schema, read_fields
 from energy.api.kept import keys_closed, opened
 from energy.api.orders import problem_of
 from energy.api.problems import ProblemError, answering, answers
-from energy.api.session_steps import ADDRESS_LIMIT, network_of, stretchers, take_guesses
+from energy.api.rates import network_of
+from energy.api.session_steps import ADDRESS_LIMIT, stretchers, take_guesses
 from energy.api.shapes.residents import Invited, TakenUp
 from energy.steps.credentials import (
     hash_secret,

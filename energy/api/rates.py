@@ -4,6 +4,7 @@ A bucket holds `burst` requests and is refilled by `per_s` each second. It is lo
 request is read. Each process counts for itself.
 """
 
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -92,6 +93,19 @@ class Refusals:
 
 
 def address_of(scope: Scope) -> str:
-    """The address that a request comes from."""
+    """The address by which a request is counted."""
     client = scope.get("client")
-    return str(client[0]) if client else "unknown"
+    return network_of(str(client[0])) if client else "unknown"
+
+
+def network_of(origin: str) -> str:
+    """The address by which an origin is counted: of IPv6 the half that one customer is given."""
+    try:
+        address = ipaddress.ip_address(origin)
+    except ValueError:
+        return origin
+    if address.version == 4:
+        return origin
+    if address.ipv4_mapped is not None:  # or all of IPv4 would be one customer
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -1,6 +1,5 @@
 """What every way of signing in shares: guesses are counted, a session begins, its cookie is set."""
 
-import ipaddress
 import math
 from typing import Any
 
@@ -38,17 +37,6 @@ def stretchers(request: Request) -> CapacityLimiter:
         state.stretchers = CapacityLimiter(STRETCHERS)
     found: CapacityLimiter = state.stretchers
     return found
-
-
-def network_of(origin: str) -> str:
-    """The address by which guesses are counted: of IPv6 the half that one customer is given."""
-    try:
-        address = ipaddress.ip_address(origin)
-    except ValueError:
-        return origin
-    if address.version == 4:
-        return origin
-    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def take_guesses(context: ApiContext, limits: dict[str, GuessLimit]) -> None:

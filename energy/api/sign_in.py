@@ -18,12 +18,12 @@ from energy.api.context import context_of
 from energy.api.doorman import COOKIE, DEMO_NAME, origin_of, require_own_page
 from energy.api.fields import fields_schema, read_fields
 from energy.api.problems import ProblemError, answers
+from energy.api.rates import network_of
 from energy.api.session_steps import (
     ADDRESS_LIMIT,
     NAME_LIMIT,
     SIGNED_IN,
     end_present,
-    network_of,
     replace_session,
     set_cookie,
     signed_in,

@@ -14,10 +14,10 @@ from energy.api.doorman import origin_of, own_url, require_own_page, slot_now
 from energy.api.fields import fields_schema, read_fields
 from energy.api.guard import EVERY_HOST
 from energy.api.problems import ProblemError, answers
+from energy.api.rates import network_of
 from energy.api.session_steps import (
     SIGNED_IN,
     cookie_of,
-    network_of,
     replace_session,
     set_cookie,
     signed_in,

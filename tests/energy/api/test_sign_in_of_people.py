@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from starlette.datastructures import Headers
 
-from energy.api.session_steps import network_of
+from energy.api.problems import ProblemError
+from energy.api.rates import Rates, network_of
 from energy.steps.credentials import (
     code_at,
     hash_secret,
@@ -193,6 +195,21 @@ def test_guesses_of_one_customer_are_counted_together() -> None:
         != (network_of("2001:db8:1:3::7"))
     )
     assert network_of("unknown") == "unknown"
+    assert network_of("::ffff:203.0.113.7") == "203.0.113.7" != network_of("::ffff:203.0.113.8")
+
+
+def test_requests_of_one_customer_are_counted_together_from_whatever_address() -> None:
+    rates = Rates(per_s=1e-6, burst=3)
+
+    def ask(address: str) -> None:
+        rates.require({"type": "http", "client": (address, 1)}, Headers())
+
+    for number in range(3):
+        ask(f"2001:db8:1:2::{number}")
+    with pytest.raises(ProblemError, match="requests: allowed 3 at once"):
+        ask("2001:db8:1:2:ffff::1")
+    for other in ("2001:db8:1:3::7", "203.0.113.7", "::ffff:203.0.113.8"):
+        ask(other)
 
 
 @pytest.mark.check(20)
