@@ -235,13 +235,21 @@ class _Case:
         return self._refuse_time() or self._refuse_live(self._message["key"])
 
     def _refuse_rotate(self) -> OrderRefusal | None:
-        return self._refuse_time() or self._refuse_live(self._message["new_key"])
+        # A key that is ending is valid still, and has nothing left that the new one could have.
+        return (
+            self._refuse_ended("old_key")
+            or self._refuse_time()
+            or self._refuse_live(self._message["new_key"])
+        )
 
     def _refuse_revoke(self) -> OrderRefusal | None:
-        address = self._message["key"]
+        return self._refuse_ended("key") or self._refuse_time()
+
+    def _refuse_ended(self, field: str) -> OrderRefusal | None:
+        address = self._message[field]
         if any(key.address == address and key.end_slot is None for key in self._keys):
-            return self._refuse_time()
-        return _refusal(RefusalCode.UNKNOWN_KEY, "key", address, "a live key of the account")
+            return None
+        return _refusal(RefusalCode.UNKNOWN_KEY, field, address, "a live key of the account")
 
     def _refuse_live(self, address: bytes) -> OrderRefusal | None:
         if all(key.address != address or key.end_slot is not None for key in self._keys):

@@ -157,6 +157,7 @@ cancel of somebody else's order                 UNKNOWN_ORDER
 rotate that begins before its tick              BACK_DATED
 revoke that begins before its tick              BACK_DATED
 revoke of a key that never was                  UNKNOWN_KEY
+rotate of a key that is ending                  UNKNOWN_KEY
 rotate signed by the new key alone              MALFORMED
 rotate signed in the wrong order                UNKNOWN_KEY
 register signed by itself twice                 UNKNOWN_KEY
@@ -193,6 +194,13 @@ def test_the_first_broken_rule_answers(door: Door, line: str) -> None:
         assert code_of(door.tell("KeyRegister", NEW, registrar, **fresh)) == "OK"
         return door.rotate(soon)
 
+    def ended() -> Answer:
+        later = {**gone, "from_slot": soon + SLOT_S}
+        assert code_of(door.tell("KeyRevoke", registrar, **later)) == "OK"
+        answer = door.rotate(soon)
+        assert answer.refusal is not None and answer.refusal.field == "old_key"
+        return answer
+
     def same_nonce() -> Answer:
         assert code_of(door.order(soon, nonce=6)) == "OK"
         return door.tell("KeyRevoke", door.old, **gone, nonce=6)
@@ -207,6 +215,7 @@ def test_the_first_broken_rule_answers(door: Door, line: str) -> None:
         "revoke of a key that never was": lambda: door.tell(
             "KeyRevoke", door.old, **{**gone, "key": new}
         ),
+        "rotate of a key that is ending": ended,
         "rotate signed by the new key alone": lambda: door.tell(
             "KeyRotate", NEW, **pair, from_slot=soon
         ),
