@@ -162,13 +162,15 @@ def chromium_page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
-def start_server(app: FastAPI) -> tuple[uvicorn.Server, threading.Thread]:
+def start_server(
+    app: FastAPI, wire: type[GuardedWire] = GuardedWire
+) -> tuple[uvicorn.Server, threading.Thread]:
     """A server in a thread, that answers on a port of its own."""
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
         port=0,
-        http=GuardedWire,
+        http=wire,
         log_level="error",
         timeout_graceful_shutdown=1,
     )
@@ -188,12 +190,12 @@ def port_of(server: uvicorn.Server) -> int:
 
 
 @pytest.fixture(scope="session")
-def on_port() -> Callable[[FastAPI], AbstractContextManager[int]]:
+def on_port() -> Callable[..., AbstractContextManager[int]]:
     """Serves an application in a thread until the block ends; gives the port."""
 
     @contextmanager
-    def serve(app: FastAPI) -> Iterator[int]:
-        server, thread = start_server(app)
+    def serve(app: FastAPI, wire: type[GuardedWire] = GuardedWire) -> Iterator[int]:
+        server, thread = start_server(app, wire)
         try:
             yield port_of(server)
         finally:

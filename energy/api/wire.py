@@ -99,6 +99,12 @@ class GuardedWire(HttpToolsProtocol):
             self._time_head()
         elif self._is_in_message and self._is_quiet:
             self._linger_timer = self.loop.call_later(LINGER_S, self._cut)
+        self._time_rest()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nobody has asked anything more for some seconds."""
+        super().timeout_keep_alive_handler()
+        self._time_rest()
 
     def pause_writing(self) -> None:
         """More of an answer waits than the reader takes."""
@@ -109,6 +115,7 @@ class GuardedWire(HttpToolsProtocol):
         """The reader takes it."""
         self._stop("_read_timer")
         super().resume_writing()
+        self._time_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
@@ -152,13 +159,17 @@ class GuardedWire(HttpToolsProtocol):
         self._head_timer = None
         if not self._is_in_message:
             self.transport.close()  # browsers open connections that they may never use
+            self._time_rest()
             return
         detail = f"head: not complete in {HEAD_S_MAX:.0f} s"
         self._refuse(ProblemError(408, "TOO_SLOW", detail, "head"))
 
     def _time_reading(self, waiting_bytes: int) -> None:
         def look() -> None:
+            self._read_timer = None
             left = self.transport.get_write_buffer_size()
+            if not left:
+                return
             if left >= waiting_bytes:
                 self._cut()
             else:
@@ -166,6 +177,12 @@ class GuardedWire(HttpToolsProtocol):
 
         self._stop("_read_timer")
         self._read_timer = self.loop.call_later(READ_S_MAX, look)
+
+    def _time_rest(self) -> None:
+        """Time what a connection that ends still has to send: so little pauses no writing."""
+        left = self.transport.get_write_buffer_size()
+        if left and self._read_timer is None and self.transport.is_closing():
+            self._time_reading(left)
 
     def _refuse(self, problem: ProblemError) -> None:
         """Answer, where no other answer is under way, and end the connection."""
@@ -179,6 +196,7 @@ class GuardedWire(HttpToolsProtocol):
             self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
         self._answer_nobody()
         self.transport.close()
+        self._time_rest()
 
     def _stop(self, name: str) -> None:
         timer: asyncio.TimerHandle | None = getattr(self, name)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -11,10 +12,11 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from energy.api.guard import BODY_BYTES_MAX, REFUSED_BURST
-from energy.api.wire import HEAD_BYTES_MAX, LOOSE_BYTES_MAX
+from energy.api.wire import HEAD_BYTES_MAX, LOOSE_BYTES_MAX, GuardedWire
 from energy.config import Settings
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+LAST = REQUEST[:-2] + b"Connection: close\r\n\r\n"
 WAIT_S = 30
 
 
@@ -104,7 +106,6 @@ def test_a_large_body_in_one_piece_with_its_head_is_no_large_head(shared: Any) -
         assert answer_on(wire).startswith(b"HTTP/1.1 413 ")
 
 
-LAST = REQUEST[:-2] + b"Connection: close\r\n\r\n"
 CHUNKED = REQUEST.replace(b"GET", b"POST")[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -207,6 +208,58 @@ def test_an_answer_that_nobody_reads_is_given_up(on_port: Any) -> None:
         assert peeked == b"H"
         wait_for_reset(wire)
         assert len(rest_of(wire)) < 50_000_000
+
+
+class NarrowWire(GuardedWire):
+    """A wire of whose answers the kernel takes little, and that tells when it is gone."""
+
+    gone = threading.Event()
+    idle_s = 60.0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.timeout_keep_alive = self.idle_s  # type: ignore[assignment]
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.gone.set()
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("sent", "idle_s", "size", "read"),
+    [
+        (LAST, 60.0, 60_000, 0),
+        (LAST, 60.0, 200_000, 182_000),
+        (REQUEST, 0.1, 60_000, 0),
+        (REQUEST + REQUEST[:30], 60.0, 60_000, 0),
+    ],
+    ids=["last", "most is read", "idle", "slow second head"],
+)
+def test_the_rest_of_an_answer_is_not_kept_for_who_does_not_read_it(
+    on_port: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes, idle_s: float, size: int, read: int
+) -> None:
+    """The connection ends, and what is left pauses no writing."""
+    monkeypatch.setattr("energy.api.wire.READ_S_MAX", 2.0 if read else 0.3)
+    monkeypatch.setattr(NarrowWire, "gone", threading.Event())
+    monkeypatch.setattr(NarrowWire, "idle_s", idle_s)
+    app = FastAPI()
+
+    @app.get("/healthz")
+    async def some() -> Response:
+        return Response(b"x" * size)
+
+    with on_port(app, NarrowWire) as port, closing(socket.socket()) as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        wire.settimeout(WAIT_S)
+        wire.connect(("127.0.0.1", port))
+        wire.sendall(sent)
+        while read > 0:
+            found = wire.recv(min(read, 4_096))
+            assert found, "cut while it was read"
+            read -= len(found)
+        assert NarrowWire.gone.wait(WAIT_S), "nobody cut the wire"
 
 
 def wait_for_reset(wire: socket.socket) -> None:
