@@ -25,6 +25,7 @@ from energy.store.islands import Island, islanded_slots, islands_between
 from energy.units import DT_H, SLOT_S
 from grid_models import IslandCase, ShedBlock, island
 from optimizer import Batteries, Fleets, Plan, Planner, PlanProblem, ShedRank, UnitGroup
+from optimizer.curves import commitment
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -54,8 +55,8 @@ def with_islands(
 ) -> PlanProblem:
     """The problem with the connection open where islands are; the same where there are none.
 
-    In an island that has begun batteries may use their reserve, which is kept for it; where nothing
-    could hold the voltage, groups of units are started one a slot.
+    In an island that has begun batteries may use their reserve, which is kept for it; where no
+    battery could bear a start, groups of units are started one a slot.
     """
     slots = problem.first_slot + SLOT_S * np.arange(problem.slots)
     is_open = islanded_slots(islands, slots)
@@ -75,7 +76,7 @@ def with_islands(
     if not is_open[0]:
         return found
     found = replace(found, batteries=_without_reserve(problem.batteries))
-    return found if is_formed(found) else replace(found, units=in_sequence(found.units))
+    return found if _batteries_give(found) else replace(found, units=in_sequence(found.units))
 
 
 def shed_ranks(ranks: Sequence[LoadRank], krw_per_kwh: float) -> tuple[ShedRank, ...]:
@@ -91,27 +92,40 @@ def _without_reserve(table: Batteries) -> Batteries:
 
 
 def is_formed(problem: PlanProblem) -> bool:
-    """Whether something holds the voltage at the start: a battery with energy, a running unit.
+    """Whether something holds the voltage at the start: a battery with energy, a running unit."""
+    return any(unit.on_now > 0 for unit in problem.units) or _batteries_give(problem)
+
+
+def _batteries_give(problem: PlanProblem) -> bool:
+    """Whether any battery has energy that it can give in the first slot.
 
     A battery that rests, held or out of use, gives nothing however full it is.
     """
-    running, table = any(unit.on_now > 0 for unit in problem.units), problem.batteries
+    table = problem.batteries
     able = table.by_slot(table.p_discharge_kw_max, problem.slots)[0] > 0
-    return running or bool(((table.e_start_kwh > 0) & able).any())
+    return bool(((table.e_start_kwh > 0) & able).any())
 
 
 def in_sequence(units: Sequence[UnitGroup]) -> tuple[UnitGroup, ...]:
-    """Groups of units for a start out of the dark: one a slot, that of the least power first.
+    """Groups of units for a start out of the dark: of those that are off one a slot.
 
+    That of the least power is first; one that cannot start yet lets the others go before it.
     Whatever a group cannot serve yet is shed until the next one runs.
     """
-    order = sorted(range(len(units)), key=lambda row: (units[row].p_kw_min, row))
+    off = [row for row in range(len(units)) if not units[row].on_now]
+    order = sorted(off, key=lambda row: (not _may_start(units[row]), units[row].p_kw_min, row))
     found = list(units)
     for place, row in enumerate(order):
         available = units[row].available.copy()
         available[:place] = 0
         found[row] = replace(units[row], available=available)
     return tuple(found)
+
+
+def _may_start(unit: UnitGroup) -> bool:
+    """Whether a unit of the group is able to run, has rested and has fuel for the first slot."""
+    fuel_kwh = unit.fuel_kwh_start + unit.fuel_inflow_kw[0] * DT_H
+    return bool(commitment(unit).most[0] > 0 and fuel_kwh >= unit.fuel[0][1] * DT_H)
 
 
 def plan_alone(planner: Planner, problem: PlanProblem, previous: Plan | None) -> AlonePlan:

@@ -1,5 +1,6 @@
 """An island that is planned or reported holds in plan, wires and market; who gives way by rank."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from energy.plant import SetPoints
 from energy.steps.context import Microgrid
 from energy.steps.grid import plan_within_grid
 from energy.steps.injections import open_rows
-from energy.steps.islanding import in_sequence, is_formed, with_islands
+from energy.steps.islanding import is_formed, with_islands
 from energy.store.holds import add_hold
 from energy.store.islands import Island, add_island, end_island, find_island
 from energy.store.readings import load_readings
@@ -71,24 +72,55 @@ def test_too_little_sheds_by_rank_after_the_cars_and_says_so(bench: Any) -> None
     assert prices[0] == problem.shed_krw_per_kwh and prices == sorted(prices)
 
 
-def test_units_out_of_the_dark_start_one_group_a_slot(bench: Any) -> None:
-    units = bench.problem.units
-    assert len(units) >= 2
-    order = sorted(range(len(units)), key=lambda row: units[row].p_kw_min)
-    for place, row in enumerate(order):
-        available = in_sequence(units)[row].available
-        assert not available[:place].any()
-        assert available[place:].tolist() == units[row].available[place:].tolist()
+def dark(problem: PlanProblem, running: Sequence[str] = ()) -> PlanProblem:
+    """Empty batteries and three groups that may start, but for those that run already."""
+    groups = (*problem.units, replace(problem.units[0], id="fuel-cell-2"))
+    units = tuple(
+        replace(
+            unit, p_now_kw=unit.p_kw_min * (unit.id in running), on_now=int(unit.id in running),
+            available=np.ones(problem.slots, dtype=np.int64),
+            recent_starts=(), recent_stops=(), fuel_kwh_start=unit.fuel_kwh_max,
+        )
+        for unit in groups
+    )  # fmt: skip
+    empty = replace(problem.batteries, e_start_kwh=0 * problem.batteries.e_kwh_max)
+    return replace(problem, units=units, batteries=empty)
+
+
+def may_run_from(problem: PlanProblem) -> dict[str, int]:
+    """From which row of the horizon on each group may run."""
+    return {unit.id: int(np.argmax(unit.available > 0)) for unit in problem.units}
+
+
+def test_units_out_of_the_dark_start_one_group_a_slot_over_several_cycles(bench: Any) -> None:
+    first = islanded(bench, dark(bench.problem), 0, 8)
+    assert may_run_from(first) == {"biogas-1": 0, "fuel-cell-1": 1, "fuel-cell-2": 2}
+    second = islanded(bench, dark(bench.problem, ["biogas-1"]), 0, 8)
+    assert may_run_from(second) == {"biogas-1": 0, "fuel-cell-1": 0, "fuel-cell-2": 1}
+    third = islanded(bench, dark(bench.problem, ["biogas-1", "fuel-cell-1"]), 0, 8)
+    assert set(may_run_from(third).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    "why", [{"recent_stops": (1,)}, {"fuel_kwh_start": 0.0, "fuel_inflow_kw": np.zeros(96)}]
+)
+def test_a_group_that_cannot_start_yet_does_not_keep_the_others_waiting(
+    bench: Any, why: dict[str, Any]
+) -> None:
+    ready = dark(bench.problem)
+    units = [replace(unit, **why if unit.id == "biogas-1" else {}) for unit in ready.units]
+    found = islanded(bench, replace(ready, units=tuple(units)), 0, 8)
+    assert may_run_from(found) == {"fuel-cell-1": 0, "fuel-cell-2": 1, "biogas-1": 2}
 
 
 def test_without_battery_energy_and_units_the_plan_is_labelled_and_made(bench: Any) -> None:
     problem = bench.problem
-    dark = replace(
+    night = replace(
         problem,
         batteries=replace(problem.batteries, e_start_kwh=0 * problem.batteries.e_kwh_max),
         units=tuple(replace(unit, on_now=0, p_now_kw=0.0) for unit in problem.units),
     )
-    alone = plan(bench, islanded(bench, dark, 0, 8))
+    alone = plan(bench, islanded(bench, night, 0, 8))
     assert "the district cannot stand alone: nothing holds the voltage" in alone.reason
     assert alone.plan.p_import_kw[:8].max() < NOTHING
 
