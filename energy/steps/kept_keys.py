@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from energy.config import Settings
 from energy.steps.key_safe import SECRET_NAME, KeySafe
 from energy.steps.keystore import CONTRACT, KEPT, TRADE
+from energy.store.accounts import load_keys
 from energy.store.admission import Admission
 from energy.store.kept_keys import KeptKey, add_kept_key, destroy_key, live_key_of
 from energy.store.mailbox import admit_message, prepare_message
@@ -69,11 +70,14 @@ def keep_key(
 ) -> KeptKey:
     """The key that is kept for an account: the one that lives, else a new one in the log.
 
-    A new one may trade from the first open slot on. Raises RefusedError, SafeError.
+    One that the log has revoked is destroyed. A new one may trade from the first open slot on.
+    Raises RefusedError, SafeError.
     """
     known = live_key_of(connection, account)
     if known is not None:
-        return known
+        if _holds_in_log(connection, known):
+            return known
+        destroy_key(connection, known.address, now.wall_s)
     row, key = keeper.safe.lock_up(connection, account, now.wall_s)
     message = {
         "account": account,
@@ -86,6 +90,11 @@ def keep_key(
     _admit(connection, admission, text, now)
     add_kept_key(connection, row)
     return row
+
+
+def _holds_in_log(connection: Connection, row: KeptKey) -> bool:
+    keys = load_keys(connection, row.account)
+    return any(one.address == row.address and one.end_slot is None for one in keys)
 
 
 def renew_key(
