@@ -128,6 +128,15 @@ class GuardedWire(HttpToolsProtocol):
         """What is no HTTP is refused like everything else."""
         self._refuse(ProblemError(400, "MALFORMED", "head: allowed a request of HTTP/1.1", "head"))
 
+    def _should_upgrade(self) -> bool:
+        """Never: a WebSocket would go round the guard. The request is answered as if it had not
+        asked for one.
+        """
+        return False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nobody is told: whoever asks could fill the log."""
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
         self._answering = cycle
         super()._start_asgi_task(cycle, app)

@@ -159,6 +159,20 @@ def test_what_is_no_http_is_refused_like_everything_else(shared: Any) -> None:
         assert problem_of(rest_of(wire), 400)["code"] == "MALFORMED"
 
 
+@pytest.mark.parametrize(("host", "status"), [(b"evil.example", 421), (b"127.0.0.1", 200)])
+def test_who_asks_for_a_web_socket_does_not_get_round_the_guard(
+    shared: Any, host: bytes, status: int
+) -> None:
+    upgrade = (
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with wire_to(shared.port) as wire:
+        for _ in range(2):
+            wire.sendall(REQUEST.replace(b"127.0.0.1", host)[:-2] + upgrade)
+            assert answer_on(wire).startswith(b"HTTP/1.1 %d " % status)
+
+
 @pytest.mark.check(22)
 def test_a_hundred_megabytes_are_refused_and_not_read(shared: Any) -> None:
     with wire_to(shared.port) as wire:
