@@ -1,7 +1,8 @@
 """Residents are invited by an operator and choose their own password; a key is kept for them.
 
 The operator never hears the password or the seed of the codes. With the invitation taken up, the
-key of the household is made and registered, so that nobody can have used it before.
+key of the household is made and registered, so that nobody can have used it before. Where somebody
+acts for a household already nobody is invited: an invented resident would sign in its name.
 """
 
 from typing import Annotated
@@ -34,7 +35,13 @@ from energy.steps.credentials import (
 from energy.steps.kept_keys import Now, RefusedError, keep_key
 from energy.steps.key_safe import SafeError
 from energy.store.audit import Record, append_record
-from energy.store.invitations import Invitation, add_invitation, find_invitation, take_invitation
+from energy.store.invitations import (
+    Invitation,
+    add_invitation,
+    find_invitation,
+    take_invitation,
+    taken_by,
+)
 from energy.store.people import NAME, RESIDENT, Person, add_person
 from energy.timegrid import iso_of
 
@@ -66,7 +73,8 @@ class InvitationBody(BaseModel):
 def invite(request: Request, body: InvitationBody) -> Response:
     """The answer's secret goes to the resident alone, who chooses a password with it, once.
 
-    Made again for the same name and household, the one before is good no more.
+    Made again for the same name and household, the one before is good no more. A household of
+    which somebody may sign in, or with a live key of its own, is taken: disable or revoke first.
     """
     context, caller, secret = context_of(request), caller_of(request), new_secret()
     account, now_s = bytes.fromhex(body.account[2:]), int(context.wall_s())
@@ -78,6 +86,7 @@ def invite(request: Request, body: InvitationBody) -> Response:
 
     def unit(connection: Connection) -> None:
         add_invitation(connection, new)
+        _require_free(connection, account)
         append_record(connection, record_of(request, caller, account, f"invite {body.name}"))
 
     with answering(409, "NAME_TAKEN", "name", body.name):
@@ -133,6 +142,7 @@ def _begin_resident(request: Request, found: Invitation, who: Person) -> Respons
     def unit(connection: Connection) -> None:
         if not take_invitation(connection, found.hash, now.wall_s):
             raise _refused()
+        _require_free(connection, found.account)
         with answering(409, "NAME_TAKEN", "name", found.name):
             add_person(connection, who)
         row = keep_key(connection, keeper, context.admission, found.account, now)
@@ -149,6 +159,15 @@ def _begin_resident(request: Request, found: Invitation, who: Person) -> Respons
         raise keys_closed(error) from error
     document = {"name": who.name, "otpauth": otpauth_uri(who.name, who.code_seed, ISSUER)}
     return Response(orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json")
+
+
+def _require_free(connection: Connection, account: bytes) -> None:
+    """Raise ProblemError where somebody acts for the household already."""
+    found = taken_by(connection, account)
+    if found is not None:
+        allowed = "one for which nobody acts: disable its people, or revoke its key, first"
+        detail = f"account: found {found}, allowed {allowed}"
+        raise ProblemError(409, "HOUSEHOLD_TAKEN", detail, "account", found, allowed)
 
 
 def _refused() -> ProblemError:

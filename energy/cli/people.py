@@ -122,6 +122,8 @@ def invite(
     """Invite a resident without a wallet, at the running service (MICROGRID_TOKEN, `operate`).
 
     The link is printed once and is for the resident alone, who chooses a password with it.
+    Refused where somebody may sign in for the household or it has a key of its own: disable the
+    person or revoke the key first.
     """
     settings = build_settings()
     account_of(account)

@@ -1546,7 +1546,9 @@ class Client(BaseClient):
         """Invite a resident without a wallet.
 
         The answer's secret goes to the resident alone, who chooses a password with it, once.
-        Made again for the same name and household, the one before is good no more.
+        Made again for the same name and household, the one before is good no more. A household
+        of which somebody may sign in, or with a live key of its own, is taken: disable or
+        revoke first.
 
         For: operator.
 

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from energy.store.accounts import load_keys
 from energy.store.errors import StoreError
+from energy.store.kept_keys import kept_addresses
 from energy.store.people import find_person, require_name
-from energy.store.people_tables import invitation
+from energy.store.people_tables import invitation, person
 
 
 class Invitation(NamedTuple):
@@ -52,3 +54,15 @@ def take_invitation(connection: Connection, hash_32: bytes, now_s: int) -> bool:
     columns = invitation.c
     good = (columns.hash == hash_32) & columns.taken_s.is_(None) & (columns.ends_s > now_s)
     return connection.execute(update(invitation).where(good).values(taken_s=now_s)).rowcount == 1
+
+
+def taken_by(connection: Connection, account: bytes) -> str | None:
+    """Who acts for a household already: a person who may sign in, a key of its own; or None."""
+    able = (person.c.account == account) & person.c.disabled_s.is_(None)
+    if connection.scalar(select(person.c.name).where(able)) is not None:
+        return "a household of which somebody may sign in"
+    kept = kept_addresses(connection, account)
+    keys = load_keys(connection, account)
+    if any(one.end_slot is None and one.address not in kept for one in keys):
+        return "a household with a key of its own"
+    return None

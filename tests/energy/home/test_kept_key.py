@@ -4,7 +4,6 @@ import base64
 import itertools
 import json
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +20,14 @@ from energy.steps.receipts import Prover, Witnesses
 from energy.store.accounts import load_keys
 from energy.store.audit import list_records
 from energy.store.kept_keys import kept_keys_of, live_key_of
-from energy.store.people import Person, ServiceToken, add_person, add_token, disable_person
+from energy.store.people import (
+    Person,
+    ServiceToken,
+    add_person,
+    add_token,
+    disable_person,
+    find_person,
+)
 from energy.store.sessions import NewSession, begin_session
 from energy.units import SLOT_S
 from market.messages import message_as_json, sign_message
@@ -142,19 +148,35 @@ def take_up(who: Resident, invitation: str) -> Any:
     return who.post("/v1/session/invitation", fields, {})
 
 
+def stranger(here: Any, name: str) -> Resident:
+    """Somebody of a household for which nobody acts yet."""
+    meters = here.microgrid.district.meters
+    taken, store = {one.meter for one in RESIDENTS}, here.microgrid.store
+    # Who does not trade may have a key of their own for contracts.
+    row = next(
+        row
+        for row, account in enumerate(meters.account)
+        if row not in taken and not store.read(lambda c, of=account: load_keys(c, of))
+    )
+    who = Resident(here, row, f"{name}-{next(NUMBERS)}")
+    RESIDENTS.append(who)
+    return who
+
+
 def new_resident(here: Any) -> Resident:
     """A resident of a household without a wallet, invited, taken up and signed in."""
-    meters = here.microgrid.district.meters
-    taken = {*here.everybody.meter.tolist(), *(one.meter for one in RESIDENTS)}
-    free = [row for row in range(len(meters.account)) if row not in taken]
-    who = Resident(here, free[0], f"kim-{next(NUMBERS)}")
-    RESIDENTS.append(who)
+    who = stranger(here, "kim")
     found = take_up(who, invite(here, who).document["invitation"])
+    begin(who, found)
+    return who
+
+
+def begin(who: Resident, found: Any) -> None:
+    """Sign in as the one who has just taken up an invitation."""
     assert found.status == 200, found
     secret = parse_qs(urlsplit(found.document["otpauth"]).query)["secret"][0]
     who.seed = base64.b32decode(secret + "=" * (-len(secret) % 8))
     who.sign_in()
-    return who
 
 
 RESIDENTS: list[Resident] = []
@@ -393,10 +415,8 @@ def test_the_command_invites_with_an_operators_token_and_prints_the_link_once(
 
 
 @pytest.fixture
-def invited(neighbourhood: Any) -> Iterator[Resident]:
-    meters = neighbourhood.microgrid.district.meters
-    who = Resident(neighbourhood, len(meters.account) - 1, f"lee-{next(NUMBERS)}")
-    yield who
+def invited(neighbourhood: Any) -> Resident:
+    return stranger(neighbourhood, "lee")
 
 
 def test_an_invitation_is_an_operators_good_once_and_in_time(
@@ -424,3 +444,71 @@ def test_an_invitation_is_an_operators_good_once_and_in_time(
     assert sorted(found) == [200, 401, 401, 401, 401]
     assert invite(here, invited).document["code"] == "NAME_TAKEN"
     assert len(here.microgrid.store.read(lambda c: kept_keys_of(c, invited.account))) == 1
+
+
+def other_of(who: Resident) -> Resident:
+    """An invented resident of somebody's household."""
+    return Resident(who.here, who.meter, f"spy-{next(NUMBERS)}")
+
+
+def test_nobody_is_invited_to_a_household_for_which_somebody_acts(
+    kim: Resident, neighbourhood: Any
+) -> None:
+    here, store = neighbourhood, neighbourhood.microgrid.store
+    spy = other_of(kim)
+    body = json.dumps({"name": spy.name, "account": f"0x{kim.account.hex()}"}).encode()
+    by_token = here.ask("/v1/people/invitations", body, None, token(here, "operator"))
+    with_wallet = Resident(here, int(here.everybody.meter[here.resident]), spy.name)
+    for heard in (by_token, invite(here, spy), invite(here, with_wallet)):
+        assert (heard.status, heard.document["code"]) == (409, "HOUSEHOLD_TAKEN")
+        assert "disable its people, or revoke its key" in heard.document["allowed"]
+    # A new person takes an old one's place, with the key that is kept already.
+    before = store.read(lambda c: live_key_of(c, kim.account))
+    store.write(lambda c: disable_person(c, kim.name, 1))
+    begin(spy, take_up(spy, invite(here, spy).document["invitation"]))
+    assert store.read(lambda c: live_key_of(c, kim.account)) == before
+    here.run()
+    assert spy.hand_over().status == 200
+    store.write(lambda c: disable_person(c, spy.name, 1))
+    heard = invite(here, other_of(kim))
+    assert (heard.document["code"], heard.document["found"]) == (
+        "HOUSEHOLD_TAKEN", "a household with a key of its own",
+    )  # fmt: skip
+
+
+def test_of_two_invitations_to_a_household_one_is_taken_up(
+    invited: Resident, neighbourhood: Any
+) -> None:
+    spy = other_of(invited)
+    letters = [invite(neighbourhood, who).document["invitation"] for who in (invited, spy)]
+    assert take_up(invited, letters[0]).status == 200
+    heard = take_up(spy, letters[1])
+    assert (heard.status, heard.document["code"]) == (409, "HOUSEHOLD_TAKEN")
+    assert neighbourhood.microgrid.store.read(lambda c: find_person(c, spy.name)) is None
+
+
+def test_a_kept_key_that_was_revoked_is_replaced_by_the_next_invitation(
+    kim: Resident, neighbourhood: Any
+) -> None:
+    here, store = neighbourhood, neighbourhood.microgrid.store
+    here.run()
+    old = store.read(lambda c: live_key_of(c, kim.account))
+    end = {
+        "account": kim.account, "key": old.address, "from_slot": here.slot + SLOT_S, "reason": 1,
+        "nonce": next(NUMBERS),
+    }  # fmt: skip
+    text = sign_message(here.microgrid.books.domain, "KeyRevoke", end, here.keeper.registrar)
+    assert here.ask("/v1/keys", text).status == 201
+    # Before the slot from which on it ends: it may sign still, and has nothing left to rotate.
+    refused = kim.post("/v1/me/key/renew", {})
+    assert refused.document["code"] == "UNKNOWN_KEY", refused
+    assert store.read(lambda c: live_key_of(c, kim.account)) == old, "it destroys nothing"
+    here.run(2)
+    store.write(lambda c: disable_person(c, kim.name, 1))
+    lee = other_of(kim)
+    begin(lee, take_up(lee, invite(here, lee).document["invitation"]))
+    gone, new = sorted(
+        store.read(lambda c: kept_keys_of(c, kim.account)), key=lambda one: one.body is not None
+    )
+    assert (gone.address, gone.body) == (old.address, None) and new.address != old.address
+    assert lee.order().status == 201

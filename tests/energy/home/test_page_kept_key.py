@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from energy.steps.credentials import code_at, hash_secret, new_secret, new_seed
+from energy.store.accounts import load_keys
 from energy.store.kept_keys import kept_keys_of
 from energy.store.people import Person, add_person
 from energy.store.sessions import NewSession, begin_session
@@ -56,9 +57,9 @@ def invitation(here: Any, account: bytes) -> str:
 
 
 def free_meter(here: Any) -> int:
-    """A home of which nobody has a wallet."""
-    taken = set(here.everybody.meter.tolist())
-    return next(n for n in range(len(here.microgrid.district.meters.account)) if n not in taken)
+    """A home of which nobody has a wallet, nor a key for contracts alone."""
+    accounts, read = here.microgrid.district.meters.account, here.microgrid.store.read
+    return next(n for n, of in enumerate(accounts) if not read(lambda c, of=of: load_keys(c, of)))
 
 
 class Codes:
