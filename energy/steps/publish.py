@@ -30,6 +30,7 @@ from energy.steps.record import stored_row
 from energy.steps.retiring import Retired, in_use, leaving, neutral, retired_ids, retired_of
 from energy.steps.settling import post_clearing
 from energy.steps.steering import OPERATOR_LIMIT
+from energy.steps.untold import untold_rest
 from energy.steps.verification import watch_drift
 from energy.steps.views import measured_view, outcome_of, plan_view, wires_view
 from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
@@ -103,6 +104,8 @@ def publish(
         _keep_clearing(connection, microgrid, cleared)
         post_clearing(connection, microgrid.books, cleared)
         found = alarms_of(measured, checked)
+        if told is None:
+            found += untold_rest(connection, claim.slot)
         for alarm in found:
             raise_alarm(connection, alarm, int(now_s()))
         causes = frozenset(alarm.cause for alarm in found)
@@ -144,13 +147,14 @@ def publish_without_plan(
 ) -> None:
     """The final row of a slot that has no plan: no set-points, no market, and why."""
     sums = day_sums(microgrid, measured)
-    found = [] if how.outcome == "missed" else [_no_plan(how.reason)]
+    is_over = how.outcome == "missed"
 
     def write(connection: Connection) -> None:
         keep_measured(connection, microgrid, measured, sums)
         _keep_clearing(connection, microgrid, cleared)
-        for alarm in found:
-            raise_alarm(connection, alarm, int(now_s()))
+        if not is_over:
+            for alarm in (_no_plan(how.reason), *untold_rest(connection, claim.slot)):
+                raise_alarm(connection, alarm, int(now_s()))
         watch_feeds(connection, measured, int(now_s()))
         publish_slot(connection, claim, how, int(now_s()))
         add_event(connection, "cycle", claim.slot, {"tier": how.tier, "outcome": how.outcome})

@@ -21,6 +21,7 @@ from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
 from energy.steps.publish import build_setpoints
 from energy.steps.steering import steering_of
+from energy.steps.untold import still_told, untold_rest
 from energy.store.alarms import Alarm, raise_alarm
 from energy.store.errors import StoreError
 from energy.store.events import add_event
@@ -132,6 +133,8 @@ def tell_anew(
 
     def write(connection: Connection) -> list[Answer]:
         claim, told = Claim(found.slot, next_fence(connection)), found.told
+        if told is None:
+            told = still_told(connection, microgrid.district, found.slot)
         body = None if told is None else replace(told, fence=claim.fence).to_bytes()
         replace_setpoints(connection, claim, found.slot + SLOT_S, body)
         now = taken_now()
@@ -142,8 +145,11 @@ def tell_anew(
         if is_last:
             for answer in (*before, *answers):
                 add_answer(connection, answer)
+        if found.told is None:
+            raise_alarm(connection, _nothing_told(found, kept=told is not None), at_s)
         if told is None:
-            raise_alarm(connection, _nothing_told(found), at_s)
+            for alarm in untold_rest(connection, found.slot):
+                raise_alarm(connection, alarm, at_s)
         add_event(connection, "steering", found.slot, {"told": [order.id for order in orders]})
         return answers
 
@@ -154,14 +160,18 @@ def tell_anew(
     return answers
 
 
-def _nothing_told(found: Replanned) -> Alarm:
-    """The slot has no set-points any more; the next cycle ends it, as what else is of a slot."""
+def _nothing_told(found: Replanned, *, kept: bool) -> Alarm:
+    """The slot has no set-points any more, or kept those it had but for what is to rest.
+
+    The next cycle ends it, as what else is of a slot.
+    """
+    left = "Devices but those at rest go on as told before" if kept else "Nothing is commanded"
     return Alarm(
         cause="slot/tier",
         severity="alarm",
-        what=f"Nothing may be commanded in {iso_of(found.slot)}: {found.reason}",
+        what=f"{left} in {iso_of(found.slot)}: {found.reason}",
         where="plan",
-        todo="Devices keep to their defaults; read the log, then order to plan anew.",
+        todo="Read the log, then order to plan anew; untold devices keep to their defaults.",
     )
 
 

@@ -6,16 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+import energy.cycle
 from energy.cycle import run_quarter_hour
 from energy.steps.clearing import clear_market
 from energy.steps.context import Microgrid
 from energy.steps.grid import CheckedPlan, check_on_grid
 from energy.steps.publish import alarms_of, build_setpoints
 from energy.steps.views import cycle_view, grid_view, wires_view
+from energy.store.alarms import open_alarms
+from energy.store.holds import add_hold
 from energy.store.slots import Claim
+from energy.store.steering import Act
 from energy.units import SLOT_S
 from grid_models import Network, PowerFlow
-from optimizer import Tier, rules_plan
+from optimizer import OptimizerError, Tier, rules_plan
 
 
 def opened(network: Network, line: str) -> Network:
@@ -115,3 +119,31 @@ def test_after_a_slot_on_hold_the_next_one_is_planned_again(fresh_microgrid: Mic
     second = run_quarter_hour(fresh_microgrid, start + SLOT_S, lambda: start + SLOT_S - 300.0)
     assert second.plan is not None and second.plan.tier in ("T0", "T1")
     assert second.plan.violations == () and second.cleared.clearing is not None
+
+
+def refuse(*_: Any) -> Any:
+    raise OptimizerError("the problem cannot be read")
+
+
+def alarms_now(microgrid: Microgrid) -> dict[str, str]:
+    found = microgrid.store.read(open_alarms)
+    return {one.alarm.cause: one.alarm.what for one in found}
+
+
+def test_what_is_held_in_a_slot_on_hold_cannot_be_told_and_somebody_hears(
+    fresh_microgrid: Microgrid,
+) -> None:
+    network, start = fresh_microgrid.district.network, fresh_microgrid.installation.first_slot
+    dark = replace(fresh_microgrid, power_flow=PowerFlow(opened(network, leaf(network))))
+    battery = fresh_microgrid.district.batteries.id[0]
+    window, act = (start, start + 8 * SLOT_S), Act("person kim", "smell of smoke", 0)
+    fresh_microgrid.store.write(lambda connection: add_hold(connection, battery, window, act))
+    run_quarter_hour(dark, start, lambda: start - 300.0)
+    assert alarms_now(dark)["slot/rest"].startswith(f"{battery}: to rest in ")
+    run_quarter_hour(fresh_microgrid, start + SLOT_S, lambda: start + SLOT_S - 300.0)
+    assert "slot/rest" not in alarms_now(fresh_microgrid)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(energy.cycle, "plan_within_grid", refuse)
+        third = start + 2 * SLOT_S
+        run_quarter_hour(fresh_microgrid, third, lambda: third - 300.0)
+    assert {"slot/tier", "slot/rest"} <= set(alarms_now(fresh_microgrid))
