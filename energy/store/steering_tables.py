@@ -82,8 +82,7 @@ island_end = Table(
     CheckConstraint("slot % 900 = 0", name="island_end_on_the_quarter_hour"),
 )
 
-# A battery, a group of units or of chargers, or the heat pump keeps to p_kw, what it draws less
-# what it gives, in the half open slots.
+# A battery, a group of units or the heat pump rests in the half open slots; p_kw is 0 in every row.
 asset_hold = Table(
     "asset_hold",
     METADATA,
