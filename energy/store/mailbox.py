@@ -263,20 +263,31 @@ class _Case:
             return OrderRefusal(
                 RefusalCode.BACK_DATED, "from_slot", str(slot), f"{self._sealed_by} or later"
             )
-        waiting = (
+        waiting = [
             one
             for one in messages_of(self._connection, self.account)
-            if one.type in KEY_TYPES and one.sealed_by == self._sealed_by
-        )
+            if one.sealed_by == self._sealed_by
+        ]
         named = _keys_in(message_as_json(self._one.type, self._message), self._one.signers)
-        if any(named & _keys_in(one.message, _signers_of(one)) for one in waiting):
-            return OrderRefusal(
-                RefusalCode.KEY_CHANGE_WAITS,
-                "account",
-                f"a change of the same key that waits for tick {self._sealed_by}",
-                "one a tick",
-            )
+        if any(
+            named & _keys_in(one.message, _signers_of(one))
+            for one in waiting
+            if one.type in KEY_TYPES
+        ):
+            return self._key_waits("a change of the same key", "one a tick")
+        # Keys come first in a tick: what this one has signed would be sealed after its end.
+        ended = self._message.get("key" if self._one.type == "KeyRevoke" else "old_key")
+        if any(
+            ended in _signers_of(one) and _slot_of(one) >= slot
+            for one in waiting
+            if one.type not in KEY_TYPES
+        ):
+            return self._key_waits("a message signed with this key", "a change in the tick after")
         return None
+
+    def _key_waits(self, what: str, allowed: str) -> OrderRefusal:
+        found = f"{what} that waits for tick {self._sealed_by}"
+        return OrderRefusal(RefusalCode.KEY_CHANGE_WAITS, "account", found, allowed)
 
 
 def _keys_in(message: Mapping[str, Any], signers: Iterable[bytes]) -> set[str]:
@@ -288,6 +299,12 @@ def _keys_in(message: Mapping[str, Any], signers: Iterable[bytes]) -> set[str]:
 
 def _signers_of(row: MessageRow) -> list[bytes]:
     return [row.signers[at : at + 20] for at in range(0, len(row.signers), 20)]
+
+
+def _slot_of(row: MessageRow) -> int:
+    """The slot in which the key of a message must hold: its own, its first or its tick's."""
+    found = row.message.get("slot", row.message.get("first_slot", row.sealed_by))
+    return int(found)
 
 
 def row_of(

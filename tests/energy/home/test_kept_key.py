@@ -369,6 +369,19 @@ def test_a_renewed_key_signs_and_the_one_before_is_gone(kim: Resident, neighbour
     verified(here)
 
 
+def test_a_key_is_not_renewed_in_the_tick_of_what_it_has_signed(neighbourhood: Any) -> None:
+    here = neighbourhood
+    kim = new_resident(here)
+    here.run()
+    assert kim.instruct().status == 201
+    waits = kim.post("/v1/me/key/renew", {})
+    assert (waits.status, waits.document["code"]) == (409, "KEY_CHANGE_WAITS")
+    here.run()
+    assert kim.post("/v1/me/key/renew", {}).status == 200
+    here.run()
+    assert verified(here)["key role"]
+
+
 def test_no_answer_and_no_log_line_has_the_key(
     neighbourhood: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -376,7 +389,9 @@ def test_no_answer_and_no_log_line_has_the_key(
     with caplog.at_level(logging.DEBUG):
         kim = new_resident(here)
         here.run()
-        heard = [kim.order(), kim.instruct(), kim.post("/v1/me/key/renew", {})]
+        heard = [kim.order(), kim.instruct()]
+        here.run()
+        heard.append(kim.post("/v1/me/key/renew", {}))
         row = here.microgrid.store.read(lambda c: live_key_of(c, kim.account))
         heard += [kim.order(), kim.order(e_wh=10**12)]
         paths = here.ask("/openapi.json", cookies=kim.cookies).document["paths"]
