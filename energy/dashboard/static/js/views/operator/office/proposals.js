@@ -13,10 +13,12 @@ const PATH = "/v1/rules/proposals";
 export function makeProposals(ctx) {
   return (body) => {
     const list = h("ul", { class: "proposals" }), form = proposalForm(ctx), pending = h("div");
-    body.append(form.element, pending, list);
+    const none = h("p", { class: "calm" }, ctx.words("proposals.none"));
+    body.append(none, form.element, pending, list);
     let shown = null;
     return ({ rules, proposals }) => {
       const open = proposals.items.find((one) => one.state === "open");
+      none.hidden = proposals.items.length > 0;
       form.element.hidden = !mayOperate() || Boolean(open);
       form.update(rules.versions[0].rules, proposals.earliest_slot_utc);
       // What somebody is typing into stays while nothing about it has changed.
