@@ -5,7 +5,7 @@ import { readSession, signIn, signOut } from "../../session.js";
 import { findWallet, WalletError } from "../../wallet.js";
 
 // Only our own screens are gone to, whatever the address says.
-const SCREEN = /^\/(|plan|grid|market|forecasts|dr|home)$/;
+const SCREEN = /^\/(|plan|grid|market|forecasts|dr|assets|reports|settings|home)$/;
 
 const wanted = () => {
   const to = new URLSearchParams(location.search).get("to");
