@@ -22,13 +22,13 @@ from energy.steps.floors import below_floors
 from energy.steps.keystore import KEYSTORE_NAME
 from energy.steps.upkeep import BACKLOG_SLOTS_MAX, books_trouble
 from energy.store.alarms import open_alarms
-from energy.store.engine import Store, open_reader, parse_url, wal_is_safe
+from energy.store.engine import Store, open_reader, parse_url
 from energy.store.errors import StoreError
 from energy.store.leader import somebody_leads
 from energy.store.meta import find_fact
 from energy.store.slots import last_published, unsettled_slots
 from energy.store.space import file_of, free_gib
-from energy.store.sqlite import sqlite3
+from energy.store.sqlite import sqlite3, wal_is_safe
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from grid_models import GridError, check_network

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, select
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
@@ -25,7 +25,6 @@ from sqlalchemy.exc import (
     OperationalError,
     SQLAlchemyError,
 )
-from sqlalchemy.pool import ConnectionPoolEntry
 
 import energy.store.anchor_tables
 import energy.store.archive
@@ -46,18 +45,15 @@ import energy.store.steering_tables  # noqa: F401 - these tables stand on METADA
 from energy.store.errors import (
     StoreBusyError,
     StoreError,
-    StoreInUseError,
     StoreVersionError,
 )
 from energy.store.schema import METADATA, SCHEMA_VERSION, meta
-from energy.store.sqlite import sqlite3
+from energy.store.sqlite import FileLock, compact_file, create_sqlite_engine
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_MS = 10_000
-CACHE_KIB = 65_536
 # Who says nothing for so long within a unit is frozen or gone: PostgreSQL ends the unit, for its
 # locks would keep the next leader from taking over.
 SILENCE_MS, SILENT_SQLSTATE = 20_000, "25P03"
@@ -72,8 +68,6 @@ IN_LINE_FROM = 2
 # the one that waits for the lock of the tables sees the store as of before it. What repeats is no
 # race and is raised.
 RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505", "23P01", "42P07"})
-WAL_FLOORS = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
-WAL_WITHDRAWN = (3, 52, 0)
 
 
 def process_name() -> str:
@@ -169,7 +163,7 @@ class Store:
         with _words(self.url), self._turn, self._writer.connect() as connection:
             driver: Any = connection.connection.driver_connection
             if self.is_sqlite:
-                _compact_file(driver, self.url)
+                compact_file(driver, self.url)
                 return
             driver.autocommit = True
             driver.execute("VACUUM FULL")
@@ -243,35 +237,6 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def wal_is_safe(version: tuple[int, ...]) -> bool:
-    """True where this SQLite cannot corrupt a write-ahead log that two connections touch."""
-    if version == WAL_WITHDRAWN:
-        return False
-    fixed_in_line = any(version[:2] == floor[:2] and version[2] >= floor[2] for floor in WAL_FLOORS)
-    return fixed_in_line or version >= WAL_FLOORS[-1]
-
-
-class FileLock:
-    """Held from construction to `release` or the end of the process, whatever the way."""
-
-    def __init__(self, database: Path) -> None:
-        import fcntl
-
-        self._file = open(database.with_name(database.name + ".lock"), "a")  # noqa: SIM115
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise StoreInUseError(
-                f"store {database}: another process is using it; stop that one, or choose another "
-                f"file with --database-url sqlite:///FILE"
-            ) from error
-
-    def release(self) -> None:
-        """Let others open the store."""
-        self._file.close()
-
-
 def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -281,9 +246,7 @@ def _make_folder(path: Path) -> None:
 
 def _writer(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, module=sqlite3, pool_size=1, max_overflow=0)
-        prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
-        return engine
+        return create_sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
     return create_engine(
         url,
         isolation_level="SERIALIZABLE",
@@ -298,9 +261,9 @@ def _writer(url: URL) -> Engine:
 
 def _reader(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, module=sqlite3, pool_size=8, max_overflow=16)
-        prepare_sqlite(engine, begin="BEGIN", read_only=True)
-        return engine
+        return create_sqlite_engine(
+            url, begin="BEGIN", read_only=True, pool_size=8, max_overflow=16
+        )
     return create_engine(
         url,
         isolation_level="REPEATABLE READ",
@@ -308,52 +271,6 @@ def _reader(url: URL) -> Engine:
         pool_size=8,
         connect_args={"options": "-c default_transaction_read_only=on"},
     )
-
-
-def prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
-    """Own BEGIN statements, for the driver opens no transaction for a SELECT; safe settings."""
-    wal = wal_is_safe(sqlite3.sqlite_version_info)
-    if not wal and not read_only:
-        log.info(
-            "SQLite %s can corrupt a write-ahead log; a rollback journal is used instead",
-            sqlite3.sqlite_version,
-        )
-
-    @event.listens_for(engine, "connect")
-    def on_connect(dbapi: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-        # The driver then opens no transactions of its own.
-        dbapi.isolation_level = None
-        settings = [f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = ON"]
-        if read_only:
-            settings.append("query_only = ON")
-        else:
-            settings += [
-                f"journal_mode = {'WAL' if wal else 'PERSIST'}",
-                "synchronous = FULL",
-                # Spilling a large transaction would shut readers out long before its commit.
-                f"cache_size = -{CACHE_KIB}",
-                "cache_spill = OFF",
-            ]
-        for setting in settings:
-            dbapi.execute(f"PRAGMA {setting}").close()
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-
-def _compact_file(driver: sqlite3.Connection, url: str) -> None:
-    """Write the file anew and cut its journal off, for both kinds of journal keep old pages."""
-    (journal,) = driver.execute("PRAGMA journal_mode").fetchone()
-    driver.execute("PRAGMA secure_delete = ON").close()
-    driver.execute("VACUUM").close()
-    if journal != "wal":
-        driver.execute("PRAGMA journal_mode = DELETE").close()
-        driver.execute(f"PRAGMA journal_mode = {journal}").close()
-        return
-    is_busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if is_busy:
-        raise StoreBusyError(f"store {url}: somebody reads what is to be cut off; try again")
 
 
 def lock_tables(connection: Connection) -> None:

@@ -15,10 +15,10 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, select
 from sqlalchemy.exc import DatabaseError
 
-from energy.store.engine import FileLock, lock_tables, parse_url, prepare_sqlite
+from energy.store.engine import lock_tables, parse_url
 from energy.store.errors import StoreError, StoreVersionError
 from energy.store.schema import SCHEMA_VERSION, meta
-from energy.store.sqlite import sqlite3
+from energy.store.sqlite import FileLock, create_sqlite_engine
 
 FOLDER = Path(__file__).with_name("revisions")
 OLDEST = 3
@@ -71,11 +71,11 @@ def _alone(url: str) -> Iterator[Connection]:
     with contextlib.ExitStack() as stack:
         if sqlite:
             stack.callback(FileLock(path).release)
-        engine = create_engine(parsed, **({"module": sqlite3} if sqlite else {}))
-        stack.callback(engine.dispose)
-        if sqlite:
-            prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
+            engine = create_sqlite_engine(parsed, begin="BEGIN IMMEDIATE")
             event.listen(engine, "connect", _leave_references)
+        else:
+            engine = create_engine(parsed)
+        stack.callback(engine.dispose)
         try:
             connection = stack.enter_context(engine.begin())
             lock_tables(connection)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event, func, select
+from sqlalchemy import event, func, select
 
 from energy.store.admission import admit_orders
 from energy.store.audit import Record, append_record, count_records, first_broken
@@ -25,13 +25,12 @@ from energy.store.engine import (
     _writer,
     open_store,
     parse_url,
-    prepare_sqlite,
 )
 from energy.store.errors import FenceError, StoreBusyError, StoreError
 from energy.store.schema import fence_counter, market_order, order_conflict
 from energy.store.sessions import GuessLimit, issue_nonce, take_guess, use_nonce
 from energy.store.slots import SlotOutcome, claim_slot, find_slot, next_fence, publish_slot
-from energy.store.sqlite import sqlite3
+from energy.store.sqlite import create_sqlite_engine
 from energy.units import SLOT_S
 
 WORKERS = 8
@@ -90,8 +89,7 @@ def rivals_on(url: str, kind: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[R
         for _ in range(WORKERS):
             writer = _writer(parsed)
             if kind == "sqlite":
-                writer = create_engine(parsed, module=sqlite3, pool_size=1, max_overflow=0)
-                prepare_sqlite(writer, begin=begin, read_only=False)
+                writer = create_sqlite_engine(parsed, begin=begin, pool_size=1, max_overflow=0)
             if "read committed" in kind:
                 writer = writer.execution_options(isolation_level="READ COMMITTED")
             # No lock on the file: whoever comes by another way meets the same rules.

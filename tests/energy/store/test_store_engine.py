@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from energy.store import events, slots
-from energy.store.engine import Store, open_reader, open_store, parse_url, wal_is_safe
+from energy.store.engine import Store, open_reader, open_store, parse_url
 from energy.store.errors import (
     StoreBusyError,
     StoreError,
@@ -22,7 +22,7 @@ from energy.store.errors import (
 from energy.store.meta import require_fact, settle_fact
 from energy.store.orders import save_clearing
 from energy.store.schema import SCHEMA_VERSION, clearing, meta
-from energy.store.sqlite import sqlite3
+from energy.store.sqlite import sqlite3, wal_is_safe
 
 SLOT = 1_784_106_000
 
@@ -222,7 +222,7 @@ def test_a_url_that_no_store_can_stand_on_is_refused(url: str, sentence: str) ->
 def test_a_locked_database_is_a_sentence_and_not_a_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("energy.store.engine.BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr("energy.store.sqlite.BUSY_TIMEOUT_MS", 50)
     path = tmp_path / "busy.db"
     with open_store(f"sqlite:///{path}") as store:
         other = sqlite3.connect(path, isolation_level=None)
