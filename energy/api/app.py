@@ -119,7 +119,8 @@ def public_hosts(settings: Settings) -> list[str]:
 @may(MEMBERS)
 def openapi(request: Request) -> Response:
     """The API's document."""
-    return json_answer(request, request.app.openapi())
+    document = request.app.state.cache.get("document", "", request.app.openapi)
+    return json_answer(request, document)
 
 
 def api_document() -> dict[str, Any]:

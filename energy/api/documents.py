@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
@@ -318,12 +319,17 @@ class LastAnswer:
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[str, Any]] = {}
+        self._building: dict[str, threading.Lock] = {}
 
     def get(self, name: str, state: str, build: Callable[[], Any]) -> Any:  # noqa: ANN401
         """What was built for this state, built now where it is another."""
         kept = self._kept.get(name)
-        if kept is None or kept[0] != state:
-            # Two readers at once may both build; the later one is as good.
-            kept = (state, build())
-            self._kept[name] = kept
-        return kept[1]
+        if kept is not None and kept[0] == state:
+            return kept[1]
+        # Of many readers at once one builds, or a crowd of them would fill processor and memory.
+        with self._building.setdefault(name, threading.Lock()):
+            kept = self._kept.get(name)
+            if kept is None or kept[0] != state:
+                kept = (state, build())
+                self._kept[name] = kept
+            return kept[1]

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
 
 from energy.store.errors import StoreBusyError, StoreError
 
@@ -202,11 +202,17 @@ def _busy(request: Request, error: StoreBusyError) -> Response:
 
 def documented_methods(app: FastAPI, path: str) -> list[str]:
     """What may be done at a path by the API's document; nothing where it does not stand there."""
-    paths = app.openapi()["paths"]
-    for template in sorted(paths, key=lambda one: one.count("{")):
-        if compile_path(template)[0].match(path):
-            return sorted(method.upper() for method in paths[template])
-    return []
+    found = [
+        route
+        for route in app.routes
+        if isinstance(route, APIRoute) and route.include_in_schema and route.path_regex.match(path)
+    ]
+    if not found:
+        return []
+    nearest = min((route.path for route in found), key=lambda one: one.count("{"))
+    return sorted(
+        {method for route in found if route.path == nearest for method in route.methods or ()}
+    )
 
 
 def _from_validation(error: RequestValidationError) -> ProblemError:

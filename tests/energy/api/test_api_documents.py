@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from energy.api.documents import LastAnswer
 from energy.store import alarms, slots, views
 from energy.store.alarms import Alarm
 from energy.store.checkpoints import CheckpointRow, save_checkpoint
@@ -406,3 +409,22 @@ def test_a_fault_of_the_server_tells_nothing_of_the_inside(
     # No document allows it, and who looks at all answers says so.
     (told,) = documented_answers.take(invented=False)
     assert told.startswith("GET /v1/overview: 500 ")
+
+
+def test_of_many_readers_at_once_one_builds_and_a_failure_is_not_kept() -> None:
+    cache, built, may_end = LastAnswer(), [], threading.Event()
+
+    def build() -> str:
+        built.append("seen")
+        may_end.wait(30)
+        return "document"
+
+    with ThreadPoolExecutor(8) as readers:
+        asked = [readers.submit(cache.get, "one", "now", build) for _ in range(8)]
+        assert cache.get("other", "now", lambda: "at once") == "at once"
+        may_end.set()
+        assert [each.result() for each in asked] == ["document"] * 8
+    assert built == ["seen"]
+    with pytest.raises(ZeroDivisionError):
+        cache.get("one", "later", lambda: 1 / 0)
+    assert cache.get("one", "later", build) == "document" and len(built) == 2
