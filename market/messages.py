@@ -116,7 +116,8 @@ def sign_message(domain: Domain, type_name: str, message: Message, *private_keys
 
 
 def parse_json(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The JSON value of a UTF-8 text without duplicate keys, NaN or deep nesting.
+    """The JSON value of a UTF-8 text without duplicate keys, NaN, halves of characters or deep
+    nesting.
 
     Raises MessageError.
     """
@@ -128,6 +129,7 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise _error("json", str(error), "UTF-8") from error
     # Depth is measured before parsing, for the parser itself recurses.
     _require_shallow(decoded)
+    _require_whole(decoded)
     try:
         return json.loads(
             decoded, object_pairs_hook=_unique, parse_constant=_refuse("a finite number")
@@ -144,6 +146,19 @@ def _require_shallow(text: str) -> None:
         depth += (mark in "[{") - (mark in "]}")
         if depth > DEPTH_MAX:
             raise _error("json", f"depth {depth}", f"depth at most {DEPTH_MAX}")
+
+
+def _require_whole(text: str) -> None:
+    """An escape can write half of a character, which no other program can write down again."""
+    if "\\u" not in text:
+        return
+    try:
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise _error("json", half, "both halves of a character together") from error
+    except ValueError:
+        return  # no JSON at all, which the strict reading says better
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

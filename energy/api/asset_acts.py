@@ -1,13 +1,14 @@
 """Assets out of use from a slot on, their return, and notes that are only ever added."""
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from energy.api.callers import OPERATE, STEERING, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found, parse_slot
 from energy.api.doorman import record_of
+from energy.api.fields import JsonBody
 from energy.api.once import PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.assets import (
@@ -48,19 +49,15 @@ router = APIRouter(tags=["assets"])
 AssetId = Path(min_length=1, max_length=60, description="the id that `GET /v1/assets` gives")
 
 
-class AssetOrder(BaseModel):
+class AssetOrder(JsonBody):
     """From when and why; without `from_utc` from the first slot on that is not planned yet."""
-
-    model_config = ConfigDict(extra="forbid")
 
     from_utc: SlotText | None = None
     reason: str = Field(min_length=1, max_length=300, examples=["inverter is being replaced"])
 
 
-class NoteText(BaseModel):
+class NoteText(JsonBody):
     """What is to be known of an asset."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: str = Field(min_length=1, max_length=1000, examples=["serial number read, fan is loud"])
 

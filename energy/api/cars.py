@@ -4,12 +4,13 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import Connection
 
 from energy.api.callers import HOUSEHOLD, OWN_HOME, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.doorman import note_access, record_of
+from energy.api.fields import JsonBody
 from energy.api.once import PARAMETER, answer_once
 from energy.api.orders import parse_order_id
 from energy.api.problems import ProblemError, answers
@@ -38,10 +39,10 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 router = APIRouter(tags=["my home"])
 
 
-class WishBody(BaseModel):
+class WishBody(JsonBody):
     """What is wanted of a car for the stay that it is in."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     stay: str = Field(pattern=r"^\d{1,18}$", description="the stay, as `GET /v1/me/car` names it")
     departure_utc: str = Field(max_length=40, description="when the car leaves, a quarter hour")

@@ -1,11 +1,51 @@
-"""A small JSON object as a request's body: exactly the named texts, and no value in an error."""
+"""JSON objects as requests' bodies: what no text of theirs may have in it, for all bodies here.
 
+A small one has exactly the named texts, and no value of it stands in an error.
+"""
+
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 from fastapi import Request
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import PydanticCustomError
 
 from energy.api.problems import ProblemError
+
+NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters but tab and line end, and halves of characters: stores and JSON refuse some of
+them, and no screen shows any."""
+TEXT = "a text without control characters and halves of characters"
+
+
+class JsonBody(BaseModel):
+    """The body of a request: exactly these fields, whose texts people and stores can read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def require_texts(cls, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """The value; raises PydanticCustomError where a text in it is none."""
+        if not has_texts_alone(value):
+            raise PydanticCustomError("no_text", TEXT)
+        return value
+
+
+def has_texts_alone(value: object) -> bool:
+    """Whether every text in a JSON value, keys as well, is one that people and stores can read."""
+    rest = [value]  # a list of its own, for values are nested as deep as somebody likes
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            rest += [*one, *one.values()]
+        elif isinstance(one, list):
+            rest += one
+        elif isinstance(one, str) and NO_TEXT.search(one):
+            return False
+    return True
 
 
 async def read_fields(request: Request, lengths: Mapping[str, int]) -> dict[str, str]:
@@ -27,6 +67,8 @@ async def read_fields(request: Request, lengths: Mapping[str, int]) -> dict[str,
         value = found[name]
         if not isinstance(value, str) or not 1 <= len(value) <= most:
             raise _malformed(name, f"a text of 1 to {most} characters")
+        if not has_texts_alone(value):
+            raise _malformed(name, TEXT)
     return found
 
 

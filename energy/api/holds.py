@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from energy.api.callers import DISTRICT, OPERATE, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found
 from energy.api.doorman import record_of
+from energy.api.fields import JsonBody
 from energy.api.islands import SHOWN, previewed, problem_of
 from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answers
@@ -44,14 +45,12 @@ from optimizer import PlanProblem
 router = APIRouter(tags=["steering"])
 
 
-class HoldWish(BaseModel):
+class HoldWish(JsonBody):
     """Which asset rests from when until when: a battery, a group of units, or the heat pump.
 
     Without `from_utc` from the first slot on that is not planned yet; with `at_once` from the
     running one on, whose set-points are made anew within a minute.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     asset: str = Field(min_length=1, max_length=60, examples=["battery-A001"])
     from_utc: SlotText | None = None

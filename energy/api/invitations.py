@@ -10,14 +10,14 @@ from typing import Annotated
 import orjson
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from energy.api.callers import OPERATE, PUBLIC, caller_of, may
 from energy.api.context import context_of
 from energy.api.doorman import origin_of, record_of, require_own_page
-from energy.api.fields import fields_schema, read_fields
+from energy.api.fields import JsonBody, fields_schema, read_fields
 from energy.api.kept import keys_closed, opened
 from energy.api.orders import problem_of
 from energy.api.problems import ProblemError, answering, answers
@@ -52,10 +52,8 @@ INVITED_FIELDS = {"invitation": 43, "password": 200}
 router = APIRouter(tags=["people"])
 
 
-class InvitationBody(BaseModel):
+class InvitationBody(JsonBody):
     """Who is invited, by the name under which they will sign in, of which household."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=f"^{NAME.pattern}$", examples=["kim-101-1204"])
     account: Annotated[str, Field(pattern="^0x[0-9a-f]{64}$", examples=["0x" + "3f" * 32])]

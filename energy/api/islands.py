@@ -4,13 +4,14 @@ import threading
 from typing import Literal
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from energy.api.callers import DISTRICT, OPERATE, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found
 from energy.api.doorman import record_of, slot_now
+from energy.api.fields import JsonBody
 from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.steering import Islands, IslandState, Preview, Replans, ReplanState
@@ -47,14 +48,12 @@ router = APIRouter(tags=["steering"])
 _previewing = threading.Lock()  # each takes a process of its own, and seconds
 
 
-class IslandWish(BaseModel):
+class IslandWish(JsonBody):
     """From when until when the district shall stand alone, or that it does.
 
     `planned` has an end, and begins with the first slot that is not planned yet where no `from_utc`
     is given. `unplanned` says that the connection is open now; it has no times of its own.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Literal["planned", "unplanned"]
     from_utc: SlotText | None = None
@@ -67,10 +66,8 @@ class IslandOrder(IslandWish):
     reason: str = Field(min_length=1, max_length=300, examples=["works at the substation"])
 
 
-class ReplanOrder(BaseModel):
+class ReplanOrder(JsonBody):
     """Why what has set-points already shall be planned once more."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=300, examples=["a fuel cell has tripped"])
 

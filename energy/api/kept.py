@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
@@ -21,7 +21,7 @@ from energy.api.context import ApiContext, context_of
 from energy.api.doorman import StoreDoorman, note_access, record_of
 from energy.api.dr import take_answer
 from energy.api.examples import message_body
-from energy.api.fields import fields_schema, read_fields
+from energy.api.fields import JsonBody, fields_schema, read_fields
 from energy.api.instructions import take_instruction
 from energy.api.messages import SIGNED, take_cancel
 from energy.api.orders import problem_of, take_order
@@ -65,10 +65,10 @@ Take = Callable[[Request, bytes], Awaitable[Response]]
 router = APIRouter(tags=["my home"])
 
 
-class OwnWallet(BaseModel):
+class OwnWallet(JsonBody):
     """A `KeyRegister` of one's own wallet's key, roles 3, and the wallet's signature over it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     message: dict[str, str]
     signature: str = Field(pattern="^0x[0-9a-f]{130}$")

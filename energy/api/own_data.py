@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
 
@@ -13,6 +13,7 @@ from energy.api.callers import HOUSEHOLD, OWN_HOME, caller_of, may
 from energy.api.cars import own_account
 from energy.api.context import ApiContext, context_of
 from energy.api.doorman import note_access, record_of
+from energy.api.fields import JsonBody
 from energy.api.me import own_order_json
 from energy.api.once import PARAMETER, answer_once
 from energy.api.problems import ProblemError, answers
@@ -32,10 +33,10 @@ NAME_CHARS = 10
 router = APIRouter(tags=["my home"])
 
 
-class EraseBody(BaseModel):
+class EraseBody(JsonBody):
     """The beginning of one's account, typed by hand."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     confirm: str = Field(min_length=NAME_CHARS, max_length=NAME_CHARS)
 

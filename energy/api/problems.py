@@ -70,7 +70,12 @@ class ProblemError(Exception):
             "allowed": self.allowed,
             "request_id": request_id,
         }
-        return {name: value for name, value in members.items() if value is not None}
+        return {name: _writable(one) for name, one in members.items() if one is not None}
+
+
+def _writable(value: Any) -> Any:  # noqa: ANN401 - a text or a number
+    """The value as JSON can say it: of half a character, which somebody sent, its number."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 class ProblemModel(BaseModel):
@@ -154,6 +159,8 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # the framework's for a body that it cannot parse
+            return problem_response(_no_json(), request_id_of(request))
         code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "REFUSED")
         found = f"{request.method} {request.url.path}"[:200]
         problem = ProblemError(
@@ -218,8 +225,15 @@ def documented_methods(app: FastAPI, path: str) -> list[str]:
 def _from_validation(error: RequestValidationError) -> ProblemError:
     """The first finding about a parameter as a problem."""
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _no_json()
     field = str(first["loc"][-1])
     found, allowed = repr(first.get("input"))[:100], str(first["msg"])
     return ProblemError(
         422, "MALFORMED", f"{field}: found {found}, allowed: {allowed}", field, found, allowed
     )
+
+
+def _no_json() -> ProblemError:
+    allowed = "one JSON object in UTF-8, not deeply nested"
+    return ProblemError(400, "MALFORMED", f"body: allowed {allowed}", "body", None, allowed)

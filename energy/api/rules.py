@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from energy.api.callers import MEMBERS, OPERATE, STEERING, Caller, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found, parse_slot
 from energy.api.doorman import record_of
+from energy.api.fields import JsonBody
 from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.shapes.office import Proposals, ProposalState, RulesBook
@@ -46,10 +47,8 @@ from market.rules import MONTHLY, MarketRules
 router = APIRouter(tags=["market rules"])
 
 
-class RulesChange(BaseModel):
+class RulesChange(JsonBody):
     """What is to be different from a slot on; what is left out stays as it is. Prices in won."""
-
-    model_config = ConfigDict(extra="forbid")
 
     from_slot_utc: SlotText
     price_floor_krw_per_kwh: str | None = Field(None, max_length=20, examples=["0"])

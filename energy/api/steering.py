@@ -4,13 +4,14 @@ import math
 from typing import Protocol
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from energy.api.callers import DISTRICT, OPERATE, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found, parse_slot
 from energy.api.doorman import record_of, slot_now
+from energy.api.fields import JsonBody
 from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.grid import Steering, WireLimitState
@@ -39,14 +40,12 @@ LASTS_S_MAX = 7 * SLOTS_PER_DAY * SLOT_S
 router = APIRouter(tags=["steering"])
 
 
-class LimitOrder(BaseModel):
+class LimitOrder(JsonBody):
     """At most so much active power through an element, either way: in kW or as part of its rating.
 
     Without `from_utc` it holds from the first slot on that is not planned yet; with `at_once` from
     the running one on, whose set-points are made anew within a minute.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     element: str = Field(min_length=1, max_length=60, examples=["F3"])
     p_kw_max: float | None = Field(None, ge=0, le=1e9, examples=[2500.0])
@@ -57,10 +56,8 @@ class LimitOrder(BaseModel):
     reason: str = Field(min_length=1, max_length=300, examples=["cable work in street 12"])
 
 
-class CancelOrder(BaseModel):
+class CancelOrder(JsonBody):
     """Why an order shall hold no more."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=300)
 

@@ -61,7 +61,9 @@ def add_person(connection: Connection, who: Person) -> None:
 
 
 def find_person(connection: Connection, name: str) -> Person | None:
-    """The person of a name, disabled or not."""
+    """The person of a name, disabled or not; a text that can be nobody's name is not looked for."""
+    if not NAME.fullmatch(name):
+        return None
     row = connection.execute(select(person).where(person.c.name == name)).first()
     return None if row is None else Person(**row._mapping)
 
