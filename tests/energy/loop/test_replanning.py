@@ -19,15 +19,18 @@ from energy.steps.context import (
     start_microgrid,
 )
 from energy.steps.freshness import Standstill
+from energy.steps.grid import plan_within_grid
 from energy.steps.measure import Measured, measure
 from energy.steps.planning import build_problem
 from energy.steps.replanning import answer_replans, replan_slot
+from energy.steps.steering import Steering
 from energy.store.alarms import open_alarms
 from energy.store.errors import StoreBusyError
 from energy.store.replans import Replan, add_replan, answers_to, taken_now, unanswered_replans
 from energy.store.setpoints import StoredSetPoints, load_setpoints
-from energy.store.steering import Act
+from energy.store.steering import Act, WireLimit, add_limit, cancel_limit
 from energy.units import SLOT_S, SLOTS_PER_DAY
+from grid_models import find_passage
 from optimizer import PlanProblem
 
 ACT = Act("person kim", "a unit has tripped", 0)
@@ -131,6 +134,27 @@ def test_starts_and_stops_are_as_old_as_they_were_at_the_slots_own_gate(
         for before, now in zip(stage.asked[slot].units, again[slot].units, strict=True):
             assert now.recent_starts == before.recent_starts
             assert now.recent_stops == before.recent_stops
+
+
+def test_a_limit_from_the_running_slot_on_binds_its_new_plan(
+    stage: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    microgrid, kept = stage.microgrid, list[Steering]()
+    first, second = slots_of(microgrid)
+    element = find_passage(microgrid.district.network, "F1").element
+    limit = WireLimit(element, 12.5, first, second)
+    made = microgrid.store.write(lambda connection: add_limit(connection, limit, ACT))
+
+    def keeping_limits(*given: Any) -> Any:
+        kept.append(given[3])
+        return plan_within_grid(*given)
+
+    monkeypatch.setattr(energy.steps.replanning, "plan_within_grid", keeping_limits)
+    order(microgrid)
+    answer_replans(microgrid, running(microgrid))
+    microgrid.store.write(lambda connection: cancel_limit(connection, made, first, ACT))
+    bound = [[one.p_kw_max[0] for one in steering.held] for steering in kept]
+    assert bound == [[12.5], []]
 
 
 def test_what_stands_still_is_not_believed_in_a_replan_either(

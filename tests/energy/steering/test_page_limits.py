@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Request, expect
 
+from energy.steps.replanning import answer_replans
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from grid_models import find_passage
@@ -57,6 +58,7 @@ def test_an_operator_limits_a_feeder_sees_it_and_cancels(
     confirm = page.get_by_role("button", name="Limit F1", exact=True)
     expect(confirm).to_be_disabled()
     fill_in(page, "F1", "5")
+    page.locator("#limit-from").select_option("unplanned")
     until = int(page.locator("#limit-until").input_value()) // 1000
     confirm.click()
     expect(card.locator(".receipt")).to_contain_text("this ends by itself at")
@@ -80,6 +82,7 @@ def test_an_operator_limits_a_feeder_sees_it_and_cancels(
     page.locator(".ranking").get_by_role("button", name="T001", exact=True).click()
     expect(page.locator("#limit-element")).to_have_value("T001")  # as chosen in table or map
     page.locator("#limit-most").fill("40")
+    page.locator("#limit-from").select_option("unplanned")
     page.locator("#limit-reason").fill("oil is warm")
     page.get_by_role("button", name="Limit T001", exact=True).click()
     expect(card.locator("[data-limit]")).to_contain_text(f"passes at most 40{NB}kW")
@@ -88,6 +91,35 @@ def test_an_operator_limits_a_feeder_sees_it_and_cancels(
     undone = stage.told(page, "/v1/steering")["items"][0]
     assert (undone["element"], undone["state"]) == ("T001", "ended")
     assert len(set(keys)) == len(keys) == 4
+
+
+def test_a_limit_holds_in_the_running_slot_unless_somebody_chooses_later(
+    chromium_page: Page, stage: Any, complaints: list[str]
+) -> None:
+    page, card = chromium_page, chromium_page.locator("#limits")
+    stage.enter(page, "operator", "yun", "/grid", "#limits")
+    card.get_by_text("Limit an element").click()
+    assert page.locator("#limit-from").input_value() == "at_once"
+    expect(card).to_contain_text("new set-points for the running slot within a minute")
+    page.locator("#limit-from").select_option(index=3)
+    later = int(page.locator("#limit-from").input_value())
+    assert int(page.locator("#limit-until option").first.get_attribute("value") or 0) > later
+    page.locator("#limit-from").select_option("at_once")
+    fill_in(page, "F1", "0.25")
+    until = int(page.locator("#limit-until").input_value()) // 1000
+    covered = (until - stage.slot) // SLOT_S
+    expect(page.locator("#limit-known span").first).to_contain_text(f"Of {covered} planned slots")
+    page.get_by_role("button", name="Limit F1", exact=True).click()
+    expect(card.locator(".receipt")).to_contain_text("this ends by itself at")
+    made = stage.told(page, "/v1/steering")["items"][0]
+    assert (made["state"], made["from_utc"]) == ("running", iso_of(stage.slot))
+    assert answer_replans(stage.microgrid, stage.clock.now_s) == 1
+    asked = stage.told(page, "/v1/steering/replans")["items"][0]
+    assert asked["answers"][0]["slot_utc"] == iso_of(stage.slot)
+    card.get_by_role("button", name="Undo").click()
+    expect(card.locator(".receipt")).to_contain_text("keeps it no more")
+    undone = stage.told(page, "/v1/steering")["items"][0]
+    assert undone["until_utc"] == iso_of(stage.slot + SLOT_S)
 
 
 def test_whoever_only_reads_sees_the_limits_and_no_form(
@@ -115,6 +147,7 @@ def test_the_consequence_is_told_before_and_the_form_fits_a_narrow_screen(
     page.locator("#limit-new summary").click()
     passage = find_passage(stage.microgrid.district.network, "F1")
     fill_in(page, "F1", "0.25")
+    page.locator("#limit-from").select_option("unplanned")
     until = int(page.locator("#limit-until").input_value()) // 1000
     most_kw = 0.0025 * passage.p_kw_rated
     found = over_kw(stage.told(page, "/v1/grid"), "F1-01", passage.p_kw_rated, most_kw, until)

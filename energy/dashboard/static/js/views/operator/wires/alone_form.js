@@ -3,7 +3,7 @@ import { ApiError, postJson, postOnce } from "../../../api.js";
 import { field, h, setText } from "../../../dom.js";
 import { problemText } from "../block.js";
 import { act } from "../office/acts.js";
-import { hoursAhead } from "./limit_form.js";
+import { hoursAhead } from "../times.js";
 
 // `done(made)` takes what was ordered. The key is made with the form, that is at each opening.
 export function openForm(kind, ctx, done) {

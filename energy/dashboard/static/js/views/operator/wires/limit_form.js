@@ -1,13 +1,11 @@
-// Limit an element: what, how much, until when, why; and what is known of it before it is ordered.
+// Limit an element: what, how much, from when until when, why; and what is known of it beforehand.
 import { postOnce } from "../../../api.js";
 import { field, h, setText } from "../../../dom.js";
 import { act } from "../office/acts.js";
+import { AT_ONCE, timeInputs, timesOf, windowOf } from "../times.js";
 import { outlookOf, passingKw, ratedKw } from "./outlook.js";
 import { wiresModel } from "./shares.js";
 import { kilowatts } from "./words.js";
-
-const HOUR_MS = 3_600_000, SOONEST_MS = 1_800_000;
-const HOURLY = 24, THEN_H = 6, DAYS = 7;
 
 // `latest()` gives the newest answers, `done(made)` takes the limit that was set. Its key is made
 // with the form, that is at each opening.
@@ -17,9 +15,10 @@ export function openForm(ctx, latest, done) {
     element: h("select", { id: "limit-element" }, elementGroups(latest(), words)),
     most: h("input", { type: "text", id: "limit-most", inputmode: "decimal", autocomplete: "off" }),
     unit: h("select", { id: "limit-unit" }, h("option", { value: "kw" }, "kW"), h("option", { value: "frac" }, words("limits.of_rating"))),
-    until: h("select", { id: "limit-until" }, hoursAhead(state.get("nowMs")).map((ms) => h("option", { value: ms }, format.dateTime(ms)))),
+    ...timeInputs("limit", ctx),
     reason: h("input", { type: "text", id: "limit-reason", maxlength: 300, autocomplete: "off" }),
   };
+  const honest = h("p", { class: "small" });
   const known = h("output", { class: "known", id: "limit-known" }), told = h("p", { class: "refused", role: "alert" });
   const send = h("button", { type: "submit", class: "main" });
   const run = act({ ctx, told, run: (key) => postOnce("/v1/steering/limits", orderOf(inputs), key) });
@@ -28,7 +27,8 @@ export function openForm(ctx, latest, done) {
     const most = amountOf(inputs), name = inputs.element.value;
     setText(send, words("limits.confirm", { element: name }));
     send.disabled = most === null || !name || !inputs.reason.value.trim();
-    const lines = most === null ? [words("limits.ask")] : consequences(latest(), name, most, Number(inputs.until.value), ctx);
+    setText(honest, `${words("limits.honest")} ${words(inputs.from.value === AT_ONCE ? "limits.honest.at_once" : "limits.honest.later")}`);
+    const lines = most === null ? [words("limits.ask")] : consequences(latest(), name, most, windowOf(inputs, state.get("nowMs")), ctx);
     // Read aloud when it says something else, not at every renewal.
     if (lines.join("\n") !== known.dataset.said) known.replaceChildren(...lines.map((line) => h("span", null, line)));
     known.dataset.said = lines.join("\n");
@@ -50,8 +50,8 @@ export function openForm(ctx, latest, done) {
   } },
   field(inputs.element, words("limits.element")),
   h("div", { class: "pair" }, field(inputs.most, words("limits.at_most")), field(inputs.unit, words("limits.unit"))),
-  field(inputs.until, words("limits.until")), field(inputs.reason, words("limits.reason")),
-  known, h("p", { class: "small" }, words("limits.honest")), h("div", { class: "acts" }, send), told);
+  field(inputs.from, words("limits.from")), field(inputs.until, words("limits.until")), field(inputs.reason, words("limits.reason")),
+  known, honest, h("div", { class: "acts" }, send), told);
   choose(state.get("element"));
   say();
   return { element, choose, say };
@@ -74,14 +74,6 @@ function limitable(all, id) {
   return feeder && all.steering.feeders.includes(feeder.name) ? feeder.name : id;
 }
 
-// Every full hour of a day ahead, then every sixth; the service allows seven days.
-export function hoursAhead(nowMs) {
-  const first = Math.ceil((nowMs + SOONEST_MS) / HOUR_MS) * HOUR_MS, last = nowMs + DAYS * 24 * HOUR_MS;
-  const found = Array.from({ length: HOURLY }, (_, at) => first + at * HOUR_MS);
-  for (let ms = found.at(-1) + THEN_H * HOUR_MS; ms <= last; ms += THEN_H * HOUR_MS) found.push(ms);
-  return found;
-}
-
 // {kw} or {frac}; null while there is no number that may be ordered.
 function amountOf({ most, unit }) {
   const text = most.value.trim();
@@ -94,17 +86,17 @@ function amountOf({ most, unit }) {
 function orderOf(inputs) {
   const { kw, frac } = amountOf(inputs);
   return {
-    element: inputs.element.value, until_utc: new Date(Number(inputs.until.value)).toISOString().replace(".000", ""),
+    element: inputs.element.value, ...timesOf(inputs),
     reason: inputs.reason.value.trim(), ...(kw === undefined ? { p_frac_max: frac } : { p_kw_max: kw }),
   };
 }
 
-function consequences(all, name, { kw, frac }, untilMs, { words, format }) {
+function consequences(all, name, { kw, frac }, covers, { words, format }) {
   const model = modelOf(all), net = model?.net;
   const element = net?.byId.get(net.feeders.find((one) => one.name === name)?.line ?? name);
   if (!element) return [words("limits.no_plan")];
   const rated = ratedKw(element, net), mostKw = kw ?? frac * rated, power = (value) => (value === null ? "–" : kilowatts(value, format));
-  const { covered, above, untold, overKw } = outlookOf(model, element, mostKw, untilMs);
+  const { covered, above, untold, overKw } = outlookOf(model, element, mostKw, covers);
   const values = { element: name, most: power(mostKw), n: format.count(covered), above: format.count(above), over: power(overKw), untold: format.count(untold) };
   const { now, worst } = passingKw(model, element);
   return [

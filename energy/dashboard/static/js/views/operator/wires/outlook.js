@@ -7,17 +7,17 @@ export function ratedKw(element, { network }) {
   return element.kind === "transformer" ? element.kva : Math.sqrt(3) * buses.vn_kv[element.from] * lines.i_a_max[element.row];
 }
 
-// Slots of the plan after the first, which is fixed, that a limit until `untilMs` covers: how many
-// there are, in how many more than `mostKw` passes, by how much at most, and for how many the plan
+// Slots of the plan that a limit covers; without `fromMs` those after the first one, which is told to
+// the devices already: how many there are, in how many more than `mostKw` passes, by how much at most, and for how many the plan
 // does not tell. It tells of feeders slot by slot; of others where they are the fullest, for no
 // element carries a larger share than that one.
-export function outlookOf(model, element, mostKw, untilMs) {
+export function outlookOf(model, element, mostKw, { fromMs, untilMs }) {
   const { strip } = model.wires, startMs = Date.parse(strip.start_utc), stepMs = 1000 * strip.step_s;
   const found = { covered: 0, above: 0, untold: 0, overKw: 0 };
   const overOf = (share, at) => boundKw(share, strip.v_max_pu[at], element, model) - mostKw;
   strip.loading_frac.forEach((fullest, at) => {
     const slotMs = startMs + at * stepMs;
-    if (slotMs <= model.slotMs || slotMs >= untilMs) return;
+    if (slotMs < (fromMs ?? model.slotMs + stepMs) || slotMs >= untilMs) return;
     found.covered += 1;
     const atWorst = slotMs === model.worstMs ? shareOf(model.worst, element) : null;
     const own = strip.feeder_loading_frac?.[element.id]?.[at] ?? atWorst ?? (strip.loading_element[at] === element.id ? fullest : null);
