@@ -266,6 +266,22 @@ def test_an_order_whose_answer_was_lost_is_sent_once_more_and_not_a_second_time(
     complaints.clear()
 
 
+def test_an_order_whose_answer_is_a_failure_of_the_service_is_sent_again_as_the_same(
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str]
+) -> None:
+    page = chromium_page
+    open_home(page, neighbourhood)
+    page.route(
+        "**/v1/orders", lambda route: (route.fetch(), route.fulfill(status=504, body="")), times=1
+    )
+    place_order(page, "0.1", "87")
+    expect(page.locator("#order-told")).to_contain_text("the same order is sent once more")
+    page.locator("#order-sign").click()
+    expect(page.locator("#order-told")).to_contain_text("Accepted.")
+    assert len(wallet.signed) == 1
+    complaints.clear()
+
+
 def test_what_the_wallet_declines_is_not_sent(
     chromium_page: Page, neighbourhood: Any, wallet: Any
 ) -> None:
@@ -400,6 +416,47 @@ def test_an_offer_to_use_less_is_answered_by_signature(
     expect(event).to_contain_text("You have promised")
     told = own_api(page, "/v1/me/dr")["items"][0]
     assert str(told["answer_wh_per_slot"]) == wallet.signed[-1]["message"]["e_wh_per_slot"] != "0"
+
+
+def lose_answer(page: Page) -> None:
+    """The next order arrives, and the line breaks before its answer does."""
+    page.route("**/v1/orders", lambda route: (route.fetch(), route.abort()), times=1)
+
+
+def test_an_order_that_waits_for_its_answer_stays_the_same_when_the_next_slot_opens(
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str]
+) -> None:
+    page, here = chromium_page, neighbourhood
+    open_home(page, here)
+    before = len(own_api(page, "/v1/me/orders")["items"])
+    page.locator("#order-slot").select_option(index=6)
+    lose_answer(page)
+    place_order(page, "0.1", "83")
+    expect(page.locator("#order-told")).to_contain_text("the same order is sent once more")
+    here.run()
+    expect(page.locator("#order-slot option").first).to_have_attribute("value", str(here.slot))
+    page.locator("#order-sign").click()
+    expect(page.locator("#order-told")).to_contain_text("Accepted.")
+    assert len(wallet.signed) == 1
+    assert len(own_api(page, "/v1/me/orders")["items"]) == before + 1
+    complaints.clear()
+
+
+@pytest.mark.parametrize("other", ["its slot closes", "a field is changed"])
+def test_what_may_stand_beside_the_next_order_is_said(
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str], other: str
+) -> None:
+    page, here = chromium_page, neighbourhood
+    open_home(page, here)
+    lose_answer(page)
+    place_order(page, "0.1", "84" if other == "its slot closes" else "85")
+    expect(page.locator("#order-told")).to_contain_text("the same order is sent once more")
+    if other == "its slot closes":
+        here.run()
+    else:
+        page.locator("#order-price").fill("86")
+    expect(page.locator("#order-told")).to_contain_text("What you sign now is another one")
+    complaints.clear()
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

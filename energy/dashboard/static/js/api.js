@@ -23,11 +23,12 @@ async function askJson(path, options) {
   let answer;
   try {
     answer = await fetch(path, options);
+    // Cut off on its way it is no answer either.
+    if (answer.ok) return await answer.json();
   } catch (error) {
     throw new ApiError({ title: null, detail: String(error.message), status: 0 });
   }
-  if (answer.ok) return answer.json();
   const type = answer.headers.get("content-type") ?? "";
-  const problem = type.includes("json") ? await answer.json() : {};
+  const problem = type.includes("json") ? await answer.json().catch(() => ({})) : {};
   throw new ApiError({ title: null, ...problem, status: answer.status });
 }

@@ -64,10 +64,10 @@ async function stopIt(button, { running, prices, instructions, told }, ctx) {
 function makeForm(ctx) {
   const { words, format } = ctx;
   let data = null;
-  const text = (id) => h("input", { id, type: "text", inputmode: "decimal", autocomplete: "off", oninput: show });
-  const tick = (id, key) => h("label", { class: "radio" }, h("input", { type: "checkbox", id, checked: true, onchange: show }), " ", words(key));
+  const text = (id) => h("input", { id, type: "text", inputmode: "decimal", autocomplete: "off", oninput: changed });
+  const tick = (id, key) => h("label", { class: "radio" }, h("input", { type: "checkbox", id, checked: true, onchange: changed }), " ", words(key));
   const inputs = { sell: text("auto-sell"), buy: text("auto-buy"), energy: text("auto-energy"), won: text("auto-won") };
-  const until = h("input", { id: "auto-until", type: "date", required: true, onchange: show });
+  const until = h("input", { id: "auto-until", type: "date", required: true, onchange: changed });
   const sentence = h("output", { class: "sentence", id: "auto-sentence", for: "auto-sell auto-buy auto-energy auto-won auto-until" });
   const told = h("p", { class: "told", id: "auto-told", role: "status" });
   const sign = h("button", { type: "submit", class: "main", id: "auto-sign" }, ctx.signer.label);
@@ -106,9 +106,14 @@ function makeForm(ctx) {
     sign, told, words, read, mark, domain: () => data.prices.domain, signer: ctx.signer,
   });
 
+  // Another instruction is wanted than the one that may be waiting for its answer.
+  function changed() {
+    sender.forget();
+    show();
+  }
+
   function show() {
     if (!data) return;
-    sender.forget();
     inputs.sell.disabled = !wants("auto-sells");
     for (const one of [inputs.buy, inputs.won]) one.disabled = !wants("auto-buys");
     unmark();

@@ -19,10 +19,10 @@ export function orderFormBlock(ctx) {
 function makeForm(body, ctx) {
   const { words } = ctx;
   let data = null;
-  const side = (value, checked) => h("label", { class: "radio" }, h("input", { type: "radio", name: "side", value, checked, onchange: show }), " ", words(`home.trade.${value === "1" ? "buy" : "sell"}`));
-  const slot = h("select", { id: "order-slot", onchange: show });
-  const energy = h("input", { id: "order-energy", type: "text", inputmode: "decimal", autocomplete: "off", required: true, oninput: show });
-  const price = h("input", { id: "order-price", type: "text", inputmode: "decimal", autocomplete: "off", required: true, oninput: show });
+  const side = (value, checked) => h("label", { class: "radio" }, h("input", { type: "radio", name: "side", value, checked, onchange: changed }), " ", words(`home.trade.${value === "1" ? "buy" : "sell"}`));
+  const slot = h("select", { id: "order-slot", onchange: changed });
+  const energy = h("input", { id: "order-energy", type: "text", inputmode: "decimal", autocomplete: "off", required: true, oninput: changed });
+  const price = h("input", { id: "order-price", type: "text", inputmode: "decimal", autocomplete: "off", required: true, oninput: changed });
   const sentence = h("output", { class: "sentence", for: "order-slot order-energy order-price", id: "order-sentence" });
   const caution = h("p", { class: "caution", id: "order-caution" }), told = h("p", { class: "told", id: "order-told", role: "status" });
   const sign = h("button", { type: "submit", class: "main", id: "order-sign" }, ctx.signer.label);
@@ -55,9 +55,14 @@ function makeForm(body, ctx) {
     sign, told, words, read, mark, domain: () => data.prices.domain, signer: ctx.signer,
   });
 
+  // Another order is wanted than the one that may be waiting for its answer.
+  function changed() {
+    sender.forget();
+    show();
+  }
+
   function show() {
     if (!data) return;
-    sender.forget();
     sign.textContent = ctx.signer.label;
     setText(caution, "");
     const { home, prices } = data, bid = chosen() === "1";
@@ -100,6 +105,7 @@ function makeForm(body, ctx) {
     if (Number(slot.options[0]?.value) === first) return;
     slot.replaceChildren(...Array.from({ length: count }, (_, i) => h("option", { value: first + i * QUARTER_S }, slotText((first + i * QUARTER_S) * 1000, ctx.format, nowMs))));
     if (kept >= first && kept < first + count * QUARTER_S) slot.value = String(kept);
+    else sender.forget();
     show();
   }
 

@@ -44,7 +44,7 @@ export function limitOf(input, rules, words) {
 // `read` gives the message or throws a FieldError, `mark` shows that, `domain` is the market's;
 // `signer` is the wallet, or the company with the key that it keeps.
 export function signedSender({ type, path, again, sign, told, words, read, mark, domain, signer }) {
-  let waiting = null;
+  let waiting = null, changes = 0;
 
   async function signAndPost(message) {
     waiting ??= await signer.prepare(type, message, domain(), told);
@@ -56,12 +56,18 @@ export function signedSender({ type, path, again, sign, told, words, read, mark,
   }
 
   return {
-    forget() { waiting = null; },
+    // What is signed next is another message; one whose answer was lost may stand beside it.
+    forget() {
+      if (waiting) setText(told, words("home.sign.other"));
+      waiting = null;
+      changes += 1;
+    },
     // The server's answer, or null where there is none and the form says why.
     async send() {
       let message = null;
+      const before = changes;
       try {
-        message = read();
+        message = waiting ? null : read();
       } catch (error) {
         if (!(error instanceof FieldError)) throw error;
         mark(error);
@@ -73,8 +79,10 @@ export function signedSender({ type, path, again, sign, told, words, read, mark,
         return await signAndPost(message);
       } catch (error) {
         const trouble = troubleText(error, words);
-        if (error.status !== 0) waiting = null;
-        setText(told, waiting ? `${trouble} ${words(again)}` : trouble);
+        // Cut off, or failed on the way: it may have been taken all the same.
+        const isOpen = error.status === 0 || error.status >= 500;
+        if (!isOpen || before !== changes) waiting = null;
+        setText(told, isOpen ? `${trouble} ${words(waiting ? again : "home.sign.other")}` : trouble);
         return null;
       } finally {
         sign.disabled = false;
