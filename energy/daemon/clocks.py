@@ -13,6 +13,8 @@ from energy.units import SLOT_S
 
 STEP_S_MAX = 3600.0
 """Wall time and the machine's own count may differ by this much before nobody is believed."""
+STILL_S_MAX = 30.0
+"""The time may stand still for so long, as it does after a small correction, before people hear."""
 FOLLOW_S = 0.2
 
 
@@ -27,6 +29,9 @@ class DistrictClock(Protocol):
 
     def trouble(self) -> str | None:
         """Why the time cannot be believed, None where it can."""
+
+    def standing_still(self) -> str | None:
+        """That the time waits for a clock that was set back, None where it goes on."""
 
     def lead(self, store: Store, term: int, next_slot: int) -> None:
         """From here on the loop is run here, beginning with `next_slot`."""
@@ -59,8 +64,8 @@ def far_ahead(now_s: float, known_s: float, hours_max: float) -> str | None:
 class RealClock:
     """Wall time; where it steps by more than an hour, the machine's own count goes on instead.
 
-    A smaller step back makes it stand still until it is made up for. `wall_s` and `count_s` are
-    the two sources, seconds.
+    A smaller step back makes it stand still until it is made up for, which `standing_still` tells.
+    `wall_s` and `count_s` are the two sources, seconds.
     """
 
     mode = "real"
@@ -89,6 +94,16 @@ class RealClock:
         if abs(step_s) <= STEP_S_MAX:
             return None
         return f"the wall clock has stepped by {step_s / 3600:+,.1f} h, allowed is 1 h"
+
+    def standing_still(self) -> str | None:
+        """A smaller step back that is not made up for yet: meanwhile no slot becomes due."""
+        behind_s = self._latest_s - self._wall_s()
+        if behind_s <= STILL_S_MAX or self.trouble() is not None:
+            return None
+        return (
+            f"the wall clock was set back and is {behind_s:.0f} s behind what it had said, allowed "
+            f"{STILL_S_MAX:.0f} s; no slot becomes due until it has caught up"
+        )
 
     def lead(self, store: Store, term: int, next_slot: int) -> None:
         """Wall time is the same whoever leads."""
@@ -156,6 +171,10 @@ class DemoClock:
 
     def trouble(self) -> str | None:
         """Its time is always believed."""
+        return None
+
+    def standing_still(self) -> str | None:
+        """It stands only where it is to wait."""
         return None
 
     def lead(self, store: Store, term: int, next_slot: int) -> None:

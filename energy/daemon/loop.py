@@ -1,14 +1,16 @@
 """The loop's driver: one process leads and runs each slot that is due, the others stand by.
 
-The alarm clock (APScheduler) only wakes it; which slots are due comes from the store. Whatever
-fails, the machinery is made anew from the store and the same slot is tried again.
+The alarm clock (APScheduler) only nudges it at the gates; which slots are due comes from the store.
+It goes by the wall clock, which may be set back while it sleeps, so both threads wake by themselves
+as well, by the machine's own count. Whatever fails, the machinery is made anew from the store and
+the same slot is tried again.
 """
 
 import logging
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
@@ -64,6 +66,11 @@ class Daemon:
         self._clock = clock
         self._leadership = Leadership(installation.store, process_name(), lease_s)
         self._stopping = threading.Event()
+        self._nudged = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name="loop", daemon=True),
+            threading.Thread(target=self._keep_watch, name="watch", daemon=True),
+        ]
         self._busy = threading.Lock()
         self._running: tuple[int, float] | None = None
         self._failure: str | None = None
@@ -76,22 +83,30 @@ class Daemon:
         )
 
     def start(self) -> None:
-        """Wake at once and whenever a gate has come."""
+        """Wake at once, whenever a gate has come, and every moment in between."""
         self._scheduler.start()
-        self._scheduler.add_job(self.watch, "interval", seconds=WATCH_S)
-        self._wake_in(0.0)
+        # UTC has its quarter hours where every time zone has them; a demonstration's are its own.
+        before_s = -self._installation.settings.gate_lead_s % SLOT_S
+        gates = {"minute": f"{before_s // 60}-59/15", "second": before_s % 60}
+        self._scheduler.add_job(self._nudged.set, "cron", **gates)
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Finish the running slot, start no other; returns when the cycle is at rest."""
         self._stopping.set()
+        self._nudged.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
         with self._busy:
             self._stand_down()
 
     def trouble(self) -> str | None:
         """Why no slot is being run, None where one is, here or by the process that leads."""
-        told = self._disbelief() or self._late() or self._failure
+        told = self._ended() or self._doubt() or self._late() or self._failure
         if told is not None or self._microgrid is not None:
             return told
         leads_elsewhere = self._leadership.term is None and self._installation.store.read(
@@ -99,13 +114,28 @@ class Daemon:
         )
         return None if leads_elsewhere else "the loop is being made ready"
 
-    def _wake_in(self, seconds: float) -> None:
-        if not self._stopping.is_set():
-            at = datetime.now(UTC) + timedelta(seconds=seconds)
-            self._scheduler.add_job(self._wake, "date", run_date=at)
+    def _run(self) -> None:
+        """Work and wait in turn; `Event.wait` counts by a clock that nobody can set."""
+        while not self._stopping.is_set():
+            wait_s = RETRY_S
+            try:
+                wait_s = self._wake()
+            except Exception:
+                log.exception("the loop could not be begun anew; it is tried again")
+            self._nudged.wait(wait_s)
+            self._nudged.clear()
 
-    def _wake(self) -> None:
-        wait_s = RETRY_S
+    def _keep_watch(self) -> None:
+        """Look every `WATCH_S`, whatever the loop and the wall clock do."""
+        while not self._stopping.wait(WATCH_S):
+            try:
+                self.watch()
+            except Exception:
+                # Who watches must go on watching, whatever a look has found.
+                log.exception("a look of the watchdog failed")
+
+    def _wake(self) -> float:
+        """Run what is due; seconds until the next look."""
         try:
             wait_s = self.work_due_slots()
             self._failure = None
@@ -116,8 +146,9 @@ class Daemon:
             log.exception("the cycle failed; it is tried again in %.0f s", RETRY_S)
             self._failure = f"the cycle failed: {type(error).__name__}: {error}"
             self._start_over()
-        finally:
-            self._wake_in(wait_s)
+        else:
+            return wait_s
+        return RETRY_S
 
     def _start_over(self) -> None:
         """Forget what is in memory: part of a failed slot may be in it, the store is whole."""
@@ -198,6 +229,17 @@ class Daemon:
         known_s = max(here.next_slot(), here.store.read(last_checked) or 0)
         return far_ahead(self._clock.now_s(), known_s, here.settings.clock_ahead_h_max)
 
+    def _doubt(self) -> str | None:
+        """What a person must know of the clock, also where the loop may go on by it."""
+        return self._disbelief() or self._clock.standing_still()
+
+    def _ended(self) -> str | None:
+        """That a thread of the daemon is no more, though nobody has stopped it."""
+        if self._stopping.is_set():
+            return None
+        dead = [one.name for one in self._threads if one.ident is not None and not one.is_alive()]
+        return f"the thread of the {dead[0]} has ended; start the service anew" if dead else None
+
     def _late(self) -> str | None:
         """A cycle that hangs: it is still at work when its slot has long begun."""
         if (running := self._running) is None:
@@ -231,7 +273,7 @@ class Daemon:
         found = {
             cause: Alarm(cause, "alarm", told, where, todo)
             for cause, told, where, todo in (
-                ("daemon/clock", self._disbelief(), "clock", SET_THE_CLOCK),
+                ("daemon/clock", self._doubt(), "clock", SET_THE_CLOCK),
                 ("daemon/late", late, "loop", LOOK_WHAT_HANGS),
                 ("daemon/failed", self._failure, "loop", LOOK_WHAT_FAILS),
                 ("daemon/disk", disk_trouble(settings), "disk", MAKE_ROOM),

@@ -108,5 +108,4 @@ def at_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
         try:
             yield found
         finally:
-            found.daemon._scheduler = SimpleNamespace(running=False)
             found.daemon.stop()

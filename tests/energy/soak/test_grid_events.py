@@ -14,7 +14,6 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,7 +129,6 @@ def make_field(tmp_path: Path, on_port: Any) -> Iterator[Callable[[int], Field]]
     yield make
     for found, context in opened:
         found.served.__exit__(None, None, None)
-        found.daemon._scheduler = SimpleNamespace(running=False)
         found.daemon.stop()
         context.__exit__(None, None, None)
 

@@ -5,12 +5,15 @@ for the time of a cycle is said by chance.
 """
 
 import resource
+import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import apscheduler.schedulers.base
 import pytest
 
 import energy.cycle
@@ -155,6 +158,67 @@ def step_clock(hands: Any, name: str, step_s: int, after_s: int) -> None:
     hands.look()
     require_final(hands.rows(), 1)
     assert "daemon/clock" not in hands.alarms(), name
+
+
+SOON_S = 30.0
+"""Threads that wake by themselves have done what they must long before."""
+
+
+def comes(condition: Callable[[], bool]) -> bool:
+    """Whether something comes about while the daemon's own threads are at work."""
+    end_s = time.monotonic() + SOON_S
+    while not (found := condition()) and time.monotonic() < end_s:
+        time.sleep(0.05)
+    return found
+
+
+class SteppedClock(datetime):
+    """What the alarm clock takes for the time."""
+
+    step_s = 0
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "SteppedClock":
+        return super().now(tz) + timedelta(seconds=cls.step_s)
+
+
+@pytest.fixture
+def running(hands: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The daemon in its own threads, which has published its first slot."""
+    monkeypatch.setattr(SteppedClock, "step_s", 0)
+    monkeypatch.setattr(apscheduler.schedulers.base, "datetime", SteppedClock)
+    monkeypatch.setattr(energy.daemon.loop, "WATCH_S", 0.2)
+    hands.daemon.start()
+    assert comes(lambda: len(hands.rows()) == 1), hands.daemon.trouble()
+    return hands
+
+
+def set_back(hands: Any, step_s: int) -> None:
+    """Set the machine's wall clock: it is the alarm clock's and the district's."""
+    SteppedClock.step_s -= step_s
+    hands.wall_s -= step_s
+
+
+@pytest.mark.check(10)
+@pytest.mark.parametrize("step_s", [HOUR_S // 2, 2 * HOUR_S])
+def test_the_running_threads_tell_of_a_clock_that_was_set_back_and_go_on_once_it_is_right(
+    running: Any, step_s: int
+) -> None:
+    set_back(running, step_s)
+    assert comes(lambda: "daemon/clock" in running.alarms())
+    assert "the wall clock" in str(running.daemon.trouble())
+    set_back(running, -step_s)
+    for clock in ("wall_s", "count_s"):
+        setattr(running, clock, getattr(running, clock) + SLOT_S)
+    assert comes(lambda: len(running.rows()) == 2), running.daemon.trouble()
+    assert comes(lambda: "daemon/clock" not in running.alarms())
+
+
+def test_a_thread_that_has_ended_is_said_so(hands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hands.daemon, "_run", lambda: None)
+    hands.daemon._threads[0]._target = hands.daemon._run
+    hands.daemon.start()
+    assert comes(lambda: "thread of the loop has ended" in str(hands.daemon.trouble()))
 
 
 ZONES = ("Asia/Seoul", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
