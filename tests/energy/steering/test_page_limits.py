@@ -122,6 +122,23 @@ def test_a_limit_holds_in_the_running_slot_unless_somebody_chooses_later(
     assert undone["until_utc"] == iso_of(stage.slot + SLOT_S)
 
 
+def test_nothing_is_ordered_from_a_page_that_is_not_live(chromium_page: Page, stage: Any) -> None:
+    page, card, sent = chromium_page, chromium_page.locator("#limits"), list[str]()
+    page.on("request", lambda one: sent.append(one.url) if one.method == "POST" else None)
+    page.clock.install()
+    page.route("**/v1/events*", lambda route: route.abort())
+    stage.enter(page, "operator", "cho", "/grid", "#limits")
+    card.get_by_text("Limit an element").click()
+    fill_in(page, "F1", "5")
+    sent.clear()
+    page.clock.fast_forward(20_000)  # a reader who moves nothing: the stream is asked for by now
+    page.clock.fast_forward(70_000)
+    expect(page.locator("#banner")).to_contain_text("what needs fresh ones is off")
+    page.get_by_role("button", name="Limit F1", exact=True).click()
+    expect(card.locator("#limit-new .refused")).to_contain_text("Nothing is sent: this page is not")
+    assert sent == []
+
+
 def test_whoever_only_reads_sees_the_limits_and_no_form(
     chromium_page: Page, stage: Any, complaints: list[str]
 ) -> None:

@@ -65,7 +65,7 @@ async function showHome(session, words) {
       if (all.home instanceof ApiError) throw all.home;
       hearTime(state, all.home.now_utc);
       const first = !view;
-      if (first) view = makeView({ words, format: makeFormat(words.language, all.home.time_zone), state, refresh, account: session.account, session, signer: makeSigner(session, words) });
+      if (first) view = makeView({ words, format: makeFormat(words.language, all.home.time_zone), state, refresh, account: session.account, session, signer: makeSigner(session, words, state) });
       view.update(all);
       document.getElementById("banner").replaceChildren();
       if (all.home.sums && !all.home.sums.month) timer = setTimeout(waitForSums, COUNTING_MS);
@@ -97,7 +97,7 @@ async function showHome(session, words) {
   connectLive("/v1/events", ({ kind, data }) => {
     if (kind === "beat") hearTime(state, data.now_utc);
     else if (CHANGING.has(kind)) renew();
-  }, (live) => view?.live(live));
+  }, (live) => { state.set("live", live); view?.live(live); });
 }
 
 // A document that cannot be had is kept as its error: its card says so and the others are right.

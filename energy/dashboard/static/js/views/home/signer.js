@@ -29,7 +29,15 @@ const keptSigner = (words) => ({
   send: (path, message) => withCode(words, () => postJson(path.replace("/v1", SIGNED_FOR_ME), message)),
 });
 
-export const makeSigner = (session, words) => (session.kept_key ? keptSigner : walletSigner)(words);
+// Nothing new is signed while the page is not live, for it rests on what the page shows; what is
+// taken back does not.
+export function makeSigner(session, words, state) {
+  const signer = (session.kept_key ? keptSigner : walletSigner)(words);
+  return { ...signer, async prepare(type, message, domain, told) {
+    if (type !== "Cancel" && state.get("live") === "lost") { setText(told, words("live.off")); return null; }
+    return signer.prepare(type, message, domain, told);
+  } };
+}
 
 // One act at once; null where there is nobody to sign.
 export async function signOnce({ signer }, told, { type, path, message, domain }) {

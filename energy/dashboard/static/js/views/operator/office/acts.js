@@ -1,4 +1,4 @@
-// What the office's forms share: who may act, and an act that is done once.
+// What the operators' forms share: who may act, and an act that is done once.
 import { ApiError, newKey } from "../../../api.js";
 import { setText } from "../../../dom.js";
 import { problemText } from "../block.js";
@@ -6,9 +6,11 @@ import { problemText } from "../block.js";
 export const mayOperate = () => document.documentElement.dataset.access === "operate";
 
 // The key is kept until there is an answer: sent again after a broken line, it is the same act.
-export function act({ ctx, told, run }) {
+// What rests on figures is not sent while the page is not live; `needsFresh` false is for the rest.
+export function act({ ctx, told, run, needsFresh = true }) {
   let key = newKey();
   return async (button) => {
+    if (needsFresh && ctx.state.get("live") === "lost") { setText(told, ctx.words("live.off")); return null; }
     button.disabled = true;
     setText(told, "");
     try {

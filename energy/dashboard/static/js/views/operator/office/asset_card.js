@@ -52,7 +52,7 @@ function noteForm(ctx, asset, done) {
   const text = h("textarea", { id: "asset-note", maxlength: 1000, rows: 3, oninput: () => { send.disabled = !text.value.trim(); } });
   const told = h("p", { class: "refused", role: "alert" }), said = h("p", { class: "small", role: "status" });
   const send = h("button", { type: "submit", class: "main", disabled: true }, words("asset.write"));
-  const run = act({ ctx, told, run: (key) => postOnce(`/v1/assets/${asset()}/notes`, { text: text.value.trim() }, key) });
+  const run = act({ ctx, told, needsFresh: false, run: (key) => postOnce(`/v1/assets/${asset()}/notes`, { text: text.value.trim() }, key) });
   return h("form", { class: "limit", onsubmit: async (event) => {
     event.preventDefault();
     const made = await run(send);
