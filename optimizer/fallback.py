@@ -6,11 +6,12 @@ limits allow, so that cars' promises and devices are kept first.
 
 import numpy as np
 
-from optimizer.carry_out import Wishes, carried_out, unpriced_import_kw
+from optimizer.carry_out import carried_out, unpriced_import_kw
 from optimizer.corridor import fleet_corridor
 from optimizer.curves import group_draw
 from optimizer.plan import SLOT_S, Plan
 from optimizer.problem import DT_H, FloatArray, PlanProblem, UnitGroup
+from optimizer.yielding import Wishes
 
 
 def can_shift(problem: PlanProblem, previous: Plan, slots_max: int) -> bool:
@@ -33,6 +34,7 @@ def shift_plan(problem: PlanProblem, previous: Plan) -> Plan:
     ago = (problem.first_slot - previous.first_slot) // SLOT_S
     rows = np.minimum(np.arange(problem.slots) + ago, previous.slots - 1)
     gone = previous.e_fleet_kwh[ago - 1] if ago > 0 else np.zeros(len(problem.fleets.id))
+    peak_kw = max(previous.p_peak_kw, problem.connection.p_peak_incurred_kw)
     return carried_out(
         problem,
         Wishes(
@@ -42,7 +44,7 @@ def shift_plan(problem: PlanProblem, previous: Plan) -> Plan:
             unit_p_kw=previous.unit_p_kw[rows],
             heat_pump_kw=previous.heat_pump_kw[rows],
             into_store_kw=_into_store(problem, previous)[rows],
-            p_import_kw=unpriced_import_kw(problem, previous.p_peak_kw),
+            p_import_kw=unpriced_import_kw(problem, peak_kw),
             marginal_krw_per_kwh=previous.marginal_krw_per_kwh[rows],
         ),
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optimizer import Planner, PlanProblem, check_plan, rules_plan, shift_plan
+from optimizer import Cut, Plan, Planner, PlanProblem, check_plan, rules_plan, shift_plan
 from optimizer.check import PROMISES
 from optimizer.plan import SLOT_S
 
@@ -114,3 +114,147 @@ def test_shifted_plan_is_trimmed_to_what_has_changed(
         ),
     )
     assert check_plan(changed, shift_plan(changed, plan)) == []
+
+
+def with_cuts(problem: PlanProblem, cuts: list[Cut]) -> PlanProblem:
+    return replace(problem, cuts=tuple(cuts))
+
+
+def test_a_plan_without_solver_yields_to_a_cable_before_it_yields_to_a_wish(toys: Any) -> None:
+    """Of 200 kW wished behind a cable for 150 kW: the battery there gives way, the far one not."""
+    problem = toys.problem(
+        1,
+        areas=2,
+        load_kw=[[100.0, 0.0]],
+        batteries=toys.batteries(2, area=[0, 1], e_kwh_max=100.0),
+        connection=toys.connection(1, p_peak_incurred_kw=1000.0),
+    )
+    charging = replace(rules_plan(problem), e_battery_kwh=np.array([[25.0, 25.0]]))
+    assert shift_plan(problem, charging).area_net_kw.tolist() == [[200.0, 100.0]]
+    held = with_cuts(problem, [toys.cut(0, [1.0, 0.0], 150.0)])
+    plan = shift_plan(held, charging)
+    assert plan.area_net_kw.tolist() == [[150.0, 100.0]]
+    assert check_plan(held, plan) == []
+
+
+def test_to_a_cable_yields_what_moves_it_most_first(toys: Any) -> None:
+    problem = toys.problem(
+        1,
+        areas=2,
+        batteries=toys.batteries(2, area=[0, 1], e_kwh_max=100.0),
+        connection=toys.connection(1, p_peak_incurred_kw=1000.0),
+    )
+    charging = replace(rules_plan(problem), e_battery_kwh=np.array([[25.0, 25.0]]))
+    plan = shift_plan(with_cuts(problem, [toys.cut(0, [1.0, 0.2], 60.0)]), charging)
+    assert plan.area_net_kw == pytest.approx(np.array([[40.0, 100.0]]))
+
+
+def test_where_sun_overloads_a_cable_the_sun_there_is_held_back_and_then_units(toys: Any) -> None:
+    unit = toys.unit(1, available=np.array([1]), on_now=1, p_now_kw=100.0)
+    problem = toys.problem(1, areas=2, pv_kw=[[30.0, 50.0]], units=(unit,))
+    plan = rules_plan(with_cuts(problem, [toys.cut(0, [-1.0, 0.0], 80.0)]))
+    assert plan.pv_used_kw == pytest.approx(np.array([[0.0, 50.0]]))
+    assert plan.unit_p_kw == pytest.approx(np.array([[80.0]]))
+
+
+def test_cars_keep_their_promise_behind_a_narrow_cable_and_the_cable_is_named(toys: Any) -> None:
+    fleet = {"e_min_kwh": 20.0, "e_max_kwh": 20.0, "p_charge_kw_max": 100.0}
+    problem = toys.problem(1, load_kw=[10.0], fleets=toys.fleets(1, 1, **fleet))
+    held = with_cuts(problem, [toys.cut(0, [1.0], 50.0)])
+    plan = rules_plan(held)
+    assert plan.e_fleet_kwh == pytest.approx(np.array([[20.0]]))
+    assert [finding.law for finding in check_plan(held, plan)] == ["wires"]
+
+
+@few
+@given(st.integers(0, 10_000))
+def test_no_cut_is_broken_more_than_without_heeding_it(toys: Any, seed: int) -> None:
+    """Random cables at nine tenths of what the rules would draw: most hold, all laws do."""
+    problem = toys.random(seed, slots=12)
+    free = rules_plan(problem)
+    rng = np.random.default_rng(seed)
+    way = rng.uniform(-1, 1, (12, 3))
+    cuts = [
+        replace(
+            toys.cut(slot, way[slot], 0.9 * float(way[slot] @ free.area_net_kw[slot])),
+            id=f"c{slot}",
+        )
+        for slot in range(12)
+    ]
+    held = with_cuts(problem, [cut for cut in cuts if cut.limit_kw > 0])
+    plan = rules_plan(held)
+    assert {finding.law for finding in check_plan(held, plan)} <= {"wires"}
+    assert broken_kw(held, plan) < broken_kw(held, free)
+
+
+def broken_kw(problem: PlanProblem, plan: Plan) -> float:
+    over = [
+        float(cut.coefficient @ plan.area_net_kw[cut.slot_index]) - cut.limit_kw
+        for cut in problem.cuts
+    ]
+    return sum(max(each, 0.0) for each in over)
+
+
+def cell(toys: Any, slots: int, **changes: Any) -> Any:
+    """A fuel cell of 132 to 440 kW at full power."""
+    curve = ((132.0, 300.0), (440.0, 1000.0))
+    numbers = {"p_kw_min": 132.0, "p_kw_max": 440.0, "ramp_kw_per_slot": 440.0}
+    now = {"on_now": 1, "p_now_kw": 440.0}
+    return toys.unit(slots, fuel=curve, heat=curve, **{**numbers, **now, **changes})
+
+
+def test_in_an_island_a_unit_gives_no_more_than_is_drawn(toys: Any) -> None:
+    problem = island(toys.problem(4, load_kw=[200.0] * 4, units=(cell(toys, 4),)))
+    plan = rules_plan(problem)
+    assert plan.unit_p_kw[:, 0] == pytest.approx([200.0] * 4)
+    assert plan.p_export_kw == pytest.approx([0.0] * 4)
+    assert check_plan(problem, plan) == []
+
+
+def test_in_an_island_a_unit_gives_more_before_load_is_shed(toys: Any) -> None:
+    low = cell(toys, 2, p_now_kw=150.0)
+    plan = rules_plan(island(toys.problem(2, load_kw=[400.0, 500.0], units=(low,))))
+    assert plan.unit_p_kw[:, 0] == pytest.approx([400.0, 440.0])
+    assert plan.shed_kw == pytest.approx([0.0, 60.0])
+
+
+def test_a_unit_whose_least_is_too_much_stops_as_soon_as_it_may(toys: Any) -> None:
+    """It started in the slot before and must run for three; then it rests, for two at least."""
+    young = cell(toys, 6, recent_starts=(1,), min_up_slots=3, min_down_slots=2)
+    load_kw = [200.0, 200.0, 200.0, 100.0, 200.0, 200.0]
+    problem = island(toys.problem(6, load_kw=load_kw, units=(young,)))
+    plan = rules_plan(problem)
+    assert plan.unit_on[:, 0].tolist() == [1, 1, 1, 0, 0, 1]
+    assert plan.p_export_kw == pytest.approx([0.0] * 6)
+    assert check_plan(problem, plan) == []
+    at_once = island(toys.problem(6, load_kw=[100.0] * 6, units=(young,)))
+    assert rules_plan(at_once).unit_on[:, 0].tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_no_more_units_stop_than_must(toys: Any) -> None:
+    three = cell(toys, 2, available=np.array([3, 3]), on_now=3, p_now_kw=900.0)
+    plan = rules_plan(island(toys.problem(2, load_kw=[300.0, 300.0], units=(three,))))
+    assert plan.unit_on[:, 0].tolist() == [2, 2]
+    assert plan.unit_p_kw[:, 0] == pytest.approx([300.0, 300.0])
+
+
+def test_units_that_ramp_slowly_are_lowered_before_they_stop(toys: Any) -> None:
+    slow = cell(toys, 5, ramp_kw_per_slot=200.0)
+    problem = island(toys.problem(5, load_kw=[100.0] * 5, units=(slow,)))
+    plan = rules_plan(problem)
+    assert plan.unit_p_kw[:, 0] == pytest.approx([240.0, 132.0, 0.0, 0.0, 0.0])
+    assert {finding.law for finding in check_plan(problem, plan)} == {"connection"}
+
+
+def test_a_shifted_plan_counts_the_peak_that_has_been_drawn_since(toys: Any) -> None:
+    """The plan before knew of 40 kW; meanwhile 60 kW are owed, so 60 kW cost nothing more."""
+    early = toys.problem(
+        2,
+        load_kw=[40.0, 60.0],
+        batteries=toys.batteries(e_start_kwh=10.0),
+        connection=toys.connection(2, demand_charge_krw_per_kw=1000.0, p_peak_incurred_kw=40.0),
+    )
+    before = replace(rules_plan(early), p_peak_kw=40.0, e_battery_kwh=np.full((2, 1), 10.0))
+    late = replace(early, connection=replace(early.connection, p_peak_incurred_kw=60.0))
+    assert shift_plan(late, before).p_import_kw == pytest.approx([40.0, 60.0])
+    assert shift_plan(early, before).p_import_kw == pytest.approx([40.0, 40.0])
