@@ -56,6 +56,11 @@ class Stage:
     address: str
     axe: str
 
+    @property
+    def name(self) -> str:
+        """The district's name in English."""
+        return self.microgrid.district.name["en"]
+
     def enter(
         self, page: Page, role: str, name: str, screen: str, card: str, **cookies: str
     ) -> None:

@@ -43,7 +43,20 @@ def test_an_operator_looks_ahead_plans_an_island_and_undoes_it(
     assert stage.told(page, "/v1/steering/islands")["items"] == []
     until = int(page.locator("#alone-planned-until").input_value()) // 1000
     expect(known).to_contain_text(f"{(until - stage.slot) // SLOT_S - 1} of its slots")
+    page.locator("#alone-planned-reason").fill("no")
+    page.locator("#alone-planned-name").fill(stage.name)
+    expect(confirm).to_be_disabled()
     page.locator("#alone-planned-reason").fill("works at the substation")
+    expect(confirm).to_be_enabled()
+    page.locator("#alone-planned-name").fill(stage.name[:-1])
+    expect(confirm).to_be_disabled()
+    page.locator("#alone-planned-name").fill(stage.name)
+    page.locator("#alone-planned-until").select_option(index=1)
+    expect(confirm).to_be_disabled()  # what was looked at ended another hour
+    expect(known).to_be_empty()
+    until = int(page.locator("#alone-planned-until").input_value()) // 1000
+    page.get_by_role("button", name="What would it do?").click()
+    expect(known).to_contain_text("Self-supply is", timeout=SOLVED_MS)
     confirm.click()
     expect(card.locator(".receipt")).to_contain_text("this ends by itself")
     (made,) = stage.told(page, "/v1/steering/islands")["items"]
@@ -69,7 +82,10 @@ def test_an_open_connection_is_reported_told_to_the_devices_and_closed(
     stage.enter(page, "operator", "lee", "/grid", "#alone")
     card.get_by_text("The connection has opened by itself").click()
     page.locator("#alone-unplanned-reason").fill("the breaker is open")
-    page.get_by_role("button", name="Report that it is open", exact=True).click()
+    report = page.get_by_role("button", name="Report that it is open", exact=True)
+    expect(report).to_be_disabled()
+    page.locator("#alone-unplanned-name").fill(stage.name)
+    report.click()
     expect(card.locator(".receipt")).to_contain_text("counts as open until somebody reconnects")
     expect(card.locator("#alone-told")).to_contain_text("A new plan is being made")
     made = stage.told(page, "/v1/steering/islands")["items"][0]

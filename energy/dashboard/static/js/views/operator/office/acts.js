@@ -3,6 +3,11 @@ import { ApiError, newKey } from "../../../api.js";
 import { setText } from "../../../dom.js";
 import { problemText } from "../block.js";
 
+const REASON_BYTES = 5;
+
+// Whether a reason says something: a Korean syllable counts three, for it says as much as letters do.
+export const isReason = (text) => new TextEncoder().encode(text.trim()).length >= REASON_BYTES;
+
 export const mayOperate = () => document.documentElement.dataset.access === "operate";
 
 // The key is kept until there is an answer: sent again after a broken line, it is the same act.
