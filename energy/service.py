@@ -82,13 +82,14 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
         clock = build_clock(installation)
         daemon = Daemon(installation, clock, settings.lease_s)
         alarms = AlarmPoster(installation.store, settings, installation.district.id, clock.now_s)
+        posts = WitnessPoster(installation.store, settings, clock.now_s)
         context = ApiContext(
             store=installation.store,
             district=installation.district,
             settings=settings,
             clock=clock,
             admission=build_admission(installation),
-            trouble=lambda: daemon.trouble() or alarms.trouble(),
+            trouble=lambda: daemon.trouble() or alarms.trouble() or posts.trouble(),
             keeper=key_keeper(settings, installation.books.keys.registrar),
         )
         app = create_app(context)
@@ -106,7 +107,6 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
             )
         )
         address = f"http://{settings.host}:{settings.port}"
-        posts = WitnessPoster(installation.store, settings, clock.now_s)
         anchors = anchor_daily(installation, clock, anchoring)
         with background_work(daemon), posts, anchors, alarms, crowd_program(settings, address):
             announce(settings, address, installation.store)

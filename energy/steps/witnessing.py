@@ -1,9 +1,11 @@
 """Checkpoints on their way to witnesses, beside the loop, which never waits for them.
 
 A checkpoint is SIGNED when it is stored and WITNESSED when a quorum has cosigned it. One that is
-older than an hour without is an alarm.
+older than an hour without is an alarm. So is a witness that has signed for more than there is, or
+for another log: the store was put back from an older copy, or two stores go on as one market.
 """
 
+import http.client
 import json
 import logging
 import threading
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
@@ -29,7 +32,7 @@ from energy.store.checkpoints import (
     save_cosignature,
 )
 from energy.store.engine import Store
-from energy.store.errors import StoreError
+from energy.store.errors import StoreBusyError, StoreError
 from energy.timegrid import iso_of
 from market.messages import parse_message
 from market.signing import Domain, digest, recover
@@ -41,6 +44,8 @@ POST_EVERY_S = 2.0
 ANSWER_S = 5.0
 ALARM_AFTER_S = 3600
 CAUSE = "ledger/witnesses"
+REFUSED = "ledger/witness/"
+"""Alarms of single witnesses: each by the address under which it signs."""
 
 
 class HeadStatus(StrEnum):
@@ -118,12 +123,21 @@ class WitnessPoster:
         if self._witnesses:
             self._thread.join()
 
+    def trouble(self) -> str | None:
+        """That nothing is shown to witnesses any more, None where it is or there are none."""
+        if not self._witnesses or self._stopping.is_set() or self._thread.is_alive():
+            return None
+        return "checkpoints are not shown: the work on witnesses has ended; start the service anew"
+
     def _work(self) -> None:
         while not self._stopping.wait(self._every_s):
             try:
                 self.post()
             except StoreError as error:
                 log.warning("witnesses: %s", error)
+            except Exception:
+                # Whatever it is, the next head must still be shown.
+                log.exception("witnesses: the newest checkpoint is not shown")
 
     def post(self) -> int:
         """Show the newest checkpoint to those who have not signed for it; how many now have."""
@@ -134,10 +148,20 @@ class WitnessPoster:
         known = self._store.read(lambda connection: load_cosignatures(connection, head.digest))
         done = {one.signer for one in known}
         for one in self._witnesses:
-            if one.address not in done and self._show(domain, one, head):
+            if one.address not in done and self._is_signed_by(one, domain, head):
                 done.add(one.address)
         self._store.write(lambda connection: self._watch_age(connection, head))
         return len(done)
+
+    def _is_signed_by(self, one: Witness, domain: Domain, head: CheckpointRow) -> bool:
+        """Whether the witness has signed; whatever it answers, the others are asked as well."""
+        try:
+            return self._show(domain, one, head)
+        except StoreBusyError:
+            raise
+        except Exception as error:
+            log.warning("witness %s: %s: %s", one.url, type(error).__name__, error)
+            return False
 
     def _newest(self, connection: Connection) -> CheckpointRow | None:
         self._log.grow(connection)
@@ -150,6 +174,10 @@ class WitnessPoster:
             proof = self._log.tree.consistency(old, head.size)
             text = add_checkpoint_text(AddCheckpoint(old, proof, head.note))
             status, body = _ask(one.url, text.encode())
+            told = _disagreement(status, body, head.size)
+            if told is not None:
+                self._tell_disagreement(one, told)
+                return False
             if status == 409 and body.strip().isdecimal():
                 self._sizes[one.address] = int(body)
                 continue
@@ -158,10 +186,24 @@ class WitnessPoster:
                     log.warning("witness %s: %s %s", one.url, status, body.strip()[:200])
                 return False
             row = _cosign_row(domain, body, one, head)
-            self._store.write(partial(save_cosignature, row=row))
+            self._store.write(partial(self._keep, row=row, one=one))
             self._sizes[one.address] = head.size
             return True
         return False
+
+    def _keep(self, connection: Connection, row: CosignRow, one: Witness) -> None:
+        save_cosignature(connection, row)
+        end_alarm(connection, _cause_of(one), int(self._now_s()))
+
+    def _tell_disagreement(self, one: Witness, told: str) -> None:
+        found = Alarm(
+            cause=_cause_of(one),
+            severity="alarm",
+            what=f"The witness {urlsplit(one.url).hostname} refuses the log: {told}",
+            where="ledger",
+            todo="Stop the service; look whether the store is an older copy, or another one runs.",
+        )
+        self._store.write(lambda connection: raise_alarm(connection, found, int(self._now_s())))
 
     def _watch_age(self, connection: Connection, head: CheckpointRow) -> None:
         """An alarm where no quorum has signed for an hour, as the district's clock has it."""
@@ -182,6 +224,19 @@ class WitnessPoster:
             raise_alarm(connection, found, now_s)
 
 
+def _cause_of(one: Witness) -> str:
+    return f"{REFUSED}0x{one.address.hex()}"
+
+
+def _disagreement(status: int, body: str, size: int) -> str | None:
+    """What a witness knows that the log does not, None where its answer says no such thing."""
+    if status == 422:
+        return f"the log of {size} leaves is no continuation of what it has signed for"
+    if status == 409 and body.strip().isdecimal() and int(body) > size:
+        return f"it has signed for {int(body)} leaves, and the log has {size}"
+    return None
+
+
 def _ask(url: str, text: bytes) -> tuple[int, str]:
     """Status and body of a witness's answer; 0 where there is none."""
     request = urllib.request.Request(f"{url}/add-checkpoint", data=text, method="POST")
@@ -190,7 +245,7 @@ def _ask(url: str, text: bytes) -> tuple[int, str]:
             return answer.status, answer.read(64 * 1024).decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.code, error.read(64 * 1024).decode(errors="replace")
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
         log.info("witness %s: %s", url, error)
         return 0, ""
 

@@ -1,10 +1,13 @@
 """Witnesses: what they answer, what they keep, and that two histories never both find a quorum."""
 
 import json
+import socketserver
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -202,11 +205,75 @@ def test_an_hour_without_a_quorum_is_an_alarm_that_ends_with_one(
     assert here.store.read(open_alarms) == []
 
 
-def test_an_answer_of_somebody_else_is_not_kept(shown: Shown, tmp_path: Path, serving: Any) -> None:
+def test_an_answer_of_somebody_else_is_not_kept(
+    shown: Shown, tmp_path: Path, serving: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     witness = witness_at(tmp_path, shown)
     settings = Settings(witnesses=f"{serving(witness)}=0x" + "11" * 20)
-    with pytest.raises(StoreError, match="signed by 0x"):
-        WitnessPoster(shown.here.store, settings, lambda: 0.0).post()
+    assert WitnessPoster(shown.here.store, settings, lambda: 0.0).post() == 0
+    assert "signed by 0x" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.0 409 Conflict\r\n\r\n999999", "has signed for 999999 leaves, and the log has"),
+        (b"HTTP/1.0 422 Unprocessable\r\n\r\n", "is no continuation of what it has signed for"),
+    ],
+)
+def test_a_witness_that_knows_more_or_another_log_is_an_alarm_until_it_signs(
+    answer: bytes, told: str, shown: Shown, tmp_path: Path, serving: Any
+) -> None:
+    here, witness = shown.here, witness_at(tmp_path, shown)
+    address = f"=0x{witness.address.hex()}"
+    with answering(answer) as url:
+        WitnessPoster(here.store, Settings(witnesses=url + address), lambda: 0.0).post()
+    (alarm,) = [one.alarm for one in here.store.read(open_alarms)]
+    assert alarm.severity == "alarm" and told in alarm.what
+    there = Settings(witnesses=serving(witness) + address)
+    assert WitnessPoster(here.store, there, lambda: 0.0).post() == 1
+    assert here.store.read(open_alarms) == []
+
+
+def test_a_garbled_answer_keeps_nobody_else_from_signing_and_the_work_alive(
+    shown: Shown, tmp_path: Path, serving: Any
+) -> None:
+    witness = witness_at(tmp_path, shown)
+    with answering(b"\x00\xff garbled\r\n\r\n") as url:
+        places = f"{url}=0x{'11' * 20}, {serving(witness)}=0x{witness.address.hex()}"
+        with WitnessPoster(shown.here.store, Settings(witnesses=places), lambda: 0.0, 0.01) as work:
+            deadline = time.monotonic() + 10
+            while witness.note is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert witness.note is not None and work.trouble() is None
+
+
+def test_the_end_of_the_work_on_witnesses_is_told(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Settings(witnesses="http://127.0.0.1:9=0x" + "77" * 20)
+    work = WitnessPoster(shown.here.store, places, lambda: 0.0, 0.01)
+    monkeypatch.setattr(work, "_work", lambda: None)
+    work._thread = threading.Thread(target=work._work)
+    with work:
+        work._thread.join()
+        assert "the work on witnesses has ended" in (work.trouble() or "")
+    assert work.trouble() is None
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """An address at which everybody is answered the same bytes."""
+
+    class Same(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1 << 20)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Same) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
 
 
 def test_the_program_answers_over_http(shown: Shown, tmp_path: Path, serving: Any) -> None:
