@@ -341,7 +341,7 @@ FIELD_BOUNDS = {
     ("Transfer", "amount"): (1, 2**128 - 1),
     ("Settlement", "scope"): (1, 3),
     ("Correction", "reason"): (1, 5),
-    ("Rules", "kind"): (1, 4),
+    ("Rules", "kind"): (1, 5),
     ("SealedSet", "kind"): (1, 4),
     ("StandingInstruction", "sides"): (1, 3),
     ("StandingInstruction", "sell_from_mkrw_per_kwh"): (-1_000_000, 1_000_000),

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from energy.cli.participants import writer
 from energy.cli.settings import DatabaseUrl
 from energy.config import build_settings
+from energy.steps.losses import accept_loss
 from energy.steps.proving import verify_store
 from energy.store.audit import Record, append_record
 from energy.store.backup import BackupSummary, restore_backup, write_backup
@@ -98,6 +99,27 @@ def confirm_clock(
     with writer(database_url) as opened:
         opened.write(unit)
     typer.echo(f"confirmed: it is {iso_of(check.at_s)}; start the service, and it catches up")
+
+
+@app.command(name="accept-loss")
+def accept_the_loss(
+    reason: Annotated[str, typer.Option(help="why what is lost cannot be had back")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Let a store go on that was put back from an older copy, without the heads that it has lost.
+
+    The log tells of it from its next tick on; witnesses that have signed for what is lost will
+    refuse it. Stop the service first.
+    """
+    if not reason.strip():
+        raise typer.BadParameter("reason: found nothing, allowed a few words")
+    settings, who = build_settings(database_url=database_url), f"command line, {getpass.getuser()}"
+    with writer(database_url) as opened:
+        found = accept_loss(opened, settings, who, reason.strip(), int(time.time()))
+    typer.echo(
+        f"accepted: {found.lost.size} leaves were signed by {iso_of(found.lost.tick)}, the log "
+        f"goes on from {found.goes_on.size} at {iso_of(found.goes_on.tick)} and tells of it"
+    )
 
 
 def _verified(url: str) -> int:

@@ -40,6 +40,7 @@ from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.market_rules import Proposal, load_rule_book
 from energy.store.meta import find_fact, require_fact, settle_fact
+from energy.store.signed_head import HeadFile, newest_head, require_head
 from energy.timegrid import iso_of, local_month_start
 from energy.units import SLOT_S
 from market.books import (
@@ -82,6 +83,8 @@ SYSTEM_NAMES = (
 )
 CONTRACT_ROLE = 2
 PLANT_KEY_NONCE = 0
+REHEARSAL = "/sim/"
+"""What the names of markets have that are not in earnest."""
 RULES_KIND = 1
 TIME_ZONE = "time_zone"
 NETWORK_KIND = 2
@@ -135,7 +138,8 @@ class Registry:
 class Books(Registry):
     """The books of an installation, begun with the tick `genesis`; `head` alone moves, when a tick
     is committed; `rules`, which rules hold in which slot, and the `network` of the slot that is
-    decided by `renew_rules`. `own_fees` are the district's, until the rules have others.
+    decided by `renew_rules`. `own_fees` are the district's, until the rules have others. `heads`
+    keeps the last signed head outside the store, None in a rehearsal.
     """
 
     rules: RuleBook
@@ -147,6 +151,7 @@ class Books(Registry):
     genesis: int
     own_fees: NetworkFees
     network: MarketNetwork
+    heads: HeadFile | None
     head: Head = field(repr=False)
 
     @cached_property
@@ -190,10 +195,14 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
     """The books of the store, begun with the tick before `first_slot` where there are none yet.
 
     Raises MarketError where the keystore cannot be opened or the signing backend is not the fast
-    one, StoreError where the kept head does not agree with the last checkpoint.
+    one, StoreError where the kept head does not agree with the last checkpoint, LostHeadError where
+    the store lacks heads that were signed.
     """
     require_native_backend()
     domain = Domain(market_id_of(district, settings))
+    heads = head_file_of(domain.market_id, settings)
+    if heads is not None:
+        store.read(lambda connection: require_head(connection, heads))
     last = store.read(last_checkpoint)
     keys = operator_keys(
         domain.market_id,
@@ -213,6 +222,7 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
         genesis=first_slot - SLOT_S,
         own_fees=district.fees,
         network=network_rules(district),
+        heads=heads,
         head=_empty_head(len(district.meters.account)),
     )
     if not books.is_rehearsal and not settings.operator_passphrase:
@@ -224,12 +234,33 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
         store.write(lambda connection: _begin(connection, books, district, settings))
     store.read(lambda connection: _load(connection, books))
     store.read(lambda connection: renew_rules(connection, books, books.head.state.tick + SLOT_S))
+    keep_signed_head(store, books)
     return books
+
+
+def head_file_of(market_id: str, settings: Settings) -> HeadFile | None:
+    """Where the signed heads of a market in earnest are kept; None for a rehearsal.
+
+    Signatures of a rehearsal are never valid in earnest, and its stores are begun over at will.
+    """
+    return None if REHEARSAL in market_id else HeadFile(settings.store_folder, market_id)
+
+
+def keep_signed_head(store: Store, books: Books) -> None:
+    """Keep the head that was signed last outside the store; nothing where it is kept already.
+
+    Raises StoreError where it cannot be: then nothing more may be signed.
+    """
+    if books.heads is None or books.heads.holds(books.head.state.tick):
+        return
+    newest = store.read(newest_head)
+    assert newest is not None, "books have a head"
+    books.heads.keep(newest)
 
 
 def market_id_of(district: District, settings: Settings) -> str:
     """The market that signatures are for; one of a rehearsal is never valid in earnest."""
-    return district.id if settings.clock == "real" else f"{district.id}/sim/{settings.seed}"
+    return district.id if settings.clock == "real" else f"{district.id}{REHEARSAL}{settings.seed}"
 
 
 def asset_accounts(district: District) -> tuple[bytes, ...]:

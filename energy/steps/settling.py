@@ -22,11 +22,18 @@ from energy.steps.book_rows import (
     load_reading_batch,
 )
 from energy.steps.books import Books as Books
-from energy.steps.books import Head, collector_at_rest, enter_network, enter_rules
+from energy.steps.books import (
+    Head,
+    collector_at_rest,
+    enter_network,
+    enter_rules,
+    keep_signed_head,
+)
 from energy.steps.books import open_books as open_books
 from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
 from energy.steps.dr_settlement import EventFacts, gather_events, save_events, settle_events
 from energy.steps.labels import label_cause, labels_of
+from energy.steps.losses import enter_losses, save_loss_entry, untold_losses
 from energy.steps.lost_readings import find_frozen, find_lost
 from energy.steps.metering import Usual, usual_of
 from energy.steps.month_close import CloseFacts, close_month, gather_close, save_close
@@ -203,6 +210,8 @@ def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:
 def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     """Gather, settle, seal, write; the books remember it once it is written."""
     store, books, district = microgrid.store, microgrid.books, microgrid.district
+    # A head that could not be kept outside the store, on a full disk, is kept before the next.
+    keep_signed_head(store, books)
     usual = usual_of(district)
     found = store.read(lambda connection: _gather(connection, microgrid, usual, slot))
     book = TickBook(books, slot, found.first_settlement)
@@ -213,7 +222,8 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     closed = None if found.close is None else close_month(book, district, found.close)
     anchors = enter_anchors(book, store.read(unentered_anchors))
     told = enter_rules(books, store.read(untold_rules))
-    book.entries += told.values()
+    lost = enter_losses(books, store.read(untold_losses), slot)
+    book.entries += [*told.values(), *lost.values()]
     sealed = seal(book, found.before)
     head = _head_after(book, sealed, settled, found)
     outcome = _outcome(book, sealed, settled)
@@ -228,6 +238,8 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
         save_anchor_entries(connection, slot, anchors)
         for number, entry in told.items():
             save_rules_entry(connection, number, entry.digest)
+        for number, entry in lost.items():
+            save_loss_entry(connection, number, entry.digest)
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
         slots = (*outcome.slots, *outcome.corrected)
         keep_trading(connection, books, district, head.months, slots)
@@ -238,6 +250,7 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
 
     store.write(write)
     books.head = head
+    keep_signed_head(store, books)
     return outcome
 
 

@@ -181,5 +181,17 @@ def next_fence(connection: Connection) -> int:
     return int(connection.execute(select(fence_counter.c.last)).scalar_one())
 
 
+def last_fence(connection: Connection) -> int:
+    """The highest fence that was given, 0 before the first."""
+    return int(connection.scalar(select(fence_counter.c.last)) or 0)
+
+
+def raise_fence(connection: Connection, least: int) -> None:
+    """Let every later fence be above `least`."""
+    next_fence(connection)
+    low = fence_counter.c.last < least
+    connection.execute(fence_counter.update().where(low).values(last=least))
+
+
 def _slot_row(row: Row[tuple[object, ...]]) -> SlotRow:
     return SlotRow(**row._mapping)

@@ -218,16 +218,22 @@ def begin_books(small_district: District, tmp_path: Path) -> Iterator[Callable[.
     """
     opened: list[Store] = []
 
-    def begin(url: str = "", seed: int = 1, source: str = "", first: int = FIRST) -> Rehearsal:
+    def begin(
+        url: str = "", seed: int = 1, source: str = "", first: int = FIRST, clock: str = "demo"
+    ) -> Rehearsal:
         district = load_district(source) if source else small_district
         for old in opened:
             old.close()
         opened.clear()
         url = url or f"sqlite:///{tmp_path / 'store' / 'books.db'}"
-        settings = Settings(database_url=url, district=district.id, seed=seed)
+        settings = Settings(database_url=url, district=district.id, seed=seed, clock=clock)
         store = open_store(url)
         opened.append(store)
-        books = open_books(store, district, settings, first)
+        try:
+            books = open_books(store, district, settings, first)
+        except BaseException:
+            store.close()
+            raise
         crowd = build_crowd(district, 1)
         readings = list(true_readings(district.id, first))
         return Rehearsal(store, district, books, crowd, readings, first=first)

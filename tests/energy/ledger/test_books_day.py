@@ -246,14 +246,20 @@ def test_books_of_another_market_or_operator_are_not_taken_up(
 
 
 def test_in_earnest_salts_are_random_and_demonstration_keys_are_warned_of(
-    small_district: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    small_district: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from energy.config import Settings
     from energy.steps.books import open_books
 
     salts = []
-    for name in ("a.db", "b.db"):
-        url = f"sqlite:///{tmp_path / name}"
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        url = f"sqlite:///{folder / 'books.db'}"
         settings = Settings(database_url=url, district=small_district.id, clock="real")
         with open_store(url) as store:
             books = open_books(store, small_district, settings, FIRST)
