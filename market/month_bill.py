@@ -45,6 +45,7 @@ class Kind(IntEnum):
     POWER = 4  # kW of the contract
     NET_METERING = 5  # 1 where KEPCO alone would net what is fed in
     NETTED = 6  # kWh from neighbours, which are taken off before the tariff
+    UNDRAWN = 88  # quantity: kWh of those that the account has not drawn, by corrected readings
     BASIC = 10
     POWER_FACTOR = 11
     ENERGY = 12
@@ -75,17 +76,24 @@ class Line(NamedTuple):
     amount_ukrw: int
 
 
+class Netted(NamedTuple):
+    """What neighbours have sold an account in a month: kWh, and what it has paid for them."""
+
+    kwh: int = 0
+    paid_ukrw: int = 0
+
+
 @dataclass(frozen=True)
 class BillTerms:
     """What the bill of an account follows from beside its sums.
 
-    `netted_kwh` are what neighbours have sold it in months (yyyymm): not billed at tariff.
+    `netted` is what neighbours have sold it in months (yyyymm): not billed at tariff.
     """
 
     tariff: str
     power_kw: int | None = None
     net_metering: bool = False
-    netted_kwh: Mapping[int, int] = field(default_factory=dict)
+    netted: Mapping[int, Netted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -184,7 +192,7 @@ def build_month_bill(
         terms=terms,
         statement=own,
         adjustments=tuple(adjustments),
-        lines=tuple(_lines(months[last], terms, own, now.sums[last], adjustments, register)),
+        lines=tuple(_lines(now, last, adjustments)),
         total_krw=total,
         rounding_ukrw=own.rounding_ukrw,
         posts=posts,
@@ -247,7 +255,7 @@ class _Books:
                 rest_register_wh=self._billed(n),
                 import_register_wh=self.meter(n, "in_wh"),
                 export_register_wh=self.meter(n, "out_wh"),
-                lines=tuple(_market_lines(sums, given)),
+                lines=tuple(_market_lines(sums, given, self.undrawn(n))),
                 feed_in_wh=sums.side(Code.REMAINDER, "out_wh"),
                 feed_in_ukrw=sums.feed_in_ukrw,
                 exported_sum=(sums.wh("out_wh"), sums.columns[SMP_ALL]),
@@ -260,29 +268,44 @@ class _Books:
             self._found[n] = replace(own, guarantee=given)
         return self._found[n]
 
-    def _billed(self, n: int) -> tuple[int, int]:
-        """The register of what a month bills at tariff: less what neighbours have sold."""
+    def netted(self, n: int) -> Netted:
+        """What neighbours have sold in a month; fixed at its end, whatever readings come later."""
+        return self.terms.netted.get(self.months[n].number, Netted())
+
+    def _billed(self, n: int, more_wh: int = 0) -> tuple[int, int]:
+        """The register of what a month bills at tariff, had it drawn so much more: less what
+        neighbours have sold, and nothing where a corrected reading leaves less than that.
+        """
         start_wh, end_wh = self.register(n)
-        return start_wh, end_wh - self.terms.netted_kwh.get(self.months[n].number, 0) * _WH_PER_KWH
+        return start_wh, max(end_wh + more_wh - self.netted(n).kwh * _WH_PER_KWH, start_wh)
+
+    def undrawn(self, n: int, more_wh: int = 0) -> Netted:
+        """The kWh from neighbours that a month has not drawn, had it drawn so much more, and what
+        the account gets back for them: its share of what it has paid.
+        """
+        start_wh, end_wh = self.register(n)
+        netted = self.netted(n)
+        kwh = max(netted.kwh - _kwh((start_wh, max(end_wh + more_wh, start_wh))), 0)
+        return Netted(kwh, netted.paid_ukrw * kwh // netted.kwh if kwh else 0)
 
     def guarantee(self, n: int) -> GuaranteeMonth | None:
         """What the market's guarantee makes of a month; None without trades, or without a rule."""
         month, sums = self.months[n], self.sums[n]
         if not sums.has_traded or not month.guarantee.kept_ppm:
             return None
-        start_wh, end_wh = self._billed(n)
-        bought_wh = sums.side(Code.TRADE, "in_wh")
-        krw = []
-        for end in (end_wh, end_wh + bought_wh):
-            use = MonthUse(month.month, register_kwh((start_wh, end)), power_kw=self.terms.power_kw)
-            krw.append(build_bill(use, month.tariffs[self.terms.tariff]).total_krw)
+        ukrw = []
+        for more_wh in (0, sums.side(Code.TRADE, "in_wh")):
+            kwh = register_kwh(self._billed(n, more_wh))
+            use = MonthUse(month.month, kwh, power_kw=self.terms.power_kw)
+            utility_krw = build_bill(use, month.tariffs[self.terms.tariff]).total_krw
+            ukrw.append(utility_krw * UKRW_PER_KRW - self.undrawn(n, more_wh).paid_ukrw)
         market = sum(one.amount_ukrw for one in _market_lines(sums)) - sums.feed_in_ukrw
         fed_in = sums.columns[SMP_TRADE]
         return guarantee_month(
             month.guarantee,
             sums.kept,
-            with_ukrw=krw[0] * UKRW_PER_KRW + market,
-            without_ukrw=krw[1] * UKRW_PER_KRW + market - sums.auctions_ukrw - fed_in,
+            with_ukrw=ukrw[0] + market,
+            without_ukrw=ukrw[1] + market - sums.auctions_ukrw - fed_in,
         )
 
     def posts(self, n: int) -> BillPosts:
@@ -290,7 +313,13 @@ class _Books:
         bill, sums = self.statement(n).bill, self.sums[n]
         vat, fund = bill.vat_krw * UKRW_PER_KRW, bill.fund_krw * UKRW_PER_KRW
         return BillPosts(
-            retail_ukrw=bill.total_krw * UKRW_PER_KRW - vat - fund - sums.charge_ukrw,
+            retail_ukrw=(
+                bill.total_krw * UKRW_PER_KRW
+                - vat
+                - fund
+                - sums.charge_ukrw
+                - self.undrawn(n).paid_ukrw
+            ),
             vat_ukrw=vat,
             fund_ukrw=fund,
             rounding_ukrw=self.statement(n).rounding_ukrw,
@@ -330,35 +359,36 @@ def _sides(sums: Sums) -> Iterator[tuple[Code, int, int, int]]:
                 yield code, out, e_wh, amount
 
 
-def _market_lines(sums: Sums, guarantee: GuaranteeMonth | None = None) -> Iterator[MarketLine]:
+def _market_lines(
+    sums: Sums, guarantee: GuaranteeMonth | None = None, undrawn: Netted | None = None
+) -> Iterator[MarketLine]:
     for code, out, e_wh, amount in _sides(sums):
         yield MarketLine(_KIND_OF[code], -e_wh if out else e_wh, amount)
+    if undrawn and undrawn.kwh:
+        yield MarketLine(LineKind.UNDRAWN, 0, -undrawn.paid_ukrw)
     if given_ukrw := _given_ukrw(guarantee):
         yield MarketLine(LineKind.GUARANTEE, 0, -given_ukrw)
 
 
-def _lines(
-    month: BilledMonth,
-    terms: BillTerms,
-    own: StatementMonth,
-    sums: Sums,
-    adjustments: Sequence[tuple[int, int]],
-    register_wh: tuple[int, int],
-) -> Iterator[Line]:
-    """The lines of a bill in their order."""
+def _lines(books: _Books, n: int, adjustments: Sequence[tuple[int, int]]) -> Iterator[Line]:
+    """The lines of a month's bill in their order."""
+    month, terms, own, sums = books.months[n], books.terms, books.statement(n), books.sums[n]
+    register_wh, netted, undrawn = books.register(n), books.netted(n), books.undrawn(n)
     yield Line(Kind.TARIFF, sorted(month.tariffs).index(terms.tariff), 0, 0)
     yield Line(Kind.REGISTER_START, register_wh[0], 0, 0)
     yield Line(Kind.REGISTER_END, register_wh[1], 0, 0)
     yield Line(Kind.POWER, terms.power_kw or 0, 0, 0)
     yield Line(Kind.NET_METERING, int(terms.net_metering), 0, 0)
-    if month.number in terms.netted_kwh:
-        yield Line(Kind.NETTED, terms.netted_kwh[month.number], 0, 0)
+    if netted.kwh:
+        yield Line(Kind.NETTED, netted.kwh, 0, 0)
     yield from _utility_lines(own.bill)
     for code, out, e_wh, amount in _sides(sums):
         yield Line(100 + 2 * code + out, e_wh, 0, amount)
     if sums.side(Code.REMAINDER, "out_wh"):
         fed_in_wh = sums.side(Code.REMAINDER, "out_wh")
         yield Line(Kind.FEED_IN, fed_in_wh, 0, -sums.feed_in_ukrw)
+    if undrawn.kwh:
+        yield Line(Kind.UNDRAWN, undrawn.kwh, 0, -undrawn.paid_ukrw)
     if own.guarantee and own.guarantee.given_ukrw:
         yield Line(Kind.GUARANTEE, own.guarantee.kept_ppm, 0, -own.guarantee.given_ukrw)
     yield Line(Kind.MARKET, 0, 0, own.market_krw * UKRW_PER_KRW)

@@ -31,6 +31,7 @@ class LineKind(StrEnum):
     CFD = "cfd"
     PPA_CHARGE = "ppa charge"
     NEIGHBOUR = "neighbour trade"
+    UNDRAWN = "neighbour trade not drawn"
     FEED_IN = "feed-in"
     DR = "demand response"
     POINTS = "points"

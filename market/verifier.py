@@ -1597,9 +1597,9 @@ class _Contracts:
         if signed["kind"] == self.CFD:
             ways = {(1, self.DIFFERENCE, *way): "" for way in ((seller, buyer), (buyer, seller))}
         elif signed["kind"] == self.NEIGHBOUR and scope == 2:
-            # What no neighbour has taken the operator pays for.
-            left = (1, self.BY_MONTH, operator, seller)
-            ways = {(1, self.BY_MONTH, buyer, seller): "paid", left: ""}
+            # What no neighbour has taken the operator pays for, and takes back by later news.
+            left = ((1, self.BY_MONTH, *way) for way in ((operator, seller), (seller, operator)))
+            ways = {(1, self.BY_MONTH, buyer, seller): "paid", **dict.fromkeys(left, "")}
         elif signed["kind"] == self.NEIGHBOUR:
             ways = {(2, self.BY_MONTH, seller, self.grid): ""}
         elif signed["kind"] != self.AS_PRODUCED:
@@ -3211,6 +3211,7 @@ _BILL_NAMES = {
     16: "fund",
     17: "cut",
     18: "utility part",
+    88: "neighbours",
     89: "guarantee",
     90: "feed-in",
     91: "market part",
@@ -3331,7 +3332,8 @@ class _Sum:
 
     def __init__(self) -> None:
         self.by_code: dict[int, list[int]] = {n: [0] * 4 for n in (*_BILLED_CODES, _REST)}
-        self.rest_at_smp = self.out_at_smp = self.traded_at_smp = self.netted_kwh = 0
+        self.rest_at_smp = self.out_at_smp = self.traded_at_smp = 0
+        self.netted_kwh = self.netted_ukrw = 0  # from neighbours, and what was paid for it
         self.reserved = [0, 0]  # for trades, as cleared: to be paid, to be got
 
     def copy(self) -> "_Sum":
@@ -3340,7 +3342,7 @@ class _Sum:
         found.by_code = {code: list(sides) for code, sides in self.by_code.items()}
         found.rest_at_smp, found.out_at_smp = self.rest_at_smp, self.out_at_smp
         found.traded_at_smp, found.reserved = self.traded_at_smp, list(self.reserved)
-        found.netted_kwh = self.netted_kwh
+        found.netted_kwh, found.netted_ukrw = self.netted_kwh, self.netted_ukrw
         return found
 
     @property
@@ -3416,7 +3418,9 @@ class _Moved:
         if code == _NEIGHBOUR and side == 2:
             # What a neighbour has sold is paid at the contract's price, and not at tariff.
             price = self.contracts.get(words[9 * WORD : 10 * WORD], 0)
-            found.netted_kwh += sign * (amount // (1000 * price)) if price else 0
+            if price:
+                found.netted_kwh += sign * (amount // (1000 * price))
+                found.netted_ukrw += sign * amount
         if side == 1:
             worth = sign * amount * month.smp[(slot - month.first_slot) // 3600]
             found.out_at_smp += worth
@@ -3446,14 +3450,23 @@ class _Billing:
         start = sum(one.wh(side) for one in self.sums[:n])
         return (start + self.sums[n].wh(side)) // 1000 - start // 1000
 
+    def drawn_kwh(self, n: int, more_wh: int = 0) -> int:
+        """Whole kWh at tariff less those from neighbours, had the account drawn so much more."""
+        start, end = self.register(n)
+        return (end + more_wh) // 1000 - start // 1000 - self.sums[n].netted_kwh
+
     def kwh(self, n: int) -> int:
         """Whole kWh that the utility's part bills."""
-        start, end = self.register(n)
-        return end // 1000 - start // 1000 - self.sums[n].netted_kwh
+        return max(self.drawn_kwh(n), 0)
+
+    def undrawn(self, n: int, more_wh: int = 0) -> tuple[int, int]:
+        """Neighbours' kWh that were not drawn after all, and what was paid for them."""
+        sums, kwh = self.sums[n], max(-self.drawn_kwh(n, more_wh), 0)
+        return kwh, sums.netted_ukrw * kwh // sums.netted_kwh if kwh else 0
 
     def market_ukrw(self, n: int) -> int:
         """The market's part, exact."""
-        return self.unguarded_ukrw(n) - self.given_ukrw(n)
+        return self.unguarded_ukrw(n) - self.undrawn(n)[1] - self.given_ukrw(n)
 
     def unguarded_ukrw(self, n: int, codes: Iterable[int] = _BILLED_CODES) -> int:
         """The same before the guarantee, or with the money of these codes alone."""
@@ -3462,11 +3475,13 @@ class _Billing:
 
     def without_ukrw(self, n: int) -> int:
         """What a month would have cost without auctions: all of it at tariff and feed-in."""
-        sums, (start, end) = self.sums[n], self.register(n)
-        kwh = (end + sums.by_code[_TRADE][0]) // 1000 - start // 1000 - sums.netted_kwh
+        sums = self.sums[n]
+        bought_wh = sums.by_code[_TRADE][0]
         other = [code for code in _BILLED_CODES if code not in _AUCTION_CODES]
+        kwh = max(self.drawn_kwh(n, bought_wh), 0)
         utility = self.figures(n).total(kwh, self.terms.power_kw)
-        return utility * _WON + self.unguarded_ukrw(n, other) - sums.traded_at_smp
+        market = self.unguarded_ukrw(n, other) - self.undrawn(n, bought_wh)[1]
+        return utility * _WON + market - sums.traded_at_smp
 
     def given_ukrw(self, n: int) -> int:
         """What the guarantee gives back to an account that kept its trades and lost by them."""
@@ -3474,7 +3489,8 @@ class _Billing:
         if not sums.has_traded or not month.kept_ppm or sums.kept_ppm < month.kept_ppm:
             return 0
         utility = self.figures(n).total(self.kwh(n), self.terms.power_kw)
-        lost = utility * _WON + self.unguarded_ukrw(n) - self.without_ukrw(n)
+        paid = utility * _WON + self.unguarded_ukrw(n) - self.undrawn(n)[1]
+        lost = paid - self.without_ukrw(n)
         return max(0, min(lost, month.most_krw * _WON))
 
     def broken_rent(self) -> str:
@@ -3523,6 +3539,8 @@ class _Billing:
             found += [(101 + 2 * code, went, 0, -got)] if went or got else []
         fed_in = self.sums[n].by_code[_REST][1]
         found += [(90, fed_in, 0, -self.sums[n].rest_at_smp)] if fed_in else []
+        undrawn, back = self.undrawn(n)
+        found += [(88, undrawn, 0, -back)] if undrawn else []
         given = self.given_ukrw(n)
         found += [(89, self.sums[n].kept_ppm, 0, -given)] if given else []
         found.append((91, 0, 0, self.market_ukrw(n) // _WON * _WON))

@@ -29,7 +29,7 @@ from energy.steps.market_guarantee import guarantee_transfers
 from energy.steps.neighbour_month import (
     NeighbourFacts,
     gather_neighbours,
-    netted_kwh,
+    netted_of_months,
     settle_neighbours_of,
 )
 from energy.steps.rent_return import return_rent
@@ -49,7 +49,7 @@ from energy.timegrid import local_month_start
 from energy.units import SLOT_S
 from market.bill import UKRW_PER_KRW
 from market.books import Entry, make_entry
-from market.month_bill import BillPosts, MonthBill, build_month_bill
+from market.month_bill import BillPosts, MonthBill, Netted, build_month_bill
 from market.month_tariffs import BilledMonth, month_of_content, with_rent
 from market.settlement import SystemAccounts
 from market.statement import LineKind
@@ -80,7 +80,7 @@ class CloseFacts:
     now: Tally
     before: Tally | None
     neighbours: NeighbourFacts
-    netted: Mapping[int, Mapping[bytes, int]]  # by the ends of the months before
+    netted: Mapping[int, Mapping[bytes, Netted]]  # by the ends of the months before
     advanced_ukrw: int = 0  # what the SPC has paid for the guarantees of the months before
 
 
@@ -95,9 +95,17 @@ class ClosedMonth:
 
 
 def gather_close(
-    connection: Connection, books: Books, district: District, *, tick: int, due: Sequence[int]
+    connection: Connection,
+    books: Books,
+    district: District,
+    *,
+    tick: int,
+    due: Sequence[int],
+    corrected: Sequence[int] = (),
 ) -> CloseFacts | None:
-    """The facts of a month that ends with the `due` slots of this tick, None where none does."""
+    """The facts of a month that ends with the `due` slots of this tick, None where none does;
+    `corrected` are slots that the tick settles anew.
+    """
     last = last_billed(connection)
     begun = books.genesis + SLOT_S if last is None else last[0]
     first = local_month_start(begun, district.time_zone)
@@ -116,8 +124,10 @@ def gather_close(
         months=(*known, month_of_content(content)),
         now=now,
         before=None if last is None else load_tally(connection, count, through=last[1]),
-        neighbours=gather_neighbours(connection, first, end),
-        netted=netted_kwh(connection, books, ends),
+        neighbours=gather_neighbours(
+            connection, first, end, None if last is None else last[1], corrected
+        ),
+        netted=netted_of_months(connection, books, ends),
         advanced_ukrw=sum(int(one.summary.get(BY_SPC, 0)) for one in rows),
     )
 
@@ -126,7 +136,7 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
     """Sign and post the bills of the month; to be called when all else of the tick is posted."""
     books, month = book.books, facts.months[-1]
     traded = settle_neighbours_of(book, district, facts.neighbours)
-    netted = {**facts.netted, month.end_slot: traded.kwh_of}
+    netted = {**facts.netted, month.end_slot: traded.netted}
     for posted in book.settlements:
         add_rows(facts.now, district, posted.row.slot, posted.rows)
     shared = return_rent(book, district, facts.months, facts.now, facts.before)
@@ -145,7 +155,7 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
         account = books.book.accounts[no]
         bill = build_month_bill(
             facts.months,
-            replace(terms.of(row, month), netted_kwh=_netted_of(account, facts, netted)),
+            replace(terms.of(row, month), netted=_netted_of(account, facts, netted)),
             sums_of(no, facts.months, facts.now, facts.before),
         )
         transfers += bill_transfers(books, account, month.first_slot, bill.posts)
@@ -180,11 +190,11 @@ def _totals_of(bill: MonthBill) -> dict[str, int]:
 
 
 def _netted_of(
-    account: bytes, facts: CloseFacts, netted: Mapping[int, Mapping[bytes, int]]
-) -> dict[int, int]:
-    """What neighbours have sold an account, kWh by month (yyyymm); months without are left out."""
+    account: bytes, facts: CloseFacts, netted: Mapping[int, Mapping[bytes, Netted]]
+) -> dict[int, Netted]:
+    """What neighbours have sold an account by month (yyyymm); months without are left out."""
     ends = {one.end_slot: one.number for one in facts.months}
-    return {ends[end]: kwh[account] for end, kwh in netted.items() if kwh.get(account)}
+    return {ends[end]: found[account] for end, found in netted.items() if account in found}
 
 
 def save_close(connection: Connection, tick: int, closed: ClosedMonth) -> None:

@@ -3,15 +3,17 @@
 For the close of the month. `gather_neighbours` reads, in the tick's one transaction, what the
 sellers' slots have set aside; `settle_neighbours_of` posts the month's settlement (scope 2, named
 by the month's last slot, code 23) and must be called once all slots of the month are settled and
-before its bills are made, because the money is a line of both bills. `kwh_of` is what a buyer's
-bill must not count at tariff: `bill(U - T) + T * price` instead of `bill(U)`. `netted_kwh` gives
-the same for months closed before, when their bills are made again.
+before its bills are made, because the money is a line of both bills. `netted` is what a buyer's
+bill must not count at tariff: `bill(U - T) + T * price` instead of `bill(U)`. `netted_of_months`
+gives the same for months closed before, when their bills are made again.
 
-What a month was netted to stays: a reading that is corrected later changes bills, not the trade.
+What a month was netted to stays. A reading that is corrected later changes what is left over: what
+the seller gave more or less is paid or taken back at the next close, at the feed-in price of its
+slot, and a buyer who has not drawn what it was sold gets back what it paid, on its bill.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -27,15 +29,18 @@ from energy.store.books import load_settlements, load_transfers
 from energy.store.contracts import (
     ContractRow,
     DeliveryRow,
+    LateDelivery,
     contract_numbers,
     contracts_in,
     deliveries_between,
+    late_deliveries,
     list_contracts,
 )
 from energy.tariffs import load_tariff
 from energy.units import SLOT_S
 from market.agreements import neighbour_contract
 from market.contracts import ContractKind
+from market.month_bill import Netted
 from market.neighbours import (
     NeighbourBuyer,
     NeighbourMonth,
@@ -56,33 +61,53 @@ class NeighbourFacts:
     end_slot: int
     contracts: tuple[ContractRow, ...] = ()
     waiting: tuple[DeliveryRow, ...] = ()
+    late: tuple[LateDelivery, ...] = ()  # of months closed before, since the last close
+    of_late: Mapping[int, ContractRow] = field(default_factory=dict)  # their contracts
 
 
 @dataclass(frozen=True, eq=False)
 class NeighbourSettlement:
-    """What the month came to: each contract by its seller, kWh by buyer, and what was left over.
+    """What the month came to: each contract by its seller, what each buyer has had, and what was
+    left over.
 
     `months` hold both partners' gains, whether the contract was applied or not; `unmatched_wh` of
     a seller was paid at the mean feed-in price of what it had set aside.
     """
 
     months: tuple[tuple[bytes, NeighbourMonth], ...] = ()
-    kwh_of: Mapping[bytes, int] = field(default_factory=dict)
+    netted: Mapping[bytes, Netted] = field(default_factory=dict)
     unmatched_wh: Mapping[bytes, int] = field(default_factory=dict)
 
 
-def gather_neighbours(connection: Connection, first_slot: int, end_slot: int) -> NeighbourFacts:
-    """The facts of the month of these slots."""
+def gather_neighbours(
+    connection: Connection,
+    first_slot: int,
+    end_slot: int,
+    last_tick: int | None = None,
+    corrected: Collection[int] = (),
+) -> NeighbourFacts:
+    """The facts of the month of these slots, and of what was `corrected` in earlier ones since the
+    tick of the last close, in the running tick included.
+    """
     kind = int(ContractKind.NEIGHBOUR)
     rows = [one for one in contracts_in(connection, first_slot, end_slot) if one.kind == kind]
     waiting = deliveries_between(connection, first_slot, end_slot, (kind,)) if rows else []
-    return NeighbourFacts(first_slot, end_slot, tuple(rows), tuple(waiting))
+    late = (
+        []
+        if last_tick is None
+        else late_deliveries(connection, kind, first_slot, last_tick, corrected)
+    )
+    signed = {one.no: one for one in list_contracts(connection)} if late else {}
+    of_late = {one.contract: signed[one.contract] for one in late}
+    return NeighbourFacts(first_slot, end_slot, tuple(rows), tuple(waiting), tuple(late), of_late)
 
 
 def settle_neighbours_of(
     book: TickBook, district: District, facts: NeighbourFacts
 ) -> NeighbourSettlement:
-    """Net and pay the month; nothing is posted where nothing was set aside."""
+    """Net and pay the month, and what late news changes of months before; nothing is posted where
+    nothing was set aside.
+    """
     numbers = {one.no: one for one in facts.contracts}
     aside: defaultdict[bytes, dict[int, int]] = defaultdict(dict)
     # What this tick has settled counts instead of what was known before it.
@@ -91,7 +116,7 @@ def settle_neighbours_of(
             aside[numbers[row.contract].seller][row.slot] = row.e_wh
     place = {account: row for row, account in enumerate(book.books.customers)}
     drawn_wh = book.months.of(facts.first_slot)
-    taken: defaultdict[bytes, int] = defaultdict(int)
+    taken: defaultdict[bytes, Netted] = defaultdict(Netted)
     months: list[tuple[bytes, NeighbourMonth]] = []
     transfers: list[Transfer] = []
     unmatched: dict[bytes, int] = {}
@@ -105,36 +130,43 @@ def settle_neighbours_of(
         found = settle_neighbours(
             [neighbour_contract(one.id, vars(one)) for one in mine],
             party.seller(seller, total_wh, worth_ukrw // total_wh),
-            {one.buyer: party.buyer(one.buyer, taken[one.buyer]) for one in mine},
+            {one.buyer: party.buyer(one.buyer, taken[one.buyer].kwh) for one in mine},
         )
         months += [(seller, one) for one in found]
         for one in found:
-            taken[one.contract.buyer] += one.kwh if one.applied else 0
+            if one.applied:
+                had = taken[one.contract.buyer]
+                taken[one.contract.buyer] = Netted(
+                    had.kwh + one.kwh, had.paid_ukrw + one.payment_ukrw
+                )
         left_wh = total_wh - sum(one.kwh for one in found if one.applied) * WH_PER_KWH
         unmatched[seller] = left_wh
         transfers += _lines(facts, seller, found)
         transfers += _left_over(book.books, facts, mine[0], left_wh * worth_ukrw // total_wh)
+    transfers += _late_news(book, district, facts)
     if transfers:
         version = Version(facts.end_slot - SLOT_S, 1)
         book.settle(version, sort_and_merge(transfers), scope=MONTH_SCOPE)
     return NeighbourSettlement(tuple(months), dict(taken), unmatched)
 
 
-def netted_kwh(
+def netted_of_months(
     connection: Connection, books: Registry, end_slots: Sequence[int]
-) -> dict[int, dict[bytes, int]]:
-    """What buyers have had from neighbours, kWh by month (its end) and account, as posted."""
+) -> dict[int, dict[bytes, Netted]]:
+    """What buyers have had from neighbours, by month (its end) and account, as posted."""
     by_no = {no: id_ for id_, no in contract_numbers(connection).items()}
     signed = {one.id: one for one in list_contracts(connection)}
-    found: dict[int, dict[bytes, int]] = {}
+    found: dict[int, dict[bytes, Netted]] = {}
     for end in end_slots:
-        kwh: defaultdict[bytes, int] = defaultdict(int)
+        netted: defaultdict[bytes, Netted] = defaultdict(Netted)
         for settlement in load_settlements(connection, end - SLOT_S, MONTH_SCOPE):
             for row in load_transfers(connection, settlement.no):
                 one = signed[by_no[row.caused - FIRST_CONTRACT]]
                 if books.book.accounts[row.debit] == one.buyer and one.price_mkrw_per_kwh:
-                    kwh[one.buyer] += row.amount // (WH_PER_KWH * one.price_mkrw_per_kwh)
-        found[end] = dict(kwh)
+                    kwh, paid_ukrw = netted[one.buyer]
+                    kwh += row.amount // (WH_PER_KWH * one.price_mkrw_per_kwh)
+                    netted[one.buyer] = Netted(kwh, paid_ukrw + row.amount)
+        found[end] = dict(netted)
     return found
 
 
@@ -190,6 +222,25 @@ def _left_over(
     if not amount_ukrw:
         return []
     return [_transfer(facts, books.system.spc, first.seller, amount_ukrw, first.id)]
+
+
+def _late_news(book: TickBook, district: District, facts: NeighbourFacts) -> list[Transfer]:
+    """What the SPC pays for what sellers have set aside more by late news of earlier months, or
+    takes back for less: fed in after all, at the price of its slot.
+    """
+    spc = book.books.system.spc
+    now_wh = {(one.contract, one.slot): one.e_wh for one in book.deliveries}
+    more_ukrw: Counter[int] = Counter()
+    for one in facts.late:
+        more_wh = now_wh.get((one.contract, one.slot), one.now_wh) - one.was_wh
+        more_ukrw[one.contract] += more_wh * smp_mkrw_per_kwh(district, one.slot)
+    transfers = []
+    for no, amount in sorted(more_ukrw.items()):
+        contract = facts.of_late[no]
+        pair = (spc, contract.seller) if amount > 0 else (contract.seller, spc)
+        if amount:
+            transfers.append(_transfer(facts, *pair, abs(amount), contract.id))
+    return transfers
 
 
 def _transfer(

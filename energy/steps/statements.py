@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from energy.steps.billing import CustomerTerms, sums_of
 from energy.steps.books import Registry, load_registry
 from energy.steps.month_close import MONTH_SCOPE, bill_message
-from energy.steps.neighbour_month import netted_kwh
+from energy.steps.neighbour_month import netted_of_months
 from energy.steps.tally import Tally, load_tally
 from energy.store.bills import BilledMonthRow, load_billed_months
 from energy.store.books import EntryRow, find_entry, load_settlements, load_transfers_of
@@ -70,7 +70,9 @@ _UTILITY = {
     Kind.CUT: ("cut", "what cutting each part to whole won and the total to ten won gives up"),
     Kind.UTILITY: ("utility", "the utility's part"),
 }
+_IN_KWH = (Kind.NETTED, Kind.ENERGY, Kind.CLIMATE, Kind.FUEL, Kind.UTILITY, Kind.UNDRAWN)
 _MARKET = {
+    Kind.UNDRAWN: ("undrawn", "paid to neighbours for more than was drawn, by corrected readings"),
     Kind.GUARANTEE: ("guarantee", "given back: auctions cost more than tariff and feed-in alone"),
     Kind.FEED_IN: ("feed_in", "fed in and not sold otherwise, at the market price of its hour"),
     Kind.MARKET: ("market", "the market's part, rounded down to whole won in your favour"),
@@ -99,7 +101,7 @@ class BillBook:
         self.rows = load_billed_months(connection)
         self.months = [month_of_content(one.content) for one in self.rows]
         ends = [one.end_slot for one in self.months]
-        self.netted = netted_kwh(connection, self.registry, ends)
+        self.netted = netted_of_months(connection, self.registry, ends)
         self._tallies: dict[int, Tally] = {}
 
     def bill(self, account: bytes, number: int) -> StoredBill:
@@ -123,13 +125,13 @@ class BillBook:
         terms = CustomerTerms(**{name: row.accounts[name] for name in names})
         before = self._tally(self.rows[place - 1].tick) if place else None
         netted = {
-            one.number: kwh
+            one.number: found
             for one in self.months[: place + 1]
-            if (kwh := self.netted[one.end_slot].get(account))
+            if (found := self.netted[one.end_slot].get(account))
         }
         bill = build_month_bill(
             self.months[: place + 1],
-            replace(terms.of(int(at[0]), month), netted_kwh=netted),
+            replace(terms.of(int(at[0]), month), netted=netted),
             sums_of(no, self.months[: place + 1], self._tally(row.tick), before),
         )
         message = bill_message(account, bill)
@@ -244,7 +246,7 @@ def _line_document(line: Line) -> Document | None:
         return None
     part, kind, text = shown
     found: Document = {"part": part, "kind": kind, "text": text}
-    if line.kind in (Kind.NETTED, Kind.ENERGY, Kind.CLIMATE, Kind.FUEL, Kind.UTILITY):
+    if line.kind in _IN_KWH:
         found |= {"quantity": str(line.quantity), "unit": "kWh"}
     elif line.kind == Kind.BASIC:
         found |= {"quantity": str(line.quantity), "unit": "month or kW"}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select
 
 from energy.store.accounts import MessageRow
-from energy.store.book_tables import account_message
+from energy.store.book_tables import account_message, settlement
 from energy.store.contract_tables import contract, contract_delivery, contract_end
 from market.agreements import supply_contract
 from market.contracts import SupplyContract
@@ -62,6 +62,15 @@ class DeliveryRow(NamedTuple):
     stranded_wh: int
     produced_wh: int
     index_mkrw_per_kwh: int | None
+
+
+class LateDelivery(NamedTuple):
+    """What a contract came to in a slot, Wh: by what was known at some tick, and by now."""
+
+    contract: int
+    slot: int
+    was_wh: int
+    now_wh: int
 
 
 class EndRow(NamedTuple):
@@ -152,6 +161,30 @@ def deliveries_between(
     query = query.order_by(columns.slot, columns.contract, columns.version)
     newest = {(row.contract, row.slot): DeliveryRow(*row) for row in connection.execute(query)}
     return list(newest.values())
+
+
+def late_deliveries(
+    connection: Connection, kind: int, before: int, after: int, slots: Collection[int] = ()
+) -> list[LateDelivery]:
+    """Of slots before one that were settled anew in ticks after one, and of these `slots`: what
+    contracts of a kind came to in them by the ticks up to that one, and by what is known now.
+    """
+    columns, of = contract_delivery.c, settlement.c
+    again = select(of.slot).where(of.scope == 1, of.version > 1, of.tick > after, of.slot < before)
+    earlier = [slot for slot in slots if slot < before]
+    joined = contract_delivery.join(contract, contract.c.no == columns.contract).join(
+        settlement,
+        (of.scope == 1) & (of.slot == columns.slot) & (of.version == columns.version),
+    )
+    query = select(columns.contract, columns.slot, columns.e_wh, of.tick).select_from(joined)
+    query = query.where(columns.slot.in_(again) | columns.slot.in_(earlier))
+    query = query.where(contract.c.kind == kind)
+    query = query.order_by(columns.slot, columns.contract, columns.version)
+    found: dict[tuple[int, int], LateDelivery] = {}
+    for no, slot, e_wh, tick in connection.execute(query):
+        was_wh = e_wh if tick <= after else found[no, slot].was_wh if (no, slot) in found else 0
+        found[no, slot] = LateDelivery(no, slot, was_wh, e_wh)
+    return list(found.values())
 
 
 PARTIES = 2

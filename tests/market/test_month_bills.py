@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from energy.tariffs import load_feed_in, load_tariff
 from market import verifier
 from market.guarantee import GuaranteeRule, Outside
-from market.month_bill import AccountSums, BillTerms, Kind, build_month_bill
+from market.month_bill import AccountSums, BillTerms, Kind, Netted, build_month_bill
 from market.month_sums import (
     COLUMNS,
     MARKET_CODES,
@@ -92,24 +92,47 @@ def sums_of_verifier(columns: Columns) -> verifier._Sum:
     return found
 
 
+def sums_of_months(months: list[Columns], bought: list[int]) -> list[verifier._Sum]:
+    """The sums of months, with what was bought from neighbours in each."""
+    found = [sums_of_verifier(one) for one in months]
+    for one, kwh in zip(found, bought, strict=False):
+        one.netted_kwh, one.netted_ukrw = kwh, kwh * 130_001
+    return found
+
+
 @given(
     now=st.lists(sums(), min_size=1, max_size=4),
     changed=st.lists(st.none() | sums(), min_size=4, max_size=4),
     place=st.integers(0, len(NAMES) - 1),
     power_kw=st.integers(1, 300),
     netted=st.booleans(),
+    bought=st.lists(st.integers(0, 500), min_size=4, max_size=4),
 )
-@example([(0,) * COLUMNS], [None] * 4, 3, 1, True)
+@example([(0,) * COLUMNS], [None] * 4, 3, 1, True, [0] * 4)
+@example([(0,) * COLUMNS] * 2, [None] * 4, 3, 1, False, [7] * 4)
 def test_the_verifier_makes_the_same_lines_and_the_books_meet_the_bill(
-    now: list[Columns], changed: list[Columns | None], place: int, power_kw: int, netted: bool
+    now: list[Columns],
+    changed: list[Columns | None],
+    place: int,
+    power_kw: int,
+    netted: bool,
+    bought: list[int],
 ) -> None:
-    written, read = (each[: len(now)] for each in months())
+    all_written, all_read = months()
+    written, read = all_written[: len(now)], all_read[: len(now)]
     was = [old or new for old, new in zip(changed, now[:-1], strict=False)]
     account = AccountSums([Sums(one) for one in now], [Sums(one) for one in was])
-    bill = build_month_bill(written, BillTerms(NAMES[place], power_kw, netted), account)
-    terms = verifier._Terms(place, power_kw, netted)
-    later = verifier._Billing(read, terms, [sums_of_verifier(one) for one in now])
-    before = verifier._Billing(read[:-1], terms, [sums_of_verifier(one) for one in was])
+    # From neighbours, netted at the close: it may be more than what is drawn by what is known now.
+    had = {
+        one.number: Netted(kwh, kwh * 130_001)
+        for one, kwh in zip(written, bought, strict=False)
+        if kwh
+    }
+    terms = BillTerms(NAMES[place], power_kw, netted, had)
+    bill = build_month_bill(written, terms, account)
+    own = verifier._Terms(place, power_kw, netted)
+    later = verifier._Billing(read, own, sums_of_months(now, bought))
+    before = verifier._Billing(read[:-1], own, sums_of_months(was, bought))
     lines, total = later.lines(before)
     assert [tuple(one) for one in bill.lines] == lines
     assert (bill.total_krw, bill.rounding_ukrw) == (total, later.rounding_ukrw(len(now) - 1))

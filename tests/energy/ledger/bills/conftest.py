@@ -124,12 +124,26 @@ class BilledYear:
             "boundary_wh": np.array([max(net, 0), max(-net, 0)]),
         }  # fmt: skip
 
-    def correct(self, place: int, import_wh: int, tick: int) -> None:
-        """A reading of the house that comes late, at a tick, and mends the one that was there."""
+    def correct(
+        self,
+        place: int,
+        import_wh: int,
+        tick: int,
+        *,
+        export_wh: int | None = None,
+        meter: int = HOUSE,
+        revision: int = 1,
+    ) -> None:
+        """A reading, of the house where nothing else is said, that comes late, at a tick, and mends
+        the one that was there.
+        """
         one = self.slots[place]
-        one["import"] = one["import"].copy()
-        one["import"][HOUSE] = import_wh
-        row = LateRow(one["slot"], HOUSE, 1, tick, import_wh, int(one["export"][HOUSE]), 0, 0, 3)
+        for name, wh in (("import", import_wh), ("export", export_wh)):
+            if wh is not None:
+                one[name] = one[name].copy()
+                one[name][meter] = wh
+        shown = (int(one["import"][meter]), int(one["export"][meter]))
+        row = LateRow(one["slot"], meter, revision, tick, *shown, 0, 0, 3)
         self.here.store.write(lambda connection: save_late_readings(connection, [row]))
 
 
