@@ -300,7 +300,7 @@ def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: i
     corrected = [one.version.slot for one in corrections]
     events = gather_events(connection, books, complete - SLOT_S, corrected)
     slots = [one.slot for one in due]
-    close = gather_close(connection, books, district, tick=tick, due=slots)
+    close = gather_close(connection, books, district, tick=tick, due=slots, corrected=corrected)
     number = next_settlement(connection)
     return _Found(before, due, told, corrections, events, close, number)
 
