@@ -35,7 +35,7 @@ class Role(StrEnum):
 class Verdict:
     """Who may use a route: `scope` is its name, which tokens list; `own` is said of its objects.
 
-    `own` True: prosumers and devices reach the objects of their own account alone.
+    `own` True: prosumers reach the objects of their own account alone.
     """
 
     scope: str
@@ -59,16 +59,21 @@ DISTRICT = Verdict("district:read", frozenset({Role.NETWORK_OWNER, Role.AUDITOR,
 STEERING = Verdict("steering:read", frozenset({Role.AUDITOR, Role.OPERATOR}))
 HOUSEHOLD = Verdict(
     "household:read",
-    frozenset({Role.PROSUMER, Role.DEVICE, Role.AUDITOR, Role.OPERATOR}),
+    frozenset({Role.PROSUMER, Role.AUDITOR, Role.OPERATOR}),
     own=True,
 )
+READINGS = Verdict("readings:write", frozenset({Role.DEVICE}))
+"""A device brings what its meters have counted; which are its own the store says. It reads nothing
+of a household, for what hangs in a cupboard may be stolen.
+"""
 OWN_HOME = Verdict("household:act", frozenset({Role.PROSUMER}), own=True)
 """Acts of a household on what is its own; nobody does them in its stead."""
 DISTRICT_PAGE = replace(DISTRICT, is_page=True)
 STEERING_PAGE = replace(STEERING, is_page=True)
 AUDIT = Verdict("audit:read", frozenset({Role.AUDITOR, Role.OPERATOR}))
 OPERATE = Verdict("operate", frozenset({Role.OPERATOR}))
-SCOPES = tuple(one.scope for one in (MEMBERS, DISTRICT, STEERING, HOUSEHOLD, AUDIT, OPERATE))
+TOKEN_VERDICTS = (MEMBERS, DISTRICT, STEERING, HOUSEHOLD, AUDIT, OPERATE, READINGS)
+SCOPES = tuple(one.scope for one in TOKEN_VERDICTS)
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,9 @@ class Doorman(Protocol):
 
     def turn_away(self, request: Request, caller: Caller, verdict: Verdict) -> ProblemError:
         """What is said to a caller who may not: sign in, or that this is not theirs to do."""
+
+    def asks_sign_in(self, request: Request) -> bool:
+        """Whether who sends this must sign in to be anybody."""
 
     def is_still(self, request: Request, caller: Caller) -> bool:
         """Whether the request would come from the same caller if it came now."""

@@ -61,7 +61,8 @@ class StoreDoorman:
         slot = slot_now(self._context)
         store = self._context.store
         found = store.read(lambda connection: open_session(connection, id_, now_s, slot))
-        if found is None or (found.person is None and found.account is None and self._asks):
+        is_demo = found is not None and found.person is None and found.account is None
+        if found is None or (is_demo and self.asks_sign_in(request)):
             return None
         if found.seen_s <= now_s - SEEN_EVERY_S:
             try:
@@ -100,13 +101,15 @@ class StoreDoorman:
         except ProblemError:
             return False
 
-    @property
-    def _asks(self) -> bool:
-        return self._context.settings.asks_sign_in
+    def asks_sign_in(self, request: Request) -> bool:
+        """Whether who sends this must sign in: everybody but readers of a demonstration on this
+        machine, to which a proxy may bring requests from elsewhere.
+        """
+        return self._context.settings.asks_sign_in or not is_loopback(origin_of(request))
 
     def _nobody(self, request: Request) -> Caller:
         origin = origin_of(request)
-        if self._asks or not is_loopback(origin):
+        if self.asks_sign_in(request):
             return Caller(Role.ANONYMOUS, "anonymous", origin)
         return Caller(Role.OPERATOR, DEMO_NAME, origin, is_demo=True)
 

@@ -26,7 +26,7 @@ from energy.api.instructions import take_instruction
 from energy.api.messages import SIGNED, take_cancel
 from energy.api.orders import problem_of, take_order
 from energy.api.problems import ProblemError, answers
-from energy.api.session_steps import NAME_LIMIT, take_guesses
+from energy.api.session_steps import CODE_LIMIT, take_guesses
 from energy.api.shapes.residents import (
     AnswerSignedForMe,
     CodeShown,
@@ -163,7 +163,7 @@ async def show_code(request: Request, who: Who) -> Response:
     """A code that was not used yet: what lasts beyond the moment wants a fresh one."""
     context, session = context_of(request), await run_in_threadpool(resident_session, request)
     fields = await read_fields(request, CODE_FIELDS)
-    limits = {f"name {session.person}": NAME_LIMIT}
+    limits = {f"code {session.person}": CODE_LIMIT}
     await run_in_threadpool(take_guesses, context, limits)
     return await run_in_threadpool(_prove, request, session, who, fields["code"])
 
@@ -341,7 +341,7 @@ def _prove(request: Request, session: Session, who: bytes, code: str) -> Respons
         step = None if person is None else step_of_code(person.code_seed, code, context.wall_s())
         is_right = step is not None and use_code_step(connection, name, step)
         if is_right:
-            forget_guesses(connection, f"name {name}")
+            forget_guesses(connection, f"code {name}")
             mark_proven(connection, session.id, now_s)
         task = f"show code as {name}" if is_right else f"code of {name} refused"
         append_record(connection, record_of(request, caller_of(request), who, task))

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from energy.api.context import ApiContext
 from energy.api.doorman import COOKIE, SECRET, cookie_name, is_encrypted
 from energy.api.problems import ProblemError
+from energy.api.rates import network_of
 from energy.steps.credentials import hash_secret
 from energy.store.sessions import (
     LASTS_S,
@@ -22,6 +23,11 @@ from energy.store.sessions import (
 )
 
 NAME_LIMIT = GuessLimit(most=10, refill_s=60.0)
+"""Of a name from one network: nobody elsewhere can use up what its owner has at home."""
+CROWD_LIMIT = GuessLimit(most=100, refill_s=60.0)
+"""Of a name from all networks together: of a million codes a crowd may try so few."""
+CODE_LIMIT = GuessLimit(most=10, refill_s=60.0)
+"""Of codes that somebody shows again who has signed in already."""
 ADDRESS_LIMIT = GuessLimit(most=15, refill_s=20.0)
 # Stretching a password takes memory and time: no more than this many at once.
 STRETCHERS = 2
@@ -39,12 +45,31 @@ def stretchers(request: Request) -> CapacityLimiter:
     return found
 
 
+def name_at(name: str, origin: str) -> str:
+    """The subject of guesses at a name from the network of an address."""
+    return f"name {name} from {network_of(origin)}"
+
+
+def guess_limits(name: str, origin: str) -> dict[str, GuessLimit]:
+    """What a guess at a name is counted by, in this order."""
+    return {
+        f"address {network_of(origin)}": ADDRESS_LIMIT,
+        name_at(name, origin): NAME_LIMIT,
+        f"name {name}": CROWD_LIMIT,
+    }
+
+
 def take_guesses(context: ApiContext, limits: dict[str, GuessLimit]) -> None:
-    """Count one guess for each subject; raises ProblemError where one has none left."""
+    """Count one guess for each subject; raises ProblemError where one has none left.
+
+    What is refused by one subject takes nothing of those behind it: else whoever goes on guessing
+    without being looked at would use up what all others have.
+    """
     now_s = context.wall_s()
 
     def unit(connection: Connection) -> float:
-        return max(take_guess(connection, one, limit, now_s) for one, limit in limits.items())
+        waits = (take_guess(connection, one, limit, now_s) for one, limit in limits.items())
+        return next(filter(None, waits), 0.0)
 
     wait_s = math.ceil(context.store.write(unit))
     if wait_s:

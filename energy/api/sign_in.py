@@ -13,17 +13,16 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from energy.api.callers import PUBLIC, caller_of, may
+from energy.api.callers import PUBLIC, Doorman, caller_of, may
 from energy.api.context import context_of
 from energy.api.doorman import COOKIE, DEMO_NAME, origin_of, require_own_page
 from energy.api.fields import fields_schema, read_fields
 from energy.api.problems import ProblemError, answers
-from energy.api.rates import network_of
 from energy.api.session_steps import (
-    ADDRESS_LIMIT,
-    NAME_LIMIT,
     SIGNED_IN,
     end_present,
+    guess_limits,
+    name_at,
     replace_session,
     set_cookie,
     signed_in,
@@ -60,12 +59,13 @@ def get_session(request: Request) -> Response:
     `kept_key` is the key with which the company signs in this session, null where a wallet does.
     """
     caller = caller_of(request)
+    doorman: Doorman = request.app.state.doorman
     document = {
         "role": caller.role,
         "name": caller.name,
         "account": None if caller.account is None else f"0x{caller.account.hex()}",
         "is_demo": caller.is_demo,
-        "asks_sign_in": context_of(request).settings.asks_sign_in,
+        "asks_sign_in": doorman.asks_sign_in(request),
         "kept_key": _kept_key(request),
     }
     return Response(orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json")
@@ -91,13 +91,12 @@ def _kept_key(request: Request) -> Document | None:
 )
 @may(PUBLIC)
 async def sign_in_with_password(request: Request) -> Response:
-    """One answer for whatever was wrong; guesses are counted by name and by address."""
+    """One answer for whatever was wrong; guesses are counted by address and by name."""
     context = context_of(request)
     require_own_page(context, request)
     fields = await read_fields(request, PASSWORD_FIELDS)
     name, origin = fields["name"], origin_of(request)
-    limits = {f"address {network_of(origin)}": ADDRESS_LIMIT, f"name {name}": NAME_LIMIT}
-    await run_in_threadpool(take_guesses, context, limits)
+    await run_in_threadpool(take_guesses, context, guess_limits(name, origin))
     person = await run_in_threadpool(
         context.store.read, lambda connection: find_person(connection, name)
     )
@@ -130,7 +129,7 @@ def _begin_person(request: Request, person: Person | None, step: int | None) -> 
         append_record(connection, record)
         if person is None or not is_right:
             return False
-        forget_guesses(connection, f"name {person.name}")
+        forget_guesses(connection, name_at(person.name, origin))
         replace_session(
             connection, request, NewSession(hash_secret(secret), int(now_s), origin, person.name)
         )
@@ -162,10 +161,11 @@ def _record_of(person: Person | None, at_us: int, origin: str, *, is_right: bool
 )
 @may(PUBLIC)
 def sign_in_to_demo(request: Request) -> Response:
-    """An operator's session without sign-in: on the demo clock and this machine only."""
+    """An operator's session without sign-in: on the demo clock, for who sits at this machine."""
     context, origin, secret = context_of(request), origin_of(request), new_secret()
     require_own_page(context, request)
-    if not context.settings.may_be_open or context.settings.asks_sign_in:
+    doorman: Doorman = request.app.state.doorman
+    if doorman.asks_sign_in(request):
         detail = "demo: allowed on the demo clock, on this machine, where sign_in is not required"
         raise ProblemError(403, "FORBIDDEN", detail)
     now_s = context.wall_s()

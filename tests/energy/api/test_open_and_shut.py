@@ -45,6 +45,24 @@ def test_who_wants_to_act_in_the_demonstration_says_so_once(serve: Serve, tmp_pa
         assert (record.account, record.task) == ("demo", "sign in")
 
 
+def test_who_comes_through_a_proxy_can_never_act_in_the_demonstration(
+    serve: Serve, tmp_path: Path
+) -> None:
+    far = {"X-Forwarded-For": "203.0.113.7"}
+    with serve(tmp_path) as served:
+        own = {"Origin": served.url}
+        asked = served.ask("/v1/session", headers=far).json
+        assert (asked["role"], asked["asks_sign_in"]) == ("anonymous", True)
+        answer = served.ask("/v1/session/demo", b"", {**own, **far})
+        assert (answer.status, "set-cookie" in answer.headers) == (403, False)
+        # Nor does a session that was begun at this machine open anything from elsewhere.
+        answer = served.ask("/v1/session/demo", b"", own)
+        acting = {"Cookie": answer.headers["set-cookie"].partition(";")[0], **own}
+        assert served.ask("/v1/people", headers=acting).status == 200
+        for path, body in (("/v1/people", None), ("/v1/people/nobody/disable", b"")):
+            assert served.ask(path, body, {**acting, **far}).status == 401
+
+
 def test_where_sign_in_is_required_no_demo_session_is_made_or_taken(
     serve: Serve, tmp_path: Path
 ) -> None:

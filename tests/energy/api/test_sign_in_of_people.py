@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 
 from energy.api.problems import ProblemError
 from energy.api.rates import Rates, network_of
+from energy.api.session_steps import CROWD_LIMIT, NAME_LIMIT
 from energy.steps.credentials import (
     code_at,
     hash_secret,
@@ -28,6 +29,7 @@ from energy.store.sessions import IDLE_S, LASTS_S
 Doors = Any
 READ = "/v1/overview"
 GUESSES = 10_000
+PASSWORD = "correct horse battery staple"
 
 
 def read(doors: Doors, headers: dict[str, str]) -> int:
@@ -38,6 +40,11 @@ def read(doors: Doors, headers: dict[str, str]) -> int:
 def headers_of(doors: Doors, answer: Any) -> dict[str, str]:
     cookie = answer.headers["set-cookie"].partition(";")[0]
     return {"Cookie": cookie, "Origin": doors.served.url}
+
+
+def stretch_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are compared at once, where guesses are only counted."""
+    monkeypatch.setattr("energy.api.sign_in.is_password", lambda text, _: text == PASSWORD)
 
 
 def test_codes_are_those_of_rfc_6238() -> None:
@@ -146,10 +153,8 @@ def test_guessing_is_stopped_within_twenty_tries_and_the_right_one_waits_too(
     who, count = own_doors.person(), check.trials(GUESSES, 200)
     wrong = {"name": who.name, "password": "a wrong long password", "code": "000000"}
     statuses, waits = [], []
-    for number in range(count):
-        # From ever new addresses, as a crowd of machines would: the name has its own limit.
-        far = {"X-Forwarded-For": f"203.0.{number // 250 % 250}.{number % 250}"}
-        answer = own_doors.post("/v1/session/password", wrong, **far)
+    for _ in range(count):
+        answer = own_doors.post("/v1/session/password", wrong)
         statuses.append(answer.status)
         waits.append(int(answer.headers.get("retry-after", 0)))
     at = statuses.index(429)
@@ -160,6 +165,41 @@ def test_guessing_is_stopped_within_twenty_tries_and_the_right_one_waits_too(
     assert own_doors.sign_in(who).status == 200
     kind = own_doors.served.store.url.partition(":")[0].partition("+")[0]
     check.state(f"{kind}: of {count:,} guesses {at} were looked at")
+
+
+@pytest.mark.slow
+@pytest.mark.check(20)
+def test_of_a_crowd_of_machines_a_hundred_guesses_at_a_name_are_looked_at(
+    own_doors: Doors, check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stretch_nothing(monkeypatch)
+    who, count = own_doors.person(), check.trials(GUESSES, 200)
+    wrong = {"name": who.name, "password": "a wrong long password", "code": "000000"}
+    looked_at = 0
+    for number in range(count):
+        # From ever new addresses: the name has a limit of its own for them all.
+        far = {"X-Forwarded-For": f"203.0.{number // 250 % 250}.{number % 250}"}
+        looked_at += own_doors.post("/v1/session/password", wrong, **far).status == 401
+    # Three codes of a million are good at a time, and the password has to be right as well.
+    assert looked_at == CROWD_LIMIT.most and looked_at * 3 / 10**6 < 0.001
+    check.state(f"of {count:,} guesses from {count:,} addresses {looked_at} were looked at")
+
+
+def test_who_guesses_at_a_name_elsewhere_does_not_keep_its_owner_out(
+    own_doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stretch_nothing(monkeypatch)
+    who, wall = own_doors.person(), own_doors.served.wall
+    wrong = {"name": who.name, "password": "a wrong long password", "code": "000000"}
+    far = {"X-Forwarded-For": "203.0.113.7"}
+    statuses = [own_doors.post("/v1/session/password", wrong, **far).status for _ in range(130)]
+    assert statuses.count(401) == NAME_LIMIT.most
+    # What was not looked at took nothing of what others have.
+    assert own_doors.sign_in(who).status == 200
+    wall.at_s += 60
+    assert own_doors.post("/v1/session/password", wrong, **far).status == 401
+    assert own_doors.post("/v1/session/password", wrong, **far).status == 429
+    assert own_doors.sign_in(who).status == 200
 
 
 @pytest.mark.slow
