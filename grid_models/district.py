@@ -118,6 +118,7 @@ class Connections:
 
     `use` is one of USES; `homes` counts dwellings, `floor_m2` the floor area served, `count` the
     customers, chargers, lamps or units, `p_kw` the design or rated power of the whole row.
+    `building` names what rows stand together in; where it is empty each customer is one of its own.
     """
 
     bus: IntArray
@@ -126,6 +127,7 @@ class Connections:
     floor_m2: FloatArray
     count: IntArray
     p_kw: FloatArray
+    building: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)

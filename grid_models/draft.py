@@ -98,7 +98,7 @@ def areas_table(rows: Sequence[Row]) -> Areas:
 
 def connections_table(rows: Sequence[Row]) -> Connections:
     """Connections from rows in field order."""
-    return Connections(*_columns(rows, "itifif"))
+    return Connections(*_columns(rows, "itifift"))
 
 
 def _columns(rows: Sequence[Row], kinds: str) -> list[Any]:

@@ -7,7 +7,7 @@ lines.csv         id, from_bus, to_bus, length_km, r_ohm_per_km, x_ohm_per_km, c
 transformers.csv  id, hv_bus, lv_bus, s_kva, vn_hv_kv, vn_lv_kv, vk_frac, vkr_frac, pfe_kw, i0_frac,
                   tap_pos, tap_min, tap_max, tap_step_frac, area (empty where it feeds none)
 areas.csv         id, zone, bus, transformer (empty where there is none)
-connections.csv   bus, use, homes, floor_m2, count, p_kw
+connections.csv   bus, use, homes, floor_m2, count, p_kw, building (may be empty or left out)
 
 UTF-8, comma, one header line; elements are named by their ids. Columns are as in the tables of
 district.py; no cell may be missing. Zones are numbered as they first appear in areas.csv.
@@ -80,6 +80,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "floor_m2": "f",
         "count": "i",
         "p_kw": "f",
+        "building": "?t",
     },
 }
 FILE_OF = {
@@ -163,7 +164,7 @@ def write_network_folder(network: Network, folder: Path) -> None:
 
 def _column_texts(values: Iterable[Cell], kind: str, ids: Mapping[str, Sequence[str]]) -> list[str]:
     """The cells of a column as they stand in a file; numbers keep all their digits."""
-    if kind == "t":
+    if kind in ("t", "?t"):
         return [str(value) for value in values]
     if kind == "f":
         return [repr(float(value)) for value in values]
@@ -210,7 +211,7 @@ def _read_sheet(path: Path, columns: Mapping[str, str]) -> Sheet:
         raise GridError(f"{path}: not readable ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise GridError(f"{path}: no valid CSV in UTF-8, {error}") from error
-    missing = [column for column in columns if column not in header]
+    missing = [name for name, kind in columns.items() if name not in header and kind != "?t"]
     unknown = [column for column in header if column not in columns]
     if missing or unknown:
         wrong = f"column {missing[0]} is missing" if missing else f"column {unknown[0]} is unknown"
@@ -232,7 +233,7 @@ def _read_cells(
     for number, row in enumerate(sheet.rows, 1):
         cells = []
         for column, kind in columns.items():
-            cell = _cell(row[column].strip(), kind, places)
+            cell = _cell(row.get(column, "").strip(), kind, places)
             if cell is None:
                 where = f"{sheet.path}: row {number}: {column}"
                 raise GridError(f"{where} is {row[column]!r}, allowed is {_allowed(kind)}")
@@ -243,8 +244,8 @@ def _read_cells(
 
 def _cell(text: str, kind: str, places: Mapping[str, Mapping[str, int]]) -> Cell | None:
     """The value of a cell; None where it is not understood."""
-    if kind == "t":
-        return text or None
+    if kind in ("t", "?t"):
+        return text if text or kind == "?t" else None
     if kind == "b":
         return {"yes": True, "no": False}.get(text)
     if kind in ("f", "i"):

@@ -101,7 +101,7 @@ def network_of_net(net: "pandapowerNet", name: str, *, degrees: bool = False) ->
 def no_connections() -> Connections:
     """A table of connections without rows."""
     whole, number = np.zeros(0, dtype=np.int64), np.zeros(0)
-    return Connections(whole, (), whole, number, whole, number)
+    return Connections(whole, (), whole, number, whole, number, ())
 
 
 def _require_understood(net: "pandapowerNet", name: str) -> None:

@@ -145,4 +145,5 @@ def _connections(network: Network, loads: _Powers) -> Connections:
         floor_m2=np.zeros(rows),
         count=np.ones(rows, dtype=np.int64),
         p_kw=np.maximum(loads.p_kw, 0.0),
+        building=("",) * rows,
     )

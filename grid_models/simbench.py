@@ -198,6 +198,7 @@ def _connections(loads: MeasuredRows) -> Connections:
         floor_m2=np.zeros(len(uses)),
         count=ones,
         p_kw=loads.p_kw_rated,
+        building=("",) * len(uses),
     )
 
 

@@ -95,7 +95,7 @@ def _draw_site(
         drawing.draft.add_line(
             f"L-{label}", (parent, bus), cable, length_m=length_m, parallel=parallel
         )
-        _connect(drawing, bus, node.loads)
+        _connect(drawing, bus, node.loads, "" if site.belt == "detached" else name)
         buses.append(bus)
 
 
@@ -111,10 +111,10 @@ def _add_lv_bus(
     return drawing.draft.add_bus((label, plan.lv_kv, x_m, y_m, area, "lv", *limits))
 
 
-def _connect(drawing: Drawing, bus: int, loads: tuple[Load, ...]) -> None:
+def _connect(drawing: Drawing, bus: int, loads: tuple[Load, ...], building: str = "") -> None:
     """One connection row per load of a bus."""
     for load in loads:
-        row = (bus, load.use, load.homes, load.floor_m2, load.count, load.p_kw)
+        row = (bus, load.use, load.homes, load.floor_m2, load.count, load.p_kw, building)
         drawing.draft.connections.append(row)
 
 

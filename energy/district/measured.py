@@ -133,6 +133,9 @@ def _meters(grid: SimbenchGrid, identity: str, host: IntArray) -> Meters:
         all_electric=np.zeros(count, dtype=np.bool_),
         trades=every | (pv_kwp > 0),
         tariff=tuple(TARIFF_OF.get(kind, BUSINESS_TARIFF) for kind in use),
+        building=tuple(f"{grid.network.buses.id[one]} {n}" for n, one in enumerate(bus, 1)),
+        floor_m2=np.zeros(count),
+        annual_fuel_kwh=np.zeros(count),
     )
 
 

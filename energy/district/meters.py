@@ -10,10 +10,13 @@ from grid_models import Network
 
 HOMES = ("apartment", "detached")
 BUSINESS = ("office", "retail", "school", "public")
+# Apartments by the comprehensive contract, the usual one: homes at low voltage, each by its own use
+# (D). A data centre's megawatt is beyond what the flat tariff takes.
 TARIFF_OF = {
-    "apartment": "residential-hv",
+    "apartment": "residential-lv",
     "detached": "residential-lv",
     "school": "education-a-lv",
+    "data_centre": "general-b-hv-a-2",
 }
 BUSINESS_TARIFF = "general-a1-lv"
 
@@ -32,7 +35,7 @@ def build_meters(
     file: DistrictFile, network: Network, fraction: float, rng: np.random.Generator
 ) -> Meters:
     """A meter for every home, business unit, data centre and row of street lights."""
-    use, bus, annual_kwh, floor_m2 = _meter_rows(file, network)
+    use, bus, annual_kwh, floor_m2, building = _meter_rows(file, network)
     count = len(use)
     home = np.isin(use, HOMES)
     electric = np.zeros(count, dtype=bool)
@@ -60,13 +63,16 @@ def build_meters(
         all_electric=electric,
         trades=trades,
         tariff=tuple(TARIFF_OF.get(str(one), BUSINESS_TARIFF) for one in use),
+        building=building,
+        floor_m2=floor_m2,
+        annual_fuel_kwh=np.isin(use, BUSINESS) * floor_m2 * file.demand.business_fuel_kwh_per_m2,
     )
 
 
 def _meter_rows(
     file: DistrictFile, network: Network
-) -> tuple[np.ndarray, IntArray, FloatArray, FloatArray]:
-    """Use, bus, kWh a year and floor area of each customer's meter."""
+) -> tuple[np.ndarray, IntArray, FloatArray, FloatArray, tuple[str, ...]]:
+    """Use, bus, kWh a year, floor area and building of each customer's meter."""
     rows = network.connections
     demand = file.demand
     per_m2 = {
@@ -79,9 +85,11 @@ def _meter_rows(
     bus: list[int] = []
     annual: list[float] = []
     floor: list[float] = []
+    building: list[str] = []
     for row, kind in enumerate(rows.use):
         if kind in HOMES:
-            parts, kwh, area_m2 = int(rows.homes[row]), demand.home_kwh, 85.0
+            parts, kwh = int(rows.homes[row]), demand.home_kwh
+            area_m2 = float(rows.floor_m2[row]) / max(parts, 1)
         elif kind in BUSINESS:
             parts = max(int(rows.count[row]), 1)
             area_m2 = float(rows.floor_m2[row]) / parts
@@ -98,7 +106,18 @@ def _meter_rows(
         bus += [int(rows.bus[row])] * parts
         annual += [kwh] * parts
         floor += [area_m2] * parts
-    return np.array(use), np.array(bus, dtype=np.int64), np.array(annual), np.array(floor)
+        building += _buildings(network, row, parts)
+    table = np.array(use), np.array(bus, dtype=np.int64), np.array(annual), np.array(floor)
+    return *table, tuple(building)
+
+
+def _buildings(network: Network, row: int, parts: int) -> list[str]:
+    """The building of each customer of a connection's row."""
+    rows = network.connections
+    if rows.building[row]:
+        return [rows.building[row]] * parts
+    place = f"{network.buses.id[rows.bus[row]]} {rows.use[row]}"
+    return [place] if parts == 1 else [f"{place} {part + 1}" for part in range(parts)]
 
 
 def _chosen(rng: np.random.Generator, rows: IntArray, share: float) -> IntArray:

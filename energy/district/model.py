@@ -26,7 +26,9 @@ class Meters:
     """Customers' meters, M of them: households, businesses, public sites; not the SPC's assets.
 
     `account` is 32 opaque bytes; `pv_kwp` solar behind the meter, of class `pv_class`; `level` a
-    personal factor of mean one; `trades` marks prosumers who take part in the market.
+    personal factor of mean one; `trades` marks prosumers who take part in the market. `building`
+    names the building that a meter stands in and `floor_m2` its part of the floor (0: not known);
+    `annual_fuel_kwh` is the gas burnt there in a year, beside electricity and the heat network.
     """
 
     account: tuple[bytes, ...]
@@ -40,6 +42,9 @@ class Meters:
     all_electric: BoolArray
     trades: BoolArray
     tariff: tuple[str, ...]
+    building: tuple[str, ...]
+    floor_m2: FloatArray
+    annual_fuel_kwh: FloatArray
 
 
 @dataclass(frozen=True, eq=False)

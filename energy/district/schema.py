@@ -42,6 +42,7 @@ class Demand(Table):
     retail_kwh_per_m2: NonNegative
     school_kwh_per_m2: NonNegative
     public_kwh_per_m2: NonNegative
+    business_fuel_kwh_per_m2: NonNegative = 0.0
     data_centre_load_frac: Share
     street_lighting_h: NonNegative
 

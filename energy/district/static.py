@@ -82,6 +82,9 @@ def _meters(grid: StaticGrid, identity: str) -> Meters:
         all_electric=np.zeros(len(bus), dtype=np.bool_),
         trades=trading | (pv_kwp > 0),
         tariff=tuple(TARIFF_OF[kind] for kind in use),
+        building=tuple(f"{grid.network.buses.id[one]} {n}" for n, one in enumerate(bus, 1)),
+        floor_m2=np.zeros(len(bus)),
+        annual_fuel_kwh=np.zeros(len(bus)),
     )
 
 

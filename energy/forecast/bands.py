@@ -47,6 +47,11 @@ class Bands:
         for name, tracker in self.trackers.items():
             tracker.issued(Issue(forecast.first_slot, getattr(forecast, BANDS[name])))
 
+    def paced(self, every_slots: int) -> "Bands":
+        """What was taught so far, for an issue every so many slots from now on."""
+        days = every_slots / SLOTS_PER_DAY
+        return Bands({name: Tracker(one.calibration, days) for name, one in self.trackers.items()})
+
 
 def new_bands(every_slots: int) -> Bands:
     """Bands as fitted, with an issue every so many slots."""
@@ -91,8 +96,7 @@ def warmed_bands(
             )  # fmt: skip
             bands.issued(forecast_district(alone, observed, issue, 2 * SLOTS_PER_DAY))
         bands.learn(int(whole.slot[-1]) + SLOT_S, whole)
-    days = every_slots / SLOTS_PER_DAY
-    return Bands({name: Tracker(one.calibration, days) for name, one in bands.trackers.items()})
+    return bands.paced(every_slots)
 
 
 def _rows_of(history: History, rows: slice) -> History:

@@ -118,16 +118,18 @@ def _energy(district: District, parts: Sequence[Part], sums: Sums) -> Figures:
         sums[f"to_{name}_kwh"] for name in ("homes_buildings", "cars", "heat_pump", "losses")
     )
     here = max(made - exported, 0.0)
+    renewable = sums["from_solar_kwh"] + sums["from_biogas_kwh"]
     use_peak_kw = max(kw for part in parts for kw in part["p_use_kw"])
     plant_kw = float(district.pv.spc_kwp.sum()) * district.pv.inverter_frac
     plant_kw += sum(unit.count * unit.p_kw_max for unit in district.units)
     return {
         "self_sufficiency_frac": _part(here, here + imported),
         "self_consumption_frac": _part(here, made),
-        "operator_supply_frac": _part(max(made - own_solar, 0.0), used),
+        "operator_supply_frac": _part(max(made - own_solar - exported, 0.0), _delivered(sums)),
         "capacity_share_frac": _part(plant_kw, use_peak_kw),
-        "net_zero_frac": _part(made, used),
-        "net_zero_balance_kwh": made - used,
+        "net_zero_frac": _part(renewable, used),
+        "net_zero_balance_kwh": renewable - used,
+        "made_over_used_frac": _part(made, used),
         "use_kwh": used,
         "made_kwh": made,
         "solar_kwh": sums["from_solar_kwh"],
@@ -141,6 +143,11 @@ def _energy(district: District, parts: Sequence[Part], sums: Sums) -> Figures:
     }
 
 
+def _delivered(sums: Sums) -> float:
+    """What customers took, kWh: the share of a district business knows no losses and no own use."""
+    return sums["to_homes_buildings_kwh"] + sums["to_cars_kwh"]
+
+
 def _part(some: float, of: float) -> float | None:
     return some / of if of > 0 else None
 
@@ -152,7 +159,8 @@ def _money(
     run = _variant([tally.run for tally in tallies.values()])
     stock_krw = _stock_krw(district, slots, parts, tallies)
     demand_krw = demand_charge_krw(district, tallies, None)
-    cost_krw = run.cost_krw + demand_krw - stock_krw
+    paid_krw = sum(part["dr"]["paid_krw"] for part in parts)
+    cost_krw = run.cost_krw + demand_krw - stock_krw + paid_krw
     ways = []
     for way in WAYS:
         without = _variant([tally.without[way] for tally in tallies.values()])

@@ -66,8 +66,9 @@ def answer_sentence(one: Done) -> str:
     return (
         f"{one.run.district}, {scenario.name} ({scenario.title}): "
         f"{_share(own)} of the use was made here (goal of {_share(GOAL_SELF_SUFFICIENCY)} "
-        f"{goal}); the operator supplied {_share(found['operator_supply_frac'])} of it and "
-        f"its plants have {_share(found['capacity_share_frac'])} of the peak. The year cost "
+        f"{goal}); the operator supplied {_share(found['operator_supply_frac'])} of what "
+        f"customers took and its plants have {_share(found['capacity_share_frac'])} of the peak. "
+        f"The year cost "
         f"{found['cost_krw']:,.0f} won, {_share(found['saved_frac'])} less than without a plan, "
         f"and {found['co2_t']:,.0f} t of CO2; limits of the wires were broken in "
         f"{found['hours_violated']:,.1f} hours, {found['broken_departures']:,} of "

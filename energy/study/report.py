@@ -24,12 +24,16 @@ ASSUMPTIONS = (
     "is that of its own chunk.",
     "The year repeats itself: where a tariff looks back on earlier peaks, they are the year's own.",
     "Without a plan means the cheapest of fuel cells off, half or full, cars charging at once, "
-    "stores at rest.",
+    "stores at rest; customers' load is then as low in events as with them, without a reward.",
+    "Months before the oldest hours known of a tariff (2026-06, industrial 2026-04) are reckoned "
+    "with those.",
     "Neighbours trade within the connection's limits; wires limit the plan, not the auction. "
     "Contracts, labels and the market's rent are left out.",
     "Customers whose tariff has bands or a metered demand get no bill.",
     "Certificates (REC) count in what SMP with REC would have paid, not in what trades brought.",
-    "Zero-energy grades count all metered use and no roof of the operator's.",
+    "Zero-energy grades count all metered use and no roof of the operator's; gas of businesses is "
+    "that of a median office.",
+    "Net zero counts sun and biogas as made here; fuel cells burn gas of the pipeline.",
     "Charging points are sized by Erlang's formula at the week's busiest quarter hour.",
     "Flows are those of measured sums by area, spread over its buses as in the plan.",
 )

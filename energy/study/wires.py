@@ -14,7 +14,8 @@ from grid_models.limits import TOLERANCE
 
 @dataclass
 class WiresSums:
-    """How the wires fared: slots, those with a broken limit, those without a flow, the extremes.
+    """How the wires fared: slots, those with a broken limit or without a flow, those without, the
+    extremes.
 
     `line_over`, `transformer_over`, `voltage_over` count the slots in which any element of the
     kind broke its limit; the worst elements stand by name.
@@ -72,7 +73,8 @@ class WiresCheck:
         sums.line_over += int(over_line.sum())
         sums.transformer_over += int(over_transformer.sum())
         sums.voltage_over += int(outside.sum())
-        sums.broken += int((over_line | over_transformer | outside).sum())
+        # Where no flow is found nobody can say that the wires bear it.
+        sums.broken += int((over_line | over_transformer | outside).sum()) + int((~good).sum())
         if not good.any():
             return
         both = np.concatenate([line, transformer], axis=1)

@@ -47,8 +47,8 @@ def two_streets() -> Network:
         draft.transformers.append((f"T{area + 1}", mv, busbar, *ratings, area))
         draft.areas.append((f"A{area + 1}", area, busbar, area))
     draft.add_line("TIE", (1, 5), MV_CABLE, length_m=600, closed=False)
-    draft.connections.append((3, "apartment", 30, 2500.0, 30, 60.0))
-    draft.connections.append((8, "detached", 10, 1100.0, 10, 25.0))
+    draft.connections.append((3, "apartment", 30, 2500.0, 30, 60.0, "tower"))
+    draft.connections.append((8, "detached", 10, 1100.0, 10, 25.0, ""))
     return draft.network("two streets", ("Z1", "Z2"), slack_bus=0, slack_v_pu=1.0)
 
 

@@ -220,7 +220,7 @@ def test_prices_say_what_is_open_and_by_which_rules(served: Any) -> None:
     }
     assert found["market"] == {"id": "sejong-5-1@0.02/test", "chain_id": 1}
     assert found["rules"]["price_tick_krw_per_kwh"] == "0.1"
-    assert set(found["tariffs"]) >= {"residential-lv", "residential-hv"}
+    assert set(found["tariffs"]) >= {"residential-lv", "education-a-lv"}
     served.clock.at_s += 60
     later = served.ask("/v1/prices").json
     assert later["clock"]["now_utc"] == "2026-07-15T08:44:20Z"

@@ -63,7 +63,12 @@ def test_shares_are_those_of_the_days_energies(part: dict[str, Any], year: Year)
     found = year.figures
     assert found["self_sufficiency_frac"] == near(here / (here + total("from_kepco_kwh")))
     assert found["self_consumption_frac"] == near(here / made)
-    assert found["net_zero_balance_kwh"] == near(made - found["use_kwh"])
+    renewable = total("from_solar_kwh") + total("from_biogas_kwh")
+    assert found["net_zero_balance_kwh"] == near(renewable - found["use_kwh"])
+    assert found["made_over_used_frac"] == near(made / found["use_kwh"])
+    own = total("own_solar_kwh")
+    customers = total("to_homes_buildings_kwh") + total("to_cars_kwh")
+    assert found["operator_supply_frac"] == near((here - own) / customers)
     cells_kw = 440 * 12 * 0.01
     assert found["fuel_cell_full_load_h"] == near(total("from_fuel_cell_kwh") / cells_kw)
     batteries = load_district("sejong-5-1@0.01").batteries.e_kwh_max.sum()

@@ -50,9 +50,9 @@ def test_homes_without_trades_pay_what_kepco_alone_asks(district: District) -> N
     sums[home, _at("in_wh")] = 350_000
     found = customers_year(district, {AUGUST: sums})
     nothing = customers_year(district, {AUGUST: _sums(district)})
-    # 350 kWh in August under the high-voltage tariff: 52,240 won (korea.md 2.3).
-    empty_home = (730 + 73 + 10) // 10 * 10
-    assert found.total_krw - nothing.total_krw == 52_240 - empty_home
+    # 350 kWh in August under the low-voltage tariff, as the comprehensive contract has it.
+    empty_home = (910 + 91 + 20) // 10 * 10
+    assert found.total_krw - nothing.total_krw == 59_980 - empty_home
     assert found.total_krw == found.alone_krw
     assert found.worse_off == 0
     assert found.prosumers == 0
