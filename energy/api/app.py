@@ -16,6 +16,7 @@ from energy.api import (
     alarms,
     asset_acts,
     assets,
+    books,
     cars,
     contracts,
     documents,
@@ -64,7 +65,8 @@ FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 """Shapes of refusals that the framework describes and that are never sent."""
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
-    orders, messages, instructions, dr, contracts, proofs, market, forecasts, documents, grid, live,
+    orders, messages, instructions, dr, contracts, proofs, books, market, forecasts, documents,
+    grid, live,
     health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
     cars, own_data, kept, invitations, steering, islands, holds, asset_acts,
 )  # fmt: skip

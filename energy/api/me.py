@@ -273,7 +273,7 @@ def get_bill_proof(request: Request, month: MonthText, account: str | None = NAM
     bill = bytes.fromhex(statement["months"][-1]["proof"]["bill"][2:])
     cache: LogCache = request.app.state.log_cache
     with answering(409, "NOT_SEALED", "month", month):
-        bundle = context.store.read(lambda connection: cache.order(connection, bill))
+        bundle = context.store.read(lambda connection: cache.bundle(connection, bill))
     return Response(bundle, 200, {"Cache-Control": "no-store"}, PROOF_TYPE)
 
 

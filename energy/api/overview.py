@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from energy.api.context import ApiContext
-from energy.store.alarms import OpenAlarm, open_alarms
+from energy.store.alarms import RaisedAlarm, open_alarms
 from energy.store.slots import SlotRow, find_slot, last_published
 from energy.store.views import Document, find_view, last_view_slot, views_between
 from energy.timegrid import iso_of
@@ -42,7 +42,7 @@ class OverviewRows:
     measured: Mapping[int, Document] = field(default_factory=dict)
     markets: Mapping[int, Document] = field(default_factory=dict)
     ledger: Document | None = None
-    alarms: Sequence[OpenAlarm] = ()
+    alarms: Sequence[RaisedAlarm] = ()
 
 
 def load_overview(connection: Connection) -> OverviewRows:
@@ -71,7 +71,7 @@ def overview_state(connection: Connection) -> str:
     slot, tick = last_published(connection), last_view_slot(connection, "ledger")
     measured = last_view_slot(connection, "measured")
     row = None if slot is None else find_slot(connection, slot)
-    alarms = [(one.id, one.count, one.acknowledged_utc) for one in open_alarms(connection)]
+    alarms = [(one.id, one.count, one.seen) for one in open_alarms(connection)]
     return repr((row, tick, measured, alarms))
 
 
@@ -115,9 +115,9 @@ def clock_block(context: ApiContext, now_s: float) -> Document:
     }
 
 
-def alarm_block(one: OpenAlarm) -> Document:
-    """An open alarm as the page and `GET /v1/alarms` show it."""
-    until = one.alarm.until_utc
+def alarm_block(one: RaisedAlarm) -> Document:
+    """An alarm as the pages and `GET /v1/alarms` show it."""
+    until, seen = one.alarm.until_utc, one.seen
     return {
         "id": str(one.id),
         "severity": one.alarm.severity,
@@ -127,7 +127,10 @@ def alarm_block(one: OpenAlarm) -> Document:
         "until_utc": None if until is None else iso_of(until),
         "todo": one.alarm.todo,
         "count": one.count,
-        "acknowledged": one.acknowledged_utc is not None,
+        "acknowledged": seen is not None,
+        "seen": None
+        if seen is None
+        else {"by": seen.by, "at_utc": iso_of(seen.at_s), "note": seen.note},
     }
 
 

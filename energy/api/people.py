@@ -1,4 +1,4 @@
-"""People who may sign in and the audit log, over HTTP, for those who run the district."""
+"""People who may sign in or are invited, and the audit log, for those who run the district."""
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -8,9 +8,10 @@ from energy.api.callers import AUDIT, OPERATE, caller_of, may
 from energy.api.context import context_of
 from energy.api.doorman import note_access, record_of
 from energy.api.problems import ProblemError, answers
-from energy.api.shapes.office import AuditPage, Disabled, People
+from energy.api.shapes.office import AuditPage, Disabled, Invitations, People
 from energy.api.words import BeforeRow
 from energy.store.audit import append_record, list_records
+from energy.store.invitations import list_invitations
 from energy.store.people import disable_person, find_person, list_people
 from energy.timegrid import iso_of
 
@@ -62,6 +63,30 @@ def disable(request: Request, name: str) -> Response:
         detail = f"name: found nobody called {name[:60]}"
         raise ProblemError(404, "NOT_FOUND", detail, "name", name[:60])
     return _answer({"name": name, "disabled": True})
+
+
+@router.get(
+    "/v1/people/invitations",
+    summary="Who is invited",
+    response_model=Invitations,
+    responses=answers(401, 403),
+)
+@may(AUDIT)
+def get_invitations(request: Request) -> Response:
+    """Every invitation, the newest first, and what became of it; nothing secret."""
+    found = context_of(request).store.read(list_invitations)
+    items = [
+        {
+            "name": one.name,
+            "account": f"0x{one.account.hex()}",
+            "made_by": one.made_by,
+            "made_utc": iso_of(one.made_s),
+            "ends_utc": iso_of(one.ends_s),
+            "taken_utc": None if one.taken_s is None else iso_of(one.taken_s),
+        }
+        for one in found
+    ]
+    return _answer({"now_utc": iso_of(int(context_of(request).wall_s())), "items": items})
 
 
 @router.get(

@@ -34,10 +34,13 @@ class LogCache:
     def __init__(self) -> None:
         self._turn, self._log = threading.Lock(), LogTree()
 
-    def order(self, connection: Connection, id_: bytes) -> bytes:
-        """The bundle of an order; raises StoreError where it is not sealed yet."""
+    def bundle(self, connection: Connection, id_: bytes, slot: int | None = None) -> bytes:
+        """The bundle of an entry; raises StoreError where it is not sealed yet.
+
+        A reading or a transfer is found by its slot.
+        """
         with self._turn:
-            return Prover(connection, self._log).entry(id_)
+            return Prover(connection, self._log).entry(id_, slot)
 
 
 @router.get(
@@ -69,7 +72,7 @@ def order_proof(request: Request, order_id: IdText) -> Response:
         raise ProblemError(404, "NOT_FOUND", detail, "order_id", order_id)
     note_access(request, caller, row.account, f"read proof of order {order_id}")
     with answering(409, "NOT_SEALED", "order_id", order_id):
-        bundle = context.store.read(lambda connection: cache.order(connection, id_))
+        bundle = context.store.read(lambda connection: cache.bundle(connection, id_))
     return Response(bundle, 200, {"Cache-Control": "no-store"}, PROOF_TYPE)
 
 

@@ -134,6 +134,12 @@ class RulesChange(TypedDict):
     note: str
 
 
+class SeenBody(TypedDict):
+    """What somebody says of an alarm that they have seen."""
+
+    note: NotRequired[str]
+
+
 Step = Literal["quarter_hour", "hour", "day", "month"]
 
 Use = Literal["homes", "businesses"]
@@ -395,6 +401,77 @@ class Client(BaseClient):
         Raises ProblemError: 404, 421, 429, 503.
         """
         return self._text("GET", "/v1/ledger/checkpoint", again=True)
+
+    def get_checkpoints(
+        self, *, before: str | int | None = None, limit: int | None = None
+    ) -> Document:
+        """Signed heads, newest first.
+
+        Size and root of the log after each tick, and which witnesses have signed it as well.
+
+        For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `CheckpointPage` of `/openapi.json`.
+
+        Raises ProblemError: 421, 422, 429, 503.
+        """
+        return self._json(
+            "GET", "/v1/checkpoints", query={"before": before, "limit": limit}, again=True
+        )
+
+    def each_of_checkpoints(
+        self, *, before: str | int | None = None, limit: int | None = None
+    ) -> Iterator[Document]:
+        """The items of all pages of `get_checkpoints`, asked for as they are needed."""
+        return self._pages("/v1/checkpoints", {"before": before, "limit": limit})
+
+    def get_operator_keys(self) -> Document:
+        """The operator's keys by role.
+
+        Every address that has signed for the operator: as what, from which slot, until which.
+
+        For: anonymous, auditor, device, network_owner, operator, prosumer.
+
+        Gives `OperatorKeyList` of `/openapi.json`.
+
+        Raises ProblemError: 421, 429, 503.
+        """
+        return self._json("GET", "/v1/ledger/keys", again=True)
+
+    def get_entry(self, entry_id: str, *, slot: str | int | None = None) -> Document:
+        """Any entry of the books, with its proof.
+
+        The signed entry, its path to the newest signed head, its receipt, the keys that signed.
+        A reading or a transfer is found by its id and its slot, for it has no row of its own.
+
+        For: auditor, operator.
+
+        `entry_id`: the 32 bytes of an id.
+
+        Gives `InclusionProof` or `AutomaticProof` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
+        """
+        return self._json(
+            "GET",
+            f"/v1/ledger/entries/{quote(str(entry_id), safe='')}",
+            query={"slot": slot},
+            again=True,
+        )
+
+    def get_books_audit(self) -> Document:
+        """The books added up anew.
+
+        Chain of heads, log, all sums and the audit log, read anew once for each signed head. It
+        may take some seconds. Every signature is checked by the offline verifier alone.
+
+        For: auditor, operator.
+
+        Gives `BooksAudit` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 404, 421, 429, 503.
+        """
+        return self._json("GET", "/v1/ledger/audit", again=True)
 
     def get_history(
         self, *, from_: str | int | None = None, to: str | int | None = None
@@ -886,6 +963,35 @@ class Client(BaseClient):
         """
         return self._json("POST", f"/v1/people/{quote(str(name), safe='')}/disable")
 
+    def get_invitations(self) -> Document:
+        """Who is invited.
+
+        Every invitation, the newest first, and what became of it; nothing secret.
+
+        For: auditor, operator.
+
+        Gives `Invitations` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
+        """
+        return self._json("GET", "/v1/people/invitations", again=True)
+
+    def invite(self, body: InvitationBody) -> Document:
+        """Invite a resident without a wallet.
+
+        The answer's secret goes to the resident alone, who chooses a password with it, once.
+        Made again for the same name and household, the one before is good no more. A household
+        of which somebody may sign in, or with a live key of its own, is taken: disable or
+        revoke first.
+
+        For: operator.
+
+        Gives `Invited` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json("POST", "/v1/people/invitations", body=orjson.dumps(body))
+
     def get_audit(self, *, before: int | None = None, limit: int | None = None) -> Document:
         """The audit log, newest first.
 
@@ -907,11 +1013,11 @@ class Client(BaseClient):
         """The items of all pages of `get_audit`, asked for as they are needed."""
         return self._pages("/v1/audit", {"before": before, "limit": limit})
 
-    def acknowledge(self, alarm_id: int) -> Document:
+    def acknowledge(self, alarm_id: int, body: SeenBody) -> Document:
         """Say that an alarm is seen.
 
-        The alarm stays until its condition ends; who has seen it stands in the audit log. Said
-        again it changes nothing.
+        The alarm stays until its condition ends; who has seen it, and their note, stand beside
+        it. Said again it changes nothing: the first who said so, and what they said, stay.
 
         For: operator.
 
@@ -919,7 +1025,47 @@ class Client(BaseClient):
 
         Raises ProblemError: 400, 401, 403, 404, 413, 421, 422, 429, 503.
         """
-        return self._json("POST", f"/v1/alarms/{quote(str(alarm_id), safe='')}/acknowledge")
+        return self._json(
+            "POST",
+            f"/v1/alarms/{quote(str(alarm_id), safe='')}/acknowledge",
+            body=orjson.dumps(body),
+        )
+
+    def get_ended_alarms(self, *, before: int | None = None, limit: int | None = None) -> Document:
+        """What needed a person, newest first.
+
+        Alarms whose condition is over, with who has seen them; `next` asks for the ones before.
+
+        For: auditor, network_owner, operator.
+
+        `before`: the number of the last row of a page.
+
+        Gives `EndedAlarms` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 421, 422, 429, 503.
+        """
+        return self._json(
+            "GET", "/v1/alarms/ended", query={"before": before, "limit": limit}, again=True
+        )
+
+    def each_of_ended_alarms(
+        self, *, before: int | None = None, limit: int | None = None
+    ) -> Iterator[Document]:
+        """The items of all pages of `get_ended_alarms`, asked for as they are needed."""
+        return self._pages("/v1/alarms/ended", {"before": before, "limit": limit})
+
+    def get_alarm_days(self) -> Document:
+        """How many alarms and warnings a day.
+
+        Counts by severity of those that began on each of the last local days, open or over.
+
+        For: auditor, network_owner, operator.
+
+        Gives `AlarmDays` of `/openapi.json`.
+
+        Raises ProblemError: 401, 403, 421, 429, 503.
+        """
+        return self._json("GET", "/v1/alarms/days", again=True)
 
     def get_assets(self, *, slot: str | int | None = None) -> Document:
         """Every asset in a slot.
@@ -1541,22 +1687,6 @@ class Client(BaseClient):
         return self._json(
             "POST", "/v1/me/key/hand-over", query={"account": account}, body=orjson.dumps(body)
         )
-
-    def invite(self, body: InvitationBody) -> Document:
-        """Invite a resident without a wallet.
-
-        The answer's secret goes to the resident alone, who chooses a password with it, once.
-        Made again for the same name and household, the one before is good no more. A household
-        of which somebody may sign in, or with a live key of its own, is taken: disable or
-        revoke first.
-
-        For: operator.
-
-        Gives `Invited` of `/openapi.json`.
-
-        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
-        """
-        return self._json("POST", "/v1/people/invitations", body=orjson.dumps(body))
 
     def take_up(self, invitation: str, password: str) -> Document:
         """Take up an invitation.

@@ -3,9 +3,10 @@
 import logging
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, insert, select
 
 from energy.store.errors import StoreError
+from energy.store.office_tables import alarm_seen
 from energy.store.schema import alarm
 
 log = logging.getLogger(__name__)
@@ -24,13 +25,23 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class OpenAlarm:
-    """An alarm whose condition holds; `count` how often it was raised since `since_utc`."""
+class Seen:
+    """Who has seen an alarm, when, and what they said of it: maybe nothing."""
+
+    by: str
+    at_s: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RaisedAlarm:
+    """An alarm, open until `ended_utc`; `count` how often it was raised since `since_utc`."""
 
     id: int
     alarm: Alarm
     since_utc: int
-    acknowledged_utc: int | None
+    ended_utc: int | None
+    seen: Seen | None
     count: int
 
 
@@ -71,23 +82,52 @@ def end_other_alarms(
             end_alarm(connection, found.alarm.cause, now_s)
 
 
-def acknowledge_alarm(connection: Connection, number: int, now_s: int) -> None:
-    """Somebody has seen it; it stays until its condition ends."""
-    seen = alarm.update().where(alarm.c.id == number).values(acknowledged_utc=now_s)
-    if connection.execute(seen).rowcount == 0:
+def acknowledge_alarm(connection: Connection, number: int, seen: Seen) -> None:
+    """Somebody has seen it; it stays until its condition ends.
+
+    Raises StoreError where there is no such alarm. It is seen once: the first who says so stays.
+    """
+    told = alarm.update().where(alarm.c.id == number).values(acknowledged_utc=seen.at_s)
+    if connection.execute(told).rowcount == 0:
         raise StoreError(f"alarm {number}: not found")
+    row = {"alarm": number, "actor": seen.by, "note": seen.note, "seen_utc": seen.at_s}
+    connection.execute(insert(alarm_seen).values(row))
 
 
-def open_alarms(connection: Connection) -> list[OpenAlarm]:
+def open_alarms(connection: Connection) -> list[RaisedAlarm]:
     """Alarms whose condition holds, the gravest first, then the oldest."""
-    query = select(alarm).where(alarm.c.ended_utc.is_(None)).order_by(alarm.c.severity, alarm.c.id)
-    return [
-        OpenAlarm(
-            id=row.id,
-            alarm=Alarm(row.cause, row.severity, row.what, row.place, row.todo, row.until_utc),
-            since_utc=row.since_utc,
-            acknowledged_utc=row.acknowledged_utc,
-            count=row._mapping["count"],
-        )
-        for row in connection.execute(query)
-    ]
+    query = _RAISED.where(alarm.c.ended_utc.is_(None)).order_by(alarm.c.severity, alarm.c.id)
+    return [_raised(row) for row in connection.execute(query)]
+
+
+def ended_alarms(connection: Connection, *, before: int | None, limit: int) -> list[RaisedAlarm]:
+    """Alarms whose condition is over, with numbers below `before`, the newest first."""
+    query = _RAISED.where(alarm.c.ended_utc.is_not(None)).order_by(alarm.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(alarm.c.id < before)
+    return [_raised(row) for row in connection.execute(query)]
+
+
+def raised_between(connection: Connection, first_s: int, end_s: int) -> list[tuple[int, str]]:
+    """When each alarm of a time began, and its severity, in order."""
+    here = (alarm.c.since_utc >= first_s) & (alarm.c.since_utc < end_s)
+    query = select(alarm.c.since_utc, alarm.c.severity).where(here).order_by(alarm.c.since_utc)
+    return [(row.since_utc, row.severity) for row in connection.execute(query)]
+
+
+_RAISED = select(alarm, alarm_seen.c.actor, alarm_seen.c.note).outerjoin(
+    alarm_seen, alarm_seen.c.alarm == alarm.c.id
+)
+
+
+def _raised(row: Row[tuple[object, ...]]) -> RaisedAlarm:
+    # Of one seen before names were kept only the time is known.
+    at_s = row.acknowledged_utc
+    return RaisedAlarm(
+        id=row.id,
+        alarm=Alarm(row.cause, row.severity, row.what, row.place, row.todo, row.until_utc),
+        since_utc=row.since_utc,
+        ended_utc=row.ended_utc,
+        seen=None if at_s is None else Seen(row.actor or "", at_s, row.note or ""),
+        count=row._mapping["count"],
+    )

@@ -84,6 +84,27 @@ def load_checkpoints(connection: Connection) -> list[CheckpointRow]:
     return [CheckpointRow(**row._mapping) for row in rows]
 
 
+def list_checkpoints(
+    connection: Connection, *, before: int | None, limit: int
+) -> list[CheckpointRow]:
+    """Signed heads of ticks before one, the newest first."""
+    query = select(checkpoint).order_by(checkpoint.c.tick.desc()).limit(limit)
+    if before is not None:
+        query = query.where(checkpoint.c.tick < before)
+    return [CheckpointRow(**row._mapping) for row in connection.execute(query)]
+
+
+def cosigners_between(connection: Connection, first: int, last: int) -> dict[bytes, list[bytes]]:
+    """Who has cosigned the heads of ticks from `first` to `last`, by the digest of the head."""
+    query = select(cosignature.c.checkpoint, cosignature.c.signer)
+    query = query.join(checkpoint, cosignature.c.checkpoint == checkpoint.c.digest)
+    query = query.where(checkpoint.c.tick.between(first, last)).order_by(cosignature.c.signer)
+    found: dict[bytes, list[bytes]] = {}
+    for of, signer in connection.execute(query):
+        found.setdefault(of, []).append(signer)
+    return found
+
+
 class LeafRow(NamedTuple):
     """What the leaf of an entry is made from."""
 

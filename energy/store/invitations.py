@@ -41,6 +41,12 @@ def add_invitation(connection: Connection, new: Invitation) -> None:
     connection.execute(insert(invitation).values(**new._asdict()))
 
 
+def list_invitations(connection: Connection) -> list[Invitation]:
+    """All invitations that there are, the newest first; one that was made anew stands once."""
+    query = select(invitation).order_by(invitation.c.made_s.desc(), invitation.c.name)
+    return [Invitation(**row._mapping) for row in connection.execute(query)]
+
+
 def find_invitation(connection: Connection, hash_32: bytes, now_s: int) -> Invitation | None:
     """The invitation of this hash, where it is neither over nor taken up."""
     columns = invitation.c

@@ -1,5 +1,5 @@
 """The tables of the operators' office: market rules from a date, keys of repeated requests, what
-webhooks are told, ages of feeds.
+webhooks are told, who has seen an alarm, ages of feeds.
 """
 
 from sqlalchemy import (
@@ -72,6 +72,17 @@ alarm_message = Table(
     CheckConstraint("kind IN ('raised', 'escalated', 'ended')", name="alarm_message_kind"),
     sqlite_autoincrement=True,
 )
+
+# Who has seen an alarm first, and what they said of it; time of the district's clock.
+alarm_seen = Table(
+    "alarm_seen",
+    METADATA,
+    Column("alarm", ForeignKey("alarm.id"), primary_key=True, autoincrement=False),
+    Column("actor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("seen_utc", BigInteger, nullable=False),
+)
+append_only(alarm_seen)
 
 # When each feed of the loop last gave something, by the district's clock.
 feed = Table(

@@ -15,7 +15,7 @@ from energy.dashboard import install
 from energy.district import District
 from energy.steps.credentials import STEP_S, code_at, new_seed, stretch_password
 from energy.store.accounts import TRADE_ROLE, KeyRow, save_keys
-from energy.store.alarms import Alarm, open_alarms, raise_alarm
+from energy.store.alarms import Alarm, Seen, open_alarms, raise_alarm
 from energy.store.audit import list_records
 from energy.store.engine import Store, open_store
 from energy.store.people import Person, add_person
@@ -237,7 +237,7 @@ def test_an_operator_says_that_an_alarm_is_seen_and_an_auditor_cannot(
         button.click()
         expect(page.locator(".alarms")).to_contain_text("Seen")
         expect(button).to_have_count(0)
-        assert here.store.read(open_alarms)[0].acknowledged_utc == NOW_S
+        assert here.store.read(open_alarms)[0].seen == Seen("person kim", NOW_S)
         record = here.store.read(list_records)[0].record
         assert (record.account, record.task) == ("person kim", f"acknowledge alarm {number}")
         page.get_by_role("button", name="Sign out").click()

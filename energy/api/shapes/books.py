@@ -116,6 +116,56 @@ class Checkpoint(Shape):
     note: Annotated[str, Field(examples=["sejong-5-1/sim/3.microgrid/ledger\n33\n…"])]
 
 
+class SignedHead(Shape):
+    """The signed head of the log after a tick, and the witnesses that have signed it as well."""
+
+    tick_utc: Utc
+    size: Count
+    root: Digest
+    signer: Address
+    cosigned_by: list[Address]
+
+
+class CheckpointPage(Shape):
+    """Signed heads, the newest first; `next` is null on the last page."""
+
+    items: list[SignedHead]
+    next: str | None = Field(examples=["/v1/checkpoints?before=2026-07-15T09:00:00Z&limit=96"])
+
+
+class OperatorKey(Shape):
+    """A key of the operator: what it may sign, from which slot, until which; null: still."""
+
+    address: Address
+    roles: list[Literal["registrar", "log", "trading", "settle", "gateway"]]
+    from_utc: Utc
+    end_utc: Utc | None
+    entry: Id
+
+
+class OperatorKeyList(Shape):
+    """Every key that has signed for the operator, the oldest first."""
+
+    account: Id
+    items: list[OperatorKey]
+
+
+class BooksAudit(Shape):
+    """The books read and added up anew at a signed head; `findings` says what is wrong."""
+
+    tick_utc: Utc
+    size: Count
+    root: Digest
+    checkpoints: Count
+    transfers: Count
+    audit_records: Count
+    moved_krw: Krw
+    moved_wh: WholeText
+    moved_points: Krw
+    holds: bool
+    findings: list[str]
+
+
 class TrustRoot(Shape):
     """What a verifier must know from elsewhere: first key, first checkpoint, witnesses."""
 

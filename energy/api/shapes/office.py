@@ -102,6 +102,24 @@ class Disabled(Shape):
     disabled: Literal[True]
 
 
+class InvitationRow(Shape):
+    """A resident who is or was invited; `taken_utc` is null until they have chosen a password."""
+
+    name: Name
+    account: Id
+    made_by: Name
+    made_utc: Utc
+    ends_utc: Utc
+    taken_utc: Utc | None
+
+
+class Invitations(Shape):
+    """Invitations, the newest first; those of a time before `now_utc` are good no more."""
+
+    now_utc: Utc
+    items: list[InvitationRow]
+
+
 class AuditRecord(Shape):
     """Who did what with whose data, when and from where; `hash` has the record before in it."""
 

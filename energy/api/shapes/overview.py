@@ -1,6 +1,6 @@
 """The overview, alarms, and the head of the books."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from energy.api.shapes.plan import (
 from energy.api.shapes.words import (
     Address,
     Count,
+    Date,
     Digest,
     Krw,
     Name,
@@ -30,6 +31,14 @@ from energy.api.shapes.words import (
     Utc,
     WholeText,
 )
+
+
+class SeenBy(Shape):
+    """Who has seen an alarm first, when, and what they said of it; texts may be empty."""
+
+    by: Annotated[str, Field(examples=["person kim"])]
+    at_utc: Utc
+    note: Annotated[str, Field(examples=["the crew is on its way"])]
 
 
 class Alarm(Shape):
@@ -44,12 +53,41 @@ class Alarm(Shape):
     todo: Text
     count: Count
     acknowledged: bool
+    seen: SeenBy | None
 
 
 class Alarms(Shape):
     """Open alarms, the gravest first."""
 
     items: list[Alarm]
+
+
+class EndedAlarm(Alarm):
+    """An alarm whose condition is over."""
+
+    ended_utc: Utc
+
+
+class EndedAlarms(Shape):
+    """Alarms that are over, the newest first; `next` is null on the last page."""
+
+    items: list[EndedAlarm]
+    next: str | None = Field(examples=["/v1/alarms/ended?before=17&limit=50"])
+
+
+class AlarmDay(Shape):
+    """How many alarms and warnings began on a local day."""
+
+    date: Date
+    first_slot_utc: Utc
+    alarm: Count
+    warning: Count
+
+
+class AlarmDays(Shape):
+    """The last days, the oldest first; today is not over."""
+
+    days: list[AlarmDay]
 
 
 class LedgerHead(Shape):

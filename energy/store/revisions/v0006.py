@@ -1,5 +1,6 @@
 """Version 6: residents without a wallet and their kept keys; more that operators order,
-assets out of use and notes about them; instructions that are not acted on any more.
+assets out of use and notes about them; instructions that are not acted on any more; who has seen
+an alarm.
 """
 
 from typing import Any
@@ -22,6 +23,7 @@ def upgrade() -> None:
     """From version 5."""
     op.add_column("lease", sa.Column("life", sa.Text, nullable=False, server_default=""))
     _add_clock_checks()
+    _add_seen_alarms()
     _add_residents()
     _add_halts()
     _add_steering()
@@ -33,6 +35,7 @@ def downgrade() -> None:
     for table in (*ASSETS, *STEERING, "instruction_halt"):
         op.drop_table(table)
     _drop_residents()
+    op.drop_table("alarm_seen")
     op.drop_table("clock_check")
     op.drop_column("lease", "life")
 
@@ -45,6 +48,19 @@ def _add_clock_checks() -> None:
         sa.Column("reason", sa.Text, nullable=False),
     )
     _refuse_changes("clock_check")
+
+
+def _add_seen_alarms() -> None:
+    op.create_table(
+        "alarm_seen",
+        sa.Column(
+            "alarm", sa.Integer, sa.ForeignKey("alarm.id"), primary_key=True, autoincrement=False
+        ),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("note", sa.Text, nullable=False),
+        sa.Column("seen_utc", sa.BigInteger, nullable=False),
+    )
+    _refuse_changes("alarm_seen")
 
 
 def _add_residents() -> None:

@@ -91,7 +91,7 @@ def filled(path: str, order_id: str) -> str:
         "{month}": "2026-07",
         "{slot}": "2026-07-15T09:00:00Z", "{tick}": "2026-07-15T09:00:00Z", "{name}": "nobody",
         "{alarm_id}": "999", "{limit_id}": "999", "{proposal_id}": "999", "{asset_id}": "no-asset",
-        "{island_id}": "999", "{hold_id}": "999",
+        "{island_id}": "999", "{hold_id}": "999", "{entry_id}": "0x" + "00" * 32,
     }  # fmt: skip
     for name, value in given.items():
         path = path.replace(name, value)

@@ -14,10 +14,15 @@ import pytest
 
 from energy.api import ApiContext, create_app
 from energy.config import Settings
+from energy.steps.chain_audit import audit_chain
+from energy.steps.keystore import OPERATOR_ROLES
 from energy.steps.ledger_files import checkpoint_lines
 from energy.steps.proving import export_lines
 from energy.steps.receipts import Prover
+from energy.store.audit import list_records
 from energy.store.orders import orders_of
+from energy.store.sqlite import sqlite3
+from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from market.messages import message_as_json
 from market.signing import address_of, derive_key, digest, sign
@@ -25,6 +30,7 @@ from market.verifier import read_note, verify_bundle
 
 FIRST = 1_784_084_400
 NONCES = itertools.count(5_000)
+KINDS = ("Order", "Transfer")
 Begin = Callable[..., Any]
 
 
@@ -187,3 +193,48 @@ def _names_of(district: Any) -> set[str]:
 
     look(district, 3)
     return {one for one in found if len(one) >= 4 and one != district.id}
+
+
+def test_any_entry_is_found_by_its_id_and_its_proof_holds(here: Any, client: Client) -> None:
+    trust = client.ask("/v1/ledger/trust").content
+    holder = here.crowd.account[0]
+    named = here.store.read(lambda c: Prover(c).entries_of(holder, FIRST))
+    order, transfer = (next(id_ for name, id_ in named if name == one) for one in KINDS)
+    found = client.ask(f"/v1/ledger/entries/0x{order.hex()}")
+    assert verify_bundle(trust, found.content).ok
+    alone = client.ask(f"/v1/ledger/entries/0x{transfer.hex()}")
+    assert (alone.status, alone.json["code"]) == (404, "NOT_FOUND")
+    with_slot = client.ask(f"/v1/ledger/entries/0x{transfer.hex()}?slot={FIRST}")
+    assert with_slot.json["entry"]["type"] == "Transfer"
+    assert verify_bundle(trust, with_slot.content).ok
+    record = here.store.read(list_records)[0].record
+    assert (record.whose, record.task) == ("ledger", f"read entry 0x{transfer.hex()}")
+
+
+def test_signed_heads_come_newest_first_with_the_operators_keys(here: Any, client: Client) -> None:
+    page = client.ask("/v1/checkpoints?limit=2").json
+    assert [one["tick_utc"] for one in page["items"]] == [
+        iso_of(FIRST + n * SLOT_S) for n in (2, 1)
+    ]
+    rest = client.ask(page["next"]).json
+    assert rest["items"][0]["tick_utc"] == iso_of(FIRST)
+    keys = client.ask("/v1/ledger/keys").json["items"]
+    assert {role for one in keys for role in one["roles"]} == set(OPERATOR_ROLES)
+    assert page["items"][0]["signer"] in {one["address"] for one in keys if "log" in one["roles"]}
+
+
+def test_an_audit_finds_a_changed_transfer_and_a_changed_head(here: Any, client: Client) -> None:
+    whole = client.ask("/v1/ledger/audit").json
+    assert whole["holds"] and whole["findings"] == [] and whole["transfers"] > 0
+    with sqlite3.connect(here.store.url.removeprefix("sqlite:///")) as store:
+        for trigger in ("transfer_no_update", "checkpoint_no_update"):
+            store.execute(f"DROP TRIGGER {trigger}")
+        store.execute(
+            "UPDATE transfer SET amount = amount + 1 WHERE (settlement, position) ="
+            " (SELECT settlement, position FROM transfer WHERE kind = 1 LIMIT 1)"
+        )
+        changed = "UPDATE checkpoint SET previous = ? WHERE tick = ?"
+        store.execute(changed, (b"\x11" * 32, FIRST + SLOT_S))
+    found = here.store.read(audit_chain)
+    told = " ".join(found.findings)
+    assert "its transfers add up to" in told and "follows 1111" in told

@@ -62,8 +62,8 @@ class Office:
     clock: OfficeClock = field(default_factory=OfficeClock)
     url: str = ""
 
-    def enter(self, page: Page, name: str, role: str = "operator", **cookies: str) -> None:
-        """Let a person of this name be who the browser's session is of."""
+    def begin(self, name: str, role: str = "operator") -> str:
+        """The secret of a new session of a person of this name."""
 
         def unit(connection: Any) -> None:
             if find_person(connection, name) is None:
@@ -73,7 +73,11 @@ class Office:
 
         secret = new_secret()
         self.store.write(unit)
-        given = {"microgrid": secret, "language": "en", **cookies}
+        return secret
+
+    def enter(self, page: Page, name: str, role: str = "operator", **cookies: str) -> None:
+        """Let a person of this name be who the browser's session is of."""
+        given = {"microgrid": self.begin(name, role), "language": "en", **cookies}
         page.context.add_cookies(
             [{"name": key, "value": value, "url": self.url} for key, value in given.items()]
         )
@@ -94,6 +98,37 @@ def office(
         install(app)
         here.url = serve_app(app)
         yield here
+
+
+@dataclass
+class OfficeAnswer:
+    """Status and body of an answer."""
+
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@pytest.fixture
+def ask_office(office: Office) -> Callable[..., OfficeAnswer]:
+    """Asks the office's API as an operator of this name; with a document it posts it."""
+
+    def ask(name: str, path: str, *document: Any) -> OfficeAnswer:
+        headers = {"Cookie": f"microgrid={office.begin(name)}", "Origin": office.url}
+        body = None
+        if document:
+            body = b"" if document[0] is None else json.dumps(document[0]).encode()
+            headers["Content-Type"] = "application/json"
+        line = http.client.HTTPConnection(urlsplit(office.url).netloc, timeout=20)
+        with contextlib.closing(line):
+            line.request("POST" if document else "GET", path, body, headers)
+            found = line.getresponse()
+            return OfficeAnswer(found.status, found.read())
+
+    return ask
 
 
 @pytest.fixture

@@ -29,7 +29,14 @@ from energy.store.alarm_outbox import (
     missing_messages,
     take_due,
 )
-from energy.store.alarms import Alarm, acknowledge_alarm, end_alarm, open_alarms, raise_alarm
+from energy.store.alarms import (
+    Alarm,
+    Seen,
+    acknowledge_alarm,
+    end_alarm,
+    open_alarms,
+    raise_alarm,
+)
 from energy.store.engine import Store
 
 NOW_S, WALL_S = 1_784_105_000, 1_800_000_000
@@ -178,7 +185,7 @@ def test_what_nobody_has_seen_in_ten_minutes_is_posted_and_so_is_its_end(
     store: Store, clocks: Clocks, receive: Callable[..., Receiver]
 ) -> None:
     here, seen, unseen = receive(), say(store, GRAVE), say(store, LIGHT)
-    store.write(lambda connection: acknowledge_alarm(connection, seen, NOW_S))
+    store.write(lambda connection: acknowledge_alarm(connection, seen, Seen("person kim", NOW_S)))
     with poster(store, clocks, here):
         until(lambda: len(here.got) == 1, "the grave one")
         clocks.district += 599

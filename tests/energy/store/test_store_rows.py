@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy.store import alarms, events, measured, readings, setpoints, slots, views
-from energy.store.alarms import Alarm
+from energy.store.alarms import Alarm, Seen
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.packing import pack_arrays, unpack_arrays
@@ -123,8 +123,8 @@ def test_an_alarm_is_one_row_until_its_condition_ends(store: Store) -> None:
         (first, "106 %", 6, 2),
         (late, "Meters are late", 5, 1),
     ]
-    store.write(lambda c: alarms.acknowledge_alarm(c, first, 8))
-    assert store.read(alarms.open_alarms)[0].acknowledged_utc == 8
+    store.write(lambda c: alarms.acknowledge_alarm(c, first, Seen("person kim", 8, "on my way")))
+    assert store.read(alarms.open_alarms)[0].seen == Seen("person kim", 8, "on my way")
     store.write(lambda c: alarms.end_other_alarms(c, "grid/", frozenset(), 9))
     assert [one.id for one in store.read(alarms.open_alarms)] == [late]
     assert raise_(found("104 %"), 10) > first
@@ -132,7 +132,7 @@ def test_an_alarm_is_one_row_until_its_condition_ends(store: Store) -> None:
 
 def test_an_unknown_alarm_cannot_be_acknowledged(store: Store) -> None:
     with pytest.raises(StoreError, match="alarm 7: not found"):
-        store.write(lambda c: alarms.acknowledge_alarm(c, 7, 8))
+        store.write(lambda c: alarms.acknowledge_alarm(c, 7, Seen("person kim", 8)))
 
 
 def test_numbers_of_events_grow_and_old_events_go(
