@@ -1,11 +1,12 @@
 """How many charging points a fleet needs: Erlang's loss formula over the week's busiest moment.
 
-Arrivals and stays are those of the simulated sessions; their mean number at the points, by quarter
-hour of the week, is the offered load of that moment, whatever the stays' distribution. Whoever
-finds all points taken goes away. A point is taken for the whole stay, also when the car is full.
+Arrivals and stays are drawn as those of the simulated sessions, at so many points that hardly any
+car finds one taken; their mean number, by quarter hour of the week, is the offered load of that
+moment, whatever the stays' distribution. Whoever finds all points taken goes away. A point is taken
+for the whole stay, also when the car is full.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ import numpy as np
 from energy.district import District, load_district
 from energy.forecast import CarSessions
 from energy.forecast.inputs import FloatArray
-from energy.plant import Plant
+from energy.plant.stays import StayBook
 from energy.study.scenario import Scenario, fleet_ratio, scenario_district
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
 BLOCKING_MAX = 0.01
 WEEK_SLOTS = 7 * SLOTS_PER_DAY
 DAY_S = SLOTS_PER_DAY * SLOT_S
+UNCUT = 8
+"""So many points for each that there is, lest a full one sends cars away that the load would miss."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,10 @@ def _sizing(kind: str, by_group: FloatArray, *, present: int, per_day: float) ->
 
 def _offered(district: District, seed: int, end_slot: int, days: int = 364) -> FloatArray:
     """Mean number of cars at the points of each group by quarter hour of the week, (G, 672)."""
-    stays = Plant(district, seed).past_stays(end_slot, days)
-    return occupancy(stays, len(district.chargers.id), end_slot - days * DAY_S, days)
+    points = replace(district.chargers, count=district.chargers.count * UNCUT)
+    first_slot = end_slot - days * DAY_S
+    stays = StayBook(replace(district, chargers=points), seed).between(first_slot, end_slot)
+    return occupancy(stays, len(points.id), first_slot, days)
 
 
 def occupancy(stays: CarSessions, groups: int, first_slot: int, days: int) -> FloatArray:

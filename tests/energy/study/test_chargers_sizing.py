@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from energy.forecast import CarSessions
-from energy.study.chargers import WEEK_SLOTS, erlang_b, occupancy, points_for
+from energy.study import base_scenario
+from energy.study.chargers import WEEK_SLOTS, erlang_b, occupancy, points_for, size_chargers
+from energy.timegrid import parse_instant
 from energy.units import SLOT_S
 
 
@@ -32,6 +34,20 @@ def test_the_points_needed_are_the_fewest_that_keep_the_limit(offered: float) ->
 
 def test_nobody_needs_a_point_where_nobody_comes() -> None:
     assert points_for(0.0) == 0
+
+
+def test_the_load_offered_does_not_fall_because_points_are_few() -> None:
+    end = parse_instant("2026-12-31", "Asia/Seoul")
+    small, whole = (
+        {one.kind: one for one in size_chargers(source, base_scenario(), 1, end)}
+        for source in ("sejong-5-1@0.1", "sejong-5-1")
+    )
+    # One point for a tenth of those who come to six: a year's mean of what they offer is a sixth.
+    assert small["super_fast"].present == 1
+    for one, six in ((small, 1), (whole, 6)):
+        per_point = one["super_fast"].sessions_per_day / six
+        assert per_point == pytest.approx(12.0)
+        assert one["super_fast"].offered == pytest.approx(0.92 * six, rel=0.15)
 
 
 def test_a_stay_counts_from_its_arrival_to_its_departure_in_the_mean_of_weeks() -> None:
