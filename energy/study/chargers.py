@@ -22,7 +22,7 @@ BLOCKING_MAX = 0.01
 WEEK_SLOTS = 7 * SLOTS_PER_DAY
 DAY_S = SLOTS_PER_DAY * SLOT_S
 UNCUT = 8
-"""So many points for each that there is, lest a full one sends cars away that the load would miss."""
+"""So many points for each that there is, lest a full one sends cars away that the load misses."""
 
 
 @dataclass(frozen=True)
