@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from energy.store.types import Json, UInt64, fixed_bytes
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 METADATA = MetaData()
 

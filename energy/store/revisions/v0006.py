@@ -1,6 +1,7 @@
 """Version 6: residents without a wallet and their kept keys; more that operators order,
-assets out of use and notes about them; instructions that are not acted on any more; who has seen
-an alarm.
+assets out of use and notes about them; instructions that are not acted on any more.
+
+Stores of this version are in use; what comes later belongs to a later version.
 """
 
 from typing import Any
@@ -23,7 +24,6 @@ def upgrade() -> None:
     """From version 5."""
     op.add_column("lease", sa.Column("life", sa.Text, nullable=False, server_default=""))
     _add_clock_checks()
-    _add_seen_alarms()
     _add_residents()
     _add_halts()
     _add_steering()
@@ -35,7 +35,6 @@ def downgrade() -> None:
     for table in (*ASSETS, *STEERING, "instruction_halt"):
         op.drop_table(table)
     _drop_residents()
-    op.drop_table("alarm_seen")
     op.drop_table("clock_check")
     op.drop_column("lease", "life")
 
@@ -48,19 +47,6 @@ def _add_clock_checks() -> None:
         sa.Column("reason", sa.Text, nullable=False),
     )
     _refuse_changes("clock_check")
-
-
-def _add_seen_alarms() -> None:
-    op.create_table(
-        "alarm_seen",
-        sa.Column(
-            "alarm", sa.Integer, sa.ForeignKey("alarm.id"), primary_key=True, autoincrement=False
-        ),
-        sa.Column("actor", sa.Text, nullable=False),
-        sa.Column("note", sa.Text, nullable=False),
-        sa.Column("seen_utc", sa.BigInteger, nullable=False),
-    )
-    _refuse_changes("alarm_seen")
 
 
 def _add_residents() -> None:
