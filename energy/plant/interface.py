@@ -26,6 +26,7 @@ SETPOINTS_NONE = "none"
 SETPOINTS_EXPIRED = "expired"
 SETPOINTS_EARLY = "for a later slot"
 SETPOINTS_OLD_FENCE = "lower fence"
+SETPOINTS_LATE = "told after the slot"
 
 
 class PlantError(Exception):
@@ -44,6 +45,7 @@ class SetPoints:
     at the meter; a car that is not named charges at once up to its promise. points_off (G,) marks
     groups of charging points that are switched off, whatever stands there, batteries_off (B,)
     batteries that take and give nothing, not even to balance an island; None where all are on.
+    told_s: when they were sent, None where nobody noted it; what comes after its slot is of no use.
     """
 
     slot: int
@@ -61,6 +63,7 @@ class SetPoints:
     car_discharge_kw: FloatArray
     points_off: BoolArray | None = None
     batteries_off: BoolArray | None = None
+    told_s: int | None = None
 
     def to_bytes(self) -> bytes:
         """The set-points as compact bytes; equal set-points, equal bytes."""

@@ -12,6 +12,7 @@ from energy.plant.interface import (
     SETPOINTS_APPLIED,
     SETPOINTS_EARLY,
     SETPOINTS_EXPIRED,
+    SETPOINTS_LATE,
     SETPOINTS_NONE,
     SETPOINTS_OLD_FENCE,
     PlantError,
@@ -71,6 +72,8 @@ def hear(district: District, fence: int, slot: int, setpoints: SetPoints | None)
         return Heard(SETPOINTS_EARLY, setpoints.fence)
     if setpoints.expires_s < slot + SLOT_S:
         return Heard(SETPOINTS_EXPIRED, setpoints.fence)
+    if setpoints.told_s is not None and setpoints.told_s >= slot + SLOT_S:
+        return Heard(SETPOINTS_LATE, setpoints.fence)
     return Heard(SETPOINTS_APPLIED, setpoints.fence, _understood(setpoints), setpoints)
 
 

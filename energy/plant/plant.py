@@ -119,9 +119,9 @@ class Plant:
 
         `promised_kw` (M,) is what customers have committed to draw less; they know it themselves.
         `is_alone`: the connection to the utility is open from the slot's start to its end.
-        Set-points count from their own slot until they expire; expired, missing or of a lower fence
-        than the last seen they leave each device to its default: batteries idle, cars charge at
-        once, units hold what they do, boilers give the heat.
+        Set-points count from their own slot until they expire; expired, missing, sent after the
+        slot or of a lower fence than the last seen they leave each device to its default: batteries
+        idle, cars charge at once, units hold what they do, boilers give the heat.
         """
         if slot != state.slot:
             raise PlantError(f"plant step: slot {slot}, allowed: {state.slot}, where its state is")

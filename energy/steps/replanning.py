@@ -126,21 +126,25 @@ def tell_anew(
     before: Sequence[Answer] = (),
     is_last: bool = True,
 ) -> list[Answer]:
-    """Replace the slot's set-points; the answers to the orders.
+    """Replace the slot's set-points unless it is over at `at_s`; the answers to the orders.
 
     With the last slot they are kept in the same transaction, those of the slots `before` too.
     """
+    is_over = at_s >= found.slot + SLOT_S
+    reason = f"the slot was over before; {found.reason}" if is_over else found.reason
 
     def write(connection: Connection) -> list[Answer]:
         claim, told = Claim(found.slot, next_fence(connection)), found.told
         if told is None:
             told = still_told(connection, microgrid.district, found.slot)
-        body = None if told is None else replace(told, fence=claim.fence).to_bytes()
-        replace_setpoints(connection, claim, found.slot + SLOT_S, body)
+        if not is_over:
+            sent = None if told is None else replace(told, fence=claim.fence, told_s=at_s)
+            body = None if sent is None else sent.to_bytes()
+            replace_setpoints(connection, claim, found.slot + SLOT_S, body)
         now = taken_now()
         answers = []
         for order in orders:
-            how = (str(found.tier), found.reason, at_s, order.taken.seconds_since(now))
+            how = (str(found.tier), reason, at_s, order.taken.seconds_since(now))
             answers.append(Answer(order.id, found.slot, claim.fence, *how))
         if is_last:
             for answer in (*before, *answers):

@@ -13,7 +13,7 @@ from energy.config import build_settings
 from energy.cycle import run_quarter_hour
 from energy.plant import SetPoints
 from energy.steps.context import Microgrid, demo_beginning, open_installation, start_microgrid
-from energy.steps.replanning import answer_replans
+from energy.steps.replanning import answer_replans, replan_slot, tell_anew
 from energy.store.alarms import open_alarms
 from energy.store.holds import add_hold
 from energy.store.replans import add_replan, taken_now, unanswered_replans
@@ -22,7 +22,7 @@ from energy.store.steering import Act
 from energy.units import SLOT_S
 
 ACT = Act("person kim", "smell of smoke", 0)
-CHANGED = {"fence", "battery_charge_kw", "battery_discharge_kw", "batteries_off"}
+CHANGED = {"fence", "told_s", "battery_charge_kw", "battery_discharge_kw", "batteries_off"}
 
 
 @pytest.fixture
@@ -70,6 +70,20 @@ def test_what_is_held_rests_in_a_slot_that_cannot_be_planned_anew(
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name), name)
     (alarm,) = [one.alarm for one in store.read(open_alarms) if one.alarm.where == "plan"]
     assert alarm.cause == "slot/tier" and "go on as told before" in alarm.what
+
+
+def test_what_is_planned_anew_after_its_slot_leaves_what_devices_were_told_in_it(
+    microgrid: Microgrid,
+) -> None:
+    slot, store = microgrid.installation.first_slot, microgrid.store
+    before = told_in(microgrid, slot)
+    store.write(lambda connection: add_replan(connection, slot, ACT, taken_now()))
+    (order,) = store.read(unanswered_replans)
+    found = replan_slot(microgrid, slot)
+    (answer,) = tell_anew(microgrid, found, [order], slot + SLOT_S)
+    after = told_in(microgrid, slot)
+    assert before is not None and after is not None and after.fence == before.fence
+    assert answer.reason.startswith("the slot was over before") and found.told is not None
 
 
 def test_where_nothing_was_told_that_could_hold_on_somebody_hears_of_it(

@@ -249,6 +249,8 @@ def test_a_planned_split_keeps_promises_that_the_plan_delays(
         ({"expires_s": -1}, "expired"),
         ({"slot": SLOT_S}, "for a later slot"),
         ({"slot": -SLOT_S}, "applied"),
+        ({"told_s": SLOT_S - 1}, "applied"),
+        ({"told_s": SLOT_S}, "told after the slot"),
         ({"fence": -1}, "lower fence"),
         ({"fence": +5}, "applied"),
     ],
@@ -257,7 +259,7 @@ def test_set_points_are_obeyed_refused_or_let_expire(
     plant: Plant, told: Told, noon: int, change: dict[str, int], status: str
 ) -> None:
     state = replace(plant.begin(noon), fence=7)
-    right = told(noon, fence=7)
+    right = told(noon, fence=7, told_s=noon)
     moved = {name: getattr(right, name) + by for name, by in change.items()}
     step = plant.step(state, noon, replace(right, **moved))
     assert step.telemetry.setpoints == status
