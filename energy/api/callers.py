@@ -101,6 +101,11 @@ class Caller:
         """The account whose objects alone are reached, for the query of the store; None: all."""
         return self.account if self.role in (Role.PROSUMER, Role.DEVICE) else None
 
+    @property
+    def sees_each(self) -> bool:
+        """Whether figures of so few households are shown that they tell of one of them."""
+        return self.role in STEERING.roles
+
     def subject(self, named: bytes | None) -> bytes:
         """The account that a request is about: one's own, or the one that is named.
 

@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
-from energy.api.callers import MEMBERS, may
+from energy.api.callers import MEMBERS, caller_of, may
 from energy.api.context import context_of
 from energy.api.documents import (
     KNOWN,
@@ -25,6 +25,7 @@ from energy.api.shapes.curves import Curves, VoidCurves
 from energy.api.shapes.market import MarketHistory
 from energy.api.words import SlotName
 from energy.steps.curves import clearing_digest, curves_document, load_auction
+from energy.steps.curves import told_to_members as told_curves
 from energy.store.orders import clearings_between, last_clearing, load_clearing
 from energy.store.views import Document, views_between
 from energy.timegrid import iso_of, local_day_start
@@ -40,6 +41,8 @@ MONEY = (
     "saved_contracts_krw",
     "saved_krw",
 )
+PRIVATE = ("bought_kwh", "sold_kwh", "traders", "worse_off", *MONEY)
+"""What a settled slot says of its customers; the rest are prices."""
 BOUGHT, SOLD = ("contracts", "p2p", "tariff"), ("contracts", "p2p", "feed_in")
 
 router = APIRouter(tags=["market"])
@@ -57,14 +60,20 @@ def get_history(
     first: SlotName | None = Query(None, alias="from", description="first slot; a day before `to`"),
     end: SlotName | None = Query(None, alias="to", description="end; after the newest auction"),
 ) -> Response:
-    """Columns over the slots from `from` up to `to`, at most a week; `next` asks for the rest."""
-    context = context_of(request)
+    """Columns over the slots from `from` up to `to`, at most a week; `next` asks for the rest.
+
+    Where fewer than 15 customers make up a slot's sums, or one has more than 15 % of them,
+    operators and auditors alone are told what was settled; to others it is null, and in no total.
+    """
+    context, caller = context_of(request), caller_of(request)
     newest = context.store.read(last_clearing)
     if newest is None:
         raise not_found("slot", "none", "a district with an auction")
     period = parse_period(first, end, newest)
     day = local_day_start(newest, context.district.time_zone)
     rows = context.store.read(lambda connection: _load(connection, period, day, newest))
+    if not caller.sees_each:
+        rows = told_to_members(rows)
     body = build_history(period, rows, day)
     return json_answer(request, body, etag_of("history", orjson.dumps(body).decode()))
 
@@ -81,14 +90,14 @@ def get_curves(request: Request, slot: SlotName) -> Response:
 
     A slot whose orders were void has no curves and says why. An auction never changes.
     """
-    context, start = context_of(request), parse_slot(slot, "slot")
+    context, start, caller = context_of(request), parse_slot(slot, "slot"), caller_of(request)
     digest, told = context.store.read(
         lambda connection: (clearing_digest(connection, start), load_clearing(connection, start))
     )
     if digest is None and told is None:
         raise not_found("slot", slot[:60], "a slot that is cleared")
     state = f"{start} {digest.hex() if digest else told}"
-    etag = etag_of("curves", state)
+    etag = etag_of("curves", f"{state} {caller.sees_each}")
     if is_known(request, etag):
         return not_modified(etag)
 
@@ -99,7 +108,9 @@ def get_curves(request: Request, slot: SlotName) -> Response:
         reason = (told or {}).get("reason") or None
         return {**curves_document(auction, context.district.network.zones), "reason": reason}
 
-    return json_answer(request, request.app.state.cache.get("curves", state, build), etag)
+    document = request.app.state.cache.get("curves", state, build)
+    is_whole = caller.sees_each or document["district"] is None
+    return json_answer(request, document if is_whole else told_curves(document), etag)
 
 
 def _void(slot: int, told: Mapping[str, Any]) -> Document:
@@ -135,10 +146,22 @@ def parse_period(first: str | None, end: str | None, newest: int) -> Period:
 
 @dataclass(frozen=True)
 class HistoryRows:
-    """What each slot published of its market, and what it came to once settled; by slot."""
+    """What each slot published of its market, and what it came to once settled; by slot.
+
+    What may not be told of a slot is null.
+    """
 
     cleared: Mapping[int, Document]
     trading: Mapping[int, Document]
+
+
+def told_to_members(rows: HistoryRows) -> HistoryRows:
+    """The rows without what was settled where it would tell of single households."""
+    told = {
+        slot: one if one.get("may_be_told") else {**one, **dict.fromkeys(PRIVATE)}
+        for slot, one in rows.trading.items()
+    }
+    return HistoryRows(rows.cleared, told)
 
 
 def _load(connection: Connection, period: Period, day: int, newest: int) -> HistoryRows:
@@ -161,7 +184,7 @@ def build_history(period: Period, rows: HistoryRows, day: int) -> Document:
         return column(source, lambda one: one.get(name))
 
     def model(side: str, name: str) -> list[Any]:
-        return column(trading, lambda one: one[side][name])
+        return column(trading, lambda one: one[side] and one[side][name])
 
     cleared, trading = rows.cleared, rows.trading
     more = f"/v1/market/history?from={iso_of(period.end)}&to={iso_of(period.wanted_end)}"
@@ -214,7 +237,8 @@ def _edge(cleared: Document, pick: Callable[[list[Decimal]], Decimal]) -> str | 
 def totals_of(rows: HistoryRows, slots: range) -> Document:
     """Sums over slots: what was cleared in all of them, what was settled in those that are."""
     cleared = [rows.cleared[slot] for slot in slots if slot in rows.cleared]
-    settled = [rows.trading[slot] for slot in slots if slot in rows.trading]
+    known = [rows.trading[slot] for slot in slots if slot in rows.trading]
+    settled = [one for one in known if one["bought_kwh"] is not None]
     prices = [price for one in cleared for price in _prices(one)]
     return {
         "from_utc": iso_of(slots.start),

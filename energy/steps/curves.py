@@ -109,6 +109,16 @@ def curves_document(auction: AuctionRows, zones: Sequence[str]) -> Document:
     }
 
 
+def told_to_members(document: Document) -> Document:
+    """The document for those who may not look into single households: of a place where few have
+    ordered neither what was bought and sold nor who had to share.
+    """
+    less = {"bought_kwh": None, "sold_kwh": None, "margin": None}
+    places = [document["district"], *document["zones"]]
+    told = [{**one, **less} if one["hidden"] else one for one in places]
+    return {**document, "district": told[0], "zones": told[1:]}
+
+
 def hidden_zones(accounts: Mapping[int, int]) -> set[int]:
     """The zones that show no curve, given how many accounts have ordered in each.
 

@@ -95,6 +95,13 @@ def publishable(group: IntArray, groups: int, values_wh: IntArray) -> IntArray:
     return np.where(allowed, total, NOT_PUBLISHED)
 
 
+def may_be_told(values: IntArray) -> bool:
+    """Whether a sum of what accounts have, whichever way, may be told: nothing, or as cells are."""
+    sizes = np.abs(values)
+    (total,) = publishable(np.zeros_like(sizes), 1, sizes).tolist()
+    return total != NOT_PUBLISHED or not sizes.any()
+
+
 def publish_open_sums(
     connection: Connection, district: District, settled: Iterable[SlotFacts]
 ) -> None:

@@ -20,6 +20,7 @@ from energy.crowd.household import MONTH_SHAPE
 from energy.district import District
 from energy.steps.books import Books
 from energy.steps.metering import Months, usual_of
+from energy.steps.open_data import may_be_told
 from energy.steps.slot_settlement import tariff_rows, terms_of
 from energy.store.books import REVERSE_KIND, load_movements, load_settlements
 from energy.store.views import put_view
@@ -103,9 +104,11 @@ def trading_document(
     trade, contracts = moved.sides(ENERGY, Code.TRADE), moved.sides(ENERGY, *CONTRACT_CODES)
     ends_wh = _month_ends_wh(books, district, months, slot)
     gains = _gains(moved, lambda wh: _charges(district, terms, ends_wh, ends_wh + wh), terms)
+    sums = (contracts.got, contracts.gave, trade.got, trade.gave, rest.got, rest.gave)
     return {
         "slot_utc": iso_of(slot),
         "version": versions[-1].version,
+        "may_be_told": all(map(may_be_told, sums)),
         "bought_kwh": {
             "contracts": _kwh(contracts.got),
             "p2p": _kwh(trade.got),

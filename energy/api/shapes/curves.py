@@ -46,11 +46,14 @@ class Margin(Shape):
 
 
 class PlaceCurves(Shape):
-    """A zone, or the district where `zone` is null; few accounts are hidden."""
+    """A zone, or the district where `zone` is null; few accounts are hidden.
+
+    What a hidden one has bought and sold, and its margin, operators and auditors alone are told.
+    """
 
     zone: Name | None
-    bought_kwh: Kwh
-    sold_kwh: Kwh
+    bought_kwh: Kwh | None
+    sold_kwh: Kwh | None
     price_krw_per_kwh: Krw | None
     low_krw_per_kwh: Krw | None
     high_krw_per_kwh: Krw | None

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from energy.api import ApiContext, create_app
 from energy.config import Settings
 from energy.crowd.household import MONTH_SHAPE
 from energy.steps.book_rows import clearing_columns
+from energy.steps.credentials import hash_secret, new_secret
 from energy.steps.curves import (
     ACCOUNTS_MIN,
     STEPS_MAX,
@@ -28,11 +30,14 @@ from energy.steps.curves import (
     hidden_zones,
     load_auction,
     merged_steps,
+    told_to_members,
 )
 from energy.steps.metering import usual_of
+from energy.steps.open_data import may_be_told
 from energy.steps.slot_settlement import tariff_rows, terms_of, trades_of_slot
 from energy.store.books import load_slot_book
 from energy.store.orders import load_book, save_clearing
+from energy.store.people import ServiceToken, add_token
 from energy.store.readings import LateRow, load_readings
 from energy.store.slots import SlotOutcome, claim_slot, publish_slot
 from energy.store.views import find_view
@@ -158,6 +163,34 @@ def test_nine_accounts_show_a_price_and_no_curve() -> None:
     place = curves_document(fewer, ["Z1"])["district"]
     assert place["hidden"] and place["demand"] is None and place["supply"] is None
     assert place["accounts"] is None and place["price_krw_per_kwh"] == "150"
+
+
+def test_what_a_place_of_few_accounts_traded_is_told_to_who_runs_the_district_alone() -> None:
+    auction = auction_of(crowd_rows(3, 20))
+    whole = curves_document(auction, ["A", "B", "C"])
+    assert told_to_members(whole) == whole
+    hidden = {**whole["zones"][0], "hidden": True}
+    less = told_to_members({**whole, "zones": [hidden, *whole["zones"][1:]]})
+    assert less["zones"][0] == {**hidden, "bought_kwh": None, "sold_kwh": None, "margin": None}
+    assert less["zones"][1:] == whole["zones"][1:] and less["district"] == whole["district"]
+
+
+@pytest.mark.parametrize(
+    ("values", "may"),
+    [
+        ([], True),
+        ([0] * 20, True),
+        ([5] * 14 + [0], False),
+        ([5] * 15, True),
+        ([-5] * 8 + [5] * 8, True),
+        ([5] * 20 + [18], False),
+        ([5] * 20 + [17], True),
+    ],
+)
+def test_a_sum_is_told_where_fifteen_have_part_in_it_and_none_over_fifteen_per_cent(
+    values: list[int], may: bool
+) -> None:
+    assert may_be_told(np.array(values, dtype=np.int64)) is may
 
 
 @given(st.dictionaries(st.integers(0, 30), st.integers(1, 40), max_size=12))
@@ -437,6 +470,27 @@ def test_the_history_has_each_slot_as_published_and_as_settled(here: Any, client
     assert totals["saved_krw"] == krw_text_from_ukrw(sums)
     again = client.ask(f"/v1/market/history?{span}", **{"If-None-Match": headers["etag"]})
     assert again[0] == 304
+
+
+def test_a_slot_of_few_traders_is_told_to_those_who_run_the_district_alone(
+    here: Any, client: Client
+) -> None:
+    secret = new_secret()
+    now_s, hashed = int(time.time()), hash_secret(secret)
+    of = ("wires", hashed, "network_owner", ("market:read",), None, now_s, now_s + 3600)
+    here.store.write(lambda connection: add_token(connection, ServiceToken(*of)))
+    span = f"/v1/market/history?from={iso_of(FIRST)}&to={iso_of(FIRST + 6 * SLOT_S)}"
+    whole = client.ask(span)[1]
+    assert not told(here, FIRST)["may_be_told"] and whole["traders"][0]
+    less = client.ask(span, Authorization=f"Bearer {secret}")[1]
+    for name in ("bought_kwh", "sold_kwh"):
+        assert {value for column in less[name].values() for value in column} == {None}
+    for name in ("saved_krw", "deviation_krw", "traders", "worse_off"):
+        assert set(less[name]) == {None}
+    # Prices are everybody's, and a sum has nothing in it that a slot does not tell.
+    for name in ("state", "price_krw_per_kwh", "volume_kwh", "tariff_krw_per_kwh"):
+        assert less[name] == whole[name]
+    assert (less["totals"]["settled"], less["totals"]["saved_krw"]) == (0, "0")
 
 
 def test_the_history_is_bounded_and_says_where_it_goes_on(client: Client) -> None:
