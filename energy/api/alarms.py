@@ -2,13 +2,14 @@
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from energy.api.callers import DISTRICT, OPERATE, caller_of, may
 from energy.api.context import context_of
 from energy.api.documents import json_answer
 from energy.api.doorman import record_of
+from energy.api.fields import JsonBody
 from energy.api.overview import alarm_block
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.overview import Alarm, AlarmDays, EndedAlarms
@@ -33,10 +34,8 @@ SHOWN_DAYS = 14
 router = APIRouter(tags=["documents"])
 
 
-class SeenBody(BaseModel):
+class SeenBody(JsonBody):
     """What somebody says of an alarm that they have seen."""
-
-    model_config = ConfigDict(extra="forbid")
 
     note: str = Field("", max_length=300, examples=["the crew is on its way"])
 
