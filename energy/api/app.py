@@ -38,6 +38,7 @@ from energy.api import (
     own_data,
     people,
     proofs,
+    readings,
     reports,
     rules,
     settings,
@@ -66,9 +67,8 @@ FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, books, market, forecasts, documents,
-    grid, live,
-    health, open_data, sign_in, wallets, people, alarms, assets, rules, settings, reports, me,
-    cars, own_data, kept, invitations, steering, islands, holds, asset_acts,
+    grid, live, health, open_data, sign_in, wallets, people, alarms, assets, rules, settings,
+    reports, me, cars, own_data, kept, invitations, steering, islands, holds, asset_acts, readings,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

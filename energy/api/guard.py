@@ -12,6 +12,8 @@ from energy.api.problems import ProblemError, problem_response
 from energy.api.rates import Rates, Refusals
 
 BODY_BYTES_MAX = 16 * 1024
+LONGER_BODIES = {"/v1/readings": 320 * 1024}
+"""What brings many things at once may be longer, by path."""
 # What is too large is read and thrown away so that the sender can read the answer, up to here.
 DRAIN_BYTES_MAX = 64 * 1024 * 1024
 DRAIN_S_MAX = 5.0
@@ -63,8 +65,9 @@ class Guard:
             self._rates.require(scope, headers)
             if scope["method"] not in ("GET", "HEAD"):
                 self._refusals.require(scope)
+                most = LONGER_BODIES.get(scope["path"], BODY_BYTES_MAX)
                 send = self._counting(scope, send)
-                receive = _replay(await _read_body(headers, receive), receive)
+                receive = _replay(await _read_body(headers, receive, most), receive)
         except ProblemError as problem:
             response = problem_response(problem, scope["request_id"])
             await response(scope, receive, send)
@@ -94,14 +97,14 @@ class Guard:
             )
 
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes:
+async def _read_body(headers: Headers, receive: Receive, most: int) -> bytes:
     """The body, counted while it comes; raises ProblemError where it is too large or too slow."""
     chunks: list[bytes] = []
     size, more = 0, True
     declared = headers.get("content-length", "0")
-    too_large = declared.isdigit() and int(declared) > BODY_BYTES_MAX
+    too_large = declared.isdigit() and int(declared) > most
     if too_large and int(declared) > DRAIN_BYTES_MAX:
-        raise _too_large(declared)
+        raise _too_large(declared, most)
     try:
         async with asyncio.timeout(DRAIN_S_MAX if too_large else BODY_S_MAX):
             while more:
@@ -110,7 +113,7 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
                     raise GoneError
                 chunk, more = message.get("body", b""), message.get("more_body", False)
                 size += len(chunk)
-                too_large = too_large or size > BODY_BYTES_MAX
+                too_large = too_large or size > most
                 if size > DRAIN_BYTES_MAX:
                     break
                 if too_large:
@@ -123,12 +126,13 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
                 400, "TOO_SLOW", f"body: found {size} bytes in {BODY_S_MAX:.0f} s", "body"
             ) from error
     if too_large:
-        raise _too_large(max(declared, str(size), key=int) if declared.isdigit() else str(size))
+        found = max(declared, str(size), key=int) if declared.isdigit() else str(size)
+        raise _too_large(found, most)
     return b"".join(chunks)
 
 
-def _too_large(found: str) -> ProblemError:
-    allowed = f"at most {BODY_BYTES_MAX} bytes"
+def _too_large(found: str, most: int) -> ProblemError:
+    allowed = f"at most {most} bytes"
     detail = f"body: found {found} bytes, allowed {allowed}"
     return ProblemError(413, "TOO_LARGE", detail, "body", f"{found} bytes", allowed)
 

@@ -13,11 +13,12 @@ from typing import Annotated, TypeVar
 import typer
 from sqlalchemy import Connection
 
-from energy.api.callers import SCOPES
+from energy.api.callers import SCOPES, TOKEN_VERDICTS
 from energy.cli.door import Url, address_of_market, at_the_door
 from energy.cli.participants import account_of, writer
 from energy.cli.settings import AsJson, DatabaseUrl
 from energy.config import build_settings
+from energy.district import load_district
 from energy.steps.credentials import (
     hash_secret,
     new_secret,
@@ -26,11 +27,13 @@ from energy.steps.credentials import (
     require_password,
     stretch_password,
 )
+from energy.steps.giving_meters import give_meters
 from energy.steps.kept_keys import key_safe
 from energy.store.audit import Record, append_record, first_broken, list_records
 from energy.store.engine import open_reader
 from energy.store.errors import StoreError
 from energy.store.people import (
+    DEVICE,
     TOKEN_ROLES,
     Person,
     ServiceToken,
@@ -87,7 +90,12 @@ def token(
     for one in scope:
         if one not in SCOPES:
             raise typer.BadParameter(f"--scope: found {one}, allowed {', '.join(SCOPES)}")
-    if (role == "device") != (account is not None):
+    able = {each.scope for each in TOKEN_VERDICTS if role in each.roles}
+    for one in set(scope) - able:
+        raise typer.BadParameter(
+            f"--scope: found {one}, allowed for {role}: {', '.join(sorted(able))}"
+        )
+    if (role == DEVICE) != (account is not None):
         raise typer.BadParameter("--account: allowed for a device, and needed there")
     secret, now_s = new_secret(), int(time.time())
     made = ServiceToken(
@@ -97,6 +105,30 @@ def token(
     task = f"add token as {role} for {', '.join(sorted(scope))}"
     _write(database_url, task, name, lambda c: add_token(c, made))
     typer.echo(secret)
+
+
+@app.command()
+def meters(
+    name: Name,
+    account: Annotated[
+        list[str] | None, typer.Option(help="whose meter, 0x and 64 digits; may be repeated")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="those of all customers")] = False,
+    back: Annotated[bool, typer.Option("--back", help="to the district's own plant")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Let a device's token bring the readings of these meters, from the slot that is printed on."""
+    known = load_district(build_settings(database_url=database_url).district).meters.account
+    accounts = list(known) if every else [account_of(one) for one in account or []]
+    for one in accounts:
+        if one not in known:
+            raise typer.BadParameter(f"--account: found 0x{one.hex()}, allowed one with a meter")
+    if not accounts or (every and account):
+        raise typer.BadParameter("--account: allowed one or more, or --all")
+    task = f"{'take from it' if back else 'let it read'} {len(accounts)} meters"
+    device = None if back else name
+    first = _write(database_url, task, name, lambda c: give_meters(c, device, accounts))
+    typer.echo(iso_of(first))
 
 
 @app.command()

@@ -94,6 +94,17 @@ class LimitOrder(TypedDict):
     reason: str
 
 
+class MeterReading(TypedDict):
+    """What one meter has counted in a quarter hour; Wh, counters at its end."""
+
+    account: str
+    slot_utc: str
+    import_wh: int
+    export_wh: int
+    import_register_wh: int
+    export_register_wh: int
+
+
 class NoteText(TypedDict):
     """What is to be known of an asset."""
 
@@ -105,6 +116,12 @@ class OwnWallet(TypedDict):
 
     message: dict[str, str]
     signature: str
+
+
+class ReadingBatch(TypedDict):
+    """Readings of any meters and quarter hours, each of them once."""
+
+    readings: list[MeterReading]
 
 
 class ReplanOrder(TypedDict):
@@ -176,7 +193,7 @@ class Client(BaseClient):
 
         The order's terms, its status, its receipt, and what it got where the slot is cleared.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `order_id`: the 32 bytes of an id.
 
@@ -368,7 +385,7 @@ class Client(BaseClient):
         an automatic order also the instruction that it is within; an instruction has one of its
         own.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `order_id`: the 32 bytes of an id.
 
@@ -867,7 +884,7 @@ class Client(BaseClient):
     def sign_in_with_password(self, name: str, password: str, code: str) -> Document:
         """Sign in with name, password and one-time code.
 
-        One answer for whatever was wrong; guesses are counted by name and by address.
+        One answer for whatever was wrong; guesses are counted by address and by name.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
@@ -884,7 +901,7 @@ class Client(BaseClient):
     def sign_in_to_demo(self) -> Document:
         """Act in the demonstration.
 
-        An operator's session without sign-in: on the demo clock and this machine only.
+        An operator's session without sign-in: on the demo clock, for who sits at this machine.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
@@ -1214,7 +1231,7 @@ class Client(BaseClient):
         only. `sums` are null before the first slot is settled, and its parts while they are
         added up.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1246,7 +1263,7 @@ class Client(BaseClient):
 
         Each with its terms, status, receipt and what it got; `next` is null on the last page.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1276,7 +1293,7 @@ class Client(BaseClient):
 
         Orders that got something, newest slot first, with the amount, the label's price in it.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1305,7 +1322,7 @@ class Client(BaseClient):
         What was signed, newest first; what today has come to and what its caps leave; the last
         slot. `last.why` says what became of it there: `ORDERED`, or why no order was made.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1320,7 +1337,7 @@ class Client(BaseClient):
 
         Newest first, with one's own baseline, answer and result; `is_open` may be answered now.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1337,7 +1354,7 @@ class Client(BaseClient):
         each. From what its meter has told of itself by then, its class, and the district's
         newest forecast.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1352,7 +1369,7 @@ class Client(BaseClient):
 
         The months of which there is a signed bill, newest first.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1367,7 +1384,7 @@ class Client(BaseClient):
 
         The bill of a month with every line explained; above 0 is paid, below 0 received.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1387,7 +1404,7 @@ class Client(BaseClient):
 
         The signed bill, its path to a signed checkpoint and the keys that signed.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1408,7 +1425,7 @@ class Client(BaseClient):
         How full it is, when it leaves, what is promised; `car` is null where none is connected
         and `point` where the home has none.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1472,7 +1489,7 @@ class Client(BaseClient):
         Everybody but oneself who has read or done something with them, newest first; and what
         an erasure would leave.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -1501,7 +1518,7 @@ class Client(BaseClient):
         What every table of the store has of this account; streamed, a section after the other,
         the last of which says of each table where it is told and when it goes.
 
-        For: auditor, device, operator, prosumer.
+        For: auditor, operator, prosumer.
 
         `account`: 0x and 64 hex digits; for operators and auditors.
 
@@ -2048,6 +2065,32 @@ class Client(BaseClient):
         return self._json(
             "POST",
             f"/v1/assets/{quote(str(asset_id), safe='')}/notes",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def post_readings(self, body: ReadingBatch, *, idempotency_key: str | None = None) -> Document:
+        """Bring readings of meters.
+
+        A batch from a device's token, all of it or nothing; kept durably when it is answered. A
+        quarter hour is taken from its end until 28 days later. Up to its gate, five minutes
+        before the next but one begins, the last reading of it counts; another one later is a
+        correction, which the next gate settles. The same key again, or the same reading, has no
+        second effect.
+
+        For: device.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `ReadingsTaken` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/readings",
             body=orjson.dumps(body),
             key=idempotency_key or new_key(),
             again=True,

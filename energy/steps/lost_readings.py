@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from energy.steps.book_rows import settled_wh
 from energy.steps.books import Books
 from energy.steps.metering import ESTIMATED, MEASURED, Believed, Columns
+from energy.store.meter_feeds import load_feeds
 from energy.store.readings import LateRow, late_readings_of_slot, load_readings
 from energy.units import SLOT_S
 from market.estimates import spread_wh
@@ -30,8 +31,10 @@ Load = Callable[[int], Columns | None]
 
 @dataclass(frozen=True)
 class _Gap:
-    """Slots of a meter without a reading, between two counters that were read."""
+    """Slots of a meter without a reading, between two counters, read in `first` and `last`."""
 
+    first: int
+    last: int
     slots: tuple[int, ...]
     import_wh: int
     export_wh: int
@@ -81,10 +84,13 @@ def _told_by_counter(
 ) -> Iterator[LateRow]:
     """The correction of one meter's slot, or none where the counters do not tell it."""
     slot, meter, tick = which
+    account = books.customers[meter]
     gap = _gap_of(connection, slot, meter, load)
     if gap is None or gap.import_wh < 0 or gap.export_wh < 0:
         return
-    account, place = books.customers[meter], gap.slots.index(slot)
+    if load_feeds(connection, [account]).changes_between(account, gap.first, gap.last):
+        return  # two counters, which tell nothing of each other
+    place = gap.slots.index(slot)
     estimates = [settled_wh(connection, books, one, account) for one in gap.slots]
     parts = [
         int(spread_wh(total_wh, np.array(profile, dtype=np.int64))[place])
@@ -113,7 +119,7 @@ def _gap_of(connection: Connection, slot: int, meter: int, load: Load) -> _Gap |
             left = [left[0] - late[-1].import_wh, left[1] - late[-1].export_wh]
         else:
             unread.append(one)
-    return _Gap(tuple(unread), *left)
+    return _Gap(first, last, tuple(unread), *left)
 
 
 def _edge(slot: int, step_s: int, meter: int, load: Load) -> int:

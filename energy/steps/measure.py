@@ -17,6 +17,7 @@ from energy.forecast import CarSessions, WeatherForecast
 from energy.plant import Plant, PlantState, PlantStep, Readings, SetPoints, Telemetry
 from energy.steps.car_wishes import Wishes, pressed, wished
 from energy.steps.device_belief import believable_devices
+from energy.steps.door_readings import take_door_readings
 from energy.steps.freshness import Standstill, fresh_readings, fresh_telemetry, fresh_weather
 from energy.steps.weather_feed import WeatherAt
 from energy.store.cars import wishes_at
@@ -73,7 +74,8 @@ class Measured:
     `telemetry` is that of the last complete slot with unbelievable area values replaced by the
     last good ones; `known` (A,) marks those that were measured. `named` says in words what was
     replaced, `came` which feeds of telemetry brought values that are of their time, `still` what
-    has not moved for how long. `state_after` is the plant's own affair and only kept.
+    has not moved for how long. `state_after` is the plant's own affair and only kept. `taken` are
+    the numbers of readings that devices brought by the door.
     """
 
     slot: int
@@ -87,6 +89,7 @@ class Measured:
     named: tuple[str, ...]
     came: frozenset[str]
     still: Standstill
+    taken: tuple[int, ...] = ()
 
 
 def measure(
@@ -118,6 +121,8 @@ def measure(
     state = replace(state, cars=wished(state.cars, then))
     is_alone = bool(store.read(lambda connection: islands_between(connection, past, past + SLOT_S)))
     step = plant.step(state, past, told_past, promised_kw, is_alone)
+    door = store.read(lambda c: take_door_readings(c, plant.district, step.readings, past))
+    step = replace(step, readings=door.readings)
     now = SetPoints.from_bytes(told_now.body) if told_now else None
     weather = (weather_at or plant.weather_forecast)(past + SLOT_S)
     measured = read_step(
@@ -129,7 +134,8 @@ def measure(
         still=still,
     )
     believed, doubted = fresh_weather(weather, past + SLOT_S)
-    return replace(measured, weather=believed, named=(*measured.named, *doubted))
+    named = (*measured.named, *doubted)
+    return replace(measured, weather=believed, named=named, taken=door.taken)
 
 
 def read_step(

@@ -29,6 +29,7 @@ from energy.store.engine import Store
 from energy.store.erasures import erasing
 from energy.store.identities import erase_identity, find_identity
 from energy.store.instructions import halt_instructions, instructions_of
+from energy.store.meter_feeds import waiting_for
 from energy.store.own_data import (
     late_readings_of_meter,
     readings_of_meter,
@@ -112,6 +113,7 @@ def sections_of(
     }
     of_meter: dict[str, Callable[[Connection, int], list[Row]]] = {
         "means_of_days": days_of_meter,
+        "waiting_readings": lambda c, place: [one._asdict() for one in waiting_for(c, place)],
         "late_readings": lambda c, place: [dict(one) for one in late_readings_of_meter(c, place)],
     }
 

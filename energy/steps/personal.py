@@ -77,6 +77,8 @@ TABLES: dict[str, Held] = {
     # What meters said.
     "reading": _told("readings", Goes.WITH_BOOKS, "readings as they came; thinned out before"),
     "late_reading": _told("late_readings", Goes.WITH_BOOKS, "readings that came late"),
+    "meter_feed": _told("meter_feeds", Goes.STAYS, "the device whose readings are settled"),
+    "meter_inbox": _told("waiting_readings", Goes.BY_ITSELF, "in `readings` from the next gate on"),
     # Copies of what is told above.
     "meter_month": Held("", Goes.WITH_BOOKS, "sums of `readings`"),
     "slot_trades": Held("", Goes.WITH_BOOKS, "sums of what `orders` got"),

@@ -37,6 +37,7 @@ from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
 from energy.store.cars import save_cars_seen
 from energy.store.events import add_event
 from energy.store.measured import save_measured, save_plant_state
+from energy.store.meter_feeds import take_out
 from energy.store.orders import save_clearing, save_fills, void_book
 from energy.store.readings import LateRow, save_late_readings, save_readings
 from energy.store.setpoints import load_setpoints, prune_setpoints, save_setpoints
@@ -229,6 +230,7 @@ def keep_measured(
     )
     keep_home_day(connection, microgrid.district, slot)
     save_late_readings(connection, _late_rows(measured))
+    take_out(connection, measured.taken)
     save_plant_state(connection, slot + SLOT_S, measured.state_after.to_bytes())
     save_cars_seen(connection, measured.slot, vars(measured.states.cars))
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.steps.book_rows import BatchReader, entry_of
 from energy.steps.books import Books
+from energy.steps.door_readings import renewed_registers
 from energy.steps.labels import label_cause, load_labels
 from energy.steps.metering import (
     MEASURED,
@@ -93,6 +94,7 @@ def gather_slot(
             f"readings of slot {iso_of(slot)}: {len(columns['asset_import_wh'])} meters of the "
             f"operator, allowed {len(books.assets)}"
         )
+    registers = renewed_registers(connection, books.customers, slot, registers)
     believed = believe(slot, columns, registers, usual.most_wh)
 
     def past(earlier: int) -> Columns | None:

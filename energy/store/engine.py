@@ -38,6 +38,7 @@ import energy.store.erasure_tables
 import energy.store.forecasts
 import energy.store.homes
 import energy.store.instruction_tables
+import energy.store.meter_tables
 import energy.store.office_tables
 import energy.store.open_data
 import energy.store.people_tables

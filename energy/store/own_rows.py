@@ -17,6 +17,7 @@ from energy.store.dr_tables import dr_answer, dr_baseline, dr_result
 from energy.store.erasure_tables import erased_account
 from energy.store.homes import OF_METERS, home_day
 from energy.store.instructions import automatic_slots
+from energy.store.meter_tables import meter_feed
 from energy.store.office_tables import request_key
 from energy.store.packing import unpack_arrays
 from energy.store.people_tables import invitation, kept_key, person, sign_in_guess
@@ -34,6 +35,7 @@ NAMED: dict[str, tuple[Column[bytes], tuple[str, ...]]] = {
     "people": (person.c.account, ("password", "code_seed", "code_step")),
     "invitations": (invitation.c.account, ("hash",)),
     "kept_keys": (kept_key.c.account, ("seal", "body")),
+    "meter_feeds": (meter_feed.c.account, ()),
 }
 
 

@@ -11,7 +11,8 @@ from energy.store.people_tables import person, service_token, session
 
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,39}")
 PERSON_ROLES = ("operator", "network_owner", "auditor")
-TOKEN_ROLES = (*PERSON_ROLES, "device")
+DEVICE = "device"
+TOKEN_ROLES = (*PERSON_ROLES, DEVICE)
 RESIDENT = "prosumer"
 
 

@@ -15,6 +15,7 @@ from energy.api.callers import EVERYBODY, PUBLIC, Role, may, require_verdicts
 Doors = Any
 SCOPES = (
     "market:read", "district:read", "steering:read", "household:read", "audit:read", "operate",
+    "readings:write",
 )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def test_a_token_is_good_until_it_is_over_or_disabled(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account = "0x" + "ab" * 32
-    words = ("--role", "device", "--scope", "household:read", "--account", account, "--days", "1")
+    words = ("--role", "device", "--scope", "readings:write", "--account", account, "--days", "1")
     assert people(url, "token", "meter-117", *words) == 0
     secret = capsys.readouterr().out.strip()
     hashed = hash_secret(secret)
@@ -126,7 +126,9 @@ def test_a_token_is_good_until_it_is_over_or_disabled(
     [
         (("--role", "boss", "--scope", "operate"), "found boss"),
         (("--role", "auditor", "--scope", "everything"), "found everything"),
-        (("--role", "device", "--scope", "household:read"), "needed there"),
+        (("--role", "device", "--scope", "readings:write"), "needed there"),
+        (("--role", "device", "--scope", "household:read"), "allowed for device: market:read"),
+        (("--role", "auditor", "--scope", "readings:write"), "allowed for auditor"),
         (
             ("--role", "auditor", "--scope", "audit:read", "--account", "0x1"),
             "allowed for a device",

@@ -42,6 +42,7 @@ EVENT = FIRST + 4 * SLOT_S  # 23:00
 SLOTS = 13  # past midnight, so that July is billed
 SCOPES = (
     "market:read", "district:read", "steering:read", "household:read", "audit:read", "operate",
+    "readings:write",
 )  # fmt: skip
 PASSWORD = "correct horse battery staple"
 

@@ -33,6 +33,7 @@ SLOT_JSON = documents.slot_json
 SIGNED = "what a message says is proven by its signature, which cannot be drawn at random"
 SUBJECT = "an operator or auditor must name an account, which a household need not"
 MAY_REFUSE = {
+    "/v1/readings": "a meter must be this device's, and its quarter hour over",
     "/v1/orders": SIGNED,
     "/v1/keys": SIGNED,
     "/v1/instructions": SIGNED,

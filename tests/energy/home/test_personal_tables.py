@@ -19,6 +19,8 @@ from energy.store.contract_tables import contract, contract_delivery, contract_e
 from energy.store.errors import StoreError
 from energy.store.homes import save_home_day
 from energy.store.identities import Identity, set_identity
+from energy.store.meter_feeds import Told, put_in
+from energy.store.meter_tables import meter_feed
 from energy.store.packing import unpack_arrays
 from energy.store.people_tables import invitation, kept_key, person, service_token, session
 from energy.store.request_keys import KeptAnswer, keep_answer
@@ -105,12 +107,15 @@ def fill_up(connection: Connection, here: Any) -> None:
             {"name": "heat-pump", "hash": b"\2" * 32, "role": "device", "scopes": [],
              "created_s": 1, "ends_s": 2**40},
         ),
+        (meter_feed, {"device": "meter-117", "from_slot": slot + 90 * 96 * SLOT_S}),
     ]  # fmt: skip
     for table, row in rows:
         connection.execute(insert(table).values(account=who, **row))
     guest = {"id": b"\3" * 32, "person": LOGIN, "begun_s": 1, "seen_s": 1, "ends_s": 2**40}
     connection.execute(insert(session).values(**guest, origin="10.0.0.7"))
     place = meters.index(who)
+    far = slot + 90 * 96 * SLOT_S
+    put_in(connection, [(far, place, Told(1, 0, 1, 0))])
     late = dict.fromkeys(("import_wh", "export_wh", "import_register_wh", "export_register_wh"), 1)
     # Long ago and far ahead, where the loop does not look.
     then, later = slot - 40 * 96 * SLOT_S, slot + 90 * 96 * SLOT_S
