@@ -95,14 +95,16 @@ LEDGERS = (LedgerId.KRW, LedgerId.ENERGY, LedgerId.POINTS)
 class Head:
     """The books after their last tick.
 
-    `registers` are the customers' last trusted counters; `boundary_wh` counts what the connection
-    has imported and exported since the beginning; `transfers` all there are.
+    `registers` are the customers' last trusted counters, `asset_registers` those of the operator's
+    own meters; `boundary_wh` counts what the connection has imported and exported since the
+    beginning, as far as it was believed; `transfers` all there are.
     """
 
     state: BooksState
     balances: dict[tuple[int, bytes], int]
     transfers: int
     registers: Registers
+    asset_registers: Registers
     months: Months
     boundary_wh: IntArray
 
@@ -336,6 +338,9 @@ def head_columns(head: Head, book: AccountBook) -> dict[str, npt.NDArray[Any]]:
         "register_import_wh": head.registers.import_wh,
         "register_export_wh": head.registers.export_wh,
         "register_slot": head.registers.slot,
+        "asset_register_import_wh": head.asset_registers.import_wh,
+        "asset_register_export_wh": head.asset_registers.export_wh,
+        "asset_register_slot": head.asset_registers.slot,
         "month_start": np.array([head.months.start], dtype=np.int64),
         "month_wh": head.months.now_wh,
         "last_month_wh": head.months.last_wh,
@@ -370,11 +375,19 @@ def head_of_columns(tick: int, columns: Mapping[str, npt.NDArray[Any]], book: Ac
         registers=Registers(
             columns["register_import_wh"], columns["register_export_wh"], columns["register_slot"]
         ),
+        asset_registers=_asset_registers(columns),
         months=Months(
             int(columns["month_start"][0]), columns["month_wh"], columns["last_month_wh"]
         ),
         boundary_wh=columns["boundary_wh"],
     )
+
+
+def _asset_registers(columns: Mapping[str, npt.NDArray[Any]]) -> Registers:
+    """The operator's counters; a head of before they were kept knows none yet."""
+    names = ("import_wh", "export_wh", "slot")
+    found = [columns.get(f"asset_register_{name}", _NOTHING) for name in names]
+    return Registers(*found)
 
 
 def load_head(connection: Connection, book: AccountBook) -> tuple[Head, CheckpointRow]:
@@ -584,6 +597,7 @@ def _key_row(one: Entry) -> KeyRow:
 
 
 _NO_CHAIN = Chain()
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 
 def _empty_head(meters: int, state: BooksState | None = None, month_start: int = 0) -> Head:
@@ -593,6 +607,7 @@ def _empty_head(meters: int, state: BooksState | None = None, month_start: int =
         balances={},
         transfers=0,
         registers=no_registers(meters),
+        asset_registers=no_registers(0),
         months=Months(month_start, nought, nought),
         boundary_wh=np.zeros(2, dtype=np.int64),
     )

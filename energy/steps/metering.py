@@ -3,7 +3,9 @@ stands in for the others, and the entries that the gateway and the operator sign
 
 A meter's counter (register) is the better witness: it goes on counting when a reading is lost,
 and a value that does not fit it is not believed. What a counter cannot tell is estimated from the
-same quarter hour of the weeks before, and named as an estimate.
+same quarter hour of the weeks before, and named as an estimate. A counter that goes down, because
+the meter was exchanged or reset, is believed anew once it has borne out so many readings in a row.
+The operator's own meters are believed as the customers' are.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.district import District
+from energy.plant.metering import asset_ids
 from energy.units import DT_H, SLOT_S, SLOTS_PER_DAY
 from market.estimates import mean_wh
 
@@ -28,6 +31,15 @@ PLATE_TO_MEAN = 100.0
 """No connection carries more than 25 kW or this many times its mean; more is a faulty value."""
 
 PROFILE_DAYS = 28
+
+AGREEING_SLOTS = 4
+"""A counter that does not go on from the last one is believed anew after so many slots in a row in
+which it has grown by what was read, in one of them at least by something.
+"""
+
+ASSET_KW_MIN = 1.0
+BEYOND_PLATE = 1.1
+"""A meter of the operator shows no more than this many times what stands on the plate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,15 +109,70 @@ def plate_wh(district: District) -> IntArray:
     return np.ceil(largest_kw * 1000 * DT_H).astype(np.int64)
 
 
+def asset_plate_wh(district: District) -> IntArray:
+    """Most that each of the operator's meters can show in a slot, Wh, in the order of its ids."""
+    chargers, heat = district.chargers, district.heat
+    plates_kw = np.concatenate(
+        [
+            district.batteries.p_kw_max,
+            chargers.count * chargers.p_kw,
+            [unit.count * unit.p_kw_max for unit in district.units],
+            [heat.heat_pump_kw_max] if heat else [],
+            district.pv.spc_kwp.sum(axis=1),
+        ]
+    )
+    assert len(plates_kw) == len(asset_ids(district)), "a plate for each meter of the operator"
+    largest_kw = np.maximum(ASSET_KW_MIN, BEYOND_PLATE * plates_kw)
+    return np.ceil(largest_kw * 1000 * DT_H).astype(np.int64)
+
+
+def asset_columns(columns: Columns) -> Columns:
+    """The operator's own meters as `believe` takes them; each comes with every slot."""
+    names = ("import_wh", "export_wh", "import_register_wh", "export_register_wh")
+    found = {name: columns[f"asset_{name}"] for name in names}
+    return found | {"quality": np.full(len(found["import_wh"]), MEASURED, dtype=np.int64)}
+
+
+def begun_anew(
+    slot: int,
+    columns: Columns,
+    last: Registers,
+    most_wh: IntArray,
+    past: Callable[[int], Columns | None],
+) -> tuple[Registers, IntArray]:
+    """The counters to go on from, and the numbers of the meters whose counters have begun anew.
+
+    `past` gives the batch of an earlier slot. A meter that shows nothing at all is not one of them.
+    """
+    agree = (columns["quality"] == MEASURED) & ~_counts_on(slot, columns, last, most_wh)
+    moved, after, first = np.zeros_like(agree), columns, None
+    for back in range(1, AGREEING_SLOTS + 1):
+        before = past(slot - back * SLOT_S) if agree.any() else None
+        if before is None:
+            return last, np.zeros(0, dtype=np.int64)
+        agree &= before["quality"] == MEASURED
+        for way in ("import", "export"):
+            grown = after[f"{way}_register_wh"] - before[f"{way}_register_wh"]
+            agree &= (grown == after[f"{way}_wh"]) & _within(grown, most_wh)
+            moved |= grown > 0
+        first, after = first or before, before
+    anew = agree & moved
+    assert first is not None, "at least one slot must agree"
+    counters = Registers(
+        np.where(anew, first["import_register_wh"], last.import_wh),
+        np.where(anew, first["export_register_wh"], last.export_wh),
+        np.where(anew, slot - SLOT_S, last.slot),
+    )
+    return counters, np.flatnonzero(anew)
+
+
 def believe(slot: int, columns: Columns, last: Registers, most_wh: IntArray) -> Believed:
     """What of a slot's readings is believed; `last` are the counters before it."""
     came = columns["quality"] == MEASURED
     import_wh, export_wh = columns["import_wh"], columns["export_wh"]
-    known, before = last.slot > 0, last.slot == slot - SLOT_S
-    slots = np.where(known, (slot - last.slot) // SLOT_S, 1)
-    counted_in = np.where(known, columns["import_register_wh"] - last.import_wh, import_wh)
-    counted_out = np.where(known, columns["export_register_wh"] - last.export_wh, export_wh)
-    fits = came & _within(counted_in, slots * most_wh) & _within(counted_out, slots * most_wh)
+    before = last.slot == slot - SLOT_S
+    counted_in, counted_out = _counted(columns, last)
+    fits = came & _counts_on(slot, columns, last, most_wh)
     good = fits & _within(import_wh, np.minimum(most_wh, counted_in))
     good &= _within(export_wh, np.minimum(most_wh, counted_out))
     told = fits & ~good & before
@@ -126,6 +193,22 @@ def believe(slot: int, columns: Columns, last: Registers, most_wh: IntArray) -> 
     )
 
 
+def _counted(columns: Columns, last: Registers) -> tuple[IntArray, IntArray]:
+    """What the counters have gained since the last ones; the readings where none are known."""
+    known = last.slot > 0
+    return (
+        np.where(known, columns["import_register_wh"] - last.import_wh, columns["import_wh"]),
+        np.where(known, columns["export_register_wh"] - last.export_wh, columns["export_wh"]),
+    )
+
+
+def _counts_on(slot: int, columns: Columns, last: Registers, most_wh: IntArray) -> BoolArray:
+    """Which counters have gained what the connection can carry since the last ones."""
+    slots = np.where(last.slot > 0, (slot - last.slot) // SLOT_S, 1)
+    counted_in, counted_out = _counted(columns, last)
+    return _within(counted_in, slots * most_wh) & _within(counted_out, slots * most_wh)
+
+
 def _within(wh: IntArray, most_wh: IntArray) -> BoolArray:
     found: BoolArray = (wh >= 0) & (wh <= most_wh)
     return found
@@ -133,16 +216,20 @@ def _within(wh: IntArray, most_wh: IntArray) -> BoolArray:
 
 @dataclass(frozen=True, eq=False)
 class Usual:
-    """What is known of the customers' meters beforehand, Wh in a slot, (M,): mean and most."""
+    """What is known of meters beforehand, Wh in a slot: the customers' mean and most, (M,), and the
+    most of the operator's own, (N,).
+    """
 
     mean_wh: IntArray
     most_wh: IntArray
+    asset_most_wh: IntArray
 
 
 def usual_of(district: District) -> Usual:
-    """Mean and greatest import of each customer in a slot."""
+    """Mean and greatest import of each customer in a slot, and the most of each asset."""
     mean_kw = district.meters.annual_kwh / (365 * 24)
-    return Usual(np.rint(mean_kw * 1000 * DT_H).astype(np.int64), plate_wh(district))
+    mean_wh = np.rint(mean_kw * 1000 * DT_H).astype(np.int64)
+    return Usual(mean_wh, plate_wh(district), asset_plate_wh(district))
 
 
 def fill_missing(

@@ -40,6 +40,7 @@ from energy.steps.month_close import CloseFacts, close_month, gather_close, save
 from energy.steps.open_data import publish_open_sums
 from energy.steps.proving import Audit as Audit
 from energy.steps.proving import audit_books as audit_books
+from energy.steps.settled_alarms import tell_settled
 from energy.steps.slot_contracts import running_contracts
 from energy.steps.slot_settlement import (
     SettledSlot,
@@ -225,7 +226,7 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     lost = enter_losses(books, store.read(untold_losses), slot)
     book.entries += [*told.values(), *lost.values()]
     sealed = seal(book, found.before)
-    head = _head_after(book, sealed, settled, found)
+    head = _head_after(book, sealed, found)
     outcome = _outcome(book, sealed, settled)
 
     def write(connection: Connection) -> None:
@@ -247,6 +248,7 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
         mark_sealed(connection, slot, slot)
         for one in settled:
             mark_settled(connection, one.slot, slot)
+        tell_settled(connection, district, settled, slot)
 
     store.write(write)
     books.head = head
@@ -284,13 +286,13 @@ def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: i
     )
     complete = tick - (SLOTS_TO_METER - 1) * SLOT_S
     due: list[SlotFacts] = []
-    registers = books.head.registers
+    registers, assets = books.head.registers, books.head.asset_registers
     for slot in unsettled_slots(connection, complete):
-        facts = gather_slot(connection, books, usual, slot, registers)
+        facts = gather_slot(connection, books, usual, slot, registers, assets)
         if facts is not None:
             running = running_contracts(connection, district, slot)
             due.append(replace(facts, running=running))
-            registers = facts.believed.registers
+            registers, assets = facts.believed.registers, facts.assets.registers
     told = find_lost(connection, books, tick)
     for facts in due:
         earlier = load_readings(connection, facts.slot - SLOT_S)
@@ -305,9 +307,7 @@ def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: i
     return _Found(before, due, told, corrections, events, close, number)
 
 
-def _head_after(
-    book: TickBook, sealed: SealedTick, settled: Sequence[SettledSlot], found: _Found
-) -> Head:
+def _head_after(book: TickBook, sealed: SealedTick, found: _Found) -> Head:
     """The books after the tick."""
     head = book.books.head
     batches = [*found.before.batches.values(), *(one.batch for one in book.settlements)]
@@ -316,8 +316,9 @@ def _head_after(
         balances=dict(book.balances),
         transfers=head.transfers + sum(len(batch.ids) for batch in batches),
         registers=found.due[-1].believed.registers if found.due else head.registers,
+        asset_registers=found.due[-1].assets.registers if found.due else head.asset_registers,
         months=book.months,
-        boundary_wh=sum((one.boundary_wh for one in settled), head.boundary_wh),
+        boundary_wh=book.boundary_wh,
     )
 
 
@@ -335,7 +336,7 @@ def _outcome(book: TickBook, sealed: SealedTick, settled: Sequence[SettledSlot])
         transfers=sum(len(one.rows) for one in book.settlements),
         readings=sum(len(batch) for batch in book.readings),
         estimated=sum(one.estimated for one in settled),
-        unexplained_wh=sum(one.unexplained_wh for one in settled),
+        unexplained_wh=sum(one.boundary.unexplained_wh for one in settled),
         unexplained_ukrw=sum(one.posted.changes.get(pool, 0) for one in settled),
         size=message["size"],
         root=message["root"],

@@ -1,8 +1,9 @@
 """The settlement of one slot from its readings: what was traded is posted, the rest at tariff."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 from energy.district import District
 from energy.steps.book_rows import BatchReader, entry_of
 from energy.steps.books import Books
+from energy.steps.boundary import FROZEN_SLOTS, Boundary, believe_boundary, passed_of
 from energy.steps.door_readings import renewed_registers
 from energy.steps.labels import label_cause, load_labels
 from energy.steps.metering import (
@@ -21,8 +23,11 @@ from energy.steps.metering import (
     Columns,
     Registers,
     Usual,
+    asset_columns,
+    begun_anew,
     believe,
     fill_missing,
+    no_registers,
 )
 from energy.steps.prices import connection_tariff, smp_krw_per_kwh
 from energy.steps.slot_contracts import NONE_RUNNING, Running, delivery_rows, slot_contracts
@@ -32,7 +37,7 @@ from energy.store.errors import StoreError
 from energy.store.readings import load_readings
 from energy.tariffs import load_tariff, slot_calendar
 from energy.timegrid import iso_of, local_month_start
-from energy.units import mkrw_from_krw
+from energy.units import SLOT_S, mkrw_from_krw
 from market.label_lines import NO_LABELS, SlotLabels, delivered_of, settle_labels
 from market.readings import Reading, ReadingBatch, meter_id
 from market.settlement import (
@@ -54,10 +59,17 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class SlotFacts:
-    """What the store knows of a slot that is due: readings, trades, reservations, contracts."""
+    """What the store knows of a slot that is due: readings, trades, reservations, contracts.
+
+    `believed` of the customers' meters, of which `anew` have counters that have begun anew, and
+    `assets` of the operator's own; `boundary_before` are the connection's last readings.
+    """
 
     slot: int
     believed: Believed
+    anew: IntArray
+    assets: Believed
+    boundary_before: tuple[IntArray, ...]
     columns: Columns
     trades: tuple[Trade, ...]
     version: Version
@@ -69,22 +81,31 @@ class SlotFacts:
 
 @dataclass(frozen=True, eq=False)
 class SettledSlot:
-    """A slot's first settlement; `boundary_wh` is what came and went through the connection."""
+    """A slot's first settlement; `boundary` is what came and went through the connection."""
 
-    slot: int
+    facts: SlotFacts
     posted: PostedSettlement
     readings: ReadingBatch
-    boundary_wh: IntArray
+    boundary: Boundary
     estimated: int
-    unexplained_wh: int
+
+    @property
+    def slot(self) -> int:
+        """The slot that was settled."""
+        return self.facts.slot
 
 
 def gather_slot(
-    connection: Connection, books: Books, usual: Usual, slot: int, registers: Registers
+    connection: Connection,
+    books: Books,
+    usual: Usual,
+    slot: int,
+    registers: Registers,
+    asset_registers: Registers,
 ) -> SlotFacts | None:
     """The facts of a slot, or None while its readings have not come.
 
-    `registers` are the customers' trusted counters before it.
+    `registers` are the customers' trusted counters before it, `asset_registers` the operator's.
     """
     columns = load_readings(connection, slot)
     if columns is None:
@@ -95,11 +116,14 @@ def gather_slot(
             f"operator, allowed {len(books.assets)}"
         )
     registers = renewed_registers(connection, books.customers, slot, registers)
-    believed = believe(slot, columns, registers, usual.most_wh)
 
+    @cache
     def past(earlier: int) -> Columns | None:
         return load_readings(connection, earlier)
 
+    registers, anew = begun_anew(slot, columns, registers, usual.most_wh, past)
+    believed = believe(slot, columns, registers, usual.most_wh)
+    before = [past(slot - back * SLOT_S) for back in range(1, FROZEN_SLOTS)]
     versions = load_settlements(connection, slot)
     reserved, previous = Named(), ZERO32
     if versions:
@@ -112,6 +136,9 @@ def gather_slot(
     return SlotFacts(
         slot=slot,
         believed=fill_missing(slot, believed, past, usual),
+        anew=anew,
+        assets=_believe_assets(slot, columns, asset_registers, usual, past),
+        boundary_before=tuple(one["boundary_wh"] for one in before if one is not None),
         columns=columns,
         trades=trades_of_slot(connection, books, slot),
         version=Version(slot, 1, previous, clearing_of(connection, slot)),
@@ -119,6 +146,28 @@ def gather_slot(
         carriage=carriage_of(connection, slot),
         labels=load_labels(connection, slot),
     )
+
+
+def _believe_assets(
+    slot: int,
+    columns: Columns,
+    last: Registers,
+    usual: Usual,
+    past: Callable[[int], Columns | None],
+) -> Believed:
+    """The operator's own readings as far as they are believed, an estimate for the others."""
+    most_wh = usual.asset_most_wh
+
+    def own(earlier: int) -> Columns | None:
+        found = past(earlier)
+        return None if found is None else asset_columns(found)
+
+    here = asset_columns(columns)
+    # A head of before they were kept has none of the operator's counters.
+    known = last if len(last.slot) == len(most_wh) else no_registers(len(most_wh))
+    known, _ = begun_anew(slot, here, known, most_wh, own)
+    believed = believe(slot, here, known, most_wh)
+    return fill_missing(slot, believed, own, Usual(np.zeros_like(most_wh), most_wh, most_wh))
 
 
 def trades_of_slot(connection: Connection, books: Books, slot: int) -> tuple[Trade, ...]:
@@ -166,12 +215,17 @@ def carriage_of(connection: Connection, slot: int) -> Carriage:
 
 def settle_first(book: TickBook, district: District, facts: SlotFacts) -> SettledSlot:
     """Sign the slot's readings, settle them as version 1, and post all that follows."""
-    books, columns, slot = book.books, facts.columns, facts.slot
-    boundary_wh = columns["boundary_wh"].astype(np.int64)
+    books, slot = book.books, facts.slot
     month = local_month_start(slot, district.time_zone)
     readings = meter_readings(books, district, facts, book.months.of(month))
     readings = raise_estimates(readings, facts.trades)
-    signed = book.sign(reading_rows(books, facts, readings))
+    boundary = believe_boundary(
+        district,
+        facts.columns["boundary_wh"].astype(np.int64),
+        facts.boundary_before,
+        passed_of(readings),
+    )
+    signed = book.sign(reading_rows(book, facts, readings, boundary))
     terms = terms_of(district, slot)
     inputs = SettlementInput(
         slot=slot,
@@ -182,7 +236,7 @@ def settle_first(book: TickBook, district: District, facts: SlotFacts) -> Settle
             id_: one for id_, one in facts.reserved.pendings.items() if one.code != Code.LABEL
         },
         readings=readings,
-        boundary=BoundaryReading(*boundary_wh.tolist()),
+        boundary=None if boundary.doubt else BoundaryReading(*boundary.wh.tolist()),
         terms=terms,
         cause=facts.version.clearing,
         carriage=facts.carriage,
@@ -193,14 +247,12 @@ def settle_first(book: TickBook, district: District, facts: SlotFacts) -> Settle
     posted = book.settle(facts.version, transfers, signed.leaves(), facts.reserved)
     book.deliveries += delivery_rows(books, inputs, settled)
     book.months = book.months.plus(month, settled.rest_import_wh[: len(books.customers)])
-    through_grid_wh = posted.changes.get((2, books.system.grid), 0)
     return SettledSlot(
-        slot=slot,
+        facts=facts,
         posted=posted,
         readings=signed,
-        boundary_wh=boundary_wh,
+        boundary=boundary,
         estimated=int((readings.quality != MEASURED).sum()),
-        unexplained_wh=int(boundary_wh[0] - boundary_wh[1]) + through_grid_wh,
     )
 
 
@@ -215,28 +267,30 @@ def meter_readings(
     books: Books, district: District, facts: SlotFacts, month_wh: IntArray
 ) -> MeterReadings:
     """The slot's readings as the market takes them: customers first, then the operator's."""
-    believed, columns, assets = facts.believed, facts.columns, len(books.assets)
-    none = np.zeros(assets, dtype=np.int64)
+    believed, assets = facts.believed, facts.assets
+    none = np.zeros(len(books.assets), dtype=np.int64)
     return MeterReadings(
         account=(*books.customers, *books.assets),
         tariff=np.concatenate([tariff_rows(district), none + NO_TARIFF]),
-        import_wh=np.concatenate([believed.import_wh, columns["asset_import_wh"]]),
-        export_wh=np.concatenate([believed.export_wh, columns["asset_export_wh"]]),
-        quality=np.concatenate([believed.quality, none + MEASURED]),
+        import_wh=np.concatenate([believed.import_wh, assets.import_wh]),
+        export_wh=np.concatenate([believed.export_wh, assets.export_wh]),
+        quality=np.concatenate([believed.quality, assets.quality]),
         month_import_wh=np.concatenate([month_wh, none]),
     )
 
 
-def reading_rows(books: Books, facts: SlotFacts, readings: MeterReadings) -> list[Reading]:
-    """What is signed: every meter, and the one at the utility; estimates have no counters."""
-    columns, head = facts.columns, books.head
-    boundary_wh = columns["boundary_wh"].astype(np.int64)
+def reading_rows(
+    book: TickBook, facts: SlotFacts, readings: MeterReadings, boundary: Boundary
+) -> list[Reading]:
+    """What is signed: every meter, and the one at the utility where it is believed; estimates have
+    no counters.
+    """
+    columns, books = facts.columns, book.books
     counters = {}
+    measured = np.where(readings.quality == MEASURED, 1, 0)
     for way in ("import", "export"):
-        own = np.where(readings.quality[: len(books.customers)] == MEASURED, 1, 0)
-        counters[way] = np.concatenate(
-            [columns[f"{way}_register_wh"] * own, columns[f"asset_{way}_register_wh"]]
-        ).tolist()
+        shown = np.concatenate([columns[f"{way}_register_wh"], columns[f"asset_{way}_register_wh"]])
+        counters[way] = (shown * measured).tolist()
     rows = zip(
         readings.account,
         readings.import_wh.tolist(),
@@ -247,8 +301,11 @@ def reading_rows(books: Books, facts: SlotFacts, readings: MeterReadings) -> lis
         strict=True,
     )
     found = [Reading._make((one, meter_id(one), facts.slot, *numbers, 0)) for one, *numbers in rows]
-    grid, counted_wh = books.system.grid, (head.boundary_wh + boundary_wh).tolist()
-    at_utility = (facts.slot, *boundary_wh.tolist(), *counted_wh, MEASURED, 0)
+    if boundary.doubt:
+        return found
+    book.boundary_wh = book.boundary_wh + boundary.wh
+    at_utility = (facts.slot, *boundary.wh.tolist(), *book.boundary_wh.tolist(), MEASURED, 0)
+    grid = books.system.grid
     return [*found, Reading._make((grid, meter_id(grid), *at_utility))]
 
 

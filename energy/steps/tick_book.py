@@ -71,12 +71,15 @@ class PostedSettlement:
 
 
 class TickBook:
-    """What one tick enters, in its order; balances and months stand as after what is posted."""
+    """What one tick enters, in its order; balances, months and the connection's counters stand as
+    after what is posted.
+    """
 
     def __init__(self, books: Books, tick: int, first_no: int) -> None:
         self.books = books
         self.tick = tick
         self.months = books.head.months
+        self.boundary_wh = books.head.boundary_wh
         self.balances: Mapping[tuple[int, bytes], int] = books.head.balances
         self.entries: list[Entry] = []
         self.settlements: list[PostedSettlement] = []

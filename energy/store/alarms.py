@@ -82,6 +82,13 @@ def end_other_alarms(
             end_alarm(connection, found.alarm.cause, now_s)
 
 
+def end_seen(connection: Connection, cause: str, now_s: int) -> None:
+    """The condition has ended and somebody has seen the alarm; one that nobody has seen stays."""
+    same = (alarm.c.cause == cause) & alarm.c.ended_utc.is_(None)
+    seen = alarm.c.acknowledged_utc.is_not(None)
+    connection.execute(alarm.update().where(same & seen).values(ended_utc=now_s))
+
+
 def acknowledge_alarm(connection: Connection, number: int, seen: Seen) -> None:
     """Somebody has seen it; it stays until its condition ends.
 

@@ -132,7 +132,7 @@ def history(values: dict[int, dict[str, Any]]) -> Any:
 
 def test_an_estimate_is_the_mean_of_the_same_quarter_hour_on_days_before() -> None:
     unknown = believe(SLOT, columns_of(0, 0, 0, [0, 0]), before(), MOST)
-    usual = Usual(np.array([77]), MOST)
+    usual = Usual(np.array([77]), MOST, MOST)
     days = {
         1: columns_of(1, 100, 0, [0, 0]),
         2: columns_of(0, 0, 0, [0, 0]),  # not read on that day
@@ -153,7 +153,7 @@ def test_what_is_known_is_never_estimated() -> None:
     def never(_: int) -> Any:
         raise AssertionError("no history is needed")
 
-    assert fill_missing(SLOT, known, never, Usual(np.array([77]), MOST)) is known
+    assert fill_missing(SLOT, known, never, Usual(np.array([77]), MOST, MOST)) is known
 
 
 def test_plates_leave_room_for_every_household(small_district: District) -> None:
