@@ -6,7 +6,9 @@ being restored its schema version is `restoring`, so that nothing else opens wha
 """
 
 import json
+import os
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +37,15 @@ from sqlalchemy import (
 from energy.store.engine import Store, open_reader, open_store, parse_url
 from energy.store.errors import StoreError
 from energy.store.schema import METADATA, SCHEMA_VERSION, meta
+from energy.store.signed_head import sync_folder
 from energy.store.sqlite import sqlite3
 
 ABOUT = "about.json"
 BATCH_ROWS = 20_000
+STEP_PAGES, STEP_PAUSE_S = 2_000, 0.01
+"""Pages of a SQLite file that are copied at once, some 8 MB, and the pause for others' writes."""
+STEPS_S_MAX = 60.0
+"""A file that is written to faster than it can be copied is copied at once after so long."""
 ARROW: dict[type, pa.DataType] = {
     BigInteger: pa.int64(),
     Integer: pa.int64(),
@@ -60,18 +67,27 @@ class BackupSummary:
 def write_backup(url: str, path: Path) -> BackupSummary:
     """Write the store at `url`, as it stands at one instant, into a new file.
 
-    The process that writes to the store goes on meanwhile. Raises StoreError where the file exists
-    or cannot be written; an unfinished file is not left behind under its name.
+    The process that writes to the store goes on meanwhile. Of a SQLite file a copy stands beside
+    the new file until it is written. Raises StoreError where the file exists or cannot be written;
+    an unfinished file is not left behind under its name, and a finished one is durable.
     """
     if path.exists():
         raise StoreError(f"backup {path}: exists already, allowed a new file")
     unfinished = path.with_name(path.name + ".part")
     try:
-        with _still_store(url) as store, zipfile.ZipFile(unfinished, "w") as archive:
+        with (
+            _still_store(url, path.parent) as store,
+            unfinished.open("wb") as file,
+            zipfile.ZipFile(file, "w") as archive,
+        ):
             rows = store.read(lambda connection: _write_tables(connection, archive))
             about = {"schema_version": SCHEMA_VERSION, "rows": rows}
             archive.writestr(ABOUT, json.dumps(about, indent=1))
+            archive.close()
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.rename(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"backup {path}: cannot be written ({error.strerror})") from error
     finally:
@@ -96,8 +112,8 @@ def restore_backup(path: Path, url: str) -> BackupSummary:
 
 
 @contextmanager
-def _still_store(url: str) -> Iterator[Store]:
-    """A reader of the store that hinders no writer, however long it reads."""
+def _still_store(url: str, folder: Path) -> Iterator[Store]:
+    """A reader of the store that hinders no writer, however long it reads; a copy in `folder`."""
     parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
         with open_reader(url) as store:
@@ -105,17 +121,42 @@ def _still_store(url: str) -> Iterator[Store]:
         return
     with open_reader(url):
         pass  # refuses what is no store of this version
-    # With a rollback journal a long reader would keep the writer from committing.
-    with tempfile.TemporaryDirectory(prefix="microgrid-") as folder:
-        still = Path(folder) / "still.db"
-        source, target = sqlite3.connect(str(parsed.database)), sqlite3.connect(still)
+    # With a rollback journal a long reader would keep the writer from committing. The copy is as
+    # large as the store, and the folder of temporary files is often in memory.
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=folder) as scratch:
+        still = Path(scratch) / "still.db"
         try:
-            source.backup(target)
-        finally:
-            source.close()
-            target.close()
+            _copy_file(str(parsed.database), still)
+        except sqlite3.Error as error:
+            raise StoreError(f"backup of {url}: the store cannot be copied ({error})") from error
         with open_reader(f"sqlite:///{still}") as store:
             yield store
+
+
+def _copy_file(database: str, still: Path) -> None:
+    """Copy a database file as it stands at one instant, in steps between which others may write.
+
+    A write in between begins the copy anew, so that one who never pauses is made to wait at last.
+    """
+    source, target = sqlite3.connect(database), sqlite3.connect(still)
+    end_s = time.monotonic() + STEPS_S_MAX
+
+    def look(*_: int) -> None:
+        if time.monotonic() > end_s:
+            raise TimeoutError
+
+    try:
+        (journal,) = source.execute("PRAGMA journal_mode").fetchone()
+        if journal == "wal":
+            source.backup(target)  # readers of a write-ahead log hinder nobody
+            return
+        try:
+            source.backup(target, pages=STEP_PAGES, progress=look, sleep=STEP_PAUSE_S)
+        except TimeoutError:
+            source.backup(target)
+    finally:
+        source.close()
+        target.close()
 
 
 def _plain(table: Table) -> Table:

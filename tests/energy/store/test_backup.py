@@ -1,9 +1,11 @@
 """A store as one file and back: every row, either database, and the loop goes on from it."""
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
@@ -12,11 +14,13 @@ from energy.cli import run
 from energy.config import build_settings
 from energy.cycle import run_quarter_hour
 from energy.steps.context import demo_beginning, open_installation, start_microgrid
+from energy.store import backup
 from energy.store.backup import restore_backup, write_backup
 from energy.store.engine import open_reader, open_store
 from energy.store.errors import StoreError, StoreVersionError
 from energy.store.events import add_event
 from energy.store.schema import METADATA, event_row
+from energy.store.sqlite import sqlite3
 from energy.units import SLOT_S
 
 SLOTS = 4
@@ -171,3 +175,75 @@ def test_a_store_that_is_not_there_is_not_backed_up(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="found no file"):
         write_backup(f"sqlite:///{tmp_path}/none.db", tmp_path / "none.backup")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_writer_goes_on_while_a_file_with_a_rollback_journal_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/busy.db"
+    monkeypatch.setattr("energy.store.sqlite.wal_is_safe", lambda _: False)
+    monkeypatch.setattr("energy.store.backup.STEP_PAGES", 1)
+    with open_store(url) as store:
+        writes: list[int] = []
+
+        def write_between() -> float:
+            """Between two steps of the copy somebody writes, three times."""
+            if len(writes) < 3 and (tmp_path / "still").exists():
+                store.write(lambda connection: add_event(connection, "beat", None, {}))
+                writes.append(1)
+            return 0.0
+
+        monkeypatch.setattr(backup, "time", SimpleNamespace(monotonic=write_between))
+        (tmp_path / "still").touch()
+        backup._copy_file(f"{tmp_path}/busy.db", tmp_path / "still")
+    assert len(writes) == 3
+    with open_reader(f"sqlite:///{tmp_path}/still") as copied:
+        found = copied.read(lambda connection: connection.scalars(select(event_row.c.kind)).all())
+    assert found == ["beat"] * 3, "what was written meanwhile is in the copy"
+
+
+def test_one_who_never_pauses_is_made_to_wait_at_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/busy.db"
+    monkeypatch.setattr("energy.store.sqlite.wal_is_safe", lambda _: False)
+    monkeypatch.setattr(backup, "STEPS_S_MAX", -1.0)
+    open_store(url).close()
+    write_backup(url, tmp_path / "one.backup")
+    assert (tmp_path / "one.backup").exists()
+
+
+def test_the_copy_stands_beside_the_backup_and_a_full_disk_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/small.db"
+    open_store(url).close()
+    (tmp_path / "out").mkdir()
+    places: list[Path] = []
+
+    def full(_: str, still: Path) -> None:
+        places.append(still)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(backup, "_copy_file", full)
+    with pytest.raises(StoreError, match=r"cannot be copied \(database or disk is full"):
+        write_backup(url, tmp_path / "out" / "one.backup")
+    assert places[0].parents[1] == tmp_path / "out"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_backup_is_durable_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/small.db"
+    open_store(url).close()
+    file, synced = tmp_path / "one.backup", []
+    plain = os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(file.exists())
+        plain(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_backup(url, file)
+    assert synced[-2:] == [False, True], "first the bytes, then the name"
