@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, text
 
 from energy.store.engine import NAME_BYTES
-from energy.store.errors import FenceError
+from energy.store.errors import FenceError, StoreVersionError
 from energy.store.lives import has_ended, own_life
-from energy.store.schema import leader, lease
+from energy.store.schema import SCHEMA_VERSION, leader, lease, meta
 
 LEASE_S = 30
 """How long a leader may be silent before another takes over."""
@@ -41,8 +41,10 @@ def take_lead(
     """The new term of `owner`, or None while the lease of another one runs.
 
     The lease counts for nothing where its holder has surely ended, or where `alone` says that no
-    other process can be at work on this store.
+    other process can be at work on this store. Raises StoreVersionError where the tables are no
+    longer this program's.
     """
+    _require_own_tables(connection)
     now_s, life = _database_s(connection), own_life()
     if not alone:
         if _runs(connection, now_s):
@@ -99,11 +101,25 @@ def resign_lead(connection: Connection, term: int) -> None:
 
 
 def require_term(connection: Connection, term: int) -> None:
-    """Hold the term until the transaction ends; raises FenceError where it is over."""
+    """Hold the term until the transaction ends; raises FenceError where it is over.
+
+    Raises StoreVersionError where the tables were changed to another version meanwhile.
+    """
+    _require_own_tables(connection)
     row = connection.execute(select(leader).with_for_update(read=True)).first()
     if row is None or row.term != term:
         found = "none" if row is None else f"term {row.term} of {row.owner}"
         raise FenceError(f"leader: term {term} is over, found {found}")
+
+
+def _require_own_tables(connection: Connection) -> None:
+    query = select(meta.c.value).where(meta.c.key == "schema_version")
+    found = connection.scalar(query)
+    if found != str(SCHEMA_VERSION):
+        raise StoreVersionError(
+            f"store: its tables have been changed to version {found} meanwhile, allowed "
+            f"{SCHEMA_VERSION}; stop this program and start the one that the tables are for"
+        )
 
 
 def write_anchor(connection: Connection, term: int, anchor: Anchor) -> None:

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, create_engine, event, select
 from sqlalchemy.exc import DatabaseError
 
 from energy.store.engine import lock_tables, parse_url
-from energy.store.errors import StoreError, StoreVersionError
+from energy.store.errors import StoreError, StoreInUseError, StoreVersionError
+from energy.store.leader import somebody_leads
 from energy.store.schema import SCHEMA_VERSION, meta
 from energy.store.sqlite import FileLock, create_sqlite_engine
 
@@ -27,12 +28,14 @@ OLDEST = 3
 def migrate_store(url: str, to: int = SCHEMA_VERSION) -> tuple[int, int]:
     """Change the tables of the store at `url` to version `to`; the versions before and after.
 
-    Nothing else may have the store open. Raises StoreVersionError where no revisions lead there,
-    StoreError where the store is missing or a row stands against the new tables; it is then as it
-    was. Going back loses what only the newer tables hold.
+    Nothing else may have the store open: raises StoreInUseError where it is led. Raises
+    StoreVersionError where no revisions lead there, StoreError where the store is missing or a row
+    stands against the new tables; it is then as it was. Going back loses what only the newer
+    tables hold.
     """
     with _alone(url) as connection:
         before = _version(connection, url)
+        _require_at_rest(connection, url)
         steps = _steps(before, to, url)
         context = MigrationContext.configure(connection)
         with Operations.context(context):
@@ -82,6 +85,15 @@ def _alone(url: str) -> Iterator[Connection]:
             yield connection
         except DatabaseError as error:
             raise StoreError(f"store {url}: {error.orig}") from error
+
+
+def _require_at_rest(connection: Connection, url: str) -> None:
+    """A SQLite file is locked by who has it open; of a server's store the lease tells."""
+    if connection.dialect.name == "postgresql" and somebody_leads(connection):
+        raise StoreInUseError(
+            f"store {url}: a service leads on it, allowed one that is stopped; one that has died "
+            f"is waited for as long as its lease lasts (MICROGRID_LEASE_S)"
+        )
 
 
 def _leave_references(dbapi: object, _: object) -> None:

@@ -19,7 +19,8 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, tex
 
 from energy.cli import run
 from energy.store.engine import Store, open_reader, open_store, parse_url
-from energy.store.errors import StoreError, StoreVersionError
+from energy.store.errors import StoreError, StoreInUseError, StoreVersionError
+from energy.store.leader import require_term, resign_lead, take_lead
 from energy.store.migrations import FOLDER, OLDEST, migrate_store
 from energy.store.schema import METADATA, SCHEMA_VERSION
 from energy.store.sqlite import sqlite3
@@ -185,3 +186,27 @@ def test_no_store_is_made_by_a_migration(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="found no file"):
         migrate_store(f"sqlite:///{tmp_path}/none.db")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_is_led_is_not_migrated(new_postgresql: Callable[[], str]) -> None:
+    url = new_postgresql()
+    with open_store(url) as store:
+        term = store.write(lambda connection: take_lead(connection, "somebody"))
+        assert term is not None
+        with pytest.raises(StoreInUseError, match="a service leads on it"):
+            migrate_store(url, SCHEMA_VERSION - 1)
+        store.write(lambda connection: resign_lead(connection, term))
+    assert migrate_store(url, SCHEMA_VERSION - 1) == (SCHEMA_VERSION, SCHEMA_VERSION - 1)
+
+
+def test_who_led_before_a_migration_writes_nothing_after_it(store: Store) -> None:
+    """A service that stood by, or slept through its lease, knows other tables."""
+    term = store.write(lambda connection: take_lead(connection, "somebody"))
+    changed = text("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
+    store.write(lambda connection: connection.execute(changed))
+    for unit in (
+        lambda connection: require_term(connection, term),
+        lambda connection: take_lead(connection, "another"),
+    ):
+        with pytest.raises(StoreVersionError, match="changed to version 99 meanwhile"):
+            store.write(unit)
