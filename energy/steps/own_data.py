@@ -113,7 +113,9 @@ def sections_of(
     }
     of_meter: dict[str, Callable[[Connection, int], list[Row]]] = {
         "means_of_days": days_of_meter,
-        "waiting_readings": lambda c, place: [one._asdict() for one in waiting_for(c, place)],
+        "waiting_readings": lambda c, place: [
+            {"slot": one.slot, **one.told._asdict()} for one in waiting_for(c, place)
+        ],
         "late_readings": lambda c, place: [dict(one) for one in late_readings_of_meter(c, place)],
     }
 
