@@ -15,6 +15,7 @@ from pydantic import ValidationError
 GROUPS = ("order", "contract", "market", "dr", "ledger", "grid", "store", "people")
 COMMANDS = {
     "up": "energy.cli.up",
+    "fleet": "energy.cli.fleet",
     "simulate": "energy.cli.simulate",
     "study": "energy.cli.study",
     "plan": "energy.cli.plan",

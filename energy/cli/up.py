@@ -1,5 +1,8 @@
 """`microgrid up`: API, page, daemon and, in demo mode, the simulated crowd."""
 
+import os
+import signal
+import threading
 from typing import Annotated
 
 import typer
@@ -22,6 +25,7 @@ def up(
     bots: Annotated[bool | None, typer.Option(help="simulated crowd beside the demo clock")] = None,
     anchor_rpc_url: RpcUrl = None,
     anchor_key: KeyFile = None,
+    until_eof: Annotated[bool, typer.Option("--until-eof", help="end with standard input")] = False,
 ) -> None:
     """Start the district: API, page and daemon in one process, until Ctrl-C."""
     settings = build_settings(
@@ -43,4 +47,14 @@ def up(
     anchoring = None
     if anchor_rpc_url is not None and anchor_key is not None:
         anchoring = Anchoring(anchor_rpc_url, read_key(anchor_key))
+    if until_eof:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     run_service(settings, anchoring)
+
+
+def _end_with_input() -> None:
+    """End as on a signal when whoever started this process has gone."""
+    # Not by `sys.stdin`, whose lock a thread must not hold when Python ends.
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
