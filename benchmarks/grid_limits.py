@@ -31,7 +31,7 @@ import numpy.typing as npt
 from energy.config import build_settings
 from energy.district import District
 from energy.steps.context import Microgrid, open_installation, start_microgrid
-from energy.steps.grid import CheckedPlan, plan_within_grid
+from energy.steps.grid import CheckedPlan, check_on_grid, plan_within_grid
 from energy.steps.injections import Q_PER_P_LOAD, planned_injections
 from energy.steps.measure import measure
 from energy.steps.outlook import forecast_slot
@@ -72,8 +72,9 @@ class Day:
     """What a day came to: limits broken without and with the wires' word, and what that cost.
 
     `labelled` are the broken limits that the published plan names, `unlabelled` those that only
-    the other engine finds. Costs are without the price of last resort; `gross_krw` is what the
-    plan without limits pays before revenues.
+    the other engine finds, and `own_broken` those of the plan's own slot, which make it a fallback.
+    Costs are without the price of last resort; `gross_krw` is what the plan without limits pays
+    before revenues.
     """
 
     number: int
@@ -83,6 +84,7 @@ class Day:
     kinds: tuple[str, ...]
     rounds: int
     tier: str
+    own_broken: int
     extra_krw: float
     gross_krw: float
     seconds: float
@@ -258,7 +260,8 @@ def run_day(seasons: Seasons, number: int) -> Day:
     problem = day_problem(season, drawn)
     network = weaker(microgrid.district, problem, drawn)
     begun = time.perf_counter()
-    free = plan_within_grid(on_wires(microgrid, network, 0), problem, _silent)
+    free_plan = microgrid.planner.plan(problem, microgrid.memory.previous)
+    free = check_on_grid(on_wires(microgrid, network, 0), problem, free_plan, 0)
     held = free
     if free.violations:
         rounds_max = microgrid.settings.grid_rounds_max
@@ -275,6 +278,7 @@ def run_day(seasons: Seasons, number: int) -> Day:
         kinds=tuple(sorted({each.violation.kind for each in free.violations})),
         rounds=held.rounds,
         tier=str(held.tier),
+        own_broken=len(held.own_slot),
         extra_krw=_without_last_resort(held) - _without_last_resort(free),
         gross_krw=sum(money),
         seconds=seconds,

@@ -89,6 +89,17 @@ class Planner:
             )
         return with_distance(plan, previous)
 
+    def without_solver(self, problem: PlanProblem, previous: Plan | None, why: str) -> Plan:
+        """The previous plan shifted if it still fits, else a plan by rules: a solved plan is of no
+        use, for the reason `why`.
+
+        Raises OptimizerError for a problem that cannot be read, as `plan` does.
+        """
+        begun = monotonic()
+        require_readable(problem)
+        plan = self._without_solver(problem, previous, ((Status.INFEASIBLE, why), begun))
+        return with_distance(plan, previous)
+
     def within(self, deadline_s: float) -> "Planner":
         """The same planner, with the same solving process, for plans in a shorter time.
 

@@ -1,9 +1,10 @@
 """The check step: can the wires carry the plan? If not, cuts, and the plan is made again.
 
 Every slot of the plan is run through the AC power flow. What is violated becomes linear limits in
-the optimiser's words; after the last round what is left is reported with the plan, and a first
-slot without any valid flow makes the plan one of rules. What the market may still move beyond the
-plan is found last.
+the optimiser's words. Where after the last round the plan's own slot still breaks one, plans
+without solver are tried, and the least bad is taken: it is no optimum then, nor the slot's outcome
+ok. What only later slots break is reported with the plan, for they are planned again. What the
+market may still move beyond the plan is found last.
 """
 
 import copy
@@ -28,12 +29,15 @@ from energy.steps.places import Places, build_places
 from energy.steps.steering import Steering
 from grid_models import CutMaker, FlowResult, Network, Violation, check_flow, near_limits
 from grid_models.contingencies import feeder_heads
-from optimizer import Cut, Plan, PlanProblem, Tier, rules_plan
+from optimizer import Cut, Plan, PlanProblem, Tier
+from optimizer.nearness import set_points_of
 
 FloatArray = npt.NDArray[np.float64]
 
 UNSERVED = "unserved"
 SHED_KW_MIN = 0.01  # what a meter would not resolve is not shed
+WORTH_FRAC = 0.9  # of what it breaks: a plan without solver must break less than that to be taken
+SAME_KW = 1e-3  # below it two set-points are the same
 FAILED_MAX = 8  # slots without a flow before the rest counts as such: each costs a whole Newton run
 
 
@@ -94,8 +98,9 @@ class CheckedPlan:
 
     `problem` is what was asked for without limits of the wires; cuts are on places. `carried` has
     the draws and the flow of every slot. `violations` are of the wires, slot after
-    slot, then what the plan sheds. `tier` is the plan's, or T4 where its own first slot has no
-    valid power flow. `room` is what the market may still move in the first slot, None without flow.
+    slot, then what the plan sheds. `tier` is the plan's, at most T1 where its own first slot breaks
+    a limit, T4 where that has no valid power flow. `room` is what the market may still move in the
+    first slot, None without flow.
     `blocked` says why the district cannot stand alone in an island to come, in one sentence each.
     """
 
@@ -129,6 +134,11 @@ class CheckedPlan:
     def on_wires(self) -> tuple[SlotViolation, ...]:
         """The limits of the wires that the plan breaks."""
         return tuple(each for each in self.violations if each.violation.kind != UNSERVED)
+
+    @property
+    def own_slot(self) -> tuple[SlotViolation, ...]:
+        """The limits of the wires that the plan breaks in its own, first slot."""
+        return tuple(each for each in self.on_wires if each.row == 0)
 
     @property
     def unserved(self) -> tuple[SlotViolation, ...]:
@@ -165,32 +175,87 @@ def plan_within_grid(
     `steering` is what operators have ordered; a limit of theirs counts like one of the wires.
     """
     steering = steering or Steering()
-    planner, previous = microgrid.planner, microgrid.memory.previous
-    alone = plan_alone(planner, problem, previous)
+    alone = plan_alone(microgrid.planner, problem, microgrid.memory.previous)
     problem, plan = alone.problem, alone.plan
     lap("plan")
     checked = check_on_grid(microgrid, problem, plan, 0, steering)
     lap("check")
-    places = build_places(microgrid.district) if checked.on_wires else None
-    cuts: tuple[Cut, ...] = ()
-    while places and checked.on_wires and checked.rounds < microgrid.settings.grid_rounds_max:
-        new, ordered = _cuts(microgrid, checked, places), _ordered_cuts(checked, places)
-        # No flow has a solution, or nothing that can be planned moves the elements.
-        if not (new or ordered):
-            break
-        cuts = (*cuts, *new)
-        asked = places.problem(problem, (*cuts, *ordered))
-        plan = places.on_areas(problem, planner.plan(asked, previous))
-        lap("plan")
-        checked = check_on_grid(microgrid, problem, plan, checked.rounds + 1, steering)
-        lap("check")
-    if not checked.flow.converged:
-        plan = rules_plan(problem)
-        checked = check_on_grid(microgrid, problem, plan, checked.rounds, steering)
+    if checked.on_wires:
+        checked = _replanned(microgrid, checked, lap)
     checked = with_room(microgrid, checked)
     blocked = blocked_alone(microgrid.district, problem, checked.plan)
     lap("check")
     return replace(checked, blocked=blocked)
+
+
+def _replanned(
+    microgrid: Microgrid, checked: CheckedPlan, lap: Callable[[str], None]
+) -> CheckedPlan:
+    """Plans within cuts, round by round; where the last breaks its own slot the least bad one."""
+    planner, previous = microgrid.planner, microgrid.memory.previous
+    problem, steering = checked.problem, checked.steering
+    places = build_places(microgrid.district)
+    cuts: tuple[Cut, ...] = ()
+    is_last = microgrid.settings.grid_rounds_max == 0
+    while checked.on_wires and (checked.own_slot or not is_last):
+        new, ordered = _cuts(microgrid, checked, places), _ordered_cuts(checked, places)
+        cuts = (*cuts, *new)
+        asked = places.problem(problem, (*cuts, *ordered))
+        # No flow has a solution, or nothing that can be planned moves the elements.
+        if is_last or not (new or ordered):
+            return _least_bad(microgrid, checked, places, asked) if checked.own_slot else checked
+        plan = places.on_areas(problem, planner.plan(asked, previous))
+        lap("plan")
+        # The same plan has the same flows: the next round would ask for the same again.
+        is_same = _is_same(plan, checked.plan)
+        checked = check_on_grid(microgrid, problem, plan, checked.rounds + 1, steering)
+        lap("check")
+        is_last = is_same or checked.rounds >= microgrid.settings.grid_rounds_max
+    return checked
+
+
+def _is_same(plan: Plan, other: Plan) -> bool:
+    """Whether two plans of the same slots tell the devices the same."""
+    powers = (
+        [set_points_of(each).power_kw for each in (plan, other)],
+        [plan.pv_used_kw, other.pv_used_kw],
+    )
+    return all(np.allclose(ours, theirs, rtol=0.0, atol=SAME_KW) for ours, theirs in powers)
+
+
+def _least_bad(
+    microgrid: Microgrid, checked: CheckedPlan, places: Places, asked: PlanProblem
+) -> CheckedPlan:
+    """A checked plan that breaks limits in its own slot, or one without solver that breaks less.
+
+    `asked` is the problem with its places and cuts.
+    """
+    problem, steering = checked.problem, checked.steering
+    first = checked.own_slot[0].violation
+    why = f"the wires do not carry the own slot of the plan of tier {checked.plan.tier}: {first}"
+    best, least = checked.plan, _own_excess(microgrid, problem, checked.plan, steering)
+    for previous in (microgrid.memory.previous, None):
+        plan = microgrid.planner.without_solver(asked, previous, why)
+        plan = places.on_areas(problem, plan)
+        excess = _own_excess(microgrid, problem, plan, steering)
+        if excess < WORTH_FRAC * least:
+            best, least = plan, excess
+    if best is checked.plan:
+        return checked
+    return check_on_grid(microgrid, problem, best, checked.rounds, steering)
+
+
+def _own_excess(
+    microgrid: Microgrid, problem: PlanProblem, plan: Plan, steering: Steering
+) -> float:
+    """By how much a plan breaks limits in its first slot, each as a part of what is allowed, and
+    the part of the load that it leaves out; infinite without a flow.
+    """
+    drawn = planned_injections(microgrid.district, problem, plan, 0)
+    flow = carry(microgrid.power_flow, drawn).flow
+    broken = (*check_flow(microgrid.district.network, flow), *steering.broken(0, flow))
+    left_out = float(plan.shed_kw[0]) / max(float(problem.load_kw[0].sum()), 1.0)
+    return left_out + sum(each.excess / max(each.allowed, 1.0) for each in broken)
 
 
 def check_on_grid(
@@ -222,9 +287,16 @@ def check_on_grid(
         ahead=wires_ahead(network, [slot.flow for slot in carried]),
         violations=(*broken, *shed),
         rounds=rounds,
-        tier=plan.tier if carried[0].flow.converged else Tier.HOLD,
+        tier=_tier(plan, carried[0].flow, [each for each in broken if each.row == 0]),
         steering=steering,
     )
+
+
+def _tier(plan: Plan, flow: FlowResult, broken: Sequence[SlotViolation]) -> Tier:
+    """The tier of a plan with the flow of its own slot and what it breaks there."""
+    if not flow.converged:
+        return Tier.HOLD
+    return Tier.FOUND if broken and plan.tier is Tier.OPTIMUM else plan.tier
 
 
 def _carried(microgrid: Microgrid, problem: PlanProblem, plan: Plan) -> tuple[Carried, ...]:

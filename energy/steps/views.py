@@ -25,6 +25,7 @@ from energy.units import (
     krw_text_from_ukrw,
 )
 from grid_models import FlowResult, Network, Room, Violation
+from optimizer import Tier
 
 Document = dict[str, Any]
 QUANTILE_ROWS = {"q10": 1, "q50": 3, "q90": 5}
@@ -145,8 +146,9 @@ def cycle_view(checked: CheckedPlan, slot: int) -> Document:
 
 
 def outcome_of(checked: CheckedPlan) -> str:
-    """`ok` for an optimum or the best found, `fallback` for every lower tier."""
-    return "ok" if str(checked.tier) in ("T0", "T1") else "fallback"
+    """`ok` for an optimum or the best found that the wires carry in its slot, else `fallback`."""
+    is_good = checked.tier in (Tier.OPTIMUM, Tier.FOUND) and not checked.own_slot
+    return "ok" if is_good else "fallback"
 
 
 def grid_view(network: Network, checked: CheckedPlan) -> Document:

@@ -1,6 +1,6 @@
 """A hundredth of the district in May with the loop's machinery, to be planned on changed wires."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +16,14 @@ from energy.steps.injections import planned_injections
 from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
+from energy.steps.steering import Steering, steering_from
+from energy.store.steering import Act, SteeringLimit, WireLimit
 from energy.timegrid import parse_instant
-from grid_models import BatchFlow, BatchResult, Network, PowerFlow
-from optimizer import PlanProblem
+from energy.units import SLOT_S
+from grid_models import BatchFlow, BatchResult, Network, PowerFlow, find_passage
+from grid_models.network import build_net, newton_voltages
+from grid_models.topology import supplied_buses
+from optimizer import Plan, Planner, PlanProblem
 
 START = parse_instant("2026-05-10T06:00", "Asia/Seoul")
 TOLERANCE = 2.5e-5  # of a limit: below it no meter tells
@@ -59,6 +64,26 @@ class Bench:
         """The plan of the loop's own step."""
         return plan_within_grid(microgrid, problem, lambda _step: None)
 
+    def limited(self, element: str, p_kw_max: float, first: int, end: int) -> Steering:
+        """An operator's limit on an element in the slots from number `first` to before `end`."""
+        slot_of = [self.problem.first_slot + row * SLOT_S for row in (first, end)]
+        limit = WireLimit(element, p_kw_max, *slot_of)
+        one = SteeringLimit(1, limit, Act("person kim", "works", 0), limit.until_slot)
+        return steering_from(self.microgrid.district, [one], self.problem)
+
+    def through_kw(self, checked: CheckedPlan, element: str) -> np.ndarray:
+        """What passes an element in each slot, summed from pandapower's Newton: loads, losses."""
+        network = self.network
+        passage = find_passage(network, element)
+        net = build_net(network, supplied_buses(network))
+        found = []
+        for slot in checked.carried:
+            assert newton_voltages(net, slot.drawn.p_kw, slot.drawn.q_kvar) is not None
+            is_line = passage.branch < len(network.lines.id)
+            table, side = (net.res_line, "p_from_mw") if is_line else (net.res_trafo, "p_hv_mw")
+            found.append(1000 * float(table[side].iloc[passage.branch % len(network.lines.id)]))
+        return np.array(found)
+
     def flows_apart(self, microgrid: Microgrid, checked: CheckedPlan) -> BatchResult:
         """The flows of all slots of a plan by power-grid-model, which knows nothing of ours."""
         district, problem, plan = microgrid.district, checked.problem, checked.plan
@@ -81,6 +106,24 @@ class Bench:
         ]
         broken = ~flows.converged | np.concatenate(over, axis=1).any(axis=1)
         return set(np.flatnonzero(broken).tolist())
+
+
+@dataclass
+class DeafPlanner:
+    """A planner that answers in a way of its own; `asked` counts how often."""
+
+    planner: Planner
+    answer: Callable[[Planner, PlanProblem, Plan | None], Plan]
+    asked: int = 0
+
+    def plan(self, problem: PlanProblem, previous: Plan | None) -> Plan:
+        """What it answers to everything."""
+        self.asked += 1
+        return self.answer(self.planner, problem, previous)
+
+    def without_solver(self, problem: PlanProblem, previous: Plan | None, why: str) -> Plan:
+        """The planner's own."""
+        return self.planner.without_solver(problem, previous, why)
 
 
 @contextmanager
@@ -110,3 +153,9 @@ def fresh_microgrid(tmp_path: Path) -> Iterator[Microgrid]:
     """A loop that has not planned its first slot yet."""
     with machinery(tmp_path) as microgrid:
         yield microgrid
+
+
+@pytest.fixture(scope="session")
+def deaf_planner() -> type[DeafPlanner]:
+    """Planners that answer in ways of their own."""
+    return DeafPlanner

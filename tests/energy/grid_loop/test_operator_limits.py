@@ -9,41 +9,15 @@ from sqlalchemy import Connection
 from energy.cycle import run_quarter_hour
 from energy.steps.context import Microgrid
 from energy.steps.grid import plan_within_grid
-from energy.steps.steering import OPERATOR_LIMIT, Steering, steering_from
+from energy.steps.steering import OPERATOR_LIMIT
 from energy.store.alarms import open_alarms
 from energy.store.slots import find_slot
 from energy.store.steering import Act, SteeringLimit, WireLimit, add_limit, cancel_limit
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from grid_models import GridError, find_passage
-from grid_models.network import build_net, newton_voltages
-from grid_models.topology import supplied_buses
 
 FROM, UNTIL = 4, 20  # rows of the horizon
-
-
-def limited(bench: Any, element: str, p_kw_max: float) -> Steering:
-    first = bench.problem.first_slot
-    limit = WireLimit(element, p_kw_max, first + FROM * SLOT_S, first + UNTIL * SLOT_S)
-    one = SteeringLimit(1, limit, Act("person kim", "works", 0), limit.until_slot)
-    return steering_from(bench.microgrid.district, [one], bench.problem)
-
-
-def through_kw(bench: Any, checked: Any, element: str) -> np.ndarray:
-    """What passes the element in each slot, summed from pandapower's Newton: loads and losses."""
-    network = bench.network
-    passage = find_passage(network, element)
-    net = build_net(network, supplied_buses(network))
-    found = []
-    for row in range(FROM, UNTIL):
-        drawn = checked.carried[row].drawn
-        assert newton_voltages(net, drawn.p_kw, drawn.q_kvar) is not None
-        table, side = (net.res_line, "p_from_mw") if passage.branch < len(network.lines.id) else (
-            net.res_trafo, "p_hv_mw"
-        )  # fmt: skip
-        row_of = passage.branch % len(network.lines.id)
-        found.append(1000 * float(table[side].iloc[row_of]))
-    return np.array(found)
 
 
 @pytest.mark.parametrize(("element", "part"), [("F1", 0.0), ("T002", 0.5)])
@@ -51,13 +25,14 @@ def test_no_planned_slot_passes_more_than_the_operator_allows(
     bench: Any, element: str, part: float
 ) -> None:
     free = bench.plan(bench.microgrid, bench.problem)
-    most_kw = part * float(np.abs(through_kw(bench, free, element)).max())
-    steering = limited(bench, element, most_kw)
+    free_kw = np.abs(bench.through_kw(free, element)[FROM:UNTIL])
+    most_kw = part * float(free_kw.max())
+    steering = bench.limited(element, most_kw, FROM, UNTIL)
     held = plan_within_grid(bench.microgrid, bench.problem, lambda _: None, steering)
     assert held.tier in ("T0", "T1") and held.violations == () and held.rounds >= 1
-    kept_kw = np.abs(through_kw(bench, held, element))
+    kept_kw = np.abs(bench.through_kw(held, element)[FROM:UNTIL])
     assert (kept_kw <= most_kw + steering.held[0].tolerance_kw).all()
-    assert np.abs(through_kw(bench, free, element)).max() > most_kw + 2.0
+    assert free_kw.max() > most_kw + 2.0
     assert held.plan.cost_krw.total > free.plan.cost_krw.total
 
 

@@ -57,6 +57,10 @@ class RulesPlanner:
         """The plan of a problem; the one before plays no part in it."""
         return rules_plan(problem)
 
+    def without_solver(self, problem: PlanProblem, previous: Plan | None, why: str) -> Plan:
+        """The same plan."""
+        return rules_plan(problem)
+
     def close(self) -> None:
         """There is no process to end."""
 
