@@ -26,6 +26,8 @@ from energy.units import SLOT_S
 log = logging.getLogger(__name__)
 
 COOKIE = "microgrid"
+UNATTENDED = "Microgrid-Unattended"
+"""The header of what a page asks for by itself, some minutes after its reader's last sign."""
 SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 DEMO_NAME = "demo"
 
@@ -42,18 +44,21 @@ class StoreDoorman:
         Raises ProblemError for a token that is not good, and for a cookie on a request that
         changes something and does not come from our own pages.
         """
+        return self._caller(request, is_use=is_by_person(request))
+
+    def _caller(self, request: Request, *, is_use: bool) -> Caller:
         header = request.headers.get("authorization")
         if header is not None:
             return self._by_token(header, origin_of(request))
-        found = self.session(request)
+        found = self.session(request, is_use=is_use)
         if found is None:
             return self._nobody(request)
         if request.method not in SAFE_METHODS:
             require_own_page(self._context, request)
         return _caller_of_session(found, origin_of(request))
 
-    def session(self, request: Request) -> Session | None:
-        """The open session of the request's cookie, marked as used."""
+    def session(self, request: Request, *, is_use: bool = False) -> Session | None:
+        """The open session of the request's cookie, marked as used where this is use."""
         cookie = request.cookies.get(cookie_name(request, COOKIE), "")
         if not SECRET.fullmatch(cookie):
             return None
@@ -64,7 +69,7 @@ class StoreDoorman:
         is_demo = found is not None and found.person is None and found.account is None
         if found is None or (is_demo and self.asks_sign_in(request)):
             return None
-        if found.seen_s <= now_s - SEEN_EVERY_S:
+        if is_use and found.seen_s <= now_s - SEEN_EVERY_S:
             try:
                 store.write(lambda connection: mark_seen(connection, id_, now_s))
             except StoreBusyError as error:
@@ -97,7 +102,7 @@ class StoreDoorman:
         if caller.is_demo:
             return True
         try:
-            return self.caller(request) == caller
+            return self._caller(request, is_use=False) == caller
         except ProblemError:
             return False
 
@@ -138,6 +143,12 @@ def _caller_of_session(found: Session, origin: str) -> Caller:
     if found.role is None:
         return Caller(Role.OPERATOR, DEMO_NAME, origin, session=found.id)
     return Caller(Role(found.role), f"person {found.person}", origin, session=found.id)
+
+
+def is_by_person(request: Request) -> bool:
+    """Whether a person has done something to send this: a page left open is no use of a session."""
+    is_stream = "text/event-stream" in request.headers.get("accept", "")
+    return UNATTENDED not in request.headers and not is_stream
 
 
 def slot_now(context: ApiContext) -> int:

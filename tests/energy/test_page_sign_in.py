@@ -1,6 +1,7 @@
 """People sign in and out in the browser: by code, by a wallet whose key is here, in the demo."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from energy.store.accounts import TRADE_ROLE, KeyRow, save_keys
 from energy.store.alarms import Alarm, Seen, open_alarms, raise_alarm
 from energy.store.audit import list_records
 from energy.store.engine import Store, open_store
+from energy.store.events import add_event
 from energy.store.people import Person, add_person
+from energy.store.sessions import IDLE_S
 from market.signing import address_of, derive_key, personal_digest, sign
 
 pytestmark = pytest.mark.browser
@@ -138,6 +141,41 @@ def test_an_operator_signs_in_with_a_code_reaches_the_screen_and_signs_out(
         expect(page).to_have_url(f"{here.url}/sign-in?to=/grid")
         page.goto("about:blank")
     assert told == []
+
+
+def test_a_tab_that_is_left_open_ends_its_session_and_a_reader_keeps_it(
+    chromium_page: Page, open_here: Open
+) -> None:
+    page = chromium_page
+    page.clock.install()
+    with open_here(Settings(sign_in="required")) as here:
+        who = add_kim(here)
+
+        def refresh() -> bool:
+            """Something changes; whether the page then asks as one that nobody sits at."""
+            with page.expect_request(lambda one: one.url.endswith("/v1/overview")) as asked:
+                here.store.write(lambda connection: add_event(connection, "cycle", None, {}))
+            return "microgrid-unattended" in asked.value.all_headers()
+
+        page.goto(f"{here.url}/grid")
+        fill_in(page, who, here)
+        expect(page).to_have_url(f"{here.url}/grid")
+        expect(page.locator("html")).to_have_attribute("data-access", "operate")
+        page.clock.fast_forward("04:00")  # the stream has begun
+        assert not refresh()
+        page.clock.fast_forward("02:00")
+        assert refresh()
+        here.wall_s += IDLE_S - 1
+        page.mouse.move(9, 9)
+        page.mouse.move(12, 12)
+        assert not refresh()
+        expect(page.locator("html")).to_have_attribute("data-access", "operate")
+        page.clock.fast_forward("06:00")
+        here.wall_s += IDLE_S - 1
+        assert refresh()
+        here.wall_s += 1
+        here.store.write(lambda connection: add_event(connection, "cycle", None, {}))
+        expect(page).to_have_url(re.compile("/sign-in"))
 
 
 def test_the_page_leaves_by_itself_when_the_session_has_ended(

@@ -308,6 +308,28 @@ def test_a_session_ends_idle_and_at_the_latest_after_twelve_hours(own_doors: Doo
     assert read(own_doors, busy) == 401
 
 
+def test_what_a_page_asks_by_itself_and_what_it_is_told_is_no_use_of_a_session(
+    own_doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.api.live.BEAT_S", 0.1)
+    wall, by_itself = own_doors.served.wall, {"Microgrid-Unattended": "1"}
+    headers = own_doors.as_person("operator")
+    line = http.client.HTTPConnection("127.0.0.1", own_doors.served.port, timeout=20)
+    line.request("GET", "/v1/events", headers={**headers, "Accept": "text/event-stream"})
+    stream = line.getresponse()
+    assert stream.status == 200
+    wall.at_s += IDLE_S - 1
+    beats = 0
+    while beats < 3:  # at each it is asked whether the reader may still hear it
+        beats += b"beat" in stream.readline()
+    assert read(own_doors, {**headers, **by_itself}) == 200
+    wall.at_s += 1
+    assert read(own_doors, {**headers, **by_itself}) == read(own_doors, headers) == 401
+    while stream.readline():
+        pass  # the stream ends as well
+    line.close()
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
 def test_another_site_can_neither_act_nor_sign_anybody_in_or_out(doors: Doors, origin: str) -> None:
     headers = {**doors.as_person("operator"), "Origin": origin}

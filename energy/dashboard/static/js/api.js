@@ -1,4 +1,6 @@
 // Reading `/v1`; the browser's cache holds the last answer and asks with its ETag.
+import { isAway } from "./reader.js";
+
 export class ApiError extends Error {
   constructor({ title, detail, status, code, request_id: requestId }) {
     super(title);
@@ -21,8 +23,9 @@ export const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map(
 
 async function askJson(path, options) {
   let answer;
+  const headers = isAway() ? { ...options.headers, "Microgrid-Unattended": "1" } : options.headers;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path, { ...options, headers });
     // Cut off on its way it is no answer either.
     if (answer.ok) return await answer.json();
   } catch (error) {

@@ -2,6 +2,7 @@
 // Browsers allow six connections per host, so a stream per tab would stop the seventh tab.
 const LOCK = "microgrid-live";
 const KINDS = ["cycle", "ledger", "alarm", "dr", "rules", "steering", "beat", "reload"];
+const REFUSED = "refused";
 const SILENT_MS = 20_000;
 const LOST_MS = 60_000;
 const RETRY_MS_MAX = 30_000;
@@ -10,7 +11,13 @@ export function connectLive(url, onEvent, onStatus) {
   let heardMs = Date.now();
   let status = "connecting";
   const say = (next) => { if (next !== status) { status = next; onStatus(next); } };
-  const hear = (message) => { heardMs = Date.now(); say("live"); onEvent(message); };
+  const hear = (message) => {
+    // Of a stream that is refused, mostly for a session that is over, the page hears when it asks.
+    if (message.kind === REFUSED) { onEvent({ kind: "reload", data: null }); return; }
+    heardMs = Date.now();
+    say("live");
+    onEvent(message);
+  };
   setInterval(() => {
     const silentMs = Date.now() - heardMs;
     if (silentMs > LOST_MS) say("lost");
@@ -52,6 +59,7 @@ function openStream(url, hear) {
     source.onerror = () => {
       broken = true;
       if (source.readyState !== EventSource.CLOSED || closed) return;
+      hear({ kind: REFUSED, data: null });
       // After an HTTP error the browser never tries again by itself.
       timer = setTimeout(open, waitMs);
       waitMs = Math.min(2 * waitMs, RETRY_MS_MAX);

@@ -3,12 +3,12 @@ import { ApiError, fetchJson } from "./api.js";
 import { loadWords } from "./i18n.js";
 import { followKeys } from "./keys.js";
 import { connectLive } from "./live.js";
+import { SIGNS } from "./reader.js";
 import { makeState } from "./state.js";
 import { buildFrame } from "./views/operator/frame.js";
 
 const RETRY_MS = 5000;
 const QUIET_MS = 9000;
-const SIGNS = ["pointermove", "pointerdown", "keydown", "scroll"];
 
 // `screen`: {blocks, answer, next, documents, catalogues}; documents beside the overview, by name:
 // {path, once, always}, where `always` is there before the first quarter hour too.
@@ -19,7 +19,7 @@ export async function startPage(screen) {
   const readAll = refresh();
   const words = await loadWords(root.dataset.assets, root.lang, ...(screen.catalogues ?? []));
   buildFrame({ state, words, refresh, screen });
-  followKeys(words);
+  followKeys(state);
   await readAll;
   await firstUse();
   connectLive("/v1/events", ({ kind, data }) => {
@@ -33,7 +33,7 @@ export async function startPage(screen) {
 // with a stream open: the stream begins with the first sign of a reader, else a little later.
 function firstUse() {
   return new Promise((begin) => {
-    for (const sign of SIGNS) addEventListener(sign, begin, { once: true, passive: true });
+    for (const sign of ["scroll", ...SIGNS]) addEventListener(sign, begin, { once: true, passive: true });
     setTimeout(begin, QUIET_MS);
   });
 }
