@@ -22,6 +22,32 @@ class CancelOrder(TypedDict):
     reason: str
 
 
+class DrOrder(TypedDict):
+    """An event that the company calls, and why."""
+
+    programme: str
+    first_slot_utc: str
+    hours: int
+    reward_krw_per_kwh: NotRequired[str | None]
+    penalty_krw_per_kwh: NotRequired[str | None]
+    answer_by_utc: NotRequired[str | None]
+    reason: str
+
+
+class DrWish(TypedDict):
+    """Which programme asks from which full hour on, for how many hours; prices in won per kWh.
+    Prices that are left out are the programme's usual ones; answers are due an hour
+    before.
+    """
+
+    programme: str
+    first_slot_utc: str
+    hours: int
+    reward_krw_per_kwh: NotRequired[str | None]
+    penalty_krw_per_kwh: NotRequired[str | None]
+    answer_by_utc: NotRequired[str | None]
+
+
 class EraseBody(TypedDict):
     """The beginning of one's account, typed by hand."""
 
@@ -323,6 +349,68 @@ class Client(BaseClient):
         """
         return self._json("GET", f"/v1/dr/events/{quote(str(event_id), safe='')}", again=True)
 
+    def call_for_company(self, body: DrOrder, *, idempotency_key: str | None = None) -> Document:
+        """Call a DR event in the company's name.
+
+        A `DrEvent` that the operator's market key signs here, judged like one that was sent.
+
+        For: operator.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `DrEventDocument` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/steering/dr/events",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
+    def preview_event(self, body: DrWish) -> Document:
+        """What a DR event would ask and cost.
+
+        Its terms, whom it asks and the most it may cost; refused as its call would be now.
+
+        For: operator.
+
+        Gives `DrOutlook` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json("POST", "/v1/steering/dr/events/preview", body=orjson.dumps(body))
+
+    def cancel_for_company(
+        self, event_id: str, body: CancelOrder, *, idempotency_key: str | None = None
+    ) -> Document:
+        """Cancel a DR event in the company's name.
+
+        A `Cancel` that the operator's market key signs here; before its first gate or not at
+        all.
+
+        For: operator.
+
+        `event_id`: the 32 bytes of an id.
+
+        `idempotency_key`: names the request; sent again within 48 h it has no second effect and
+        gets the same answer.
+
+        Gives `DrEventDocument` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 404, 409, 413, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            f"/v1/steering/dr/events/{quote(str(event_id), safe='')}/cancel",
+            body=orjson.dumps(body),
+            key=idempotency_key or new_key(),
+            again=True,
+        )
+
     def get_contracts(self) -> Document:
         """Contracts and what they came to lately.
 
@@ -496,6 +584,9 @@ class Client(BaseClient):
         """Prices, volumes by model and savings, slot by slot.
 
         Columns over the slots from `from` up to `to`, at most a week; `next` asks for the rest.
+        Where fewer than 15 customers make up a slot's sums, or one has more than 15 % of them,
+        operators and auditors alone are told what was settled; to others it is null, and in no
+        total.
 
         For: auditor, device, network_owner, operator, prosumer.
 

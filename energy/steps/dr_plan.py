@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.steps.context import Installation, Microgrid, build_admission
+from energy.steps.dr_calls import sign_as_operator
 from energy.steps.dr_programmes import programmes_by_account
 from energy.steps.grid import CheckedPlan
 from energy.store.demand_response import (
@@ -31,9 +32,7 @@ from energy.store.demand_response import (
     takes_place,
 )
 from energy.store.dr_desk import DrDesk, admit_dr
-from energy.store.mailbox import prepare_message
 from energy.units import DT_H, MKRW_PER_KRW, SLOT_S, SLOTS_PER_HOUR, kw_from_kwh, kwh_from_wh
-from market.messages import sign_message
 from optimizer import DrEvent, PlanProblem
 
 FloatArray = npt.NDArray[np.float64]
@@ -165,16 +164,14 @@ def _battery_kw(district: District, problem: PlanProblem, active: npt.NDArray[np
 
 def _answer(microgrid: Microgrid, event: EventRow, e_wh_per_slot: int, now_s: float) -> None:
     """Enter the operator's commitment; 0 declines. The same event gives the same message."""
-    desk, key = build_dr_desk(microgrid.installation), microgrid.books.keys.trading
+    desk = build_dr_desk(microgrid.installation)
     message = {
         "account": desk.operator,
         "event_id": event.id,
         "e_wh_per_slot": max(e_wh_per_slot, 0),
         "nonce": int.from_bytes(event.id[:8], "big"),
     }
-    domain = desk.admission.domain
-    envelope = sign_message(domain, "DrCommit", message, key)
-    one = prepare_message(desk.admission, envelope, int(now_s * 1_000_000), ("DrCommit",))
+    one = sign_as_operator(desk.admission, "DrCommit", message, int(now_s * 1_000_000))
     answer = microgrid.store.write(lambda connection: admit_dr(connection, desk, one))
     if answer.refusal is not None:
         # As a rule the plan was ready after the answers were due: then the operator has none.

@@ -69,11 +69,19 @@ def events_document(connection: Connection, scene: DrScene) -> Document:
                 "account": f"0x{one.account(scene.domain).hex()}",
                 "baseline": METHOD_NAMES[one.method],
                 "hours": [list(hours) for hours in one.terms.hours],
+                "hours_of_event": [one.terms.least_hours, one.terms.most_hours],
                 "least_kwh_per_hour": one.terms.least_wh_per_hour / 1000,
+                "reward_krw_per_kwh": _krw(one.reward_mkrw_per_kwh),
+                "penalty_krw_per_kwh": _krw(one.penalty_mkrw_per_kwh),
             }
             for name, one in dr_programmes().items()
         ],
     }
+
+
+def _krw(usual_mkrw: int | None) -> str | None:
+    """A usual price of a programme; None where it follows the market's or the reward."""
+    return None if usual_mkrw is None else krw_text_from_mkrw(usual_mkrw)
 
 
 def answer_document(connection: Connection, *, one: PreparedMessage) -> Document:

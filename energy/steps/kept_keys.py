@@ -84,7 +84,7 @@ def keep_key(
         "key": row.address,
         "roles": TRADE | KEPT,
         "from_slot": _next_slot(connection, admission, now),
-        "nonce": _nonce(),
+        "nonce": new_nonce(),
     }
     text = sign_message(admission.domain, "KeyRegister", message, key, keeper.registrar)
     _admit(connection, admission, text, now)
@@ -111,7 +111,7 @@ def renew_key(
         "old_key": old.address,
         "new_key": row.address,
         "from_slot": _next_slot(connection, admission, now),
-        "nonce": _nonce(),
+        "nonce": new_nonce(),
     }
     text = sign_message(admission.domain, "KeyRotate", message, old_key, key)
     _admit(connection, admission, text, now)
@@ -149,7 +149,7 @@ def hand_over(
         "key": old.address,
         "from_slot": message["from_slot"],
         "reason": LEAVING,
-        "nonce": _nonce(),
+        "nonce": new_nonce(),
     }
     _admit(connection, admission, sign_message(admission.domain, "KeyRevoke", end, old_key), now)
     destroy_key(connection, old.address, now.wall_s)
@@ -161,7 +161,8 @@ def _next_slot(connection: Connection, admission: Admission, now: Now) -> int:
     return admission.first_open(now.received_us, last_claimed(connection))
 
 
-def _nonce() -> int:
+def new_nonce() -> int:
+    """A nonce that no account has used: by chance, so that nobody need know the last one."""
     return secrets.randbits(NONCE_BITS)
 
 

@@ -67,6 +67,14 @@ def admit_dr(connection: Connection, desk: DrDesk, one: PreparedMessage) -> Answ
     return judge(connection, desk.admission, one, lambda: _Case(connection, desk, one))
 
 
+def refusal_of(connection: Connection, desk: DrDesk, one: PreparedMessage) -> OrderRefusal | None:
+    """What would speak against a prepared message now, None where nothing does; it has no effect.
+
+    Its nonce must be a new one.
+    """
+    return one.refusal or _Case(connection, desk, one).refusal()
+
+
 class _Case:
     """One message about an event, and what the store knows of it."""
 

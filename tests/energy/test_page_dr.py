@@ -139,7 +139,7 @@ def test_without_events_the_page_says_so_and_with_an_error_why(
     stage.found = {**EVENTS, "items": []}
     open_screen(chromium_page, stage)
     expect(chromium_page.locator("#answer")).to_have_text("Nobody is asked to draw less.")
-    expect(chromium_page.locator("#events .note")).to_contain_text("microgrid dr call")
+    expect(chromium_page.locator("#events .note")).to_contain_text("Operators call one below")
     stage.found = PROBLEM
     chromium_page.reload()
     expect(chromium_page.locator("#events .note")).to_contain_text("The store is busy")

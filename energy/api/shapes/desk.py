@@ -172,14 +172,40 @@ class DrEventDocument(Shape):
 
 
 class DrProgramme(Shape):
-    """A programme that may be called, and in which hours of the day."""
+    """A programme that may be called, in which hours of the day, for how many hours.
+
+    A reward that is null is the market's price, a penalty that is null the reward.
+    """
 
     name: Name
     title: Names
     account: Id
     baseline: Name
     hours: list[list[Annotated[int, Field(ge=0, le=24, examples=[9])]]]
+    hours_of_event: list[Annotated[int, Field(ge=1, le=24, examples=[4])]]
     least_kwh_per_hour: Kwh
+    reward_krw_per_kwh: Krw | None
+    penalty_krw_per_kwh: Krw | None
+
+
+class DrOutlook(Shape):
+    """The terms of an event that was not called yet, whom it asks, and the most it may cost.
+
+    The last three are null where the newest plan does not reach so far.
+    """
+
+    programme: Name
+    first_slot_utc: Utc
+    end_utc: Utc
+    answer_by_utc: Utc
+    baseline: Name
+    reward_krw_per_kwh: Krw
+    penalty_krw_per_kwh: Krw
+    least_kwh_per_hour: Kwh
+    asked: Count
+    demand_kwh: Kwh | None
+    committed_kwh_max: Kwh | None
+    reward_krw_max: Krw | None
 
 
 class DrEvents(Shape):

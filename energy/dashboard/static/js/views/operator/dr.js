@@ -4,17 +4,20 @@ import { makeCourse } from "./dr/course.js";
 import { makeEvents } from "./dr/events.js";
 import { makePayments } from "./dr/payments.js";
 import { chosenEvent, totals, windowOf } from "./dr/words.js";
+import { later } from "./later.js";
 
 export const drScreen = {
   answer: drAnswer,
   next: drNext,
   blocks: drBlocks,
-  jumps: [["course", "jump.course"], ["payments", "jump.payments"], ["events", "jump.events"]],
+  jumps: [["course", "jump.course"], ["payments", "jump.payments"], ["events", "jump.events"], ["call", "jump.call"]],
+  catalogues: ["limits"],
   paths: ["/v1/dr/events"],
   documents: { dr: { path: "/v1/dr/events" } },
 };
 
 const eventsOf = (all) => { if (all.dr instanceof Error) throw all.dr; return all.dr?.items?.length ? all.dr : null; };
+const programmesOf = (all) => { if (all.dr instanceof Error) throw all.dr; return all.dr; };
 
 function drBlocks(ctx) {
   const { words } = ctx;
@@ -23,6 +26,7 @@ function drBlocks(ctx) {
     block({ ctx, id: "course", span: 8, plainTitle: "dr.course", pick: eventsOf, empty, make: makeCourse(ctx) }),
     block({ ctx, id: "payments", span: 4, title: "dr.payments", pick: eventsOf, empty, make: makePayments(ctx) }),
     block({ ctx, id: "events", span: 12, title: "dr.events", pick: eventsOf, empty, make: makeEvents(ctx) }),
+    block({ ctx, id: "call", span: 12, title: "call.title", pick: programmesOf, empty, make: later(ctx, async () => (await import("./dr/call.js")).makeCall(ctx)) }),
   ];
 }
 

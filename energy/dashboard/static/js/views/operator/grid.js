@@ -1,6 +1,6 @@
 // The grid screen: where is it tight, now and at worst?
-import { h } from "../../dom.js";
 import { block, chartBlock } from "./block.js";
+import { later } from "./later.js";
 import { makeElementCard } from "./wires/element_card.js";
 import { makeMapCard } from "./wires/map_card.js";
 import { makeOutage } from "./wires/outage.js";
@@ -25,14 +25,6 @@ const solved = (all) => { const model = wiresModel(all); return model && all.wir
 const known = (...names) => (all) => {
   for (const name of names) if (all[name] instanceof Error) throw all[name];
   return names.every((name) => all[name]) ? all : null;
-};
-
-// A card whose code comes after the first view: what operators order stands below the wires.
-const later = ({ words }, load) => (body) => {
-  let apply = null, last = null;
-  load().then((make) => { apply = make(body); if (last) apply(last); })
-    .catch((error) => { reportError(error); body.append(h("p", { class: "refused", role: "alert" }, words("error.network"))); });
-  return (all) => { last = all; apply?.(all); };
 };
 
 function gridBlocks(ctx) {

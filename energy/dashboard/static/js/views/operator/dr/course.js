@@ -48,10 +48,11 @@ function courseModel(event, { words, format, state }) {
   };
 }
 
-// Both ends of the axis a little beyond the lines, nought inside: what is fed in lies below it.
+// Both ends of the axis a little beyond the lines, nought inside: what is fed in lies below it. A
+// group that has committed nothing has an axis too.
 function rangeOf(arrays) {
   const known = arrays.flat().filter((value) => value !== null);
   const low = Math.min(0, ...known), high = Math.max(0, ...known);
   const room = 0.08 * Math.max(high - low, 1e-3);
-  return [low < 0 ? low - room : 0, high > 0 ? high + room : 0];
+  return [low < 0 ? low - room : 0, high > 0 ? high + room : low < 0 ? 0 : 1];
 }

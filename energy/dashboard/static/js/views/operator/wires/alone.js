@@ -10,7 +10,7 @@ const STATE = { running: ["alarm", "■"], planned: ["warning", "▲"] };
 export function makeAlone(ctx) {
   const { words } = ctx;
   return (body) => {
-    const none = h("p", { class: "calm" }, words("alone.none")), list = h("ul", { class: "limits" });
+    const none = h("p", { class: "calm" }, words("alone.none")), list = h("ul", { class: "ordered" });
     const told = h("p", { class: "small", id: "alone-told" });
     const receipt = h("div", { class: "receipt", role: "status", tabindex: -1 });
     const tell = (...what) => { receipt.replaceChildren(...what); receipt.focus({ preventScroll: true }); };
@@ -29,7 +29,7 @@ export function makeAlone(ctx) {
 }
 
 // A form comes when somebody opens it, anew each time; who only reads never loads it.
-function order(kind, ctx, tell) {
+export function order(kind, ctx, tell) {
   const { words } = ctx, box = h("div");
   const element = h("details", { class: "form", id: `alone-${kind}`, ontoggle: toggle }, h("summary", null, words(`alone.${kind}.new`)), box);
   async function toggle() {
@@ -91,7 +91,7 @@ function receiptOf(kind, made, ctx, tell) {
   return [h("p", null, words(`alone.${kind}.receipt`, facts(made, ctx))), h("div", { class: "acts" }, undo), told];
 }
 
-function toldAnew(last, { words, format }) {
+export function toldAnew(last, { words, format }) {
   if (!last) return "";
   if (!last.answers.length) return words("alone.told.waiting", { who: last.by, why: last.reason });
   const { answers } = last, slowest = Math.max(...answers.map((one) => one.after_s ?? 0));

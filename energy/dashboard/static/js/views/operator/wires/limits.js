@@ -10,7 +10,7 @@ const STATE = { running: ["warning", "▲"], planned: ["stale", "◷"] };
 export function makeLimits(ctx) {
   const { words } = ctx;
   return (body) => {
-    const none = h("p", { class: "calm" }, words("limits.none")), list = h("ul", { class: "limits" });
+    const none = h("p", { class: "calm" }, words("limits.none")), list = h("ul", { class: "ordered" });
     const receipt = h("div", { class: "receipt", role: "status", tabindex: -1 });
     const tell = (...what) => { receipt.replaceChildren(...what); receipt.focus({ preventScroll: true }); };
     const form = mayOperate() ? newLimit(ctx, (made) => tell(...setReceipt(made, ctx, tell))) : null;
