@@ -1,5 +1,6 @@
 // The plan screen: what will each asset do, and why?
 import { block, chartBlock } from "./block.js";
+import { later } from "./later.js";
 import { makeBinding } from "./plans/binding.js";
 import { makeCertificate } from "./plans/certificate.js";
 import { makeReasons } from "./plans/reasons.js";
@@ -10,12 +11,18 @@ export const planScreen = {
   answer: planAnswer,
   next: planNext,
   blocks: planBlocks,
-  jumps: [["setpoints", "jump.setpoints"], ["why", "jump.why"], ["certificate", "jump.certificate"], ["binding", "jump.binding"]],
-  paths: ["/v1/plan"],
-  documents: { plan: { path: "/v1/plan" } },
+  jumps: [["setpoints", "jump.setpoints"], ["why", "jump.why"], ["certificate", "jump.certificate"], ["binding", "jump.binding"], ["holds", "jump.holds"]],
+  catalogues: ["limits"],
+  paths: ["/v1/plan", "/v1/steering/holds"],
+  documents: { plan: { path: "/v1/plan" }, holds: { path: "/v1/steering/holds", always: true }, replans: { path: "/v1/steering/replans", always: true } },
 };
 
 const planOf = (all) => { if (all.plan instanceof Error) throw all.plan; return all.plan; };
+
+function ordersOf(all) {
+  for (const one of [all.holds, all.replans]) if (one instanceof Error) throw one;
+  return all.holds && all.replans ? all : null;
+}
 
 function planBlocks(ctx) {
   const { words } = ctx;
@@ -26,6 +33,7 @@ function planBlocks(ctx) {
     block({ ctx, id: "why", span: 12, title: "why.title", pick: (all) => (planOf(all)?.reasons?.length ? all.plan : null), empty: without("why"), make: makeReasons(ctx) }),
     block({ ctx, id: "certificate", span: 6, title: "certificate.title", pick: (all) => (planOf(all)?.certificate ? all.plan : null), empty: starting, make: makeCertificate(ctx) }),
     block({ ctx, id: "binding", span: 6, title: "binding.title", pick: (all) => (planOf(all)?.certificate?.binding?.length ? all.plan : null), empty: without("binding"), make: makeBinding(ctx) }),
+    block({ ctx, id: "holds", span: 12, title: "hold.title", pick: ordersOf, empty: starting, make: later(ctx, async () => (await import("./plans/holds.js")).makeHolds(ctx)) }),
   ];
 }
 

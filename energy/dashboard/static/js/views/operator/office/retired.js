@@ -135,7 +135,7 @@ function newRetirement(ctx, done) {
   return { element, update: (all) => { last = all; } };
 }
 
-const effectOf = (kind) => (kind.startsWith("battery") ? "battery" : kind.startsWith("charger") ? "charger" : FIXED.includes(kind) ? "other" : ["solar", "heat_pump"].includes(kind) ? kind : "unit");
+export const effectOf = (kind) => (kind.startsWith("battery") ? "battery" : kind.startsWith("charger") ? "charger" : FIXED.includes(kind) ? "other" : ["solar", "heat_pump"].includes(kind) ? kind : "unit");
 
 // What was ordered, and the way back.
 function retireReceipt(made, ctx, tell) {
