@@ -288,3 +288,26 @@ def test_a_planner_closed_right_after_a_kill_leaves_no_process(toys: Any) -> Non
             planner.plan(problem)
         time.sleep(0.3)  # a process that is to replace the dead one would have been started by now
         assert planner._child.process_id is None
+
+
+@pytest.mark.check(11, canary=True)
+def test_with_no_limit_but_the_solvers_own_one_that_ignores_it_is_late(
+    toys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard is the process that is killed at the deadline: here the solver works in ours."""
+    planner = Planner(PlannerSettings(in_process=True))
+    problem = toys.random(1)
+    bench = Bench(planner, problem, planner.plan(problem))
+    solve = planner._engines[0].plan
+
+    def ignore_the_limit(*arguments: Any, **named: Any) -> Any:
+        time.sleep(1.5 * SHORT_S)
+        return solve(*arguments, **named)
+
+    monkeypatch.setattr(planner._engines[0], "plan", ignore_the_limit)
+    later = replace(problem, first_slot=problem.first_slot + SLOT_S)
+    fault = replace(SHIFTED["a solver that ignores its limit"], drill="")
+    planner.settings = PlannerSettings(in_process=True, deadline_s=SHORT_S)
+    begun = time.monotonic()
+    planner.plan(later, bench.last)
+    assert time.monotonic() - begun > fault.deadline_s

@@ -45,3 +45,14 @@ def test_random_days_near_the_limits_publish_nothing_unlabelled(
 
 def test_a_day_is_always_drawn_the_same_and_no_two_alike(days: ModuleType) -> None:
     assert days.drawn_day(7) == days.drawn_day(7) != days.drawn_day(8)
+
+
+@pytest.mark.slow
+@pytest.mark.check(13, canary=True)
+def test_without_the_check_of_flows_broken_limits_are_published_unlabelled(
+    days: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.steps.grid.check_flow", lambda network, flow: ())
+    with days.seasons_of(days.DISTRICT) as seasons:
+        found = days.run_day(seasons, 0)
+    assert found.free_broken == 0 and found.unlabelled > 0

@@ -246,3 +246,21 @@ def test_a_suffix_signed_anew_is_whole_and_yet_another_head(
     assert ledger.begins[3] <= same and verify_export(lines).ok
     failure = ledger.verify(lines, ledger.begins[3])
     assert failure is not None and failure.check == "witness"
+
+
+class EndsAlone(Ledger):
+    """What a lazy verifier does: the first line is read, the last head is the witness's."""
+
+    def verify(self, lines: list[str], at: int) -> Failure | None:
+        """Only the ends."""
+        note = json.loads(lines[-1]).get("note", "") if len(lines) > 1 else ""
+        known = bool(note) and read_note(note)[0] == self.head
+        return None if known else Failure(len(lines), "witness", "another head")
+
+
+@pytest.mark.check(4, canary=True)
+def test_a_verifier_of_the_ends_alone_does_not_find_the_changes(ledger: Ledger) -> None:
+    lazy = EndsAlone(ledger.lines, ledger.begins, ledger.states, ledger.head)
+    assert lazy.verify(ledger.lines, 0) is None
+    with pytest.raises(AssertionError):
+        mutate(lazy, 240, seed=1)
