@@ -19,7 +19,7 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 tests: $(VENV)/dev.stamp
-	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadscope --durations 40 --durations-min 5 $(ARGS)
 
 # The checks of operation at full size, and not part of `make test`; the report is var/soak/report.md.
 # One of them with a seed: make soak CHECK=7 SEED=42. A quarter of the trials: SOAK=short.
