@@ -34,6 +34,7 @@ from energy.store.books import (
     load_transfers_coded,
     load_transfers_of,
 )
+from energy.store.erasures import erased_accounts
 from energy.store.readings import LateRow, late_readings_of_slot
 from energy.timegrid import iso_of, local_month_start
 from market.contracts import SupplyContract, SurplusLimit
@@ -64,6 +65,7 @@ IntArray = npt.NDArray[np.int64]
 Key = tuple[int, int, bytes, bytes]  # ledger, code, debit, credit
 
 CORRECTIONS_PER_TICK = 10_000
+_NEVER = -1  # the first month that stays of an account that was never erased
 
 
 class Reason(IntEnum):
@@ -135,22 +137,59 @@ def gather_corrections(
     """The slots that these readings correct, oldest first, with what they are settled with now.
 
     A reading of a slot that is not settled by these books, or one that no connection can carry,
-    corrects nothing.
+    corrects nothing; nor does one that would have to post anything of an account whose month is
+    erased, for there is no key left to enter it under.
     """
     found = []
     for slot in sorted({row.slot for row in rows}):
         versions = load_settlements(connection, slot)
-        good = [
-            row
-            for row in rows
-            if row.slot == slot
-            and 0 <= row.import_wh <= most_wh[row.meter]
-            and 0 <= row.export_wh <= most_wh[row.meter]
-        ]
+        here = [row for row in rows if row.slot == slot and is_carried(row, most_wh)]
+        good = _untouched_by_erasure(connection, keeper, here)
         if good and versions and versions[-1].version:
             latest = {row.meter: row for row in good}
             found.append(_facts(connection, keeper, [latest[one] for one in sorted(latest)]))
     return found
+
+
+def is_carried(row: LateRow, most_wh: IntArray) -> bool:
+    """Whether the connection can carry what a late reading says."""
+    most = int(most_wh[row.meter])
+    return 0 <= row.import_wh <= most and 0 <= row.export_wh <= most
+
+
+def unerased(connection: Connection, books: Books, rows: Sequence[LateRow]) -> list[LateRow]:
+    """The readings of accounts whose month is not erased."""
+    first = _first_months(connection, books)
+    month = books.book.month
+    return [row for row in rows if month(row.slot) >= first.get(books.customers[row.meter], _NEVER)]
+
+
+def _first_months(connection: Connection, books: Books) -> dict[bytes, int]:
+    """The first month that stays of each account that was erased; read anew from the store, since
+    books that are open do not hear of an erasure.
+    """
+    return {books.book.accounts[one.account]: one.month for one in erased_accounts(connection)}
+
+
+def _untouched_by_erasure(
+    connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow]
+) -> list[LateRow]:
+    """Of readings of one slot those that reach no account whose month is erased: neither by a
+    contract nor, among all who have one, by a label.
+    """
+    books, first = keeper.books, _first_months(connection, keeper.books)
+    if not rows or not first:
+        return list(rows)
+    month = books.book.month(rows[0].slot)
+    erased = {account for account, one in first.items() if month < one}
+    running = running_contracts(connection, keeper.district, rows[0].slot)
+    labels = load_labels(connection, rows[0].slot).accounts
+
+    def reached(row: LateRow) -> set[bytes]:
+        found = set(partners_of([books.customers[row.meter]], running.supply)[0])
+        return found | labels if found & labels else found
+
+    return [row for row in rows if not erased & reached(row)]
 
 
 def _facts(connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow]) -> CorrectionFacts:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection
 
 from energy.steps.book_rows import settled_wh
 from energy.steps.books import Books
+from energy.steps.corrections import is_carried
 from energy.steps.metering import ESTIMATED, MEASURED, Believed, Columns
 from energy.store.meter_feeds import load_feeds
 from energy.store.readings import LateRow, late_readings_of_slot, load_readings
@@ -56,13 +58,18 @@ def find_frozen(slot: int, tick: int, believed: Believed, before: Columns | None
     ]
 
 
-def find_lost(connection: Connection, books: Books, tick: int) -> list[LateRow]:
-    """Corrections of the slot whose missing readings are given up at this tick."""
+def find_lost(
+    connection: Connection, books: Books, tick: int, most_wh: npt.NDArray[np.int64]
+) -> list[LateRow]:
+    """Corrections of the slot whose missing readings are given up at this tick.
+
+    A late reading beyond `most_wh`, what each connection can carry, is as if it had not come.
+    """
     slot = tick - GIVEN_UP_AFTER_SLOTS * SLOT_S
     columns = load_readings(connection, slot)
     if columns is None or slot <= books.genesis:
         return []
-    came_late = {row.meter for row in late_readings_of_slot(connection, slot)}
+    came_late = {row.meter for row in _good_late(connection, slot, most_wh)}
     missing = np.flatnonzero(columns["quality"] != MEASURED).tolist()
     loaded: dict[int, Columns | None] = {slot: columns}
 
@@ -75,17 +82,25 @@ def find_lost(connection: Connection, books: Books, tick: int) -> list[LateRow]:
         row
         for meter in missing
         if meter not in came_late
-        for row in _told_by_counter(connection, books, (slot, meter, tick), load)
+        for row in _told_by_counter(connection, books, (slot, meter, tick), load, most_wh)
     ]
 
 
+def _good_late(connection: Connection, slot: int, most_wh: npt.NDArray[np.int64]) -> list[LateRow]:
+    return [row for row in late_readings_of_slot(connection, slot) if is_carried(row, most_wh)]
+
+
 def _told_by_counter(
-    connection: Connection, books: Books, which: tuple[int, int, int], load: Load
+    connection: Connection,
+    books: Books,
+    which: tuple[int, int, int],
+    load: Load,
+    most_wh: npt.NDArray[np.int64],
 ) -> Iterator[LateRow]:
     """The correction of one meter's slot, or none where the counters do not tell it."""
     slot, meter, tick = which
     account = books.customers[meter]
-    gap = _gap_of(connection, slot, meter, load)
+    gap = _gap_of(connection, books, (slot, meter), load, most_wh)
     if gap is None or gap.import_wh < 0 or gap.export_wh < 0:
         return
     if load_feeds(connection, [account]).changes_between(account, gap.first, gap.last):
@@ -101,22 +116,36 @@ def _told_by_counter(
     yield _row(slot, meter, (tick, LOST_REVISION), *parts)
 
 
-def _gap_of(connection: Connection, slot: int, meter: int, load: Load) -> _Gap | None:
-    """The gap around a slot, with what the counters gained in it and nobody has read."""
+def _gap_of(
+    connection: Connection,
+    books: Books,
+    which: tuple[int, int],
+    load: Load,
+    most_wh: npt.NDArray[np.int64],
+) -> _Gap | None:
+    """The gap around a slot, with what the counters gained in it and nobody has read.
+
+    Slots that were read count with what they are settled at: a value that nobody believed was
+    replaced when its slot was settled, and by its late reading, while the counter is right.
+    """
+    slot, meter = which
     first, last = _edge(slot, -SLOT_S, meter, load), _edge(slot, SLOT_S, meter, load)
     before, after = load(first), load(last)
     if before is None or after is None:
         return None
     left = [
         int(after[f"{way}_register_wh"][meter] - before[f"{way}_register_wh"][meter])
-        - int(after[f"{way}_wh"][meter])
         for way in ("import", "export")
     ]
+    most = int(most_wh[meter]) * ((last - first) // SLOT_S)
+    if not all(0 <= gained_wh <= most for gained_wh in left):
+        return None
     unread = []
-    for one in range(first + SLOT_S, last, SLOT_S):
-        late = [row for row in late_readings_of_slot(connection, one) if row.meter == meter]
-        if late:
-            left = [left[0] - late[-1].import_wh, left[1] - late[-1].export_wh]
+    for one in range(first + SLOT_S, last + SLOT_S, SLOT_S):
+        is_late = any(row.meter == meter for row in _good_late(connection, one, most_wh))
+        if one == last or is_late:
+            settled = settled_wh(connection, books, one, books.customers[meter])
+            left = [wh - read_wh for wh, read_wh in zip(left, settled, strict=True)]
         else:
             unread.append(one)
     return _Gap(first, last, tuple(unread), *left)

@@ -30,7 +30,7 @@ from energy.steps.books import (
     keep_signed_head,
 )
 from energy.steps.books import open_books as open_books
-from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again
+from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again, unerased
 from energy.steps.dr_settlement import EventFacts, gather_events, save_events, settle_events
 from energy.steps.labels import label_cause, labels_of
 from energy.steps.losses import enter_losses, save_loss_entry, untold_losses
@@ -293,10 +293,11 @@ def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: i
             running = running_contracts(connection, district, slot)
             due.append(replace(facts, running=running))
             registers, assets = facts.believed.registers, facts.assets.registers
-    told = find_lost(connection, books, tick)
+    told = find_lost(connection, books, tick, usual.most_wh)
     for facts in due:
         earlier = load_readings(connection, facts.slot - SLOT_S)
         told += find_frozen(facts.slot, tick, facts.believed, earlier)
+    told = unerased(connection, books, told)
     late = [*late_readings_of_tick(connection, tick), *told]
     corrections = gather_corrections(connection, microgrid, late, usual.most_wh)
     corrected = [one.version.slot for one in corrections]

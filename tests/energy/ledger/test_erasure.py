@@ -19,6 +19,7 @@ from energy.steps.proving import add_up, audit_books, export_lines, verify_store
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.backup import restore_backup, write_backup
 from energy.store.bills import load_billed_months
+from energy.store.books import load_settlements
 from energy.store.checkpoints import checkpoint_ticks
 from energy.store.demand_response import BaselineTable, load_baselines, save_baselines
 from energy.store.dr_tables import dr_event
@@ -28,7 +29,7 @@ from energy.store.homes import load_home_days, save_home_day
 from energy.store.identities import Identity, find_identity, set_identity
 from energy.store.orders import orders_of
 from energy.store.packing import unpack_arrays
-from energy.store.readings import load_readings
+from energy.store.readings import LateRow, late_readings_of_slot, load_readings
 from energy.store.schema import METADATA
 from energy.timegrid import local_month_start, month_number
 from energy.units import SLOT_S
@@ -124,6 +125,32 @@ def test_the_books_go_on_after_an_erasure(begin_books: Begin, store_url: str) ->
     here.run(3, begin=10)
     require_proven(here)
     begin_books(store_url, first=FIRST)
+
+
+def test_late_news_of_an_erased_month_corrects_nothing_and_the_books_go_on(
+    begin_books: Begin, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.steps.lost_readings.GIVEN_UP_AFTER_SLOTS", 10)
+    here, kim, lee = run_books(begin_books, store_url)
+    slot, tick = FIRST + 2 * SLOT_S, FIRST + 10 * SLOT_S
+    before = versions_of(here, slot)
+    erase(here, kim)
+    place = {account: row for row, account in enumerate(here.books.customers)}
+    here.late = [LateRow(slot, place[one], 9, tick, 7, 8, 0, 0, 3) for one in (kim, lee)]
+    here.run(1, begin=10)
+    assert versions_of(here, slot) == [*before, before[-1] + 1], "the other one is corrected"
+    here.late = [LateRow(slot, place[kim], 10, tick + SLOT_S, 9, 9, 0, 0, 3)]
+    # Its slots of July have no reading any more: they are not taken for lost.
+    here.run(3, begin=11)
+    assert versions_of(here, slot) == [*before, before[-1] + 1]
+    require_proven(here)
+    lost = here.store.read(lambda c: late_readings_of_slot(c, FIRST + SLOT_S))
+    assert place[kim] not in [row.meter for row in lost]
+
+
+def versions_of(here: Any, slot: int) -> list[int]:
+    """The versions in which a slot was settled."""
+    return [one.version for one in here.store.read(lambda c: load_settlements(c, slot))]
 
 
 def rows_of(store: Store, table: str) -> str:

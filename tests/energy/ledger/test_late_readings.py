@@ -291,6 +291,42 @@ def test_a_gap_of_two_slots_is_right_in_sum(
     assert LedgerId.ENERGY == 2 and verify_store(here.store, 0).ok
 
 
+def absurd_at(meter: int, slot: int, import_wh: int) -> Callable[[Readings], Readings]:
+    """Lets a meter show an absurd value in one slot, while its counter is right."""
+
+    def edit(readings: Readings) -> Readings:
+        if readings.slot != slot:
+            return readings
+        shown = readings.import_wh.copy()
+        shown[meter] = import_wh
+        return replace(readings, import_wh=shown)
+
+    return edit
+
+
+@pytest.mark.parametrize("absurd", [-400, 3_000_000])
+def test_an_absurd_reading_beside_a_lost_one_makes_no_energy(
+    begin_books: Begin, monkeypatch: pytest.MonkeyPatch, absurd: int
+) -> None:
+    monkeypatch.setattr("energy.steps.lost_readings.GIVEN_UP_AFTER_SLOTS", 6)
+    here = begin_books()
+    first, second = FIRST + SLOT_S, FIRST + 2 * SLOT_S
+    meter = next(n for n in range(len(here.books.customers)) if n not in here.crowd.meter)
+    edits = without(meter, slot=first), absurd_at(meter, second, absurd)
+    here.edit = lambda readings: edits[1](edits[0](readings))
+    # What comes late of the lost slot first is absurd as well, and as if it had not come.
+    here.late = [true_row(here, meter, FIRST + 5 * SLOT_S, first, import_wh=absurd, revision=1)]
+    here.run(10)
+    account = here.books.customers[meter]
+    parts = [
+        here.store.read(lambda c, s=slot: settled_wh(c, here.books, s, account))
+        for slot in (first, second)
+    ]
+    truth = sum(int(here.readings[n].import_wh[meter]) for n in (3, 4))
+    assert sum(part[0] for part in parts) == truth
+    assert verify_store(here.store, 0).ok
+
+
 def test_a_crash_while_correcting_is_made_good_by_doing_it_again(
     begin_books: Begin, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
