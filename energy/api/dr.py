@@ -1,6 +1,7 @@
 """Demand response over HTTP: call an event, answer it, cancel it, see what became of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -119,7 +120,7 @@ async def answer_event(request: Request) -> Response:
 def get_events(request: Request) -> Response:
     """States, answers, sums by group, payments, and the programmes that may be called."""
     context = context_of(request)
-    scene = scene_of(context)
+    scene = replace(scene_of(context), sees_each=caller_of(request).sees_each)
     found = context.store.read(lambda connection: events_document(connection, scene))
     return json_answer(request, found)
 
@@ -134,7 +135,7 @@ def get_events(request: Request) -> Response:
 def get_event(request: Request, event_id: IdText) -> Response:
     """Terms, state, answers, hours, payments, and baseline and metered power by slot."""
     context, id_ = context_of(request), parse_order_id(event_id, "event_id")
-    scene = scene_of(context)
+    scene = replace(scene_of(context), sees_each=caller_of(request).sees_each)
 
     def find(connection: Connection) -> Document | None:
         event = find_event(connection, id_)

@@ -1,7 +1,7 @@
 """What is shown of demand response: events with their states, sums of who has committed, money.
 
-Customers stand together as `households`, the company's own meters as `operator`; nobody's own
-figures are in here.
+Customers stand together as `households`, the company's own meters as `operator`. Where they are so
+few that their sum would tell of one, it is told to those who run the district alone.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from energy.district import District
 from energy.steps.books import load_registry
 from energy.steps.dr_baselines import UNKNOWN, metered_at, of_accounts, operator_meters
 from energy.steps.dr_programmes import METHODS, dr_programmes
+from energy.steps.open_data import may_be_told
 from energy.store.books import settled_bounds
 from energy.store.demand_response import (
     AnswerRow,
@@ -44,11 +45,14 @@ LIVE = (EventState.RUNNING, EventState.METERED)
 
 @dataclass(frozen=True)
 class DrScene:
-    """Whose events are shown, and what time it is."""
+    """Whose events are shown, what time it is, and whether so few that they tell of one household
+    are shown as well.
+    """
 
     domain: Domain
     district: District
     now_s: float
+    sees_each: bool = True
 
     @property
     def operator(self) -> bytes:
@@ -107,7 +111,8 @@ def event_document(connection: Connection, scene: DrScene, event: EventRow) -> D
     result = last_result(connection, event.id)
     committed = [one for one in answers if one.e_wh_per_slot]
     title = dr_programmes()[event.programme].title if event.programme in dr_programmes() else {}
-    return {
+    metered = _metered(connection, scene, event, committed, result, state in LIVE)
+    document = {
         **_terms(event),
         "title": dict(title),
         "state": str(state),
@@ -121,8 +126,47 @@ def event_document(connection: Connection, scene: DrScene, event: EventRow) -> D
         "version": 0 if result is None else result[0],
         "groups": _groups(scene, event, committed, None if result is None else result[1]),
         "hours": [] if result is None else _hours(result[1]),
-        "series": _series(connection, scene, event, committed, table, result, state in LIVE),
+        "series": _series(scene, event, committed, table, metered),
     }
+    if scene.sees_each or table is None or _may_be_told(scene, committed, table, metered):
+        return document
+    return _without_households(document)
+
+
+def _may_be_told(
+    scene: DrScene,
+    committed: list[AnswerRow],
+    table: BaselineTable,
+    metered: list[IntArray | None],
+) -> bool:
+    """Whether what households have committed, usually draw and have drawn tells of none of them."""
+    theirs = _of_households(scene, committed)
+    promised = np.array([one.e_wh_per_slot for one in committed], dtype=np.int64)
+    known = [promised, *_usual(committed, table), *(row for row in metered if row is not None)]
+    return all(may_be_told(row[theirs]) for row in known)
+
+
+def _without_households(document: Document) -> Document:
+    """The document with null for what few households did, and for sums that have them in them."""
+    groups, series = document["groups"], document["series"]
+    few = {**dict.fromkeys(groups["households"]), "accounts": groups["households"]["accounts"]}
+    whole_hours = ("committed_kwh", "reduced_kwh", "reward_krw", "penalty_krw")
+    return {
+        **document,
+        "groups": {**groups, "households": few},
+        "hours": [{**one, **dict.fromkeys(whole_hours)} for one in document["hours"]],
+        "series": series and {**series, "households": None},
+    }
+
+
+def _of_households(scene: DrScene, committed: list[AnswerRow]) -> npt.NDArray[np.bool_]:
+    return np.array([one.account != scene.operator for one in committed], dtype=np.bool_)
+
+
+def _usual(committed: list[AnswerRow], table: BaselineTable) -> IntArray:
+    """Baseline by slot of those who have committed, Wh."""
+    row_of = {account: row for row, account in enumerate(table.account)}
+    return table.net_wh[[row_of[one.account] for one in committed]].T
 
 
 def _terms(event: EventRow) -> Document:
@@ -150,10 +194,10 @@ def _groups(
     result: Mapping[str, Any] | None,
 ) -> Document:
     """What each group has committed, reduced, gets and owes over the whole event."""
-    own = np.array([one.account == scene.operator for one in committed], dtype=np.bool_)
+    theirs = _of_households(scene, committed)
     wh = np.array([one.e_wh_per_slot for one in committed], dtype=np.int64) * event.slots
     found = {}
-    for name, mine in zip(GROUPS, (~own, own), strict=True):
+    for name, mine in zip(GROUPS, (theirs, ~theirs), strict=True):
         sums: Document = {"accounts": int(mine.sum()), "committed_kwh": int(wh[mine].sum()) / 1000}
         if result is not None:
             for key in ("reward", "penalty"):
@@ -179,13 +223,11 @@ def _hours(result: Mapping[str, Any]) -> list[Document]:
 
 
 def _series(
-    connection: Connection,
     scene: DrScene,
     event: EventRow,
     committed: list[AnswerRow],
     table: BaselineTable | None,
-    result: tuple[int, Mapping[str, Any]] | None,
-    is_live: bool,
+    metered: list[IntArray | None],
 ) -> Document | None:
     """Mean power by slot of those who have committed: baseline, baseline less commitment, metered.
 
@@ -193,17 +235,10 @@ def _series(
     """
     if table is None or not committed:
         return None
-    row_of = {account: row for row, account in enumerate(table.account)}
-    usual = table.net_wh[[row_of[one.account] for one in committed]].T
+    usual, theirs = _usual(committed, table), _of_households(scene, committed)
     wanted = usual - np.array([one.e_wh_per_slot for one in committed], dtype=np.int64)
-    own = np.array([one.account == scene.operator for one in committed], dtype=np.bool_)
-    metered: list[IntArray | None] = [None] * event.slots
-    if result is not None:
-        metered = list(result[1]["net_wh"])
-    elif is_live:
-        metered = _metered(connection, scene, event, committed)
     found: Document = {"first_slot_utc": iso_of(event.first_slot)}
-    for name, mine in zip(GROUPS, (~own, own), strict=True):
+    for name, mine in zip(GROUPS, (theirs, ~theirs), strict=True):
         found[name] = {
             "baseline_kw": _kw(list(usual), mine),
             "target_kw": _kw(list(wanted), mine),
@@ -213,9 +248,18 @@ def _series(
 
 
 def _metered(
-    connection: Connection, scene: DrScene, event: EventRow, committed: list[AnswerRow]
+    connection: Connection,
+    scene: DrScene,
+    event: EventRow,
+    committed: list[AnswerRow],
+    result: tuple[int, Mapping[str, Any]] | None,
+    is_live: bool,
 ) -> list[IntArray | None]:
     """Net import of those who have committed in each slot, None where it is not settled."""
+    if result is not None:
+        return list(result[1]["net_wh"])
+    if not is_live or not committed:
+        return [None] * event.slots
     registry = load_registry(connection)
     operator = operator_meters(registry, scene.district)
     accounts = [one.account for one in committed]

@@ -103,10 +103,13 @@ class Answers(Shape):
 
 
 class GroupSums(Shape):
-    """What a group has committed; once verified, what it reduced, gets and owes."""
+    """What a group has committed; once verified, what it reduced, gets and owes.
+
+    Of fewer than 15 households, or where one has over 15 %, operators and auditors alone are told.
+    """
 
     accounts: Count
-    committed_kwh: Kwh
+    committed_kwh: Kwh | None
     reward_krw: Krw | None = None
     penalty_krw: Krw | None = None
     reduced_kwh: Kwh | None = None
@@ -120,13 +123,13 @@ class EventGroups(Shape):
 
 
 class EventHour(Shape):
-    """A clock hour of a verified event."""
+    """A clock hour of a verified event; null where it would tell of single households."""
 
     start_utc: Utc
-    committed_kwh: Kwh
-    reduced_kwh: Kwh
-    reward_krw: Krw
-    penalty_krw: Krw
+    committed_kwh: Kwh | None
+    reduced_kwh: Kwh | None
+    reward_krw: Krw | None
+    penalty_krw: Krw | None
 
 
 class GroupCourse(Shape):
@@ -138,10 +141,10 @@ class GroupCourse(Shape):
 
 
 class EventSeries(Shape):
-    """Mean power of those who have committed, by slot."""
+    """Mean power of those who have committed, by slot; null of too few households."""
 
     first_slot_utc: Utc
-    households: GroupCourse
+    households: GroupCourse | None
     operator: GroupCourse
 
 

@@ -66,11 +66,13 @@ class Scene:
     def domain(self) -> Domain:
         return self.microgrid.books.domain
 
-    def ask(self, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
+    def ask(
+        self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
         """One request: status and document."""
         host, _, port = self.address.removeprefix("http://").partition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=20)
-        connection.request("GET" if body is None else "POST", path, body)
+        connection.request("GET" if body is None else "POST", path, body, headers or {})
         answer = connection.getresponse()
         found: dict[str, Any] = json.loads(answer.read())
         connection.close()

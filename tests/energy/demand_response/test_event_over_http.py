@@ -1,5 +1,6 @@
 """A two-hour event over real HTTP: call, baselines, answers, dispatch, readings, money, proof."""
 
+import time
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from energy.steps.credentials import hash_secret, new_secret
 from energy.steps.dr_baselines import metered_at, operator_meters
 from energy.steps.proving import audit_books, export_lines
 from energy.store.demand_response import load_answers, load_baselines, pledges
+from energy.store.people import ServiceToken, add_token
 from energy.units import SLOT_S
 from market.transfers import LedgerId
 from market.verifier import verify_export
@@ -111,6 +114,32 @@ def test_the_series_show_baseline_target_and_meter_of_each_slot(evented: Any) ->
         gap = np.array(series["baseline_kw"]) - np.array(series["target_kw"])
         committed = evented.event["groups"][name]["committed_kwh"]
         assert gap.sum() / 4 == pytest.approx(committed, abs=0.01)
+
+
+def test_what_few_households_did_is_told_to_those_who_run_the_district_alone(
+    evented: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, now_s = new_secret(), int(time.time())
+    of = ("wires", hash_secret(secret), "network_owner", ("market:read",), None, now_s)
+    token = ServiceToken(*of, ends_s=now_s + 3600)
+    evented.microgrid.store.write(lambda connection: add_token(connection, token))
+    path, whole = f"/v1/dr/events/{evented.event['id']}", evented.event
+    bearer = {"Authorization": f"Bearer {secret}"}
+    accounts = whole["groups"]["households"]["accounts"]
+    assert 0 < accounts < 15
+    less = evented.ask(path, headers=bearer)[1]
+    few = less["groups"].pop("households")
+    assert few.pop("accounts") == accounts and set(few.values()) == {None}
+    assert less["groups"]["operator"] == whole["groups"]["operator"]
+    # Nor does the whole, less what the company's own meters did, tell of them.
+    sums = ("committed_kwh", "reduced_kwh", "reward_krw", "penalty_krw")
+    assert {hour[name] for hour in less["hours"] for name in sums} == {None}
+    assert less["series"]["households"] is None
+    assert less["series"]["operator"] == whole["series"]["operator"]
+    (listed,) = evented.ask("/v1/dr/events", headers=bearer)[1]["items"]
+    assert listed["series"] == less["series"]
+    monkeypatch.setattr("energy.steps.dr_views.may_be_told", lambda values: True)
+    assert evented.ask(path, headers=bearer)[1] == evented.ask(path)[1]
 
 
 def test_an_answer_is_given_once_and_heard_again(evented: Any) -> None:
