@@ -78,7 +78,7 @@ import subprocess
 import sys
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -849,8 +849,8 @@ class _Book:
         self.used_keys: set[bytes] = set()
         self.blinds: dict[bytes, bytes] = {}
         self.chains: dict[bytes, tuple[int, bytes, bytes]] = {}
-        # By slot and leaf: account and signer.
-        self.orders: dict[int, dict[bytes, tuple[bytes, bytes]]] = defaultdict(dict)
+        # By slot and leaf: account, signer and side.
+        self.orders: dict[int, dict[bytes, tuple[bytes, bytes, int]]] = defaultdict(dict)
         self.signed_by: list[bytes] = []  # of the entry that is being taken
         self.readings = _Readings()
         self.helpers = helpers
@@ -860,7 +860,8 @@ class _Book:
         self.carried: dict[bytes, tuple[int, int]] = {}
         self.networks: list[tuple[int, int]] = []  # first slot and version of nodes and fees
         self.rules = [(0, 1)]  # first slot and version of the market's rules, in order
-        self.corrections: set[tuple[int, int]] = set()
+        self.corrections: set[tuple[int, int, bytes]] = set()  # slot, version, evidence
+        self.locked: dict[bytes, tuple[bytes, int]] = {}  # account and side of the tick's orders
         self.versions: dict[tuple[int, int], tuple[int, bytes]] = {}
         self.events = _Events(self)
         self.contracts = _Contracts(self)
@@ -1079,7 +1080,7 @@ class _Book:
     def take_order(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
         account, signer = message["account"], self.signed_by[0]
         self.require_rules("Order", message)
-        self.orders[message["slot"]][leaf] = (account, signer)
+        self.orders[message["slot"]][leaf] = (account, signer, message["side"])
         self.labels.take_order(message, leaf)
 
     def take_reading(self, message: dict[str, Any], _digest: bytes, leaf: bytes) -> None:
@@ -1148,7 +1149,8 @@ class _Book:
             self.require(good, "key role", f"Order: 0x{row[-3].hex()} has no valid role")
             self.require_rules("Order", message)
             account = self.money.name(message["account"])
-            self.orders[message["slot"]][leaf] = (account, self.money.name(row[-3]))
+            order = (account, self.money.name(row[-3]), message["side"])
+            self.orders[message["slot"]][leaf] = order
             self.labels.take_order(message, leaf)
 
     def take_automatic_rows(self, rows: Sequence[tuple[Any, ...]], leaves: Sequence[bytes]) -> None:
@@ -1218,6 +1220,7 @@ class _Book:
             self.labels.take_clearing(message, digest)
             return
         self.clearings[digest] = message["slot"]
+        self.money.take_prices(message)
         self.labels.take_energy(message, digest)
         if not message["links"]:
             return
@@ -1258,7 +1261,7 @@ class _Book:
                 self.require(good, "given back", f"slot {slot}: code {row[2]} between others")
 
     def take_correction(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
-        self.corrections.add((message["slot"], message["to_version"]))
+        self.corrections.add((message["slot"], message["to_version"], message["evidence"]))
 
     def take_sealedset(self, message: dict[str, Any], _digest: bytes, _leaf: bytes) -> None:
         kind = message["kind"]
@@ -1280,13 +1283,14 @@ class _Book:
         self.require(slot == self.tick, "book", f"book of slot {slot} in tick {self.tick}")
         known, locked = self.orders.pop(slot, {}), set(tags)
         # An order that was cancelled before the gate stands in nobody's way.
-        by_hand = {account for leaf, (account, _) in known.items() if leaf in locked}
+        by_hand = {account for leaf, (account, *_) in known.items() if leaf in locked}
         known |= self.automatic.take_book(slot, locked, by_hand)
         strange = locked - known.keys() - self.gone
         self.require(not strange, "book", f"book of slot {slot}: an unknown order")
-        held = all(self.has_key(*known[tag], TRADE, slot) for tag in tags if tag in known)
+        held = all(self.has_key(*known[tag][:2], TRADE, slot) for tag in tags if tag in known)
         self.require(held, "book", f"book of slot {slot}: an order whose key was taken away")
         self.seen.sets[3] = tags
+        self.locked = {tag: (known[tag][0], known[tag][2]) for tag in tags if tag in known}
         self.labels.take_book(slot, tags)
 
     def take_settlement(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
@@ -1296,10 +1300,13 @@ class _Book:
         good = version in (0, 1) if last is None else version == last + 1
         good = good and message["previous"] == previous
         self.require(good, "settlement version", f"slot {slot}: version {version} after {last}")
-        corrected = version < 2 or (slot, version) in self.corrections
+        # The evidence is what the scope is settled from: readings, or an event. A month is final.
+        evidence = {1: message["readings_root"], 3: message["clearing"]}.get(scope)
+        corrected = version < 2 or (slot, version, evidence) in self.corrections
         self.require(corrected, "settlement version", f"slot {slot}: version without Correction")
         known = message["clearing"] == ZERO32 or self.clearings.get(message["clearing"]) == slot
-        known = known or (scope == 3 and self.events.has_hour(message["clearing"], slot))
+        hour = scope == 3 and self.events.has_hour(message["clearing"], slot)
+        known = hour if scope == 3 else known and scope in (1, 2)
         self.require(known, "settlement version", f"slot {slot}: unknown clearing")
         self.require_rules("Settlement", message)
         self.versions[scope, slot] = (version, digest)
@@ -1316,6 +1323,8 @@ class _Book:
         before = self.money.moved_by(settlement["slot"], raw) if again else {}
         self.money.post(settlement, raw, found)
         self.require_carried(settlement)
+        if settlement["scope"] == 1 and not settlement["version"]:
+            self.require_reserved(settlement["slot"], list(ROW.iter_unpack(raw)))
         leaves = _packed(found["readings"], 32)
         used = sorted(leaves[n : n + 32] for n in range(0, len(leaves), 32))
         same = set_root(used) == settlement["readings_root"]
@@ -1329,6 +1338,22 @@ class _Book:
             self.money.require_metered(read)
             if settlement["slot"] not in self.money.partly:
                 self.money.require_unmoved(settlement["slot"], before, read)
+                if settlement["version"] == 1 and self.gone.isdisjoint(used):
+                    self.money.require_all_read(settlement["slot"], read)
+
+    def require_reserved(self, slot: int, rows: Sequence[tuple[Any, ...]]) -> None:
+        """What a clearing sets aside of an account's money is what its orders got, at its price.
+
+        Of the operator, whose rows are no orders, and of erased orders that is not known.
+        """
+        bought_wh, paid = Counter[bytes](), self.money.paid_for_trades(slot, rows, 1)
+        fills = self.labels.now.fills
+        for tag, fill_wh in fills.items():
+            account, side = self.locked.get(tag, (self.operator, 1))
+            bought_wh[account] += fill_wh if side == 1 else -fill_wh
+        is_whole = all(tag in self.locked or tag not in self.gone for tag in fills)
+        aside = {self.operator, *(() if is_whole else paid.keys() - bought_wh.keys())}
+        self.money.require_priced("reserved as filled", slot, bought_wh, paid, aside)
 
     def take_checkpoint(self, found: dict[str, Any]) -> None:
         """The end of a tick: everything sealed, all roots recomputed, the chain unbroken."""
@@ -1680,11 +1705,11 @@ class _Automatic:
 
     def take_book(
         self, slot: int, tags: set[bytes], by_hand: set[bytes]
-    ) -> dict[bytes, tuple[bytes, bytes]]:
+    ) -> dict[bytes, tuple[bytes, bytes, int]]:
         """The tick's automatic orders, each in the book and within its instruction.
 
-        `by_hand` are the accounts with an order of their own in the book. Gives account and signer
-        of the instruction by leaf.
+        `by_hand` are the accounts with an order of their own in the book. Gives account, signer of
+        the instruction and side by leaf.
         """
         found = {}
         for leaf, order in self.waiting.items():
@@ -1698,7 +1723,7 @@ class _Automatic:
             fault = fault or within(message, order, self.spent.get(account, (0, 0)))
             text = f"slot {slot}, account 0x{account.hex()}: {fault}"
             self.book.require(not fault, "automatic order", text)
-            found[leaf] = (self.book.money.name(account), signer)
+            found[leaf] = (self.book.money.name(account), signer, order["side"])
         self.now, self.waiting = self.waiting, {}
         return found
 
@@ -2017,6 +2042,12 @@ class _Readings:
             self.now = {}
 
 
+_CODES_OF = {
+    1: frozenset({10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 30, 32}),
+    2: frozenset({12, 16, 23, 31, 33, 34, 50}),
+    3: frozenset({40, 41}),
+}
+"""What is moved when a slot is settled, when a month closes, and for an hour of an event."""
 _ROOM = 1024  # accounts for which room is made at a time
 
 
@@ -2041,6 +2072,13 @@ class _Money:
         self.partly: set[int] = set()  # slots of which rows were destroyed
         self.never_negative = [_system(book.market, n) for n in ("NETFEE", "RENT")]
         self.loss = _system(book.market, "LOSS")
+        self.operator = _system(book.market, "SPC")
+        self.prices: dict[int, frozenset[int]] = {}  # of the nodes, by slot
+
+    def take_prices(self, clearing: dict[str, Any]) -> None:
+        """Remember at which prices the energy of a slot was traded."""
+        prices = (node["price_mkrw_per_kwh"] for node in clearing["nodes"])
+        self.prices[clearing["slot"]] = frozenset(prices)
 
     def name(self, account: bytes) -> bytes:
         """The one object for these bytes: millions of rows name the same few accounts."""
@@ -2071,10 +2109,11 @@ class _Money:
             self.book.require_given_back(settlement, rows)
             self.book.labels.settle(settlement, rows)
             self.book.automatic.settle(settlement, rows)
-        if settlement["scope"] == 1:
-            fits = all(row[6] == slot and row[7] == settlement["version"] for row in rows)
-            self.book.require(fits, "transfer once", f"slot {slot}: a row of another settlement")
-        else:
+        self.require_place(settlement, rows)
+        if settlement["scope"] == 1 and settlement["version"]:
+            bought = self.paid_for_trades(slot, rows, 2), self.paid_for_trades(slot, rows, 1)
+            self.require_priced("trade at its price", slot, *bought, {self.operator})
+        elif settlement["scope"] != 1:
             self.loose.update(ids)
         named = list(ROW.iter_unpack(_packed(found["originals"], ROW.size)))
         originals = dict(zip(self.ids(named), named, strict=True))
@@ -2090,6 +2129,60 @@ class _Money:
         named_rows = ((id_, row[3:5]) for id_, row in zip(ids, rows, strict=True))
         self.book.seen.named[8].extend(named_rows)
         self.book.checks["transfer well formed"] += len(rows)
+
+    def require_place(self, settlement: dict[str, Any], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Each row is of its settlement's slot and version, and of a kind that its scope moves.
+
+        Energy moves where a slot is settled from its readings, and nowhere else; before it is
+        metered, money is set aside and nothing moves.
+        """
+        slot, scope, version = settlement["slot"], settlement["scope"], settlement["version"]
+        fits = all(row[6] == slot and row[7] == version for row in rows)
+        self.book.require(fits, "transfer once", f"slot {slot}: a row of another settlement")
+        codes = _CODES_OF.get(scope, frozenset())
+        for ledger, kind, code, *_ in rows:
+            good = code in codes and (scope == 1 or ledger != 2)
+            good = good and (scope != 1 or (kind == 2) == (version == 0))
+            if not good:
+                text = f"slot {slot}: ledger {ledger}, kind {kind}, code {code} in scope {scope}"
+                raise Refuted("scope", f"{text}, version {version}")
+        self.book.checks["scope"] += len(rows)
+
+    def paid_for_trades(
+        self, slot: int, rows: Sequence[tuple[Any, ...]], ledger: int
+    ) -> Counter[bytes]:
+        """By account the micro-won that rows let it pay for trades, or the Wh that it gets."""
+        found, pool = Counter[bytes](), self.system["POOL"]
+        for row in rows:
+            if row[0] != ledger or row[2] != _TRADE or row[1] == 4:
+                continue
+            debit, credit = row[3:5]
+            if pool not in (debit, credit):
+                raise Refuted("trade at its price", f"slot {slot}: a trade beside the pool")
+            account, pays = (debit, 1) if credit == pool else (credit, -1)
+            found[account] += int.from_bytes(row[5], "big") * (pays if ledger == 1 else -pays)
+        return found
+
+    def require_priced(
+        self,
+        check: str,
+        slot: int,
+        bought_wh: Counter[bytes],
+        paid: Counter[bytes],
+        aside: Collection[bytes],
+    ) -> None:
+        """Who buys pays the price of a node for it, who sells gets it: both below 0 for sales.
+
+        Nobody has more than one node, but for the operator, who is put `aside`: what it pays is
+        what the pool has left, which closes.
+        """
+        prices = self.prices.get(slot, frozenset())
+        for account in (bought_wh.keys() | paid.keys()) - set(aside):
+            e_wh, ukrw = bought_wh[account], paid[account]
+            if (e_wh or ukrw) and not any(ukrw == e_wh * price for price in prices):
+                text = f"slot {slot} 0x{account.hex()}: {ukrw} micro-won for {e_wh} Wh"
+                raise Refuted(check, text)
+        self.book.checks[check] += len(paid)
 
     def take_gone(self, settlement: dict[str, Any], found: dict[str, Any]) -> list[bytes]:
         """Leaves of rows that were destroyed; what they moved is carried into the balances."""
@@ -2171,9 +2264,9 @@ class _Money:
         name, original = row[8], originals.get(row[8])
         if original is None or original[1] not in (1, 3) or name in self.undone:
             raise Refuted("reverse once", f"0x{name.hex()}: unknown or undone before")
-        exact = (original[0], original[4], original[3], original[5])
+        exact = (original[0], original[2], original[4], original[3], original[5])
         found = any(_holds(blob, name) for n in (original[6], -1) for blob in self.posted[n])
-        if exact != (row[0], row[3], row[4], row[5]) or not found:
+        if exact != (row[0], row[2], row[3], row[4], row[5]) or not found:
             raise Refuted("reverse once", f"0x{name.hex()}: not the reverse of a posted transfer")
         self.undone.add(name)
         self.book.checks["reverse once"] += 1
@@ -2212,6 +2305,15 @@ class _Money:
         for account, moved in before.items():
             good = account in mended or self.moved(slot, account) == moved
             self.book.require(good, "meter", f"slot {slot} 0x{account.hex()}: moved unread")
+
+    def require_all_read(self, slot: int, readings: Sequence[tuple[bytes, int, int]]) -> None:
+        """Nobody moves energy in a slot without a reading of it, but for the market's own."""
+        read = {account for account, _, _ in readings} | set(self.system.values())
+        read |= {self.loss, self.operator}
+        for account, moved_wh in zip(self.numbers, self.moved_wh[slot], strict=False):
+            if moved_wh and account not in read:
+                raise Refuted("meter", f"slot {slot} 0x{account.hex()}: moved unread")
+        self.book.checks["meter"] += 1
 
     def require_limits(self) -> None:
         for account in self.never_negative:
@@ -2908,6 +3010,7 @@ class _Proof:
             self.require(entry.message["slot"] == slot, "slot", "a clearing of another slot")
             self.require_logged(entry.leaf, part["log"])
             clearing, certificate = entry.digest, entry.message
+            money.take_prices(certificate)
         rows = _list(self.found["settlements"])
         self.require(bool(rows), "slot", "no settlement")
         last = -1
@@ -2926,12 +3029,18 @@ class _Proof:
             named = message["clearing"] in (ZERO32, clearing)
             self.require(named, "settlement version", "another clearing")
             self.require_logged(entry.leaf, part["log"])
-            money.post(message, _packed(part["rows"], ROW.size), part)
+            raw = _packed(part["rows"], ROW.size)
+            before = money.moved_by(slot, raw)
+            money.post(message, raw, part)
             previous, last = entry.digest, message["version"]
             metered = self.take_readings(message, part["readings"])
             if last >= 1:
                 money.require_closed(slot)
                 money.require_metered(metered)
+                if last == 1:
+                    money.require_all_read(slot, metered)
+                else:
+                    money.require_unmoved(slot, before, metered)
         if certificate is not None:
             self.require_fees(money, certificate)
 

@@ -46,9 +46,6 @@ SELLER, BUYER = b"\x51" * 32, b"\xb2" * 32
 POOL, NETFEE, BALANCING, GRID, SPC = (
     system_account(MARKET, name) for name in ("POOL", "NETFEE", "BALANCING", "GRID", "SPC")
 )
-FILLED = ((b"\x01" * 32, 500), (b"\x02" * 32, 500))
-FILLS = b"".join(struct.pack(">32sQ", *row) for row in FILLED)
-FILLS_ROOT = root_of([leaf_hash(struct.pack(">B32sQQ", 1, *row, 0)) for row in FILLED])
 BatchEdit = Callable[[list[Transfer]], list[Transfer]]
 
 
@@ -59,6 +56,16 @@ def slow_merkle() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def node(number: int, price_mkrw_per_kwh: int) -> dict[str, int]:
+    """A node of a Clearing, at which 500 Wh were sold."""
+    return {
+        "node": number, "outcome": 2, "flags": 0, "low_mkrw_per_kwh": price_mkrw_per_kwh,
+        "high_mkrw_per_kwh": price_mkrw_per_kwh, "price_mkrw_per_kwh": price_mkrw_per_kwh,
+        "bought_wh": 0, "sold_wh": 500, "margin_mkrw_per_kwh": -1, "margin_open_wh": 0,
+        "margin_filled_wh": 0,
+    }  # fmt: skip
 
 
 def salts_of(accounts: Sequence[bytes], ids: Sequence[bytes]) -> list[bytes]:
@@ -83,6 +90,7 @@ class SmallMarket:
         self.settlements: dict[int, Entry] = {}
         self.batches: dict[int, SettledBatch] = {}
         self.nonce = 0
+        self.fills = b""
 
     def key(self, name: str) -> bytes:
         return derive_key(f"{MARKET} {name}")
@@ -134,15 +142,11 @@ class SmallMarket:
         signer = ReadingSigner(address_of(key), lambda id_: sign(key, id_))
         return sign_readings(self.domain, rows, lambda _: signer, salts_of)
 
-    def clearing(self) -> Entry:
-        seller = {
-            "node": 1, "outcome": 2, "flags": 0, "low_mkrw_per_kwh": 140_000,
-            "high_mkrw_per_kwh": 140_000, "price_mkrw_per_kwh": 140_000, "bought_wh": 0,
-            "sold_wh": 500, "margin_mkrw_per_kwh": -1, "margin_open_wh": 0, "margin_filled_wh": 0,
-        }  # fmt: skip
-        dearer = dict.fromkeys(("low_mkrw_per_kwh", "high_mkrw_per_kwh"), 142_500)
-        buyer = seller | dearer | {"node": 2, "price_mkrw_per_kwh": 142_500}
-        buyer |= {"bought_wh": 500, "sold_wh": 0}
+    def clearing(self, orders: Sequence[Entry]) -> Entry:
+        filled = sorted((one.leaf(), 500) for one in orders)
+        self.fills = b"".join(struct.pack(">32sQ", *row) for row in filled)
+        fills_root = root_of([leaf_hash(struct.pack(">B32sQQ", 1, *row, 0)) for row in filled])
+        buyer = node(2, 142_500) | {"bought_wh": 500, "sold_wh": 0}
         link = {
             "from_node": 1, "to_node": 2, "flow_wh": 500, "capacity_wh": 900,
             "fee_mkrw_per_kwh": 2_500,
@@ -150,8 +154,8 @@ class SmallMarket:
         message = {
             "slot": SLOT, "label": 0, "round": 1, "rules_version": 1, "network_version": 1,
             "engine": ZERO32, "plan": ZERO32, "orders": 2, "book_root": ZERO32,
-            "fills_root": FILLS_ROOT, "volume_wh": 500, "welfare_ukrw": -5,
-            "nodes": [seller, buyer], "links": [link],
+            "fills_root": fills_root, "volume_wh": 500, "welfare_ukrw": -5,
+            "nodes": [node(1, 140_000), buyer], "links": [link],
         }  # fmt: skip
         return self.entry("Clearing", message, "trading")
 
@@ -211,7 +215,7 @@ class SmallMarket:
         self.sealed.append(sealed)
         self.state = sealed.state
         new = {account: blinds[account] for account in fresh}
-        cleared = {0: FILLS} if any(one.type == "Clearing" for one in entries) else {}
+        cleared = {0: self.fills} if any(one.type == "Clearing" for one in entries) else {}
         self.lines += tick_lines(slot, sealed, new, used or {}, cleared)
 
     def run(self) -> "SmallMarket":
@@ -230,7 +234,7 @@ class SmallMarket:
         ]
         self.seal(T0, genesis)
         orders = [self.order(SELLER, "seller", 2), self.order(BUYER, "buyer", 1)]
-        clearing = self.clearing()
+        clearing = self.clearing(orders)
         reserved = self.settle(0, _reserved(), [], clearing)
         tags = [entry.leaf() for entry in orders]
         self.seal(SLOT, [*orders, clearing, reserved], book=tags)
@@ -245,7 +249,7 @@ class SmallMarket:
         late = self.reading(BUYER, 950, 0, revision=1)
         message = {
             "slot": SLOT, "from_version": 1, "to_version": 2, "reason": 1,
-            "evidence": late.digest, "nonce": self.next_nonce(),
+            "evidence": root_of([late.leaf()]), "nonce": self.next_nonce(),
         }  # fmt: skip
         correction = self.entry("Correction", message, "settle")
         batch = self.batches[1]
@@ -259,6 +263,21 @@ class SmallMarket:
         settled = self.settle(2, anew, [late.leaf()], clearing, (original,))
         used: dict[bytes, Any] = {settled.digest: ([late.leaf()], (original,))}
         self.seal(SLOT + 2700, [late, correction, settled], used=used)
+
+    def settle_beside(self, scope: int, transfers: list[Transfer]) -> None:
+        """A last tick with a settlement of another scope, well signed whatever it moves."""
+        ids = transfer_digests(self.domain, transfers)
+        answer = post_batch(self.balances, {}, transfers, Posted(ids))
+        assert isinstance(answer, BatchResult), answer
+        self.balances = answer.balances
+        batch = SettledBatch(transfers, ids, salts_of([one.debit for one in transfers], ids))
+        message = settlement_message(
+            batch, [], scope=scope, slot=SLOT, version=1, previous=ZERO32, clearing=ZERO32,
+            rules_version=1,
+        )  # fmt: skip
+        entry = self.entry("Settlement", message, "settle")
+        self.settlements[-scope], self.batches[-scope] = entry, batch
+        self.seal(SLOT + 3600, [entry], used={entry.digest: ([], ())})
 
     def _settled(self) -> list[Transfer]:
         ids = {t.code: id_ for id_, t in self.pendings.items() if t.debit == POOL}

@@ -91,7 +91,7 @@ class StandingMarket(small.SmallMarket):  # type: ignore[misc, name-defined]
             "slot": slot, "label": 0, "round": 1, "rules_version": 1, "network_version": 1,
             "engine": ZERO32, "plan": ZERO32, "orders": len(rows), "book_root": ZERO32,
             "fills_root": root_of([leaf_hash(struct.pack(">B32sQQ", 1, *row, 0)) for row in rows]),
-            "volume_wh": 0, "welfare_ukrw": 0, "nodes": [], "links": [],
+            "volume_wh": 0, "welfare_ukrw": 0, "nodes": [small.node(1, price)], "links": [],
         }  # fmt: skip
         clearing = self.entry("Clearing", message, "trading")
         paid = sum(fills.values()) * price

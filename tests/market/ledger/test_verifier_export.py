@@ -14,11 +14,17 @@ from typing import Any
 import pytest
 
 from market import verifier
-from market.ledger import Transfer
+from market.ledger import Transfer, sort_and_merge, system_account
 from market.signing import derive_key, high_s_twin, sign
 
 SOURCE = Path(verifier.__file__)
+MARKET, SLOT = "sejong-5-1/sim/test", 1_790_001_000
+SELLER, BUYER, STRANGER = b"\x51" * 32, b"\xb2" * 32, b"\xc3" * 32
+POOL, BALANCING, GRID, SPC = (
+    system_account(MARKET, name) for name in ("POOL", "BALANCING", "GRID", "SPC")
+)
 Lines = tuple[str, ...]
+BatchEdit = Callable[[list[Transfer]], list[Transfer]]
 
 
 def changed(lines: Lines, kind: str, edit: Callable[[dict[str, Any]], None], nth: int = 0) -> Lines:
@@ -317,7 +323,36 @@ def wrong_original(batch: list[Transfer]) -> list[Transfer]:
     return [t._replace(amount=t.amount + (t.kind == 5)) for t in batch]
 
 
+def more(*transfers: Transfer) -> BatchEdit:
+    """Moves more than there is to move."""
+    return lambda batch: sort_and_merge([*batch, *transfers])
+
+
+def underpaid(batch: list[Transfer]) -> list[Transfer]:
+    """Pays the seller a won less than its energy is worth; the pool closes all the same."""
+    less = {(10, SELLER): -(10**6), (13, BALANCING): 10**6}
+    return [
+        one._replace(amount=one.amount + less.get((one.code, one.credit), 0) * (one.ledger == 1))
+        for one in batch
+    ]
+
+
+def dearly_set_aside(batch: list[Transfer]) -> list[Transfer]:
+    """Reserves more than the fills of the buyer cost."""
+    return [one._replace(amount=one.amount + (one.debit == BUYER)) for one in batch]
+
+
 LIES = [
+    (
+        "energy that no meter has seen",
+        1,
+        more(Transfer(2, 1, 30, GRID, STRANGER, 50_000, SLOT, 1)),
+        "meter",
+    ),
+    ("trade beside its price", 1, underpaid, "trade at its price"),
+    ("more set aside than filled", 0, dearly_set_aside, "reserved as filled"),
+    ("energy before it is metered", 0, more(Transfer(2, 1, 10, SELLER, POOL, 5, SLOT, 0)), "scope"),
+    ("a bill in a slot", 1, more(Transfer(1, 1, 31, BUYER, SPC, 7, SLOT, 1)), "scope"),
     ("pool keeps money", 1, dearer(13), "pool closes in KRW"),
     ("pending ended twice", 1, ended_twice, "pending ends once"),
     ("pending left open", 1, never_ended, "no pending left"),
@@ -332,6 +367,49 @@ def test_a_well_signed_lie_of_the_operator_is_refuted(small_market: Any, lie: An
     _, version, edit, check = lie
     report = verifier.verify_export(small_market({version: edit}).lines)
     assert report.first_failure is not None and report.first_failure.check == check, report
+
+
+@pytest.mark.parametrize(
+    ("scope", "row", "check"),
+    [
+        (2, Transfer(2, 1, 23, GRID, SELLER, 50_000, SLOT, 1), "contract paid"),
+        (2, Transfer(2, 1, 31, GRID, SELLER, 50_000, SLOT, 1), "scope"),
+        (2, Transfer(1, 1, 30, SELLER, SPC, 7_000, SLOT, 1), "scope"),
+        (2, Transfer(1, 1, 31, SELLER, SPC, 7_000, SLOT + 900, 1), "transfer once"),
+        (3, Transfer(2, 1, 30, GRID, SELLER, 50_000, SLOT, 1), "settlement version"),
+        (3, Transfer(1, 1, 31, SELLER, SPC, 7_000, SLOT, 1), "settlement version"),
+        (4, Transfer(1, 1, 31, SELLER, SPC, 7_000, SLOT, 1), "settlement version"),
+    ],
+)
+def test_what_moves_in_another_scope_than_its_own_is_refuted(
+    small_market: Any, scope: int, row: Transfer, check: str
+) -> None:
+    market = small_market()
+    market.settle_beside(scope, [row])
+    report = verifier.verify_export(market.lines)
+    assert report.first_failure is not None and report.first_failure.check == check, report
+
+
+def test_a_bill_beside_the_slots_is_proven(small_market: Any) -> None:
+    market = small_market()
+    market.settle_beside(2, [Transfer(1, 1, 31, SELLER, SPC, 7_000, SLOT, 1)])
+    assert verifier.verify_export(market.lines).ok
+
+
+def test_a_correction_holds_for_the_readings_that_it_names_alone(
+    small_market: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = small_market.__globals__["SmallMarket"]
+    honest = kind.entry
+
+    def entry(market: Any, name: str, message: dict[str, Any], *names: str) -> Any:
+        odd = {"evidence": bytes(31) + b"\x01"} if name == "Correction" else {}
+        return honest(market, name, message | odd, *names)
+
+    monkeypatch.setattr(kind, "entry", entry)
+    report = verifier.verify_export(small_market().lines)
+    assert report.first_failure is not None
+    assert report.first_failure.check == "settlement version"
 
 
 def test_plain_keccak_and_curve_give_the_same_answers(
