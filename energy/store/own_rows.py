@@ -97,9 +97,11 @@ def answers_of(connection: Connection, who: bytes) -> list[Row]:
 
 def guesses_of(connection: Connection, who: bytes) -> list[Row]:
     """Guesses that are left to people of the account's household."""
-    names = connection.scalars(select(person.c.name).where(person.c.account == who))
-    subjects = [f"name {one}" for one in names]
-    query = select(sign_in_guess).where(sign_in_guess.c.subject.in_(subjects))
+    names = connection.scalars(select(person.c.name).where(person.c.account == who)).all()
+    subject = sign_in_guess.c.subject
+    whole = subject.in_([f"{kind} {one}" for kind in ("name", "code") for one in names])
+    begun = [subject.startswith(f"name {one} from ", autoescape=True) for one in names]
+    query = select(sign_in_guess).where(or_(whole, *begun))
     return [plain(row) for row in connection.execute(query.order_by(sign_in_guess.c.subject))]
 
 

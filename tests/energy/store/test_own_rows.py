@@ -33,8 +33,9 @@ def fill(connection: Connection) -> None:
         connection.execute(insert(kept_key).values(**row, account=who))
         row = {"id": bytes([number]) * 32, "nonce": 2**64 - 1, "envelope": b"{}"}
         connection.execute(insert(order_conflict).values(**row, account=who, received_utc=1))
-        guess = {"subject": f"name {name}", "left_over": 1.0, "at_s": 1.0}
-        connection.execute(insert(sign_in_guess).values(**guess))
+        for subject in (f"code {name}", f"name {name}", f"name {name} from 203.0.113.7"):
+            guess = {"subject": subject, "left_over": 1.0, "at_s": 1.0}
+            connection.execute(insert(sign_in_guess).values(**guess))
         for caller in (f"account 0x{who.hex()}", f"person {name}"):
             keep_answer(connection, KeptAnswer(caller, "POST /x", "key-1234", bytes(32), b"[1]", 1))
     columns = {
@@ -62,7 +63,9 @@ def test_tables_that_name_an_account_give_its_rows_without_secrets(filled: Store
         assert filled.read(lambda c, section=section: own_rows.named_rows(c, section, ME)) == []
     assert len(filled.read(lambda c: own_rows.answers_of(c, ME))) == 2
     assert [one["subject"] for one in filled.read(lambda c: own_rows.guesses_of(c, ME))] == [
-        "name person-1"
+        "code person-1",
+        "name person-1",
+        "name person-1 from 203.0.113.7",
     ]
 
 
