@@ -67,11 +67,17 @@ class Settings(BaseSettings):
     alarm_webhooks: str = Field(
         "", description="addresses that alarms are posted to, separated by commas; empty: none"
     )
+    alarm_second_webhooks: str = Field(
+        "", description="addresses that are posted only what nobody has seen for so long"
+    )
     alarm_webhook_secret: str = Field(
         "", description="secret that signs what is posted, or file:PATH that holds it"
     )
     alarm_escalate_min: int = Field(
         10, ge=1, le=1440, description="minutes until an alarm that nobody has seen is posted"
+    )
+    alarm_second_min: int = Field(
+        30, ge=1, le=1440, description="minutes until an unseen alarm is posted to the second ones"
     )
     keep_readings_days: int = Field(
         366, ge=40, description="days that readings are kept as they came; settled ones stay"
@@ -122,7 +128,12 @@ class Settings(BaseSettings):
         return Path("var")
 
 
-SECRETS = frozenset({"operator_passphrase", "token", "alarm_webhook_secret", "alarm_webhooks"})
+SECRETS = frozenset(
+    {
+        "operator_passphrase", "token", "alarm_webhook_secret", "alarm_webhooks",
+        "alarm_second_webhooks",
+    }
+)  # fmt: skip
 """Settings that are never shown or kept: only that they are set."""
 
 

@@ -56,10 +56,15 @@ class WebhookError(StoreError):
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where alarms are posted to; `number` counts from 1 as the settings have them."""
+    """Where alarms are posted to; `number` counts from 1 as the settings have them.
+
+    It is told of what nobody has seen for `after_s`, and of grave alarms at once where `at_once`.
+    """
 
     number: int
     url: str = field(repr=False)
+    after_s: int = 0
+    at_once: bool = True
 
     @property
     def target(self) -> str:
@@ -73,16 +78,27 @@ class Webhook:
 
 
 def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
-    """The webhooks of the settings; raises WebhookError for an address that none may have."""
-    urls = [one.strip() for one in settings.alarm_webhooks.split(",") if one.strip()]
+    """The webhooks of the settings, the second ones last; raises WebhookError for an address that
+    none may have.
+    """
+    first, second = (
+        [one.strip() for one in text.split(",") if one.strip()]
+        for text in (settings.alarm_webhooks, settings.alarm_second_webhooks)
+    )
+    urls = [*first, *second]
     if len(urls) > WEBHOOKS_MAX or len(set(urls)) < len(urls):
         raise WebhookError(
-            f"setting alarm_webhooks: found {len(urls)} addresses, allowed at most {WEBHOOKS_MAX}, "
-            f"no two alike"
+            f"settings alarm_webhooks and alarm_second_webhooks: found {len(urls)} addresses, "
+            f"allowed at most {WEBHOOKS_MAX}, no two alike"
         )
     for number, url in enumerate(urls, start=1):
         _require_address(number, url)
-    return tuple(Webhook(number, url) for number, url in enumerate(urls, start=1))
+    return tuple(
+        Webhook(number, url, 60 * settings.alarm_escalate_min)
+        if number <= len(first)
+        else Webhook(number, url, 60 * settings.alarm_second_min, at_once=False)
+        for number, url in enumerate(urls, start=1)
+    )
 
 
 def _require_address(number: int, url: str) -> None:
@@ -139,7 +155,6 @@ class AlarmPoster:
     ) -> None:
         self._webhooks = webhooks_of(settings)
         self._secret = secret_of(settings) if self._webhooks else b""
-        self._escalate_s = 60 * settings.alarm_escalate_min
         self._store, self._district = store, district
         self._now_s, self._wall_s = now_s, wall_s
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -224,13 +239,15 @@ class AlarmPoster:
         """The message to be posted now; the store is only written to where there is something."""
         moment, target = self._moment(), webhook.target
 
+        def missing(connection: Connection) -> list[tuple[int, str]]:
+            after_s, at_once = webhook.after_s, webhook.at_once
+            return missing_messages(connection, target, moment, after_s, at_once=at_once)
+
         def look(connection: Connection) -> bool:
-            return has_due(connection, target, moment.wall_s) or bool(
-                missing_messages(connection, target, moment, self._escalate_s)
-            )
+            return has_due(connection, target, moment.wall_s) or bool(missing(connection))
 
         def take(connection: Connection) -> Message | None:
-            due = missing_messages(connection, target, moment, self._escalate_s)
+            due = missing(connection)
             add_messages(connection, target, due, moment, self._district)
             if given_up := give_up_old(connection, target, moment.wall_s):
                 self._tell_given_up(connection, webhook, given_up)

@@ -1,7 +1,8 @@
 """The outbox of alarms: what webhooks are to be told, kept until they have taken it.
 
 A message is made once for each webhook, alarm and kind, and posted until it is taken or given up;
-so it comes at least once, and its id tells when it comes again.
+so it comes at least once, and its id tells when it comes again. What is told of one alarm comes in
+its order: the next message waits until the one before is taken or given up.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from energy.store.office_tables import alarm_message
 from energy.store.schema import alarm
@@ -48,9 +51,12 @@ class Moment:
 
 
 def missing_messages(
-    connection: Connection, target: str, moment: Moment, escalate_s: int
+    connection: Connection, target: str, moment: Moment, escalate_s: int, *, at_once: bool = True
 ) -> list[tuple[int, str]]:
-    """Alarm and kind of all that a webhook must be told and no message says yet."""
+    """Alarm and kind of all that a webhook must be told and no message says yet.
+
+    Without `at_once` it is told only of what nobody has seen in time, and of its end.
+    """
     column = alarm_message.c
     told = select(column.alarm, column.kind).where(column.target == target)
     known = {(number, kind) for number, kind in connection.execute(told)}
@@ -60,16 +66,19 @@ def missing_messages(
     for row in rows:
         if not row.cause.startswith(OWN_CAUSES):
             said = {kind for number, kind in known if number == row.id}
-            found += [(row.id, kind) for kind in _kinds(row, said, moment, escalate_s)]
+            kinds = _kinds(row, said, moment, escalate_s, at_once=at_once)
+            found += [(row.id, kind) for kind in kinds]
     return found
 
 
-def _kinds(row: Row[Any], told: set[str], moment: Moment, escalate_s: int) -> Iterator[str]:
+def _kinds(
+    row: Row[Any], told: set[str], moment: Moment, escalate_s: int, *, at_once: bool
+) -> Iterator[str]:
     """What is to be said of an alarm: a grave one at once, any that nobody has seen after a while,
     and the end of what has been said.
     """
     found = set(told)
-    if row.severity == "alarm":
+    if at_once and row.severity == "alarm":
         found.add("raised")
     unseen = row.acknowledged_utc is None and row.ended_utc is None
     if unseen and moment.district_s - row.since_utc >= escalate_s:
@@ -171,9 +180,14 @@ def take_due(connection: Connection, target: str, wall_s: int) -> Message | None
 
 
 def mark_delivered(connection: Connection, no: int, wall_s: int) -> None:
-    """The webhook has taken it."""
-    done = update(alarm_message).where(alarm_message.c.no == no)
+    """The webhook has taken it: what it has overtaken is told no more."""
+    column, taken = alarm_message.c, alarm_message.alias()
+    done = update(alarm_message).where(column.no == no)
     connection.execute(done.values(delivered_s=wall_s, trouble=""))
+    of_it = select(taken.c.no).where(taken.c.no == no, taken.c.alarm == column.alarm)
+    older = (column.no < no) & of_it.where(taken.c.target == column.target).exists()
+    late = update(alarm_message).where(older & _waits(column))
+    connection.execute(late.values(given_up_s=wall_s))
 
 
 def mark_trouble(connection: Connection, no: int, trouble: str) -> None:
@@ -183,10 +197,13 @@ def mark_trouble(connection: Connection, no: int, trouble: str) -> None:
 
 
 def _due(target: str, wall_s: int) -> ColumnElement[bool]:
-    column = alarm_message.c
-    return (
-        (column.target == target)
-        & column.delivered_s.is_(None)
-        & column.given_up_s.is_(None)
-        & (column.next_s <= wall_s)
-    )
+    """Messages whose time has come, each the first that waits of its alarm."""
+    column, before = alarm_message.c, alarm_message.alias()
+    same = (before.c.target == column.target) & (before.c.alarm == column.alarm)
+    first = ~select(before.c.no).where(same, before.c.no < column.no, _waits(before.c)).exists()
+    return (column.target == target) & _waits(column) & (column.next_s <= wall_s) & first
+
+
+def _waits(column: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> ColumnElement[bool]:
+    """Neither taken nor given up."""
+    return column.delivered_s.is_(None) & column.given_up_s.is_(None)

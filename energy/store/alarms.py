@@ -46,7 +46,11 @@ class RaisedAlarm:
 
 
 def raise_alarm(connection: Connection, found: Alarm, now_s: int) -> int:
-    """Open the alarm, or renew the open one of the same cause; its number."""
+    """Open the alarm, or renew the open one of the same cause; its number.
+
+    One that has become graver, or is about another place, is another alarm: whoever has seen the
+    first has not seen this one, and webhooks are told of it.
+    """
     values = {
         "severity": found.severity,
         "what": found.what,
@@ -55,11 +59,14 @@ def raise_alarm(connection: Connection, found: Alarm, now_s: int) -> int:
         "until_utc": found.until_utc,
     }
     same = (alarm.c.cause == found.cause) & alarm.c.ended_utc.is_(None)
-    number = connection.scalar(select(alarm.c.id).where(same))
-    if number is not None:
-        again = alarm.update().where(alarm.c.id == number)
-        connection.execute(again.values(**values, count=alarm.c.count + 1))
-        return int(number)
+    known = connection.execute(select(alarm.c.id, alarm.c.severity, alarm.c.place).where(same))
+    if (last := known.first()) is not None:
+        again = alarm.update().where(alarm.c.id == last.id)
+        is_graver = (last.severity, found.severity) == ("warning", "alarm")
+        if not is_graver and last.place == found.where:
+            connection.execute(again.values(**values, count=alarm.c.count + 1))
+            return int(last.id)
+        connection.execute(again.values(ended_utc=now_s))
     row = {"cause": found.cause, "since_utc": now_s, "count": 1, **values}
     result = connection.execute(alarm.insert().values(row))
     assert result.inserted_primary_key is not None

@@ -26,6 +26,7 @@ from energy.store.alarm_outbox import (
     Moment,
     add_messages,
     count_messages,
+    mark_delivered,
     missing_messages,
     take_due,
 )
@@ -201,6 +202,26 @@ def test_what_nobody_has_seen_in_ten_minutes_is_posted_and_so_is_its_end(
                             f"alarm-{unseen}-ended"]  # fmt: skip
 
 
+def test_the_second_ones_are_told_only_of_what_nobody_has_seen_for_long(
+    store: Store, clocks: Clocks, receive: Callable[..., Receiver]
+) -> None:
+    first, second = receive(), receive()
+    settings = Settings(
+        alarm_webhooks=first.url(), alarm_second_webhooks=second.url("/boss"),
+        alarm_second_min=30, alarm_webhook_secret=SECRET,
+    )  # fmt: skip
+    seen, unseen = say(store, GRAVE), say(store, replace(GRAVE, cause="slot/heat"))
+    store.write(lambda connection: acknowledge_alarm(connection, seen, Seen("person kim", NOW_S)))
+    with AlarmPoster(store, settings, "x", lambda: clocks.district, lambda: clocks.wall):
+        until(lambda: len(first.got) == 2, "the first is told at once")
+        clocks.district += 30 * 60 - 1
+        until(lambda: len(first.got) == 3, "and again")
+        time.sleep(0.1)
+        assert second.ids == []
+        clocks.district += 1
+        until(lambda: second.ids == [f"alarm-{unseen}-escalated"], "the second level")
+
+
 def test_a_refusal_is_tried_again_later_with_the_same_id_and_bytes(
     store: Store, clocks: Clocks, receive: Callable[..., Receiver]
 ) -> None:
@@ -292,6 +313,63 @@ def test_what_was_under_way_at_a_crash_is_posted_once_more(
     clocks.wall += 15
     with poster(store, clocks, here):
         until(lambda: here.ids == [taken.id], "posted after the crash")
+
+
+def test_what_is_told_of_one_alarm_comes_in_its_order(store: Store) -> None:
+    first, other = say(store, GRAVE), say(store, replace(GRAVE, cause="slot/heat"))
+
+    def look(wall_s: int) -> str | None:
+        def unit(connection: Connection) -> str | None:
+            moment = Moment(NOW_S + 60, wall_s)
+            due = missing_messages(connection, "here", moment, 600)
+            add_messages(connection, "here", due, moment, "sejong")
+            found = take_due(connection, "here", wall_s)
+            return None if found is None else found.id
+
+        return store.write(unit)
+
+    assert look(WALL_S) == f"alarm-{first}-raised"  # it is refused, and waits for 15 s
+    store.write(lambda connection: end_alarm(connection, GRAVE.cause, NOW_S + 30))
+    assert look(WALL_S + 1) == f"alarm-{other}-raised"
+    assert look(WALL_S + 2) is None, "the end of the first waits for its beginning"
+    assert look(WALL_S + 15) == f"alarm-{first}-raised"
+    store.write(lambda connection: mark_delivered(connection, 1, WALL_S + 16))
+    assert [look(WALL_S + 17), look(WALL_S + 17)] == [
+        f"alarm-{other}-raised", f"alarm-{first}-ended",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [{"severity": "alarm"}, {"where": "F9-01"}])
+def test_what_becomes_graver_or_moves_is_another_alarm_that_nobody_has_seen(
+    store: Store, change: dict[str, str]
+) -> None:
+    light = replace(LIGHT, where="F3-07")
+    first = say(store, light)
+    store.write(lambda connection: acknowledge_alarm(connection, first, Seen("person kim", NOW_S)))
+    assert say(store, replace(light, what="3 area meters silent")) == first
+    second = say(store, replace(light, **change), NOW_S + 900)
+    (found,) = store.read(open_alarms)
+    assert (found.id, found.seen, found.since_utc) == (second, None, NOW_S + 900)
+    assert say(store, replace(light, **{**change, "severity": "warning"})) == second
+    moment = Moment(NOW_S + 900 + 600, WALL_S)
+    due = store.read(lambda connection: missing_messages(connection, "here", moment, 600))
+    assert (second, "escalated") in due and first not in {number for number, _ in due}
+
+
+def test_what_a_message_has_overtaken_is_told_no_more(store: Store) -> None:
+    say(store, GRAVE)
+    begun, over = Moment(NOW_S, WALL_S), Moment(NOW_S + 60, WALL_S + 60)
+
+    def unit(connection: Connection) -> object:
+        for moment in (begun, over):
+            due = missing_messages(connection, "here", moment, 600)
+            add_messages(connection, "here", due, moment, "sejong")
+            end_alarm(connection, GRAVE.cause, NOW_S + 30)
+        mark_delivered(connection, 2, WALL_S + 60)
+        return take_due(connection, "here", WALL_S + 60)
+
+    assert store.write(unit) is None
+    assert store.read(count_messages) == {"waiting": 0, "delivered": 1, "given_up": 1}
 
 
 def test_after_a_day_without_success_a_message_is_given_up(
