@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     )
     bots: bool = Field(True, description="start the simulated crowd beside the demo clock")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
+    log_format: Literal["plain", "json"] = Field(
+        "plain", description="log lines for people, or one JSON object a line"
+    )
 
     @classmethod
     def settings_customise_sources(

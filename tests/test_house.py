@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[1]
 LIBRARIES = ("grid_models", "market", "optimizer")
 # fmt: off
 CORRIDOR = (
-    "__init__", "units", "timegrid", "config", "client", "tariffs", "district", "forecast", "crowd",
-    "plant", "store", "steps", "cycle", "charts", "report", "outcome", "simulate", "backtest",
-    "study", "api",
-    "dashboard", "daemon", "service", "bench", "cli", "__main__",
+    "__init__", "units", "timegrid", "logs", "config", "client", "tariffs", "district", "forecast",
+    "crowd", "plant", "store", "steps", "cycle", "charts", "report", "outcome", "simulate",
+    "backtest", "study", "api", "dashboard", "daemon", "service", "bench", "fleet", "cli",
+    "__main__",
 )
 # fmt: on
 ROOM_OF = {

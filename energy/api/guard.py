@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energy.api.problems import ProblemError, problem_response
 from energy.api.rates import Rates, Refusals
+from energy.logs import noted
 
 BODY_BYTES_MAX = 16 * 1024
 LONGER_BODIES = {"/v1/readings": 320 * 1024}
@@ -74,7 +75,8 @@ class Guard:
             return
         except GoneError:
             return
-        await self._app(scope, receive, send)
+        with noted(request=scope["request_id"]):
+            await self._app(scope, receive, send)
 
     def _counting(self, scope: Scope, send: Send) -> Send:
         async def sent(message: Message) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from energy.config import Settings
+from energy.logs import JsonLines, PlainLines
 
 District = Annotated[
     str | None, typer.Option(help="name, name@fraction, simbench:<code> or a folder")
@@ -17,12 +18,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def start_logging(settings: Settings, *, quiet: bool = False) -> None:
-    """Log lines on the error stream, at the level of the settings; from warnings on if quiet."""
-    logging.basicConfig(
-        level="WARNING" if quiet else settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-    )
+    """Log lines on the error stream, as the settings say; from warnings on if quiet."""
+    lines = logging.StreamHandler()
+    lines.setFormatter(JsonLines() if settings.log_format == "json" else PlainLines())
+    level = "WARNING" if quiet else settings.log_level.upper()
+    logging.basicConfig(level=level, handlers=[lines])
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from functools import partial
 
+from energy.logs import noted
 from energy.store.engine import Store
 from energy.store.errors import FenceError, StoreError
 from energy.store.leader import LEASE_S, renew_lead, require_term, resign_lead, take_lead
@@ -60,12 +61,13 @@ class Leadership:
             log.warning("term %d ends by its lease: %s", term, error)
 
     def _keep(self, term: int, ending: threading.Event) -> None:
-        while not ending.wait(self._lease_s / 3):
-            try:
-                self._store.write(partial(renew_lead, term=term, lease_s=self._lease_s))
-            except FenceError as error:
-                log.warning("%s", error)
-                self.is_over.set()
-                return
-            except StoreError as error:
-                log.warning("the lease is not renewed: %s", error)
+        with noted(term=term):
+            while not ending.wait(self._lease_s / 3):
+                try:
+                    self._store.write(partial(renew_lead, term=term, lease_s=self._lease_s))
+                except FenceError as error:
+                    log.warning("%s", error)
+                    self.is_over.set()
+                    return
+                except StoreError as error:
+                    log.warning("the lease is not renewed: %s", error)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from energy.cycle import finish_ticks, next_slot, run_quarter_hour
 from energy.daemon.clocks import DistrictClock, far_ahead
 from energy.daemon.leadership import Leadership
+from energy.logs import noted
 from energy.steps.context import (
     Installation,
     Microgrid,
@@ -200,7 +201,8 @@ class Daemon:
                 return self._seconds_to(gate_s)
             self._clock.begin(slot)
             self._running = (slot, time.monotonic())
-            run_quarter_hour(microgrid, slot, self._clock.now_s)
+            with noted(slot=iso_of(slot), term=self._leadership.term):
+                run_quarter_hour(microgrid, slot, self._clock.now_s)
             self._running = None
             self._clock.finish(slot)
         return RETRY_S
