@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -29,11 +30,11 @@ from energy.steps.auctions import PRICE, Auctions
 from energy.steps.basis import build_basis
 from energy.steps.books import Books, open_books
 from energy.steps.contracting import enter_first_contracts
+from energy.steps.demand_peaks import Month, Peaks, month_of, peaks_from
 from energy.steps.floors import require_floors
 from energy.steps.freshness import Standstill
 from energy.steps.issuing import load_auctions, load_bands
 from energy.steps.measure import SLOTS_BEHIND, LastGood, load_state
-from energy.steps.prices import connection_prices
 from energy.steps.record import Record
 from energy.steps.weather_feed import WeatherAt, feed_of
 from energy.store.accounts import trade_keys
@@ -76,9 +77,10 @@ class Installation:
 class Memory:
     """What the loop carries from slot to slot; rebuilt from the store at every start.
 
-    `plant_state` stands at its own slot; `day` are the sums of the local day so far; `peak_kw` is
-    what the demand charge already counts; `bands` is what the forecasts' misses have taught;
-    `auctions` their prices so far and what forecasting them has; `unit_log` holds (starts, stops)
+    `plant_state` stands at its own slot; `day` are the sums of the local day so far; `peaks_kw` are
+    the highest demands of the last twelve months; `bands` is what the forecasts' misses have
+    taught; `auctions` their prices so far and what forecasting them has; `unit_log` holds (starts,
+    stops and trips)
     per slot, newest first.
     """
 
@@ -87,7 +89,7 @@ class Memory:
     unit_log: deque[tuple[np.ndarray, np.ndarray]]
     bands: Bands
     auctions: Auctions
-    peak_kw: float
+    peaks_kw: Peaks = field(default_factory=dict)
     day: Tally | None = None
     last_good: LastGood | None = None
     still: Standstill | None = None
@@ -254,11 +256,10 @@ def _remember(
     days_back = settings.history_days * SLOTS_PER_DAY * SLOT_S
     last = store.read(last_measured)
     auctions = _remember_auctions(installation)
-    floor_kw = connection_prices(installation.district, np.array([past])).peak_floor_kw
     if last is None:
         state = load_state(store, plant, past, installation.first_slot)
         bands = warmed_bands(basis, record.history, weather_at)
-        return Memory(state, record, deque(maxlen=UNIT_LOG_SLOTS), bands, auctions, floor_kw)
+        return Memory(state, record, deque(maxlen=UNIT_LOG_SLOTS), bands, auctions)
     rows = store.read(lambda connection: load_measured(connection, last - days_back, last + 1))
     summary = store.read(lambda connection: load_summaries(connection, last, last + 1))[last]
     record.extend(rows)
@@ -273,11 +274,18 @@ def _remember(
         ),
         bands=taught or warmed_bands(basis, record.history, weather_at),
         auctions=auctions,
-        peak_kw=float(summary["peak_kw"]),
+        peaks_kw=_peaks_of(summary, last, installation.district.time_zone),
         day=Tally.from_json(summary["day"]),
         last_good=_last_good(rows[last]),
         still=Standstill.of_columns(rows[last]),
     )
+
+
+def _peaks_of(summary: Mapping[str, Any], slot: int, time_zone: str) -> dict[Month, float]:
+    """The months' peaks in a slot's summary; an older row has one of all times: of its month."""
+    if "peaks_kw" not in summary:
+        return {month_of(slot, time_zone): float(summary["peak_kw"])}
+    return peaks_from(summary["peaks_kw"])
 
 
 def _last_good(row: Mapping[str, np.ndarray]) -> LastGood:

@@ -12,6 +12,7 @@ from energy.district import District
 from energy.forecast import MEDIAN, P10, P90, DistrictForecast
 from energy.forecast.inputs import FloatArray
 from energy.steps.context import Microgrid
+from energy.steps.demand_peaks import incurred_kw, new_peak_krw_per_kw
 from energy.steps.dr_plan import with_demand_response
 from energy.steps.measure import Measured
 from energy.steps.prices import ConnectionPrices, connection_prices, grid_carbon_krw_per_kwh
@@ -184,7 +185,8 @@ def _heat(district: District, measured: Measured, forecast: DistrictForecast) ->
 def _connection(
     microgrid: Microgrid, prices: ConnectionPrices, forecast: DistrictForecast
 ) -> Connection:
-    table = microgrid.district.connection
+    table, peaks_kw = microgrid.district.connection, microgrid.memory.peaks_kw
+    slot = forecast.first_slot
     horizon = len(prices.buy_krw_per_kwh)
     carbon = grid_carbon_krw_per_kwh(microgrid.district)
     return Connection(
@@ -192,8 +194,9 @@ def _connection(
         p_export_kw_max=np.full(horizon, table.p_export_kw_max),
         price_buy_krw_per_kwh=prices.buy_krw_per_kwh + carbon,
         price_sell_krw_per_kwh=prices.sell_krw_per_kwh,
-        demand_charge_krw_per_kw=prices.demand_charge_krw_per_kw,
-        p_peak_incurred_kw=microgrid.memory.peak_kw,
+        # By the month of the first slot: what follows it is planned anew once it has begun.
+        demand_charge_krw_per_kw=new_peak_krw_per_kw(microgrid.district, slot, peaks_kw),
+        p_peak_incurred_kw=incurred_kw(microgrid.district, slot, peaks_kw),
         peak_counts=prices.peak_counts,
         peak_margin_kw=_peak_margin_kw(forecast),
     )

@@ -17,6 +17,7 @@ from energy.steps.accounting import DemandTerms, Tally
 from energy.steps.asset_views import assets_view
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
+from energy.steps.demand_peaks import Peaks, month_of, peaks_json, with_demand
 from energy.steps.feed_ages import watch_feeds
 from energy.steps.grid import CheckedPlan, CutOff
 from energy.steps.homes import keep_home_day
@@ -69,11 +70,11 @@ TODO_UNSERVED = (
 
 @dataclass(frozen=True)
 class DaySums:
-    """Sums of the local day with the measured slot, and how its peak is billed."""
+    """Sums of the local day with the measured slot, how its peak is billed, and all peaks."""
 
     tally: Tally
     terms: DemandTerms
-    peak_kw: float
+    peaks_kw: Peaks
 
 
 def publish(
@@ -191,7 +192,8 @@ def day_sums(microgrid: Microgrid, measured: Measured) -> DaySums:
         month_share=month_share(slot, tally.slots, district.time_zone),
         peak_incurred_kw=prices.peak_floor_kw,
     )
-    return DaySums(tally, terms, max(microgrid.memory.peak_kw, tally.run.peak_kw))
+    month = month_of(slot, district.time_zone)
+    return DaySums(tally, terms, with_demand(microgrid.memory.peaks_kw, month, tally.run.peak_kw))
 
 
 def keep_measured(
@@ -199,7 +201,11 @@ def keep_measured(
 ) -> None:
     """Write the measured slot: columns, view, readings, and the plant's state after it."""
     slot = measured.telemetry.slot
-    summary = {"peak_kw": sums.peak_kw, "day": sums.tally.as_json(), "named": measured.named}
+    summary = {
+        "peaks_kw": peaks_json(sums.peaks_kw),
+        "day": sums.tally.as_json(),
+        "named": measured.named,
+    }
     row = stored_row(measured.telemetry, measured.known) | measured.still.columns()
     save_measured(connection, slot, row, summary)
     document = measured_view(microgrid.district, measured, sums.tally, sums.terms)
@@ -245,7 +251,7 @@ def remember(microgrid: Microgrid, measured: Measured, sums: DaySums) -> None:
         seen.p_load_kw, seen.p_pv_kw, seen.heat_kw, seen.temperature_c, measured.states
     )
     memory.still = measured.still
-    memory.day, memory.peak_kw = sums.tally, sums.peak_kw
+    memory.day, memory.peaks_kw = sums.tally, sums.peaks_kw
 
 
 def build_setpoints(

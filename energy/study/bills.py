@@ -4,7 +4,6 @@ The year is taken to repeat itself: where a tariff looks back on the peaks of ea
 before the year are the year's own.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from energy.district import District
 from energy.forecast.inputs import FloatArray, IntArray
 from energy.steps.accounting import CONSTANT_FRAC, Tally
 from energy.steps.billing import content_of_month, customer_terms
+from energy.steps.demand_peaks import Month, Peaks, billed_kw
 from energy.steps.prices import connection_tariff
 from energy.tariffs import slot_calendars
 from energy.timegrid import utc_of
@@ -29,11 +29,8 @@ from market.tariff import (
     SeasonalTable,
     SlotCalendar,
     band_of,
-    billing_demand_kw,
     is_reduced,
 )
-
-Months = Mapping[tuple[int, int], float]
 
 
 @dataclass(frozen=True)
@@ -54,19 +51,10 @@ class CustomersYear:
     smp_rec_krw: float
 
 
-def billed_demand_kw(district: District, slot: int, peak_kw: Months, month: tuple[int, int]) -> int:
+def billed_demand_kw(district: District, slot: int, peak_kw: Peaks, month: Month) -> int:
     """The kW of the connection's basic charge in a month, the year's peaks before it its own."""
-    table = connection_tariff(district, slot).table
-    if isinstance(table, ProgressiveTable):
-        return 0
-    metered = {key: math.ceil(kw) for key, kw in peak_kw.items()}
-    before = {(year - 1, other): kw for (year, other), kw in metered.items()}
-    return billing_demand_kw(
-        table.demand,
-        metered_kw=before | metered,
-        month=month,
-        contract_kw=math.ceil(district.connection.p_import_kw_max),
-    )
+    before = {(year - 1, other): kw for (year, other), kw in peak_kw.items()}
+    return billed_kw(district, slot, before | dict(peak_kw), month)
 
 
 def demand_charge_krw(district: District, tallies: Mapping[str, Tally], way: int | None) -> float:
@@ -90,7 +78,7 @@ WAYS = range(len(CONSTANT_FRAC))
 
 
 def connection_bill(
-    district: District, slots: IntArray, p_import_kw: FloatArray, peak_kw: Months
+    district: District, slots: IntArray, p_import_kw: FloatArray, peak_kw: Peaks
 ) -> Bill:
     """The utility's bill of one local month of the connection."""
     first = utc_of(int(slots[len(slots) // 2]))

@@ -32,7 +32,7 @@ from energy.timegrid import local_day_start, local_label, slots_from
 from energy.units import SLOT_S, SLOTS_PER_DAY
 from optimizer import Planner, PlannerSettings
 
-METHOD = 2
+METHOD = 3
 """Raised whenever the same chunk would come to other figures: kept parts of older ones are void."""
 PLAN = PlannerSettings(deadline_s=900.0, branch_s_max=300.0, in_process=True)
 """So long that no clock ends a plan: the same chunk gives the same plans on any machine."""

@@ -22,7 +22,7 @@ def test_after_a_restart_the_last_heat_and_air_stand_in_for_a_silent_meter(tmp_p
             for _ in range(2):
                 slot = next_slot(microgrid)
                 run_quarter_hour(microgrid, slot, lambda slot=slot: slot - 300.0)
-            before = microgrid.memory.last_good
+            before, peaks_kw = microgrid.memory.last_good, microgrid.memory.peaks_kw
             state = microgrid.memory.plant_state
             seen = microgrid.plant.step(state, state.slot, None).telemetry
         finally:
@@ -38,3 +38,4 @@ def test_after_a_restart_the_last_heat_and_air_stand_in_for_a_silent_meter(tmp_p
     believed, named = believable_devices(again.district, silent, after)
     assert (believed.heat_kw, believed.temperature_c) == (before.heat_kw, before.temperature_c)
     assert len(named) == 2
+    assert peaks_kw.keys() == {(2026, 1)} and again.memory.peaks_kw == peaks_kw
