@@ -16,6 +16,7 @@ from energy.steps.demand_peaks import incurred_kw, new_peak_krw_per_kw
 from energy.steps.dr_plan import with_demand_response
 from energy.steps.measure import Measured
 from energy.steps.prices import ConnectionPrices, connection_prices, grid_carbon_krw_per_kwh
+from energy.steps.record import unit_changes
 from energy.steps.retiring import in_use, out_of_plan, retired_of
 from energy.units import SLOT_S, SLOTS_PER_HOUR
 from optimizer import Batteries, Connection, Fleets, Heat, PlanProblem, UnitGroup
@@ -147,7 +148,7 @@ def _recent(
     change = int(measured.states.unit_on[row] - seen.unit_on[row])
     # Where a slot is planned anew, what it had measured and what came later is remembered already.
     known = (memory.plant_state.slot - seen.slot) // SLOT_S
-    log = ((seen.unit_starts, seen.unit_stops), *islice(memory.unit_log, known, None))
+    log = (unit_changes(seen), *islice(memory.unit_log, known, None))
     starts = (max(change, 0), *(int(started[row]) for started, _ in log))
     stops = (max(-change, 0), *(int(stopped[row]) for _, stopped in log))
     return starts, stops

@@ -27,7 +27,7 @@ from energy.steps.market_views import round_views
 from energy.steps.measure import LastGood, Measured
 from energy.steps.previews import keep_problem
 from energy.steps.prices import connection_prices, month_share
-from energy.steps.record import stored_row
+from energy.steps.record import stored_row, unit_changes
 from energy.steps.retiring import Retired, in_use, leaving, neutral, retired_ids, retired_of
 from energy.steps.settling import post_clearing
 from energy.steps.steering import OPERATOR_LIMIT
@@ -246,7 +246,7 @@ def remember(microgrid: Microgrid, measured: Measured, sums: DaySums) -> None:
     memory, seen = microgrid.memory, measured.telemetry
     memory.plant_state = measured.state_after
     memory.record.append(seen, measured.known)
-    memory.unit_log.appendleft((seen.unit_starts, seen.unit_stops))
+    memory.unit_log.appendleft(unit_changes(seen))
     memory.last_good = LastGood(
         seen.p_load_kw, seen.p_pv_kw, seen.heat_kw, seen.temperature_c, measured.states
     )

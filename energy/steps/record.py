@@ -16,6 +16,7 @@ from energy.units import SLOT_S
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclass
@@ -53,15 +54,24 @@ class Record:
 
 def stored_row(seen: Telemetry, known: BoolArray) -> dict[str, FloatArray]:
     """What a store keeps of a slot: `extend` and the loop's memory read it back."""
+    starts, stops = unit_changes(seen)
     return {
         "load_used_kw": seen.p_load_kw,
         "pv_used_kw": seen.p_pv_kw,
         "load_kw": np.where(known, seen.p_load_kw, np.nan),
         "pv_kw": np.where(known, seen.p_pv_kw, np.nan),
         "weather": np.array([seen.heat_kw, seen.temperature_c, seen.cloud_frac]),
-        "unit_starts": seen.unit_starts.astype(np.float64),
-        "unit_stops": seen.unit_stops.astype(np.float64),
+        "unit_starts": starts.astype(np.float64),
+        "unit_stops": stops.astype(np.float64),
     }
+
+
+def unit_changes(seen: Telemetry) -> tuple[IntArray, IntArray]:
+    """Units of each group that began to run in a slot, and that ceased: told to, or by a trip.
+
+    One that has tripped rests as long as one that was told to stop.
+    """
+    return seen.unit_starts, seen.unit_stops + seen.unit_trips
 
 
 def _pushed(rows: FloatArray, newest: FloatArray | float, count: int) -> FloatArray:
