@@ -1,7 +1,8 @@
 """The plan step: forecast, states and prices become a PlanProblem in the optimiser's words.
 
-Median forecasts go in; uncertainty is carried by the connection's reserve and shown beside the
-plan. Carbon is folded into the prices here, so that the optimiser sees won alone.
+Median forecasts go in. Of their uncertainty the plan carries that of the import, as the margin by
+which it counts higher in the peak; no reserve is asked for. Carbon is folded into the prices here,
+so that the optimiser sees won alone.
 """
 
 from itertools import islice
