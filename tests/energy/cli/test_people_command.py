@@ -10,11 +10,14 @@ import pytest
 from sqlalchemy import Connection
 
 from energy.cli import run
+from energy.district import load_district
 from energy.steps.credentials import hash_secret, is_password
 from energy.steps.key_safe import KeySafe, SafeError
 from energy.store.audit import first_broken, list_records
 from energy.store.engine import open_reader, open_store
 from energy.store.kept_keys import add_kept_key, live_key_of
+from energy.store.meta import settle_fact
+from energy.store.meter_feeds import load_feeds
 from energy.store.people import find_person, token_of
 from energy.store.people_tables import audit_row
 from energy.store.schema import suspended
@@ -173,3 +176,32 @@ def test_the_audit_command_tells_what_was_done_and_of_a_change(
         assert store.read(first_broken) == 0
     assert people(url, "audit") == 1
     assert "record 0 was changed" in capsys.readouterr().err
+
+
+def test_a_device_reads_the_meters_that_it_is_given_from_a_slot_on(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MICROGRID_DISTRICT", "sejong-5-1@0.005")
+    account = load_district("sejong-5-1@0.005").meters.account[3]
+    mine = ("--account", f"0x{account.hex()}")
+    begun = 1_785_488_400
+    with open_store(url) as store:
+        store.write(lambda c: settle_fact(c, "first_slot", str(begun)))
+    assert people(url, "meters", "meter-117", *mine) == 2
+    assert "token meter-117: found none of a device" in capsys.readouterr().err
+    words = ("--role", "device", "--scope", "readings:write", *mine)
+    assert people(url, "token", "meter-117", *words) == 0
+    assert people(url, "meters", "meter-117", "--account", "0x" + "ab" * 32) == 2
+    assert "allowed one with a meter" in capsys.readouterr().err
+    assert people(url, "meters", "meter-117") == 2
+    assert "allowed one or more, or --all" in capsys.readouterr().err
+    assert people(url, "meters", "meter-117", *mine) == 0
+    assert capsys.readouterr().out.strip() == "2026-07-31T08:30:00Z"
+    with open_reader(url) as store:
+        feeds = store.read(load_feeds)
+        log = store.read(list_records)
+    assert feeds.device_at(account, begun) == "meter-117"
+    assert log[0].record.task == "let it read 1 meters"
+    assert people(url, "meters", "meter-117", "--all", "--back") == 0
+    with open_reader(url) as store:
+        assert store.read(load_feeds).device_at(account, begun) is None
