@@ -1,14 +1,18 @@
 """Every kind of refusal that the doors can give stands in docs/problems.md with its status."""
 
 import ast
+import json
 import re
 from collections import defaultdict
 from pathlib import Path
+
+import pytest
 
 from energy.api.orders import STATUS_OF
 from market.orders import RefusalCode
 
 ROOT = Path(__file__).parents[3]
+PAGE_WORDS = ROOT / "energy/dashboard/static/i18n"
 RAISED_BY = ("ProblemError", "answering")
 NOT_LITERAL = {"code", "document", "refusal.code.value"}
 """Three calls that pass on a code from elsewhere: the framework's, the client's, the market's."""
@@ -56,3 +60,9 @@ def test_the_documented_statuses_are_those_that_are_sent() -> None:
         assert statuses <= documented[code], code
     for refusal in RefusalCode:
         assert STATUS_OF.get(refusal, 422) in documented[refusal.value], refusal
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_kind_of_refusal_has_words_on_the_pages_and_no_other(language: str) -> None:
+    words = json.loads((PAGE_WORDS / f"problems.{language}.json").read_text())
+    assert {key.removeprefix("problem.") for key in words} == set(documented_codes())

@@ -1,12 +1,12 @@
 // The words of the page, in one language; a key that is missing is an error and not an empty label.
-// `more` names further catalogues, for pages with many words of their own.
+// `more` names further catalogues, for pages with many words of their own; every page may be refused.
 export async function loadWords(assets, language, ...more) {
   const read = async (name) => {
     const answer = await fetch(`${assets}/i18n/${name}.json`);
     if (!answer.ok) throw new Error(`catalogue ${name}: ${answer.status}`);
     return answer.json();
   };
-  const found = await Promise.all([language, ...more.map((name) => `${name}.${language}`)].map(read));
+  const found = await Promise.all([language, ...["problems", ...more].map((name) => `${name}.${language}`)].map(read));
   return makeWords(Object.assign({}, ...found), language);
 }
 

@@ -5,7 +5,7 @@ import { decimalOf } from "./amounts.js";
 import { instructionMessageOf, instructionSentence, lastMoment } from "./automatic_sentences.js";
 import { amountOf, FieldError, limitOf, marksOf, signedSender } from "./signed_form.js";
 import { signedMark, signerNote, signOnce } from "./signer.js";
-import { newNonce, NO_ORDER, troubleText } from "./signing.js";
+import { newNonce, NO_ORDER, troubleNodes } from "./signing.js";
 
 const BUY = 1, SELL = 2;
 const DAYS_AHEAD = 30;
@@ -55,7 +55,7 @@ async function stopIt(button, { running, prices, instructions, told }, ctx) {
     const message = { account, slot, order_id: running.id, nonce: newNonce() };
     if (await signOnce(ctx, told, { type: "Cancel", path: "/v1/instructions/stop", message, domain: prices.domain })) await ctx.refresh();
   } catch (error) {
-    setText(told, troubleText(error, words));
+    told.replaceChildren(...troubleNodes(error, words));
   } finally {
     button.disabled = false;
   }

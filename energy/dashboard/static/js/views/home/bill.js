@@ -1,7 +1,8 @@
 // The statement of a billed month, line by line, with the proof of its bill.
 import { ApiError, fetchJson } from "../../api.js";
 import { h, setText } from "../../dom.js";
-import { block, problemText } from "../operator/block.js";
+import { problemNodes } from "../../problem.js";
+import { block } from "../operator/block.js";
 import { monthSheet } from "../public/statement.js";
 
 export function billBlock(ctx) {
@@ -29,7 +30,7 @@ function makeBill(body, { words, format }) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       sheet.replaceChildren();
-      setText(told, problemText(error, words));
+      told.replaceChildren(...problemNodes(error, words));
     }
   }
 

@@ -5,7 +5,7 @@ import { block, definitions } from "../operator/block.js";
 import { isNought } from "./amounts.js";
 import { slotText } from "./sentences.js";
 import { FieldError, marksOf } from "./signed_form.js";
-import { troubleText } from "./signing.js";
+import { troubleNodes } from "./signing.js";
 
 const QUARTER_MS = 900_000;
 const LEVEL_MIN = 10, LEVEL_MAX = 100;
@@ -14,7 +14,7 @@ export function carBlock(ctx) {
   const { words } = ctx;
   const pick = ({ car }) => { if (car instanceof Error) throw car; return car.car ? car : null; };
   const empty = ({ car }) => words(car.point ? "home.car.none" : "home.car.no_point");
-  return block({ ctx, id: "car", span: 12, title: "home.car", pick, empty, make: (body) => makeCar(body, ctx) });
+  return block({ ctx, id: "car", span: 12, title: "home.car", pick, empty, make: (body) => makeCar(body, ctx), asOf: ({ car }) => Date.parse(car.as_of_utc) });
 }
 
 function makeCar(body, ctx) {
@@ -94,7 +94,7 @@ function makeCar(body, ctx) {
       await step();
     } catch (error) {
       if (error instanceof FieldError) { mark(error); error.input.focus(); }
-      else setText(told, troubleText(error, words));
+      else told.replaceChildren(...troubleNodes(error, words));
     } finally {
       check.disabled = confirm.disabled = false;
     }

@@ -2,7 +2,7 @@
 import { ApiError, newKey, postOnce } from "../../api.js";
 import { field, h, setText } from "../../dom.js";
 import { block } from "../operator/block.js";
-import { troubleText } from "./signing.js";
+import { troubleNodes } from "./signing.js";
 
 // The audit log is written in English; what it often says stands in the catalogue.
 function taskText(task, words) {
@@ -40,7 +40,7 @@ function makeData(body, ctx) {
     } catch (error) {
       // The session is over: it is erased, by an earlier try whose answer was lost.
       if (error instanceof ApiError && error.status === 401) { location.reload(); return; }
-      setText(told, troubleText(error, words));
+      told.replaceChildren(...troubleNodes(error, words));
       button.disabled = false;
     }
   }

@@ -3,7 +3,7 @@ import { h, setText } from "../../dom.js";
 import { block, inLanguage } from "../operator/block.js";
 import { wonOf } from "./amounts.js";
 import { signedMark, signerNote, signOnce } from "./signer.js";
-import { newNonce, troubleText } from "./signing.js";
+import { newNonce, troubleNodes } from "./signing.js";
 
 const SHOWN = 5;
 
@@ -67,7 +67,7 @@ function ask(event, domain, ctx) {
       const message = { account: ctx.account, event_id: event.id, e_wh_per_slot: String(wh), nonce: newNonce() };
       if (await signOnce(ctx, told, { type: "DrCommit", path: "/v1/dr/commits", message, domain })) await ctx.refresh();
     } catch (error) {
-      setText(told, troubleText(error, words));
+      told.replaceChildren(...troubleNodes(error, words));
     } finally {
       for (const one of buttons) one.disabled = false;
     }

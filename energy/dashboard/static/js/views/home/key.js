@@ -4,7 +4,7 @@ import { h, setText } from "../../dom.js";
 import { chooseAccount, findWallets } from "../../wallet.js";
 import { block } from "../operator/block.js";
 import { withCode } from "./signer.js";
-import { newNonce, signMessage, troubleText } from "./signing.js";
+import { newNonce, signMessage, troubleNodes } from "./signing.js";
 
 const OWN_ROLES = "3";
 const READ_MS = 4000;
@@ -35,7 +35,7 @@ function makeKey(body, ctx) {
       // Who signs is another from now on, everywhere on the page.
       setTimeout(() => location.reload(), READ_MS);
     } catch (error) {
-      setText(told, troubleText(error, words));
+      told.replaceChildren(...troubleNodes(error, words));
     } finally {
       for (const one of buttons) one.disabled = false;
     }

@@ -3,7 +3,7 @@ import { h, setText } from "../../dom.js";
 import { block } from "../operator/block.js";
 import { endSentence, labelSentence, messageOf, orderSentence } from "./sentences.js";
 import { signedMark, signOnce } from "./signer.js";
-import { newNonce, troubleText } from "./signing.js";
+import { newNonce, troubleNodes } from "./signing.js";
 
 const SIGNS = { ACCEPTED: ["ok", "◷"], LOCKED: ["ok", "◷"], FILLED: ["ok", "●"], PARTIAL: ["ok", "◐"] };
 
@@ -43,7 +43,7 @@ async function cancel(button, row, domain, told, ctx) {
     setText(told, words("home.cancelled"));
     await refresh();
   } catch (error) {
-    setText(told, troubleText(error, words));
+    told.replaceChildren(...troubleNodes(error, words));
   } finally {
     button.disabled = false;
   }

@@ -3,6 +3,7 @@ import { ApiError, fetchJson } from "../../api.js";
 import { h, setText } from "../../dom.js";
 import { makeFormat } from "../../format.js";
 import { connectLive } from "../../live.js";
+import { problemNodes } from "../../problem.js";
 import { followSession, readSession, signOut } from "../../session.js";
 import { makeState } from "../../state.js";
 import { aheadBlock } from "./ahead.js";
@@ -166,8 +167,7 @@ function showWho(session, words) {
 }
 
 function fail(error, words, again) {
-  const what = [error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 }), error.detail].filter(Boolean).join(" ");
-  document.getElementById("banner").replaceChildren(h("div", { class: "banner alarm" }, h("b", null, `■ ${what}`), " ",
+  document.getElementById("banner").replaceChildren(h("div", { class: "banner alarm" }, h("b", null, "■ ", problemNodes(error, words)), " ",
     h("span", null, words("home.still")), h("button", { type: "button", onclick: again }, words("error.again")),
     error.requestId ? h("code", null, error.requestId) : null));
 }

@@ -2,7 +2,7 @@
 // signed once and sent until it is answered.
 import { setText } from "../../dom.js";
 import { AmountError, thousandths } from "./amounts.js";
-import { troubleText } from "./signing.js";
+import { troubleNodes } from "./signing.js";
 
 export class FieldError extends Error {
   constructor(message, input) {
@@ -78,11 +78,11 @@ export function signedSender({ type, path, again, sign, told, words, read, mark,
       try {
         return await signAndPost(message);
       } catch (error) {
-        const trouble = troubleText(error, words);
+        const trouble = troubleNodes(error, words);
         // Cut off, or failed on the way: it may have been taken all the same.
         const isOpen = error.status === 0 || error.status >= 500;
         if (!isOpen || before !== changes) waiting = null;
-        setText(told, isOpen ? `${trouble} ${words(waiting ? again : "home.sign.other")}` : trouble);
+        told.replaceChildren(...trouble, ...(isOpen ? [" ", words(waiting ? again : "home.sign.other")] : []));
         return null;
       } finally {
         sign.disabled = false;

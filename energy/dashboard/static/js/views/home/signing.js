@@ -1,5 +1,6 @@
 // A message of the market: typed and signed in the wallet; and what went wrong as a sentence.
 import { ApiError } from "../../api.js";
+import { problemNodes } from "../../problem.js";
 import { TYPES } from "../../receipt/typed.js";
 import { chooseAccount, signTyped, WalletError } from "../../wallet.js";
 
@@ -24,13 +25,14 @@ export async function signMessage(provider, name, message, domain) {
   return { type: name, message, signatures: [{ signer, signature }] };
 }
 
-export function troubleText(error, words) {
+// The nodes of a sentence.
+export function troubleNodes(error, words) {
   if (error instanceof WalletError) {
     const own = `home.wallet.${error.reason}`;
-    return words(words.has(own) ? own : `sign_in.wallet.${error.reason}`, { what: error.message });
+    return [words(words.has(own) ? own : `sign_in.wallet.${error.reason}`, { what: error.message })];
   }
   if (!(error instanceof ApiError)) throw error;
   const own = `home.refused.${error.code}`;
-  if (words.has(own)) return words(own);
-  return [error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 }), error.detail].filter(Boolean).join(" ");
+  if (words.has(own)) return [words(own)];
+  return problemNodes(error, words);
 }

@@ -2,7 +2,7 @@
 import { h, setText } from "../../dom.js";
 import { signIn } from "../../session.js";
 import { findWallets } from "../../wallet.js";
-import { troubleText } from "./signing.js";
+import { troubleNodes } from "./signing.js";
 
 export async function showStart(words, session) {
   setText(document.getElementById("answer"), words("home.start.title"));
@@ -29,7 +29,7 @@ export async function showStart(words, session) {
       await signIn(provider);
       location.reload();
     } catch (error) {
-      setText(told, troubleText(error, words));
+      told.replaceChildren(...troubleNodes(error, words));
       button.disabled = false;
     }
   }

@@ -1,5 +1,6 @@
 // The page's one sentence: is all well, and what is next?
 import { h, setText } from "../../dom.js";
+import { english, problemTitle } from "../../problem.js";
 import { nowOf, peakOf, startOf, stepOf } from "./series.js";
 
 export function answerOf(snapshot, words, format) {
@@ -53,8 +54,8 @@ export function buildBanner({ words, refresh }) {
   return {
     show({ error, lostSince, keeps }) {
       if (error) {
-        banner.replaceChildren(h("div", { class: "banner alarm" }, h("b", null, `■ ${error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 })}`),
-          error.detail ? h("span", null, ` ${error.detail}`) : null, h("span", null, ` ${keeps}`),
+        banner.replaceChildren(h("div", { class: "banner alarm" }, h("b", null, `■ ${problemTitle(error, words)}`),
+          error.detail ? english(error.detail) : null, h("span", null, ` ${keeps}`),
           h("button", { type: "button", onclick: refresh }, words("error.again")),
           error.requestId ? h("code", null, error.requestId) : null));
       } else if (lostSince) {

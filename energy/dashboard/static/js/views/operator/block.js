@@ -2,6 +2,7 @@
 import { ApiError } from "../../api.js";
 import { chartFigure } from "../../charts/figure.js";
 import { h, setText } from "../../dom.js";
+import { problemNodes, textAround } from "../../problem.js";
 
 // `pick(snapshot)` gives the card's data or null; `make(body)` builds once and returns an update.
 export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
@@ -17,14 +18,15 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
   if (!title) section.removeAttribute("aria-labelledby");
   const apply = make(body);
 
-  function show(name, sentence) {
+  // `said` is a sentence or the nodes of one.
+  function show(name, said) {
     section.dataset.state = name;
     section.removeAttribute("aria-busy");
     bars.hidden = true;
     body.hidden = name !== "ready" && name !== "stale";
     if (plain) plain.hidden = !body.hidden;
-    note.hidden = !sentence;
-    setText(note, sentence ?? "");
+    note.hidden = !said;
+    note.replaceChildren(...[said ?? ""].flat());
   }
 
   return {
@@ -37,7 +39,7 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
         apply(found, snapshot);
         show("ready");
       } catch (error) {
-        if (error instanceof ApiError) { show("error", words("block.no_answer", { what: problemText(error, words) })); return; }
+        if (error instanceof ApiError) { show("error", textAround(words, "block.no_answer", "what", ...problemNodes(error, words))); return; }
         // The page says which card failed and the console why; the others are right.
         reportError(error);
         show("error", words("block.broken", { what: error.message }));
@@ -59,10 +61,6 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
     },
   };
 }
-
-// What the service said of its failure, in one line.
-export const problemText = (error, words) =>
-  [error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 }), error.detail].filter(Boolean).join(" ");
 
 // A card around one figure; what stands below the chart is renewed with it.
 export function chartBlock(ctx, { id, span, heights, model, pick, empty, after }) {

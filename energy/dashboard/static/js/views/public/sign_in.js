@@ -1,11 +1,12 @@
 // The page that signs people in: with a code, with a wallet, the demonstration; and invitations.
 import { ApiError, postJson } from "../../api.js";
 import { h, setText } from "../../dom.js";
+import { problemNodes } from "../../problem.js";
 import { readSession, signIn, signOut } from "../../session.js";
 import { findWallet, WalletError } from "../../wallet.js";
 
 // Only our own screens are gone to, whatever the address says.
-const SCREEN = /^\/(|plan|grid|market|forecasts|dr|assets|reports|settings|home)$/;
+const SCREEN = /^\/(|plan|grid|market|ledger|forecasts|dr|assets|alarms|reports|settings|people|home)$/;
 
 const wanted = () => {
   const to = new URLSearchParams(location.search).get("to");
@@ -20,7 +21,7 @@ export async function openSignIn(words) {
     grid.append(...(signedIn ? [presentCard(who, words)] : signInCards(who, words)));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    grid.append(card("failed", words("sign_in.title_failed"), h("p", { class: "told" }, sentence(error, words))));
+    grid.append(card("failed", words("sign_in.title_failed"), h("p", { class: "told" }, troubleNodes(error, words))));
   }
 }
 
@@ -120,15 +121,15 @@ async function attempt(told, button, words, act) {
     await act();
   } catch (error) {
     if (!(error instanceof ApiError || error instanceof WalletError)) throw error;
-    setText(told, sentence(error, words));
+    told.replaceChildren(...troubleNodes(error, words));
   } finally {
     button.disabled = false;
   }
 }
 
-function sentence(error, words) {
-  if (error instanceof WalletError) return words(`sign_in.wallet.${error.reason}`, { what: error.message });
+// The nodes of a sentence.
+function troubleNodes(error, words) {
+  if (error instanceof WalletError) return [words(`sign_in.wallet.${error.reason}`, { what: error.message })];
   const key = `sign_in.code.${error.code}`;
-  if (words.has(key)) return words(key);
-  return [error.title ?? words(error.status ? "error.status" : "error.network", { status: error.status }), error.detail].filter(Boolean).join(" ");
+  return words.has(key) ? [words(key)] : problemNodes(error, words);
 }

@@ -1,6 +1,7 @@
 // The page that checks a receipt: a file or an order's id, a trust root, and the verdict.
 import { ApiError } from "../../api.js";
 import { h, setText } from "../../dom.js";
+import { problemNodes, textAround } from "../../problem.js";
 import { Unusable, Refuted } from "../../receipt/bytes.js";
 import { readTrust } from "../../receipt/note.js";
 import { verifyBundle } from "../../receipt/verify.js";
@@ -109,7 +110,7 @@ export async function openVerify(words) {
       takeBundle(await fetchText(path), name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setText(told, words("verify.no_answer", { what: error.detail }));
+      told.replaceChildren(...textAround(words, "verify.no_answer", "what", ...problemNodes(error, words)));
     }
   }
 

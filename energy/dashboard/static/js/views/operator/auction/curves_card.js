@@ -1,7 +1,7 @@
 // The auction of one slot: which one, which zone, and its two curves; or why there are none.
 import { curveFigure } from "../../../charts/curvefigure.js";
 import { h, setText } from "../../../dom.js";
-import { problemText } from "../block.js";
+import { problemNodes, textAround } from "../../../problem.js";
 import { outcomeText, slotText } from "./words.js";
 
 // The operator's standing rows reach far beyond what is traded: the chart ends at twice the meeting,
@@ -32,10 +32,10 @@ export function makeCurvesCard(ctx, follower) {
       select.value = chosen.zone ?? "";
     }
 
-    function say(sentence) {
+    function say(said) {
       chart.figure.hidden = outcome.hidden = chooser.hidden = true;
       note.hidden = false;
-      setText(note, sentence);
+      note.replaceChildren(...[said].flat());
     }
 
     function show() {
@@ -44,7 +44,7 @@ export function makeCurvesCard(ctx, follower) {
       if (!found) { say(words("auction.loading")); return; }
       const when = slotText(found.ms, format);
       setText(slot, `${format.date(found.ms)} ${when}`);
-      if (found.error) { say(words("block.no_answer", { what: problemText(found.error, words) })); return; }
+      if (found.error) { say(textAround(words, "block.no_answer", "what", ...problemNodes(found.error, words))); return; }
       if (found.absent) { say(words("auction.absent", { slot: when })); return; }
       const { district, zones, reason } = found.document;
       if (!district) { say([words("auction.void", { slot: when }), reason].filter(Boolean).join(" ")); return; }

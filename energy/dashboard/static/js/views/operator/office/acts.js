@@ -1,7 +1,7 @@
 // What the operators' forms share: who may act, and an act that is done once.
 import { ApiError, newKey } from "../../../api.js";
 import { setText } from "../../../dom.js";
-import { problemText } from "../block.js";
+import { problemNodes } from "../../../problem.js";
 
 const REASON_BYTES = 5;
 
@@ -26,7 +26,7 @@ export function act({ ctx, told, run, needsFresh = true }) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status) key = newKey();
-      setText(told, problemText(error, ctx.words));
+      told.replaceChildren(...problemNodes(error, ctx.words));
       return null;
     } finally {
       button.disabled = false;

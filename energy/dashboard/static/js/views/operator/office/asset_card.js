@@ -1,7 +1,7 @@
 // One asset: when it was out of use and who ordered it; notes, which are only ever added.
 import { ApiError, fetchJson, postOnce } from "../../../api.js";
 import { field, h } from "../../../dom.js";
-import { problemText } from "../block.js";
+import { problemNodes } from "../../../problem.js";
 import { act, mayOperate } from "./acts.js";
 
 export function makeAssetCard(ctx) {
@@ -20,7 +20,7 @@ export function makeAssetCard(ctx) {
         told.replaceChildren();
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        told.replaceChildren(problemText(error, words));
+        told.replaceChildren(...problemNodes(error, words));
         return;
       }
       if (id !== select.value) return;

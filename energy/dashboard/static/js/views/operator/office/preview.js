@@ -1,7 +1,7 @@
 // What an order would do, asked of the service before it may be given.
 import { ApiError, postJson } from "../../../api.js";
 import { h, setText } from "../../../dom.js";
-import { problemText } from "../block.js";
+import { problemNodes } from "../../../problem.js";
 
 // `wish()` is asked for at `path` and `lines(found)` says what was found; it holds for exactly what
 // was asked. `changed()` hears when there is something new to know.
@@ -23,7 +23,7 @@ export function makePreview({ ctx, id, path, wish, lines, solving, told, changed
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       known.replaceChildren();
-      setText(told, problemText(error, words));
+      told.replaceChildren(...problemNodes(error, words));
     } finally {
       button.disabled = false;
       changed();

@@ -1,7 +1,8 @@
 // Assets out of use: which, since when, who ordered it; those who may act retire one and let it return.
 import { fetchJson, postOnce } from "../../../api.js";
 import { field, h, setText } from "../../../dom.js";
-import { badge, problemText } from "../block.js";
+import { english, problemNodes } from "../../../problem.js";
+import { badge } from "../block.js";
 import { act, mayOperate } from "./acts.js";
 
 const STATE = { running: ["warning", "▲"], planned: ["stale", "◷"] };
@@ -103,9 +104,9 @@ function newRetirement(ctx, done) {
       if (name !== asset.value) return;
       allowed = found.may_retire;
       const one = last.assets.assets.find((each) => each.id === name);
-      known.replaceChildren(h("span", null, allowed ? words(`retired.effect.${effectOf(one.kind)}`, { asset: name }) : `${words("retired.needed", { asset: name })} ${found.why_not}`));
+      known.replaceChildren(h("span", null, allowed ? words(`retired.effect.${effectOf(one.kind)}`, { asset: name }) : [words("retired.needed", { asset: name }), " ", english(found.why_not)]));
     } catch (error) {
-      known.replaceChildren(h("span", null, problemText(error, words)));
+      known.replaceChildren(h("span", null, problemNodes(error, words)));
     }
     say();
   }

@@ -1,7 +1,7 @@
 // Hold an asset at rest: which, from when until when, why; and what it would cost, solved beforehand.
 import { ApiError, fetchJson, postOnce } from "../../../api.js";
 import { field, h, setText } from "../../../dom.js";
-import { problemText } from "../block.js";
+import { problemNodes } from "../../../problem.js";
 import { act, isReason } from "../office/acts.js";
 import { makePreview, planFigures, servedLines } from "../office/preview.js";
 import { effectOf } from "../office/retired.js";
@@ -49,7 +49,7 @@ async function assetOptions(told, words) {
     return ids.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true })).map((id) => h("option", { value: id }, id));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    setText(told, problemText(error, words));
+    told.replaceChildren(...problemNodes(error, words));
     return [];
   }
 }

@@ -3,6 +3,7 @@
 // connection is open is a fact, which waits for no solver.
 import { postOnce } from "../../../api.js";
 import { field, h } from "../../../dom.js";
+import { english, textAround } from "../../../problem.js";
 import { inLanguage } from "../block.js";
 import { act, isReason } from "../office/acts.js";
 import { makePreview, planFigures, servedLines } from "../office/preview.js";
@@ -46,6 +47,6 @@ function consequences(found, ctx) {
   return [
     words(found.open_slots ? "alone.preview.cost" : "alone.preview.uncovered", values),
     words("alone.preview.own", values), ...servedLines(found, ctx),
-    ...found.blocked.map((why) => words("alone.preview.blocked", { why })),
+    ...found.blocked.map((why) => textAround(words, "alone.preview.blocked", "why", english(why))),
   ];
 }

@@ -1,7 +1,8 @@
 // What if a feeder fails: who takes over, who stays dark, what is too full then.
 import { ApiError, fetchJson } from "../../../api.js";
 import { h } from "../../../dom.js";
-import { badge, definitions, problemText } from "../block.js";
+import { problemNodes } from "../../../problem.js";
+import { badge, definitions } from "../block.js";
 import { violationText } from "../trust.js";
 
 const SHOWN = 5;
@@ -30,7 +31,7 @@ export function makeOutage(ctx) {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         state.set("switching", null);
-        result.replaceChildren(h("p", { class: "violations" }, `■ ${error.status === 404 ? words("outage.missing") : problemText(error, words)}`), error.requestId ? h("code", null, error.requestId) : "");
+        result.replaceChildren(h("p", { class: "violations" }, "■ ", error.status === 404 ? words("outage.missing") : problemNodes(error, words)), error.requestId ? h("code", null, error.requestId) : "");
       } finally {
         running = false;
         ask.disabled = false;
