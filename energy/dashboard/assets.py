@@ -18,7 +18,10 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
 }
-SCREENS = ("overview", "plan", "grid", "market", "forecasts", "dr", "assets", "reports", "settings")
+SCREENS = (
+    "overview", "plan", "grid", "market", "ledger", "forecasts", "assets", "dr", "alarms",
+    "reports", "settings", "people",
+)  # fmt: skip
 PUBLIC_SCREENS = ("home", "verify", "statement", "sign_in")  # pages of their own, for everybody
 ACCESSES = ("demo", "read", "operate")  # without sign-in; by who may read, or act as well
 WORD = re.compile(r"%([a-z0-9_.]+)%")

@@ -34,8 +34,10 @@ OPERATOR_PAGE = "operator.html"
 VERDICT_OF = {
     "overview": DISTRICT_PAGE,
     "grid": DISTRICT_PAGE,
+    "alarms": DISTRICT_PAGE,
     **dict.fromkeys(
-        ("plan", "market", "forecasts", "dr", "assets", "reports", "settings"), STEERING_PAGE
+        ("plan", "market", "ledger", "forecasts", "dr", "assets", "reports", "settings", "people"),
+        STEERING_PAGE,
     ),
     **dict.fromkeys(PUBLIC_SCREENS, PUBLIC),
 }

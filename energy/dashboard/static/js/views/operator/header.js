@@ -67,7 +67,7 @@ function tierBadge(cycle, words, format) {
 function alarmBadges(alarms, words) {
   const count = (severity) => alarms.filter((alarm) => alarm.severity === severity).length;
   return [["alarm", "■"], ["warning", "▲"]].filter(([kind]) => count(kind)).map(([kind, symbol]) =>
-    h("a", { class: "badge-link", href: document.documentElement.dataset.screen === "overview" ? "#alarms" : "/#alarms" }, badge(kind, symbol, words.count(`header.${kind}`, count(kind)))));
+    h("a", { class: "badge-link", href: "/alarms" }, badge(kind, symbol, words.count(`header.${kind}`, count(kind)))));
 }
 
 function ageBadge(snapshot, state, words, format) {

@@ -64,7 +64,7 @@ export function makeLedger({ words, format }) {
   };
 }
 
-const shorten = (text) => (text.length > 20 ? `${text.slice(0, 10)}…${text.slice(-8)}` : text);
+export const shorten = (text) => (text.length > 20 ? `${text.slice(0, 10)}…${text.slice(-8)}` : text);
 
 // The reason of a proven plan is its gap, which stands beside the tier already, in the reader's words.
 const saysNoMore = (cycle) => cycle.tier === "T0" && /^proven within [\d.]+ ?%$/.test(cycle.reason);
