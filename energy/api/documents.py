@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
@@ -333,3 +334,25 @@ class LastAnswer:
                 kept = (state, build())
                 self._kept[name] = kept
             return kept[1]
+
+
+class RecentAnswers:
+    """What was asked for last of what never changes, the longest unused forgotten first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: str, build: Callable[[], bytes]) -> bytes:
+        """What was built under this name, built now where it is not kept."""
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+        built = build()
+        with self._lock:
+            self._kept[name] = built
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return built

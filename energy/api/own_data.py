@@ -17,6 +17,7 @@ from energy.api.fields import JsonBody
 from energy.api.me import own_order_json
 from energy.api.once import PARAMETER, answer_once
 from energy.api.problems import ProblemError, answers
+from energy.api.rates import require_costly
 from energy.api.shapes.home import Erasure, Looks, OwnData
 from energy.api.words import NAMED, BeforeRow
 from energy.steps.own_data import forget_account, look_document, remains, sections_of
@@ -85,6 +86,7 @@ def export(request: Request, account: str | None = NAMED) -> Response:
     last of which says of each table where it is told and when it goes.
     """
     context, who = context_of(request), own_account(request, account)
+    require_costly(request)
     note_access(request, caller_of(request), who, "export all data")
     headers = {
         "Cache-Control": "no-store",

@@ -9,12 +9,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from energy.api.problems import ProblemError
 
 BUCKETS_MAX = 20_000
+COSTLY_PER_S, COSTLY_BURST = 0.5, 20
+"""Answers of an address that are worked out over a year of rows or a whole account."""
 
 
 class Rates:
@@ -29,10 +32,10 @@ class Rates:
 
     def require(self, scope: Scope, headers: Headers) -> None:
         """Count a request; raises ProblemError 429 where its address or session has none left."""
-        self._require(address_of(scope))
+        self.require_of(address_of(scope))
         known_by = headers.get("authorization") or headers.get("cookie")
         if known_by is not None:
-            self._require(f"#{hash(known_by):x}")
+            self.require_of(f"#{hash(known_by):x}")
 
     @property
     def allowed(self) -> str:
@@ -53,18 +56,28 @@ class Rates:
             self._buckets.popitem(last=False)
         return left >= 1
 
+    def require_of(self, subject: str) -> None:
+        """Count a request of a subject; raises ProblemError 429 where it has none left."""
+        if not self.take(subject):
+            raise ProblemError(
+                429, "TOO_MANY_REQUESTS", f"requests: allowed {self.allowed}", "requests", None,
+                self.allowed, headers={"Retry-After": str(self.wait_s(subject))},
+            )  # fmt: skip
+
     def _left(self, subject: str) -> tuple[float, float]:
         """What is left of a subject's bucket now, and the count of now."""
         now_s = self._count_s()
         left, at_s = self._buckets.get(subject, (self._burst, now_s))
         return min(self._burst, left + (now_s - at_s) * self._per_s), now_s
 
-    def _require(self, subject: str) -> None:
-        if not self.take(subject):
-            raise ProblemError(
-                429, "TOO_MANY_REQUESTS", f"requests: allowed {self.allowed}", "requests", None,
-                self.allowed, headers={"Retry-After": str(self.wait_s(subject))},
-            )  # fmt: skip
+
+def require_costly(request: Request) -> None:
+    """Count an answer that costs much; raises ProblemError 429 where its address has had many."""
+    state = request.app.state
+    if not hasattr(state, "costly"):
+        state.costly = Rates(COSTLY_PER_S, COSTLY_BURST)
+    found: Rates = state.costly
+    found.require_of(address_of(request.scope))
 
 
 class Refusals:

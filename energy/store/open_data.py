@@ -6,7 +6,7 @@ one, tell that one meter's correction.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, insert, select
+from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, func, insert, select
 
 from energy.store.packing import Arrays, pack_arrays, unpack_arrays
 from energy.store.schema import METADATA, append_only
@@ -30,6 +30,12 @@ def load_open_sums(connection: Connection, start: int, end: int) -> dict[int, di
     inside = (open_sums.c.slot >= start) & (open_sums.c.slot < end)
     query = select(open_sums.c.slot, open_sums.c.body).where(inside).order_by(open_sums.c.slot)
     return {slot: unpack_arrays(body) for slot, body in connection.execute(query)}
+
+
+def count_open_sums(connection: Connection, start: int, end: int) -> int:
+    """Of how many slots from `start` up to, not including, `end` there are sums by now."""
+    inside = (open_sums.c.slot >= start) & (open_sums.c.slot < end)
+    return connection.scalar(select(func.count()).select_from(open_sums).where(inside)) or 0
 
 
 def open_range(connection: Connection) -> tuple[int, int] | None:

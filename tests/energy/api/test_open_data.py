@@ -298,3 +298,30 @@ def test_questions_that_cannot_be_answered_get_one_sentence(
 def test_before_anything_is_settled_there_is_nothing(tmp_path: Path, district: District) -> None:
     with open_store(f"sqlite:///{tmp_path}/new.db") as store:
         assert not store.read(lambda c: list(open_rows(c, district, 0, FIRST, Step.DAY, [0])))
+
+
+def test_what_costs_much_is_worked_out_once_and_of_an_address_not_too_often(
+    serve: Any, small_district: District, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.api.rates.COSTLY_BURST", 2)
+    monkeypatch.setattr("energy.api.rates.COSTLY_PER_S", 0.1)
+    sums = {name: np.full(len(groups_of(small_district)), 7) for name in DIRECTIONS}
+    path = f"/v1/open/energy?step=quarter_hour&start={FIRST}&end={FIRST + 3 * SLOT_S}"
+
+    def publish(slot: int) -> None:
+        served.store.write(lambda connection: save_open_sums(connection, slot, sums))
+
+    with serve(tmp_path) as served:
+        publish(FIRST)
+        publish(FIRST + 2 * SLOT_S)
+        first = served.ask(path)
+        assert all(served.ask(path).body == first.body for _ in range(5))
+        # A slot between that is settled late is told as soon as it is.
+        publish(FIRST + SLOT_S)
+        again = served.ask(path)
+        assert len(again.json["rows"]) == 3 * len(first.json["rows"]) / 2
+        assert again.headers["etag"] != first.headers["etag"]
+        refused = served.ask(f"{path}&format=csv")
+        assert (refused.status, refused.json["code"]) == (429, "TOO_MANY_REQUESTS")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert served.ask(path).status == 200
