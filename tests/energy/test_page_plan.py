@@ -115,8 +115,11 @@ class Stage:
     address: str = ""
 
     def answer(self, path: str) -> Response:
-        found = self.overview if path == "/v1/overview" else self.plan
-        assert path in ("/v1/overview", "/v1/plan")
+        ordered: dict[str, Any] = {"items": []}
+        found = {
+            "/v1/overview": self.overview, "/v1/plan": self.plan,
+            "/v1/steering/holds": ordered, "/v1/steering/replans": ordered,
+        }[path]  # fmt: skip
         if found is None:
             return Response('{"title":"There is nothing here","status":404}', 404)
         kind = "application/problem+json" if found is PROBLEM else "application/json"
