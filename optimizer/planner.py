@@ -8,6 +8,7 @@ with Planner(PlannerSettings(deadline_s=60.0)) as planner:
 import copy
 import logging
 from dataclasses import dataclass, replace
+from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from optimizer.engine import Engine
 
 SHIFT_SLOTS_MAX = 2
+LEAST_S = 1.0
+"""A solver that has less time than this is not asked: it would be killed with nothing in hand."""
 RESERVE_FRAC, RESERVE_S_MAX = 0.1, 1.0
 """Part of the time kept for what follows the solve; the solver is asked for twice that."""
 
@@ -64,7 +67,8 @@ class Planner:
 
     def __init__(self, settings: PlannerSettings | None = None) -> None:
         self.settings = settings or PlannerSettings()
-        self._engine: Engine | None = None
+        self._engines: list[Engine] = []  # one at most; the same for all that share it
+        self._end_s = inf
         self._child = Child()
         if not self.settings.in_process:
             self._child.start()
@@ -76,6 +80,12 @@ class Planner:
         trouble of any kind ends in a lower tier: the best found, the previous plan shifted (if at
         most two slots old), or rules.
         """
+        if self.is_out_of_time:
+            return self._out_of_time(problem, previous)
+        if (left_s := self.left_s) < self.settings.deadline_s:
+            hurried = self.within(left_s)
+            hurried._end_s = inf  # it is in its deadline now
+            return hurried.plan(problem, previous)
         begun = monotonic()
         require_readable(problem)
         reply = self._solve(problem, previous, begun)
@@ -111,6 +121,25 @@ class Planner:
         )
         return quick
 
+    @property
+    def left_s(self) -> float:
+        """Seconds until the plans of `until` must be there, infinite without such an end."""
+        return self._end_s - monotonic()
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether too little is left for the solver: then plans are made without it."""
+        return self.left_s <= LEAST_S
+
+    def until(self, end_s: float) -> "Planner":
+        """The same planner, whose plans must all be there at `end_s` (monotonic), however many.
+
+        As of `within`, only one of the two may be used at a time.
+        """
+        timed = copy.copy(self)
+        timed._end_s = end_s
+        return timed
+
     def close(self) -> None:
         """End the solving process; a later plan starts a new one."""
         self._child.stop()
@@ -139,12 +168,22 @@ class Planner:
         until, kill = (begun + settings.deadline_s - times * reserve for times in (2, 1))
         if not settings.in_process:
             return self._child.ask(problem, Terms(until, kill, effort, last, settings.drill))
-        if self._engine is None:
+        if not self._engines:
             # Pyomo and HiGHS are loaded only where they are used.
             from optimizer.engine import Engine
 
-            self._engine = Engine(effort)
-        return Reply(self._engine.plan(problem, until, last=last), End.ANSWERED)
+            self._engines.append(Engine(effort))
+        return Reply(self._engines[0].plan(problem, until, last=last), End.ANSWERED)
+
+    def _out_of_time(self, problem: PlanProblem, previous: Plan | None) -> Plan:
+        """A plan without the solver, for others have used up the time."""
+        require_readable(problem)
+        trouble = Status.DEADLINE, "no time was left for the solver"
+        plan = self._without_solver(problem, previous, (trouble, monotonic()))
+        log.warning(
+            "plan of slot %s: %s, %s", problem.first_slot, plan.certificate.tier, trouble[1]
+        )
+        return with_distance(plan, previous)
 
     def _accepted(self, problem: PlanProblem, reply: Reply, begun: float) -> Plan | None:
         """The solver's plan with its certificate, if it passes the check."""

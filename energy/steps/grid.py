@@ -210,7 +210,11 @@ def _replanned(
         is_same = _is_same(plan, checked.plan)
         checked = check_on_grid(microgrid, problem, plan, checked.rounds + 1, steering)
         lap("check")
-        is_last = is_same or checked.rounds >= microgrid.settings.grid_rounds_max
+        is_last = (
+            is_same
+            or checked.rounds >= microgrid.settings.grid_rounds_max
+            or planner.is_out_of_time
+        )
     return checked
 
 

@@ -72,6 +72,28 @@ def test_fault_ends_in_the_shifted_plan_in_time(
     assert check_plan(later, plan) == []
 
 
+def test_plans_that_share_their_time_are_all_there_by_its_end_though_the_solver_hangs(
+    child_planner: Planner, problem: PlanProblem, last_plan: Plan
+) -> None:
+    drilled(child_planner, "hang", deadline_s=20.0)
+    end_s = time.monotonic() + DEADLINE_S
+    timed = child_planner.until(end_s)
+    later = replace(problem, first_slot=problem.first_slot + SLOT_S)
+    plans = [timed.plan(later, last_plan) for _ in range(5)]
+    assert time.monotonic() <= end_s
+    assert {plan.tier for plan in plans} == {"T2"}
+    assert "no time was left for the solver" in plans[-1].certificate.reason
+    assert child_planner.left_s > DEADLINE_S and timed.left_s < 1.0
+
+
+def test_planners_that_share_their_time_share_the_warm_solver_too(problem: PlanProblem) -> None:
+    planner = Planner(PlannerSettings(in_process=True))
+    planner.until(time.monotonic() + 60.0).plan(problem)
+    planner.within(30.0).plan(problem)
+    planner.plan(problem)
+    assert len(planner._engines) == 1
+
+
 def test_fault_without_a_young_plan_ends_in_rules(
     child_planner: Planner, problem: PlanProblem, last_plan: Plan
 ) -> None:

@@ -61,6 +61,10 @@ class RulesPlanner:
         """The same plan."""
         return rules_plan(problem)
 
+    def until(self, end_s: float) -> "RulesPlanner":
+        """The same: it takes no time."""
+        return self
+
     def close(self) -> None:
         """There is no process to end."""
 
