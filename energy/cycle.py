@@ -4,34 +4,52 @@ At the gate of a slot its orders are closed. What follows is computed in memory 
 units: everything that the slot publishes, then everything that the tick settles and signs. A crash
 between any two lines leaves the store before or after a unit, and the same slot is done again with
 the same outcome, because the clock, the sealed book and the plant's state are inputs.
+
+A step that fails for another reason than the store takes no other with it. Without the planner the
+slot has the last plan or rules, without these its devices their defaults; without an auction it has
+no market; what cannot be settled waits while the slots after it are told. An alarm names each.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from time import perf_counter
+from dataclasses import dataclass, replace
+from time import monotonic, perf_counter
 
 from sqlalchemy import Connection
 
+from energy.forecast import DistrictForecast
 from energy.steps.automatic import Gate, make_automatic_orders
 from energy.steps.books import renew_rules
 from energy.steps.clearing import Cleared, clear_market, no_market
 from energy.steps.context import Microgrid
 from energy.steps.dr_baselines import work_out_baselines
 from energy.steps.dr_plan import answer_for_operator
+from energy.steps.faults import (
+    AUTOMATIC,
+    BACKLOG,
+    DR_ANSWER,
+    RULES,
+    end_if_open,
+    in_words,
+    plan_in_need,
+    spared,
+    tell,
+)
 from energy.steps.grid import CheckedPlan, plan_within_grid
 from energy.steps.islanding import with_islands_ahead
 from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
-from energy.steps.publish import publish, publish_without_plan
+from energy.steps.publish import SlotOverError, is_over, publish, publish_without_plan
 from energy.steps.settling import Settled, settle_tick
 from energy.steps.steering import steering_of
+from energy.store.errors import StoreError
 from energy.store.events import add_event
 from energy.store.orders import BookRow, lock_book
 from energy.store.slots import Claim, SlotOutcome, claim_slot, record_seconds, unsealed_ticks
+from energy.timegrid import iso_of
 from energy.units import SLOT_S
-from optimizer import OptimizerError, Tier
+from optimizer import OptimizerError, PlanProblem, Tier
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +58,28 @@ MISSED = SlotOutcome(
     Tier.HOLD,
     "the slot was over before it could be planned; devices kept to their defaults",
 )
+TOO_LATE = replace(
+    MISSED, reason="the slot was over before it could be published; devices kept to their defaults"
+)
+PUBLISH_LEAD_S = 30.0
+"""A plan is to be out so long before its slot: what follows the planning needs this time."""
+TRY_S = 10.0
+"""A slot with less time to plan in is late already, and is planned as long as one plan may take."""
 
 
 @dataclass(frozen=True)
 class CycleResult:
     """What one quarter hour did; `plan` is None for a slot without one.
 
-    `seconds` by step, `total` included.
+    `settled` is None where its tick waits for one that cannot be settled. `seconds` by step,
+    `total` included.
     """
 
     slot: int
     measured: Measured
     plan: CheckedPlan | None
     cleared: Cleared
-    settled: Settled
+    settled: Settled | None
     seconds: dict[str, float]
 
 
@@ -79,8 +105,8 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
     is settled without having been planned.
     """
     watch = Stopwatch()
-    finish_ticks(microgrid)
-    claim, orders = close_book(microgrid, slot, now_s())
+    microgrid = _in_time(microgrid, slot, now_s())
+    claim, book = close_book(microgrid, slot, now_s())
     measured = measure(
         microgrid.plant,
         microgrid.store,
@@ -92,32 +118,43 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
     )
     microgrid.memory.record.append(measured.telemetry, measured.known)
     watch.lap("measure")
-    if now_s() >= slot + SLOT_S:
-        cleared = no_market(slot, orders, MISSED.reason)
-        publish_without_plan(microgrid, claim, measured, cleared, MISSED, now_s)
-        watch.lap("publish")
-        return _settle(microgrid, CycleParts(slot, measured, None, cleared), watch)
-    work_out_baselines(microgrid, slot)
-    forecast = forecast_slot(microgrid, measured)
-    watch.lap("forecast")
-    problem = with_islands_ahead(microgrid, build_problem(microgrid, measured, forecast))
-    watch.lap("prepare")
-    try:
-        steering = steering_of(microgrid.district, microgrid.store, problem)
-        checked = plan_within_grid(microgrid, problem, watch.lap, steering)
-    except OptimizerError as error:
-        # A problem that cannot be read has no plan of any tier; the slot still gets its row.
-        how = SlotOutcome("fallback", Tier.HOLD, f"the plan cannot be asked for: {error}")
-        cleared = no_market(slot, orders, how.reason)
-        publish_without_plan(microgrid, claim, measured, cleared, how, now_s)
-        watch.lap("publish")
-        return _settle(microgrid, CycleParts(slot, measured, None, cleared), watch)
-    cleared = clear_market(microgrid, slot, orders, checked)
+    parts = CycleParts(slot, measured, claim, book)
+    if is_over(slot, now_s()):
+        return _without_plan(microgrid, parts, MISSED, now_s, watch)
+    planned = plan_slot(microgrid, measured, watch)
+    if planned.checked is None or planned.forecast is None:
+        how = SlotOutcome("fallback", Tier.HOLD, planned.reason)
+        return _without_plan(microgrid, parts, how, now_s, watch)
+    checked = planned.checked
+    cleared = clear_or_void(microgrid, parts, checked)
     watch.lap("clear")
-    publish(microgrid, claim, measured, forecast, checked, cleared, now_s)
-    answer_for_operator(microgrid, checked, now_s)
+    try:
+        publish(microgrid, claim, measured, planned.forecast, checked, cleared, now_s)
+    except SlotOverError as error:
+        log.warning("%s", error)
+        return _without_plan(microgrid, parts, TOO_LATE, now_s, watch)
+    _answer(microgrid, checked, now_s)
     watch.lap("publish")
-    return _settle(microgrid, CycleParts(slot, measured, checked, cleared), watch)
+    return _settle(microgrid, replace(parts, plan=checked, cleared=cleared), now_s, watch)
+
+
+def _in_time(microgrid: Microgrid, slot: int, now_s: float) -> Microgrid:
+    """The same machinery, whose plans of this slot share the time until it must be out.
+
+    One that is late already is planned as long as one plan may take, for every second counts.
+    """
+    left_s = slot - PUBLISH_LEAD_S - now_s
+    if left_s < TRY_S:
+        left_s = min(microgrid.settings.plan_deadline_s, left_s + SLOT_S)
+    return replace(microgrid, planner=microgrid.planner.until(monotonic() + left_s))
+
+
+@dataclass(frozen=True)
+class ClosedBook:
+    """A slot's sealed orders; `reason` why they cannot be cleared, empty where they can."""
+
+    orders: tuple[BookRow, ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,30 +163,149 @@ class CycleParts:
 
     slot: int
     measured: Measured
-    plan: CheckedPlan | None
-    cleared: Cleared
+    claim: Claim
+    book: ClosedBook
+    plan: CheckedPlan | None = None
+    cleared: Cleared | None = None
 
 
-def close_book(microgrid: Microgrid, slot: int, now_s: float) -> tuple[Claim, tuple[BookRow, ...]]:
+@dataclass(frozen=True)
+class Planned:
+    """The plan of a slot, or None and why; `forecast` is what it rests on."""
+
+    checked: CheckedPlan | None
+    forecast: DistrictForecast | None = None
+    reason: str = ""
+
+
+def close_book(microgrid: Microgrid, slot: int, now_s: float) -> tuple[Claim, ClosedBook]:
     """Claim the slot, add what standing instructions order, and seal its book, in one transaction:
     from here on no order comes in.
+
+    Rules that cannot be renewed leave the slot without a market, instructions that cannot be
+    followed its book without their orders; an alarm says so until they can.
     """
     gate_s = slot - microgrid.settings.gate_lead_s
+    district, books = microgrid.district, microgrid.books
 
-    def write(connection: Connection) -> tuple[Claim, tuple[BookRow, ...]]:
+    def write(connection: Connection) -> tuple[Claim, ClosedBook]:
         claim = claim_slot(connection, slot, microgrid.owner, int(now_s))
-        renew_rules(connection, microgrid.books, slot)
-        gate = Gate(slot, gate_s, now_s, microgrid.books.rules.at(slot))
-        make_automatic_orders(connection, microgrid.district, microgrid.books, gate)
-        return claim, tuple(lock_book(connection, slot, gate_s))
+        reason = spared(connection, RULES, int(now_s), lambda: renew_rules(connection, books, slot))
+        if not reason:
+            gate = Gate(slot, gate_s, now_s, books.rules.at(slot))
+            spared(
+                connection,
+                AUTOMATIC,
+                int(now_s),
+                lambda: make_automatic_orders(connection, district, books, gate),
+            )
+        return claim, ClosedBook(tuple(lock_book(connection, slot, gate_s)), reason)
 
     return microgrid.store.write(write)
 
 
-def finish_ticks(microgrid: Microgrid) -> None:
-    """Settle and seal what a crash left published but not under a checkpoint."""
-    for tick in microgrid.store.read(unsealed_ticks):
-        settle_tick(microgrid, tick)
+def plan_slot(microgrid: Microgrid, measured: Measured, watch: Stopwatch) -> Planned:
+    """Forecast, problem, checked plan; where planning fails one without solver, and else none."""
+    try:
+        work_out_baselines(microgrid, measured.slot)
+        forecast = forecast_slot(microgrid, measured)
+        watch.lap("forecast")
+        problem = with_islands_ahead(microgrid, build_problem(microgrid, measured, forecast))
+        watch.lap("prepare")
+    except StoreError:
+        raise
+    except Exception as error:
+        log.exception("slot %s has nothing to plan from", iso_of(measured.slot))
+        return Planned(None, reason=f"there is nothing to plan from: {in_words(error)}")
+    return replace(_checked_plan(microgrid, problem, watch), forecast=forecast)
+
+
+def _checked_plan(microgrid: Microgrid, problem: PlanProblem, watch: Stopwatch) -> Planned:
+    """The plan within the grid, or one without solver; None, and why there is neither."""
+    steering = None
+    try:
+        steering = steering_of(microgrid.district, microgrid.store, problem)
+        return Planned(plan_within_grid(microgrid, problem, watch.lap, steering))
+    except StoreError:
+        raise
+    except OptimizerError as error:
+        # A problem that cannot be read has no plan of any tier; the slot still gets its row.
+        return Planned(None, reason=f"the plan cannot be asked for: {error}")
+    except Exception as error:
+        log.exception("slot %s cannot be planned", iso_of(problem.first_slot))
+        reason = f"it cannot be planned: {in_words(error)}"
+    try:
+        return Planned(plan_in_need(microgrid, problem, reason, steering))
+    except StoreError:
+        raise
+    except Exception as error:
+        log.exception("slot %s cannot be planned without the solver either", problem.first_slot)
+        return Planned(None, reason=f"{reason}; nor without the solver: {in_words(error)}")
+
+
+def clear_or_void(microgrid: Microgrid, parts: CycleParts, checked: CheckedPlan) -> Cleared:
+    """The slot's auction; where it cannot be cleared its orders are void, and it says why."""
+    slot, book = parts.slot, parts.book
+    if book.reason:
+        return no_market(slot, book.orders, book.reason)
+    try:
+        return clear_market(microgrid, slot, book.orders, checked)
+    except StoreError:
+        raise
+    except Exception as error:
+        log.exception("slot %s cannot be cleared", iso_of(slot))
+        return no_market(slot, book.orders, f"it cannot be cleared: {in_words(error)}")
+
+
+def _without_plan(
+    microgrid: Microgrid,
+    parts: CycleParts,
+    how: SlotOutcome,
+    now_s: Callable[[], float],
+    watch: Stopwatch,
+) -> CycleResult:
+    """Give the slot its row without set-points and market."""
+    cleared = no_market(parts.slot, parts.book.orders, how.reason)
+    publish_without_plan(microgrid, parts.claim, parts.measured, cleared, how, now_s)
+    watch.lap("publish")
+    return _settle(microgrid, replace(parts, cleared=cleared), now_s, watch)
+
+
+def _answer(microgrid: Microgrid, checked: CheckedPlan, now_s: Callable[[], float]) -> None:
+    """The operator's answer to events; the slot is out, so what fails here is only told."""
+    try:
+        answer_for_operator(microgrid, checked, now_s)
+    except StoreError:
+        raise
+    except Exception as error:
+        log.exception("the operator's answer to an event failed")
+        tell(microgrid.store, DR_ANSWER, in_words(error), now_s())
+    else:
+        end_if_open(microgrid.store, DR_ANSWER, now_s())
+
+
+def finish_ticks(
+    microgrid: Microgrid, now_s: Callable[[], float], until_s: float
+) -> Settled | None:
+    """Settle and seal published slots, oldest first, one at least; what the newest came to.
+
+    None where that is still open: one that fails lets itself and all after it wait, under an alarm,
+    and what is not begun at `until_s` waits for the next time.
+    """
+    ticks, settled = microgrid.store.read(unsealed_ticks), None
+    for number, tick in enumerate(ticks):
+        if number and now_s() >= until_s:
+            return None
+        try:
+            settled = settle_tick(microgrid, tick)
+        except StoreError:
+            raise
+        except Exception as error:
+            log.exception("tick %s cannot be settled", iso_of(tick))
+            tell(microgrid.store, BACKLOG, f"tick {iso_of(tick)}: {in_words(error)}", now_s())
+            return None
+    end_if_open(microgrid.store, BACKLOG, now_s())
+    return settled
 
 
 def next_slot(microgrid: Microgrid) -> int:
@@ -157,13 +313,22 @@ def next_slot(microgrid: Microgrid) -> int:
     return microgrid.installation.next_slot()
 
 
-def _settle(microgrid: Microgrid, parts: CycleParts, watch: Stopwatch) -> CycleResult:
-    """Settle the tick, keep how long all took, and say what the slot came to."""
-    settled = settle_tick(microgrid, parts.slot)
+def _settle(
+    microgrid: Microgrid, parts: CycleParts, now_s: Callable[[], float], watch: Stopwatch
+) -> CycleResult:
+    """Settle what is open, keep how long all took, and say what the slot came to.
+
+    Only until the next gate: the slots to come are told in time whatever waits to be settled.
+    """
+    next_gate_s = parts.slot + SLOT_S - microgrid.settings.gate_lead_s
+    settled = finish_ticks(microgrid, now_s, next_gate_s)
     watch.lap("settle")
-    microgrid.store.write(lambda connection: _tell_sealed(connection, settled, watch.seconds))
+    microgrid.store.write(
+        lambda connection: _tell_done(connection, parts.slot, settled, watch.seconds)
+    )
     tier = parts.plan.tier if parts.plan else Tier.HOLD
     log.info("slot %s tier %s in %.1f s", parts.slot, tier, watch.seconds["total"])
+    assert parts.cleared is not None, "a slot is cleared or void before it is settled"
     return CycleResult(
         slot=parts.slot,
         measured=parts.measured,
@@ -174,7 +339,10 @@ def _settle(microgrid: Microgrid, parts: CycleParts, watch: Stopwatch) -> CycleR
     )
 
 
-def _tell_sealed(connection: Connection, settled: Settled, seconds: dict[str, float]) -> None:
-    """Keep how long the slot took, and tell the listeners that its tick is sealed."""
-    record_seconds(connection, settled.tick, seconds)
-    add_event(connection, "ledger", settled.tick, {"size": settled.size})
+def _tell_done(
+    connection: Connection, slot: int, settled: Settled | None, seconds: dict[str, float]
+) -> None:
+    """Keep how long the slot took, and tell the listeners where its tick is sealed."""
+    record_seconds(connection, slot, seconds)
+    if settled is not None:
+        add_event(connection, "ledger", settled.tick, {"size": settled.size})

@@ -43,7 +43,7 @@ from energy.store.admission import admit_orders
 from energy.store.dr_desk import DrDesk, admit_dr
 from energy.store.mailbox import PreparedMessage, prepare_message
 from energy.store.views import Document
-from energy.timegrid import local_label, slots_from
+from energy.timegrid import iso_of, local_label, slots_from
 from energy.units import SLOT_S
 from market.errors import MarketError
 from market.messages import sign_message
@@ -81,6 +81,8 @@ def run_slots(microgrid: Microgrid, run: Run, progress: Progress) -> Collected:
         order_seconds = perf_counter() - begun
         gate_s = float(slot - run.settings.gate_lead_s)
         result = run_quarter_hour(microgrid, slot, _standing_at(gate_s))
+        if result.settled is None:
+            raise MarketError(f"slot {iso_of(slot)}: its tick cannot be settled; the log says why")
         collected.decided(result, order_seconds)
         collected.seen(microgrid, result.measured, run)
         tier = result.plan.tier if result.plan else "without a plan"

@@ -13,6 +13,8 @@ from energy.units import SLOT_S
 
 STEP_S_MAX = 3600.0
 """Wall time and the machine's own count may differ by this much before nobody is believed."""
+BEHIND_S_MAX = 3600.0
+"""A slot is decided a quarter of an hour ahead at the most; the rest is for clocks that differ."""
 STILL_S_MAX = 30.0
 """The time may stand still for so long, as it does after a small correction, before people hear."""
 FOLLOW_S = 0.2
@@ -58,6 +60,20 @@ def far_ahead(now_s: float, known_s: float, hours_max: float) -> str | None:
     return (
         f"the wall clock says {iso_of(int(now_s))}, {ahead_h:,.1f} h after what is known to have "
         f"been ({iso_of(int(known_s))}); allowed is {hours_max:g} h until somebody confirms it"
+    )
+
+
+def far_behind(now_s: float, newest: int | None) -> str | None:
+    """That a clock is behind what the store holds already, None where not.
+
+    `newest` is the newest slot with a final row, which cannot come before its own gate.
+    """
+    if newest is None or newest - now_s <= BEHIND_S_MAX:
+        return None
+    return (
+        f"the wall clock says {iso_of(int(now_s))}, and the store has slots until "
+        f"{iso_of(newest)}, {(newest - now_s) / 3600:,.1f} h later; allowed is "
+        f"{BEHIND_S_MAX / 3600:g} h"
     )
 
 

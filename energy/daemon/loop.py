@@ -16,7 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
 from energy.cycle import finish_ticks, next_slot, run_quarter_hour
-from energy.daemon.clocks import DistrictClock, far_ahead
+from energy.daemon.clocks import DistrictClock, far_ahead, far_behind
 from energy.daemon.leadership import Leadership
 from energy.logs import noted
 from energy.steps.context import (
@@ -34,6 +34,7 @@ from energy.store.engine import Store
 from energy.store.errors import FenceError, StoreBusyError, StoreError
 from energy.store.events import add_event
 from energy.store.leader import LEASE_S, somebody_leads
+from energy.store.slots import last_published
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
 
@@ -47,7 +48,8 @@ LATE_S = 30.0
 """A slot without a plan so long after its start is late, and so is a cycle at work until then."""
 SET_THE_CLOCK = (
     "Compare the machine's time with another. Where it is wrong, set it right and start the "
-    "service anew. Where it is right after a long outage: `microgrid store confirm-clock`."
+    "service anew. Where it is right after a long outage: `microgrid store confirm-clock`, which "
+    "also says what to do where the store is ahead of it."
 )
 LOOK_WHAT_HANGS = "Devices have gone to their own defaults; read in the log what hangs."
 MAKE_ROOM = "Make room on the store's disk or move the store; a full disk stops the loop."
@@ -157,7 +159,7 @@ class Daemon:
             self._stand_down()
 
     def _stand_down(self) -> None:
-        self._running = None
+        self._running = self._kept_up = None
         self._clock.follow()
         if self._microgrid is not None:
             self._microgrid.close()
@@ -176,8 +178,6 @@ class Daemon:
                 if store is None:
                     return STAND_BY_S
                 self._microgrid = self._begin(store)
-                # What a crash left published is settled now and not at the next gate.
-                finish_ticks(self._microgrid)
             return self._work(self._microgrid)
 
     def _begin(self, store: Store) -> Microgrid:
@@ -208,10 +208,14 @@ class Daemon:
         return RETRY_S
 
     def _keep_up(self, microgrid: Microgrid, slot: int) -> None:
-        """Thin out old rows, once a slot and only while the loop waits for its gate."""
+        """Settle what is left and thin out old rows, once a slot, while the loop waits for a gate.
+
+        What a crash left published is settled so at once, and never before a slot that is due.
+        """
         if self._kept_up == slot:
             return
         self._kept_up = slot
+        finish_ticks(microgrid, self._clock.now_s, slot - microgrid.settings.gate_lead_s)
         try:
             thin_store(microgrid.store, microgrid.settings, slot)
         except StoreBusyError as error:
@@ -222,14 +226,18 @@ class Daemon:
         return min(max(district_s * self._clock.slot_seconds_real / SLOT_S, 0.02), CLOCK_TICK_S)
 
     def _disbelief(self) -> str | None:
-        """Why nobody can believe the clock: it stepped, or it is far ahead as the loop begins."""
+        """Why nobody can believe the clock: it stepped, or it is far from the store's newest row as
+        the loop begins.
+        """
         here = self._installation
         if (told := self._clock.trouble()) is not None or self._clock.mode != "real":
             return told
         if self._microgrid is not None:
             return None  # it has begun, and the machine's own count speaks for the clock since
+        now_s, newest = self._clock.now_s(), here.store.read(last_published)
         known_s = max(here.next_slot(), here.store.read(last_checked) or 0)
-        return far_ahead(self._clock.now_s(), known_s, here.settings.clock_ahead_h_max)
+        hours_max = here.settings.clock_ahead_h_max
+        return far_behind(now_s, newest) or far_ahead(now_s, known_s, hours_max)
 
     def _doubt(self) -> str | None:
         """What a person must know of the clock, also where the loop may go on by it."""

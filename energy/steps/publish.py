@@ -44,7 +44,7 @@ from energy.store.readings import LateRow, save_late_readings, save_readings
 from energy.store.setpoints import load_setpoints, prune_setpoints, save_setpoints
 from energy.store.slots import Claim, SlotOutcome, publish_slot
 from energy.store.views import prune_views, put_view
-from energy.timegrid import local_day_start
+from energy.timegrid import iso_of, local_day_start
 from energy.units import SLOT_S, SLOTS_PER_DAY
 from optimizer import Plan, Tier
 from optimizer.document import problem_document
@@ -68,6 +68,15 @@ TODO_UNSERVED = (
 """What to do about load that is left out: on paper, or cut off without the utility."""
 
 
+class SlotOverError(Exception):
+    """The slot ended before it could be published: nothing of its plan is of use any more."""
+
+
+def is_over(slot: int, now_s: float) -> bool:
+    """Whether a slot has ended: then it is neither planned nor told, and trades nothing."""
+    return now_s >= slot + SLOT_S
+
+
 @dataclass(frozen=True)
 class DaySums:
     """Sums of the local day with the measured slot, how its peak is billed, and all peaks."""
@@ -86,7 +95,11 @@ def publish(
     cleared: Cleared,
     now_s: Callable[[], float],
 ) -> None:
-    """Write and show what the slot decided; afterwards the loop remembers it."""
+    """Write and show what the slot decided; afterwards the loop remembers it.
+
+    Raises SlotOverError where the slot is over by then, and writes nothing: set-points would have
+    expired and trades be made of energy that has flowed.
+    """
     sums = day_sums(microgrid, measured)
     told = build_setpoints(microgrid, claim, measured, checked)
     shown = in_use(microgrid.district, forecast, _retired(microgrid, checked.plan))
@@ -97,7 +110,8 @@ def publish(
         keep_measured(connection, microgrid, measured, sums)
         keep_issue(connection, forecast, microgrid.memory.calibrations, measured, int(now_s()))
         if told is not None:
-            save_setpoints(connection, claim, told.expires_s, told.to_bytes())
+            sent = replace(told, told_s=int(now_s()))
+            save_setpoints(connection, claim, told.expires_s, sent.to_bytes())
         document = plan_view(microgrid.district, measured, shown, checked, cleared)
         put_view(connection, "plan", claim.slot, document)
         keep_problem(connection, claim.slot, problem)
@@ -106,6 +120,8 @@ def publish(
         _keep_clearing(connection, microgrid, cleared)
         post_clearing(connection, microgrid.books, cleared)
         found = alarms_of(measured, checked)
+        if cleared.clearing is None and checked.tier != Tier.HOLD:
+            found.append(_no_market(cleared.reason))
         if told is None:
             found += untold_rest(connection, claim.slot)
         for alarm in found:
@@ -127,9 +143,10 @@ def publish(
         )
         publish_slot(connection, claim, how, int(now_s()))
         add_event(connection, "cycle", claim.slot, {"tier": how.tier, "outcome": how.outcome})
-        prune_views(connection, "plan", claim.slot - KEEP_S)
-        prune_views(connection, "grid", claim.slot - KEEP_GRID_S)
-        prune_setpoints(connection, claim.slot - KEEP_S)
+        _prune(connection, claim.slot)
+        # Last, so that whatever the unit has waited for is counted.
+        if is_over(claim.slot, now_s()):
+            raise SlotOverError(f"slot {iso_of(claim.slot)}: over before it was published")
 
     microgrid.store.write(write)
     remember(microgrid, measured, sums)
@@ -137,6 +154,13 @@ def publish(
     microgrid.memory.bands.issued(forecast)
     microgrid.memory.auctions.append(cleared.slot, cleared.price_mkrw_per_kwh)
     microgrid.memory.auctions.issued(forecast)
+
+
+def _prune(connection: Connection, slot: int) -> None:
+    """Forget what is kept for a while only."""
+    prune_views(connection, "plan", slot - KEEP_S)
+    prune_views(connection, "grid", slot - KEEP_GRID_S)
+    prune_setpoints(connection, slot - KEEP_S)
 
 
 def publish_without_plan(
@@ -173,7 +197,17 @@ def _no_plan(reason: str) -> Alarm:
         severity="alarm",
         what=f"The slot has no plan: {reason}",
         where="plan",
-        todo="Devices keep to their defaults; correct the numbers that are named.",
+        todo="Devices keep to their defaults; correct what is named, or read the log.",
+    )
+
+
+def _no_market(reason: str) -> Alarm:
+    return Alarm(
+        cause="slot/market",
+        severity="alarm",
+        what=f"The slot is planned and has no market: {reason}",
+        where="market",
+        todo="Its orders are void; read the log.",
     )
 
 

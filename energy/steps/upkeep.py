@@ -7,6 +7,8 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from energy.config import Settings
+from energy.steps.faults import BACKLOG
+from energy.store.alarms import open_alarms
 from energy.store.engine import Store
 from energy.store.retention import has_old, thin_out
 from energy.store.slots import unsettled_slots
@@ -63,7 +65,12 @@ def disk_trouble(settings: Settings) -> str | None:
 
 
 def books_trouble(connection: Connection) -> str | None:
-    """That slots wait to be settled, or that the last tick left energy or money unexplained."""
+    """That slots cannot be settled or wait for it, or that the last tick left energy or money
+    unexplained.
+    """
+    stuck = [one for one in open_alarms(connection) if one.alarm.cause == BACKLOG.cause]
+    if stuck:
+        return stuck[0].alarm.what
     waiting = len(unsettled_slots(connection, before=2**62))
     if waiting > BACKLOG_SLOTS_MAX:
         return f"{waiting} slots wait to be settled, allowed {BACKLOG_SLOTS_MAX}"

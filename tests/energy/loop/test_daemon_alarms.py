@@ -37,7 +37,7 @@ def test_a_failing_cycle_is_an_alarm_until_the_same_slot_succeeds(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     daemon, slot = daemon_of(installation), installation.next_slot()
-    monkeypatch.setattr("energy.cycle.build_problem", lambda *_: 1 / 0)
+    monkeypatch.setattr("energy.cycle.publish", lambda *_: 1 / 0)
     daemon._wake()
     assert "ZeroDivisionError" in str(daemon.trouble())
     daemon.watch()
@@ -90,7 +90,7 @@ def test_who_stands_by_ends_its_own_alarms_and_not_the_leaders(
     leading, slot = daemon_of(on_postgresql), on_postgresql.next_slot()
     now_s = [slot + 60.0]
     standing_by = Daemon(on_postgresql, RealClock(lambda: now_s[0], lambda: 0.0))
-    monkeypatch.setattr("energy.cycle.build_problem", lambda *_: 1 / 0)
+    monkeypatch.setattr("energy.cycle.publish", lambda *_: 1 / 0)
     leading._wake()
     monkeypatch.undo()
     leading.watch()

@@ -5,6 +5,7 @@ orders that were accepted and each sealed tick.
 """
 
 import hashlib
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def work(url: str, promised: list[tuple[str, int, str]], told: int) -> None:
                 found = promise_of(microgrid, kind, slot)
                 assert found == what, f"{kind} of slot {slot}: promised {what}, found {found}"
             crowd = build_crowd(microgrid.district, settings.seed)
-            finish_ticks(microgrid)
+            finish_ticks(microgrid, standing_at(START), math.inf)
             while (slot := next_slot(microgrid)) < START + SLOTS * SLOT_S:
                 place_orders(installation, crowd, slot)
                 _tell(told, microgrid, "orders", slot)

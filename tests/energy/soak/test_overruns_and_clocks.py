@@ -21,6 +21,7 @@ import energy.daemon.loop
 from energy.backtest.read_series import read_series
 from energy.plant import PlantError
 from energy.steps.context import Microgrid
+from energy.store.errors import StoreBusyError
 from energy.timegrid import local_day_start, parse_instant, utc_of
 from energy.units import SLOT_S
 
@@ -93,7 +94,7 @@ def test_a_tick_that_a_crash_left_open_is_settled_at_once_and_not_at_the_next_ga
 
     def crash(*arguments: Any) -> Any:
         if next(crashes, False):
-            raise RuntimeError("the process dies between publishing and settling")
+            raise StoreBusyError("the store goes between publishing and settling")
         return settle(*arguments)
 
     monkeypatch.setattr(energy.cycle, "settle_tick", crash)
