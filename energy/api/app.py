@@ -36,6 +36,7 @@ from energy.api import (
     open_data,
     orders,
     own_data,
+    own_trades,
     people,
     proofs,
     readings,
@@ -68,7 +69,8 @@ FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, books, market, forecasts, documents,
     grid, live, health, open_data, sign_in, wallets, people, alarms, assets, rules, settings,
-    reports, me, cars, own_data, kept, invitations, steering, islands, holds, asset_acts, readings,
+    reports, me, own_trades, cars, own_data, kept, invitations, steering, islands, holds,
+    asset_acts, readings,
 )  # fmt: skip
 for _room in ROOMS:
     require_verdicts(_room.router.routes)

@@ -1,6 +1,6 @@
 """What an account may read of itself: home, orders, trades, events, statements and their proofs.
 
-Prosumers and devices reach their own account alone; auditors and operators name one. Every answer
+Households reach their own account alone; auditors and operators name one. Every answer
 is a reading of a household's data and stands in the audit log.
 """
 
@@ -18,6 +18,7 @@ from energy.api.documents import not_found
 from energy.api.doorman import note_access
 from energy.api.dr import scene_of
 from energy.api.orders import accepted_json, terms_json
+from energy.api.own_trades import amount_ukrw
 from energy.api.problems import ProblemError, answering, answers
 from energy.api.proofs import PROOF_TYPE, LogCache
 from energy.api.shapes.books import InclusionProof, OrderPage
@@ -160,11 +161,7 @@ def _page_of_orders(
 
 def own_order_json(context: ApiContext, one: OwnOrder) -> Document:
     """An order of one's own with its terms, receipt, what it got and what that cost."""
-    filled, amount = one.fill, None
-    if filled is not None:
-        amount = (
-            filled.e_wh * filled.price_mkrw_per_kwh + filled.label_wh * filled.label_mkrw_per_kwh
-        )
+    amount = amount_ukrw(one)
     return {
         **accepted_json(context, order_answer(one.order)),
         **terms_json(one),

@@ -1510,6 +1510,20 @@ class Client(BaseClient):
             again=True,
         )
 
+    def get_trades_table(self, *, account: str | None = None) -> str:
+        """What I traded as a table.
+
+        All orders that got something as CSV, newest slot first, with the amount, the label's
+        price in it.
+
+        For: auditor, operator, prosumer.
+
+        `account`: 0x and 64 hex digits; for operators and auditors.
+
+        Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
+        """
+        return self._text("GET", "/v1/me/trades/table", query={"account": account}, again=True)
+
     def get_car(self, *, account: str | None = None) -> Document:
         """My car at its charging point.
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from energy.store.audit import Record, append_record
 from energy.store.events import add_event
 from energy.units import SLOT_S
 
@@ -512,6 +513,82 @@ def test_axe_finds_nothing_against_wcag_signed_out_and_signed_in(
     for enter in (lambda: None, lambda: open_home(page, neighbourhood)):
         enter()
         assert axe_findings(page) == []
+
+
+def test_cards_say_how_old_their_values_are_when_the_loop_stands_still(
+    chromium_page: Page, neighbourhood: Any, wallet: Any
+) -> None:
+    page, here = chromium_page, neighbourhood
+    before = here.clock.at_s
+    open_home(page, here)
+    for name in ("figures", "day", "ahead"):
+        expect(page.locator(f"#{name}")).to_have_attribute("data-age", "fresh")
+        expect(page.locator(f"#{name} > .age")).to_be_hidden()
+    try:
+        here.clock.at_s += 4 * 3600
+        open_again(page, here)
+        for name in ("figures", "day", "ahead"):
+            card = page.locator(f"#{name}")
+            expect(card).to_have_attribute("data-state", "stale")
+            expect(card.locator("> .age")).to_contain_text("Missing since")
+        # What is asked for at this moment is as fresh as ever.
+        expect(page.locator("#trade")).to_have_attribute("data-state", "ready")
+    finally:
+        here.clock.at_s = before
+
+
+def open_again(page: Page, here: Any) -> None:
+    page.goto(f"{here.address}/home")
+    expect(page.locator("#main[data-as-of]")).to_have_count(1)
+
+
+def test_older_orders_and_what_was_traded_are_there_and_all_trades_as_a_table(
+    chromium_page: Page, neighbourhood: Any, wallet: Any
+) -> None:
+    page, here = chromium_page, neighbourhood
+    for nonce in range(45):
+        later = here.slot + (1 + nonce % 15) * SLOT_S
+        heard = here.order(
+            here.resident, slot=later, expires=later - 300, e_wh=10, nonce=10**9 + nonce
+        )
+        assert heard.status == 201, heard
+    open_home(page, here)
+    rows, older = page.locator("#orders li"), page.locator("#orders-older")
+    expect(rows).to_have_count(40)
+    every = own_api(page, "/v1/me/orders?limit=200")["items"]
+    for _ in range(len(every) // 40):
+        older.click()
+    expect(rows).to_have_count(len(every))
+    expect(older).to_be_hidden()
+    page.locator("#orders input[value=traded]").check()
+    traded = own_api(page, "/v1/me/trades?limit=200")["items"]
+    assert traded
+    expect(rows).to_have_count(min(len(traded), 40))
+    shown = rows.evaluate_all("all => all.map((one) => one.dataset.order)")
+    assert shown == [one["order_id"] for one in traded[:40]]
+    with page.expect_download() as loading:
+        page.locator("#trades-table").click()
+    table = loading.value.path().read_text().splitlines()
+    assert table[0].startswith("slot_utc,side,ordered_wh,filled_wh")
+    assert len(table) == 1 + len(own_api(page, "/v1/me/trades?limit=200")["items"])
+    assert sum(row.endswith(traded[0]["order_id"]) for row in table) == 1
+
+
+def test_whoever_has_looked_is_listed_to_the_first(
+    chromium_page: Page, neighbourhood: Any, wallet: Any
+) -> None:
+    page, here = chromium_page, neighbourhood
+    for number in range(25):
+        note = Record(
+            number, "person lee", "10.0.0.9", f"account 0x{here.account.hex()}", "read home"
+        )
+        here.microgrid.store.write(lambda c, note=note: append_record(c, note))
+    open_home(page, here)
+    looks = page.locator("#data .looks li")
+    expect(looks).to_have_count(20)
+    page.locator("#looks-older").click()
+    expect(looks).to_have_count(25)
+    expect(page.locator("#looks-older")).to_be_hidden()
 
 
 def test_the_bill_of_the_month_is_read_and_its_receipt_holds(

@@ -9,7 +9,7 @@ const LEAST_SUN_KWH = 0.05;
 export function aheadBlock(ctx) {
   const { words } = ctx;
   const pick = ({ forecast }) => { if (forecast instanceof Error) throw forecast; return forecast; };
-  return chartBlock(ctx, { id: "ahead", span: 12, heights: [200], model: aheadModel, pick, empty: () => words("home.ahead.none") });
+  return chartBlock(ctx, { id: "ahead", span: 12, heights: [200], model: aheadModel, pick, empty: () => words("home.ahead.none"), asOf: (found) => Date.parse(found.first_slot_utc) });
 }
 
 // A slot's band is no band of a day: amounts over a day are said without one.

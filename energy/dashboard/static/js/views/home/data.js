@@ -2,7 +2,10 @@
 import { ApiError, newKey, postOnce } from "../../api.js";
 import { field, h, setText } from "../../dom.js";
 import { block } from "../operator/block.js";
+import { pagesOf } from "./pages.js";
 import { troubleNodes } from "./signing.js";
+
+export const READS = "/v1/me/reads";
 
 // The audit log is written in English; what it often says stands in the catalogue.
 function taskText(task, words) {
@@ -19,7 +22,9 @@ export function dataBlock(ctx) {
 function makeData(body, ctx) {
   const { words, format } = ctx;
   const looks = h("div"), left = h("ul", { class: "plain" }), told = h("p", { class: "told", id: "erase-told", role: "status" });
-  const guide = h("span"), key = newKey();
+  const guide = h("span"), key = newKey(), pages = pagesOf(READS, (row) => row.no);
+  const list = h("ul", { class: "plain small looks" }), reading = h("p", { class: "told", role: "status" });
+  const older = h("button", { type: "button", class: "small-button", id: "looks-older", onclick: readOlder }, words("home.older"));
   const confirm = h("input", { id: "erase-confirm", type: "text", autocomplete: "off", spellcheck: "false", oninput: () => { button.disabled = confirm.value.trim() !== wanted; } });
   const button = h("button", { type: "submit", id: "erase-now", disabled: true }, words("home.data.erase"));
   let wanted = null;
@@ -45,13 +50,32 @@ function makeData(body, ctx) {
     }
   }
 
+  async function readOlder() {
+    older.disabled = true;
+    try {
+      await pages.readOlder();
+      draw();
+    } catch (error) {
+      reading.replaceChildren(...troubleNodes(error, words));
+    } finally {
+      older.disabled = false;
+    }
+  }
+
+  function draw() {
+    list.replaceChildren(...pages.rows().map(look));
+    older.hidden = !pages.hasOlder();
+  }
+
   const look = (row) => h("li", null, h("time", { datetime: row.at_utc, title: row.at_utc }, format.dateTime(Date.parse(row.at_utc))), ` ${words("home.data.look", { who: row.who })} `, taskText(row.task, words));
   const stays = (row) => h("li", null, words(`home.data.stays.${row.code}`, { year: String(row.until_year ?? "") }), row.laws.length ? h("span", { class: "muted" }, ` ${row.laws.join("; ")}`) : null);
 
   return ({ items, next, confirm: name, remains }) => {
+    pages.renew({ items, next });
+    draw();
     wanted = name;
     setText(guide, words("home.data.confirm", { name }));
     left.replaceChildren(...remains.map(stays));
-    looks.replaceChildren(h("p", { class: "sentence" }, words(items.length ? "home.data.looked" : "home.data.nobody")), ...(items.length ? [h("ul", { class: "plain small looks" }, items.map(look))] : []), next === null ? "" : h("p", { class: "small" }, words("home.data.more")));
+    looks.replaceChildren(h("p", { class: "sentence" }, words(items.length ? "home.data.looked" : "home.data.nobody")), ...(items.length ? [list, older, reading] : []));
   };
 }

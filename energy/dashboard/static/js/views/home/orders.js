@@ -1,10 +1,15 @@
-// My orders: each in its sentence with what became of it; live ones can be cancelled.
+// My orders, all or those that got something: each in its sentence with what became of it; live ones
+// can be cancelled.
 import { h, setText } from "../../dom.js";
 import { block } from "../operator/block.js";
+import { pagesOf } from "./pages.js";
 import { endSentence, labelSentence, messageOf, orderSentence } from "./sentences.js";
 import { signedMark, signOnce } from "./signer.js";
 import { newNonce, troubleNodes } from "./signing.js";
 
+export const ORDERS = "/v1/me/orders?limit=40";
+const TRADES = "/v1/me/trades?limit=40";
+const TABLE = "/v1/me/trades/table";
 const SIGNS = { ACCEPTED: ["ok", "◷"], LOCKED: ["ok", "◷"], FILLED: ["ok", "●"], PARTIAL: ["ok", "◐"] };
 
 export function ordersBlock(ctx) {
@@ -14,10 +19,47 @@ export function ordersBlock(ctx) {
 }
 
 function makeList(ctx) {
+  const { words } = ctx, idOf = (row) => row.order_id;
+  const pages = { all: pagesOf(ORDERS, idOf), traded: pagesOf(TRADES, idOf) };
   return (body) => {
+    let shown = "all", prices = null;
     const list = h("ul", { class: "orders" }), told = h("p", { class: "told", role: "status" });
-    body.append(list, told);
-    return ({ items }, { prices }) => list.replaceChildren(...items.map((row) => item(row, prices, told, ctx)));
+    const none = h("p", { class: "small" }, words("home.orders.no_trades"));
+    const older = h("button", { type: "button", class: "small-button", id: "orders-older", onclick: () => read(() => pages[shown].readOlder()) }, words("home.older"));
+    const choice = (name) => h("label", { class: "radio" }, h("input", { type: "radio", name: "orders-shown", value: name, checked: name === shown, onchange: () => choose(name) }), " ", words(`home.orders.${name}`));
+    body.append(h("fieldset", { class: "shown" }, h("legend", { class: "silent" }, words("home.orders.shown")), choice("all"), choice("traded")), none, list,
+      h("p", { class: "links" }, older, h("a", { id: "trades-table", href: TABLE, download: "" }, words("home.orders.table"))), told);
+
+    function draw() {
+      const rows = pages[shown].rows();
+      list.replaceChildren(...rows.map((row) => item(row, prices, told, ctx)));
+      none.hidden = shown !== "traded" || rows.length > 0;
+      older.hidden = !pages[shown].hasOlder();
+    }
+
+    async function read(page) {
+      older.disabled = true;
+      try {
+        await page();
+        draw();
+      } catch (error) {
+        told.replaceChildren(...troubleNodes(error, words));
+      } finally {
+        older.disabled = false;
+      }
+    }
+
+    function choose(name) {
+      shown = name;
+      draw();
+      if (name === "traded") read(() => pages.traded.readFirst());
+    }
+
+    return (found, all) => {
+      prices = all.prices;
+      pages.all.renew(found);
+      choose(shown);
+    };
   };
 }
 

@@ -10,20 +10,23 @@ import { aheadBlock } from "./ahead.js";
 import { automaticBlock } from "./automatic.js";
 import { billBlock } from "./bill.js";
 import { carBlock } from "./car.js";
-import { dataBlock } from "./data.js";
+import { dataBlock, READS } from "./data.js";
 import { eventsBlock } from "./events.js";
 import { keyBlock } from "./key.js";
 import { orderFormBlock } from "./order_form.js";
-import { ordersBlock } from "./orders.js";
+import { ORDERS, ordersBlock } from "./orders.js";
 import { makeSigner } from "./signer.js";
 import { showStart } from "./start.js";
 import { chartOfDay, figuresBlock, homeAnswer, homeNext } from "./today.js";
 
 const RETRY_MS = 5000;
+const STEP_S = 900;
+// A quarter hour that is over is measured and settled within this time.
+const SETTLED_AFTER_S = 1800;
 const COUNTING_MS = 1500;
 const PATHS = {
-  home: "/v1/me/home", orders: "/v1/me/orders?limit=40", dr: "/v1/me/dr", months: "/v1/me/statements",
-  prices: "/v1/prices", instructions: "/v1/me/instructions", car: "/v1/me/car", reads: "/v1/me/reads",
+  home: "/v1/me/home", orders: ORDERS, dr: "/v1/me/dr", months: "/v1/me/statements",
+  prices: "/v1/prices", instructions: "/v1/me/instructions", car: "/v1/me/car", reads: READS,
 };
 const FORECAST = "/v1/me/forecast";
 const COUNTED = "/v1/me/home/counted";
@@ -133,7 +136,14 @@ function makeView(ctx) {
     const ms = state.get("nowMs");
     when.replaceChildren(h("time", { datetime: new Date(ms).toISOString(), title: format.utc(ms) }, format.dateTime(ms)), zoneNote(words, format) ?? "");
   };
-  state.on("nowMs", tell);
+  // Each card by the time of its own newest values; those without one show what is asked for now.
+  const age = () => {
+    for (const one of blocks) {
+      const sinceMs = one.since();
+      if (sinceMs !== null) one.grow_old((state.get("nowMs") - sinceMs) / 1000 - SETTLED_AFTER_S + STEP_S, STEP_S, sinceMs);
+    }
+  };
+  state.on("nowMs", () => { tell(); age(); });
   tell();
   return {
     update(all) {
@@ -142,6 +152,7 @@ function makeView(ctx) {
       setText(document.getElementById("next"), homeNext(all, ctx));
       setText(document.getElementById("announce"), sentence);
       for (const one of blocks) one.update(all);
+      age();
       document.getElementById("main").dataset.asOf = all.home.now_utc;
     },
     counting({ done, all }) {

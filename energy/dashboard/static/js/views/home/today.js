@@ -36,7 +36,7 @@ export function homeNext({ home, orders, prices }, ctx) {
 
 export function figuresBlock(ctx) {
   const { words } = ctx;
-  return block({ ctx, id: "figures", span: 12, pick: (all) => (homeOf(all).day ? homeOf(all) : null), empty: () => words("home.none_yet"), make: makeTiles(ctx) });
+  return block({ ctx, id: "figures", span: 12, pick: (all) => (homeOf(all).day ? homeOf(all) : null), empty: () => words("home.none_yet"), make: makeTiles(ctx), asOf: ({ day }) => Date.parse(day.end_utc) });
 }
 
 function makeTiles(ctx) {
@@ -72,7 +72,7 @@ function tilesOf({ day, sums, meter, marginal }, ctx) {
 
 export function chartOfDay(ctx) {
   const { words } = ctx;
-  return chartBlock(ctx, { id: "day", span: 12, heights: [220], model: dayModel, pick: (all) => homeOf(all).day, empty: () => words("home.none_yet") });
+  return chartBlock(ctx, { id: "day", span: 12, heights: [220], model: dayModel, pick: (all) => homeOf(all).day, empty: () => words("home.none_yet"), asOf: (day) => Date.parse(day.end_utc) });
 }
 
 function dayModel(day, all, { words, format, state }) {

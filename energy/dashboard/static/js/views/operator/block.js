@@ -4,8 +4,9 @@ import { chartFigure } from "../../charts/figure.js";
 import { h, setText } from "../../dom.js";
 import { problemNodes, textAround } from "../../problem.js";
 
-// `pick(snapshot)` gives the card's data or null; `make(body)` builds once and returns an update.
-export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
+// `pick(snapshot)` gives the card's data or null; `make(body)` builds once and returns an update;
+// `asOf(data)` gives until when its newest values are, where the card has a time of its own.
+export function block({ ctx, id, title, plainTitle, span, pick, empty, make, asOf }) {
   const { words, format } = ctx;
   const heading = title ? h("h2", { id: `${id}-title` }, words(title)) : null;
   // Cards whose heading is a finding have none to state until there are figures.
@@ -17,6 +18,7 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
   const section = h("section", { class: `block span-${span}`, id, "aria-busy": "true", "aria-labelledby": `${id}-title` }, [heading, plain, age].filter(Boolean), note, bars, body);
   if (!title) section.removeAttribute("aria-labelledby");
   const apply = make(body);
+  let sinceMs = null;
 
   // `said` is a sentence or the nodes of one.
   function show(name, said) {
@@ -36,6 +38,7 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
         const found = pick(snapshot);
         if (found === null || found === undefined) { show("empty", empty(snapshot)); return; }
         body.hidden = false;
+        sinceMs = asOf ? asOf(found) : null;
         apply(found, snapshot);
         show("ready");
       } catch (error) {
@@ -48,6 +51,7 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
     fail(error) {
       if (section.dataset.state === undefined) show("error", words("block.no_answer", { what: error }));
     },
+    since: () => sinceMs,
     // Late counts from when the next value was due, one slot after the last.
     grow_old(ageS, stepS, sinceMs) {
       const late = (ageS - stepS) / stepS;
@@ -63,8 +67,8 @@ export function block({ ctx, id, title, plainTitle, span, pick, empty, make }) {
 }
 
 // A card around one figure; what stands below the chart is renewed with it.
-export function chartBlock(ctx, { id, span, heights, model, pick, empty, after }) {
-  return block({ ctx, id, span, plainTitle: `${id}.plain`, pick, empty, make: (body) => {
+export function chartBlock(ctx, { id, span, heights, model, pick, empty, after, asOf }) {
+  return block({ ctx, id, span, plainTitle: `${id}.plain`, pick, empty, asOf, make: (body) => {
     const chart = chartFigure({ id: `${id}-chart`, heights, ...ctx });
     const below = h("div", { class: "below" });
     body.append(chart.figure, below);

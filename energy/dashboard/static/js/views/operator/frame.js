@@ -35,7 +35,10 @@ export function buildFrame({ state, words, refresh, screen }) {
     if (!snapshot || !view) return;
     header.update(snapshot, view.format);
     const asOfMs = Date.parse(snapshot.as_of_utc ?? snapshot.clock.now_utc);
-    for (const one of view.blocks) one.grow_old((state.get("nowMs") - asOfMs) / 1000, STEP_S, asOfMs);
+    for (const one of view.blocks) {
+      const sinceMs = one.since() ?? asOfMs;
+      one.grow_old((state.get("nowMs") - sinceMs) / 1000, STEP_S, sinceMs);
+    }
   }
 
   function warn() {

@@ -37,7 +37,7 @@ function overviewBlocks(ctx) {
     chartBlock(ctx, { id: "market", span: 12, heights: [150, 100], model: marketModel, pick: (all) => (all.market?.history ? all.market : null),
       empty: (all) => words("empty.market", { time: format.time(Date.parse(all.clock.gate_utc)) }), after: marketAfter(ctx) }),
     block({ ctx, id: "grid-state", span: 4, title: "grid.title", pick: (all) => all.grid, empty: starting, make: makeGrid(ctx) }),
-    block({ ctx, id: "ledger", span: 4, title: "ledger.title", pick: (all) => all.ledger, empty: () => words("empty.ledger"), make: makeLedger(ctx) }),
+    block({ ctx, id: "ledger", span: 4, title: "ledger.title", pick: (all) => all.ledger, empty: () => words("empty.ledger"), make: makeLedger(ctx), asOf: ({ tick_utc: tick }) => (tick ? Date.parse(tick) : null) }),
     block({ ctx, id: "cycle", span: 4, title: "cycle.title", pick: (all) => all.cycle, empty: starting, make: makeCycle(ctx) }),
   ];
   blocks[0].section.setAttribute("aria-labelledby", "flows-title");
