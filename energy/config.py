@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     rate_burst: int = Field(10_000, ge=1, description="requests of one address at once")
     lease_s: float = Field(30.0, ge=1, description="silence after which another process leads")
     clock_ahead_h_max: float = Field(
-        168.0, ge=1, description="hours to catch up at a start before somebody confirms the clock"
+        8.0, ge=1, description="hours to catch up at a start before somebody confirms the clock"
     )
     bots: bool = Field(True, description="start the simulated crowd beside the demo clock")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")

@@ -11,14 +11,17 @@ from sqlalchemy import Connection
 from energy.cli.participants import writer
 from energy.cli.settings import DatabaseUrl
 from energy.config import build_settings
+from energy.daemon.clocks import far_behind
 from energy.steps.losses import accept_loss
 from energy.steps.proving import verify_store
 from energy.store.audit import Record, append_record
 from energy.store.backup import BackupSummary, restore_backup, write_backup
 from energy.store.clock_checks import ClockCheck, save_check
 from energy.store.engine import open_reader
+from energy.store.errors import StoreError
 from energy.store.migrations import migrate_store
 from energy.store.schema import SCHEMA_VERSION
+from energy.store.slots import last_published
 from energy.timegrid import iso_of, parse_instant
 
 APART_S_MAX = 3_600
@@ -78,7 +81,8 @@ def confirm_clock(
 ) -> None:
     """Confirm that this machine's time is right, so that a service that was away catches up.
 
-    With SQLite stop the service first.
+    With SQLite stop the service first. Refused where the store has slots that are still to come: it
+    was run by a clock that was ahead, and no confirmation takes its rows back.
     """
     told_s, here_s = parse_instant(now), time.time()
     if abs(told_s - here_s) > APART_S_MAX:
@@ -93,6 +97,7 @@ def confirm_clock(
     record = Record(int(here_s * 1e6), check.actor, "this machine", "district", task)
 
     def unit(connection: Connection) -> None:
+        _require_store_behind(connection, here_s)
         save_check(connection, check)
         append_record(connection, record)
 
@@ -120,6 +125,18 @@ def accept_the_loss(
         f"accepted: {found.lost.size} leaves were signed by {iso_of(found.lost.tick)}, the log "
         f"goes on from {found.goes_on.size} at {iso_of(found.goes_on.tick)} and tells of it"
     )
+
+
+def _require_store_behind(connection: Connection, now_s: float) -> None:
+    """Raise StoreError where the store is ahead of a clock that is right, with what can be done."""
+    if (told := far_behind(now_s, last_published(connection))) is not None:
+        raise StoreError(
+            f"clock: {told}; nothing was confirmed. Where this machine's time is wrong, set it "
+            f"right and start the service. Where it is right, the store was written by a clock "
+            f"that was ahead, and what is signed stays: restore the newest backup from before "
+            f"(`microgrid store restore`), or let the service hold, devices at their defaults, "
+            f"until then"
+        )
 
 
 def _verified(url: str) -> int:

@@ -1,23 +1,24 @@
-"""A service that starts far ahead of its store holds until somebody has confirmed the clock."""
+"""A service that starts far ahead of its store, or behind it, holds until that is cleared up."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from energy.cli import run
 from energy.config import build_settings
 from energy.daemon import Daemon, RealClock
-from energy.daemon.clocks import far_ahead
+from energy.daemon.clocks import far_ahead, far_behind
 from energy.steps.context import Installation, open_installation
 from energy.store.alarms import open_alarms
 from energy.store.audit import list_records
 from energy.store.clock_checks import ClockCheck, last_checked, save_check
 from energy.store.engine import Store, open_reader, open_store
 from energy.store.errors import StoreError
-from energy.store.slots import slots_between
-from energy.timegrid import parse_instant
+from energy.store.slots import SlotOutcome, claim_slot, publish_slot, slots_between
+from energy.timegrid import iso_of, parse_instant
 from energy.units import SLOT_S
 
 START = parse_instant("2026-05-10T12:00", "Asia/Seoul")
@@ -88,6 +89,26 @@ def test_a_start_far_ahead_holds_until_the_clock_is_confirmed_and_then_catches_u
     ahead.stop()
 
 
+def test_a_start_behind_the_store_holds_and_says_so_until_the_clock_is_set_right(
+    installation: Installation,
+) -> None:
+    newest = installation.next_slot() - SLOT_S
+    assert far_behind(newest - 3_600.0, newest) is None and far_behind(START, None) is None
+    wall_s = [newest - 3_601.0]
+    behind = Daemon(installation, RealClock(lambda: wall_s[0], lambda: 0.0))
+    seen = starts(installation)
+    behind.work_due_slots()
+    behind.watch()
+    assert starts(installation) == seen and "daemon/clock" in causes(installation)
+    assert f"the store has slots until {iso_of(newest)}, 1.0 h later" in str(behind.trouble())
+    right = started_at(installation, newest + SLOT_S - 301.0)
+    right.work_due_slots()
+    right._raised = behind._raised
+    right.watch()
+    assert right.trouble() is None and "daemon/clock" not in causes(installation)
+    right.stop()
+
+
 def test_an_outage_within_the_setting_is_caught_up_without_anybody(
     installation: Installation,
 ) -> None:
@@ -105,6 +126,26 @@ def test_a_later_time_is_confirmed_after_an_earlier_one_and_never_undone(store: 
     with pytest.raises(StoreError, match="allowed later than the last"):
         store.write(lambda connection: save_check(connection, check))
     assert store.read(last_checked) == START
+
+
+def test_the_command_refuses_a_clock_that_is_behind_the_store_and_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, now_s = f"sqlite:///{tmp_path}/store.db", int(datetime.now(UTC).timestamp())
+    ahead = now_s // SLOT_S * SLOT_S + 8 * SLOT_S
+
+    def publish(connection: Connection) -> None:
+        claim = claim_slot(connection, ahead, "a clock ahead", now_s)
+        publish_slot(connection, claim, SlotOutcome("ok", "T0", ""), now_s)
+
+    with open_store(url) as store:
+        store.write(publish)
+    words = ["store", "confirm-clock", "--database-url", url, "--reason", "moved"]
+    assert run([*words, iso_of(now_s)]) == 2
+    told = capsys.readouterr().err
+    assert f"the store has slots until {iso_of(ahead)}" in told and "store restore" in told
+    with open_reader(url) as store:
+        assert store.read(last_checked) is None
 
 
 def test_the_command_wants_the_time_by_another_clock_and_keeps_who_and_why(
