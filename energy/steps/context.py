@@ -17,15 +17,14 @@ from sqlalchemy import Connection
 from energy.config import Settings
 from energy.district import District, load_district
 from energy.forecast import (
-    ArrivalModel,
     Bands,
     Calibration,
     ForecastBasis,
-    fit_arrivals,
     warmed_bands,
 )
 from energy.plant import Plant, PlantState
 from energy.steps.accounting import Tally
+from energy.steps.arrivals import Arrivals
 from energy.steps.auctions import PRICE, Auctions
 from energy.steps.basis import build_basis
 from energy.steps.books import Books, open_books
@@ -110,7 +109,7 @@ class Microgrid:
     power_flow: PowerFlow
     planner: Planner
     basis: ForecastBasis
-    arrivals: ArrivalModel
+    arrivals: Arrivals
     memory: Memory
     weather_at: WeatherAt
     owner: str = field(default_factory=process_name)
@@ -215,8 +214,6 @@ def start_microgrid(installation: Installation, planner: Planner | None = None) 
     plant = Plant(district, settings.seed)
     basis = build_basis(district)
     weather_at = feed_of(settings.weather_file, plant.weather_forecast)
-    past = installation.first_slot - SLOTS_BEHIND * SLOT_S
-    stays = plant.past_stays(past, settings.history_days)
     return Microgrid(
         installation=installation,
         plant=plant,
@@ -226,13 +223,7 @@ def start_microgrid(installation: Installation, planner: Planner | None = None) 
             PlannerSettings(deadline_s=settings.plan_deadline_s, gap_frac=settings.plan_gap_frac)
         ),
         basis=basis,
-        arrivals=fit_arrivals(
-            stays,
-            basis.chargers,
-            past - settings.history_days * SLOTS_PER_DAY * SLOT_S,
-            past,
-            district.time_zone,
-        ),
+        arrivals=Arrivals(plant, basis.chargers, settings.history_days),
         memory=_remember(installation, plant, basis, weather_at),
         weather_at=weather_at,
     )

@@ -34,7 +34,7 @@ def forecast_slot(microgrid: Microgrid, measured: Measured) -> DistrictForecast:
             )
             for row, unit in enumerate(microgrid.district.units)
         ),
-        arrivals=microgrid.arrivals,
+        arrivals=microgrid.arrivals.at(issue_slot),
         calibration=memory.bands.calibrations,
     )
     found = sane_forecast(microgrid.basis, observed, measured.slot, horizon)

@@ -88,6 +88,7 @@ def _expected(microgrid: Microgrid, measured: Measured, day: DayPlan) -> Distric
     one, chargers = slice(row, row + 1), microgrid.basis.chargers
     slots, seen = forecast.slots[one], measured.telemetry
     zone = microgrid.district.time_zone
+    arrivals = microgrid.arrivals.at(measured.slot)
     load = _missed(day, seen.slot, forecast.load_kw[MEDIAN], seen.p_load_kw)
     sun = _missed(day, seen.slot, forecast.pv_kw[MEDIAN], seen.p_pv_kw)
     return replace(
@@ -103,7 +104,7 @@ def _expected(microgrid: Microgrid, measured: Measured, day: DayPlan) -> Distric
         temperature_c=forecast.temperature_c[one],
         cloud_frac=forecast.cloud_frac[one],
         units_available=seen.units_up[:, None].astype(np.float64),
-        ev=forecast_ev(measured.states.cars, chargers, microgrid.arrivals, slots, zone),
+        ev=forecast_ev(measured.states.cars, chargers, arrivals, slots, zone),
         price_krw_per_kwh=None,
     )
 
