@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import uvicorn
 
@@ -32,6 +33,7 @@ from energy.steps.context import (
 )
 from energy.steps.kept_keys import key_keeper
 from energy.steps.settings_views import keep_start
+from energy.steps.start_audit import StartAudit
 from energy.steps.witnessing import WitnessPoster
 from energy.store.engine import Store
 from energy.store.people import list_people
@@ -83,13 +85,14 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
         daemon = Daemon(installation, clock, settings.lease_s)
         alarms = AlarmPoster(installation.store, settings, installation.district.id, clock.now_s)
         posts = WitnessPoster(installation.store, settings, clock.now_s)
+        audit = StartAudit(installation.store, installation.books.halt, clock.now_s)
         context = ApiContext(
             store=installation.store,
             district=installation.district,
             settings=settings,
             clock=clock,
             admission=build_admission(installation),
-            trouble=lambda: daemon.trouble() or alarms.trouble() or posts.trouble(),
+            trouble=lambda: first_trouble(audit, daemon, alarms, posts),
             keeper=key_keeper(settings, installation.books.keys.registrar),
         )
         app = create_app(context)
@@ -108,11 +111,26 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
         )
         address = f"http://{settings.host}:{settings.port}"
         anchors = anchor_daily(installation, clock, anchoring)
-        with background_work(daemon), posts, anchors, alarms, crowd_program(settings, address):
+        work = (background_work(daemon), audit, posts, anchors, alarms)
+        with contextlib.ExitStack() as stack:
+            for one in (*work, crowd_program(settings, address)):
+                stack.enter_context(one)
             announce(settings, address, installation.store)
             keep_what_stands()
             take_short_turns()
             server.run()
+
+
+class Worker(Protocol):
+    """Work beside the server that says what keeps it from its work, None where nothing does."""
+
+    def trouble(self) -> str | None:
+        """One sentence, or None."""
+
+
+def first_trouble(*workers: Worker) -> str | None:
+    """What keeps the first of them from its work that cannot do it."""
+    return next((told for one in workers if (told := one.trouble()) is not None), None)
 
 
 def keep_what_stands() -> None:

@@ -13,7 +13,7 @@ from energy.cli.settings import DatabaseUrl
 from energy.config import build_settings
 from energy.daemon.clocks import far_behind
 from energy.steps.losses import accept_loss
-from energy.steps.proving import verify_store
+from energy.steps.start_audit import first_finding
 from energy.store.audit import Record, append_record
 from energy.store.backup import BackupSummary, restore_backup, write_backup
 from energy.store.clock_checks import ClockCheck, save_check
@@ -141,9 +141,9 @@ def _require_store_behind(connection: Connection, now_s: float) -> None:
 
 def _verified(url: str) -> int:
     with open_reader(url) as opened:
-        report = verify_store(opened)
-    if report.first_failure is not None:
-        typer.echo(f"the ledger does not hold: {report.first_failure.message}")
+        finding = first_finding(opened)
+    if finding is not None:
+        typer.echo(f"the ledger does not hold: {finding}")
         return 1
     typer.echo("the ledger is proven")
     return 0

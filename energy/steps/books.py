@@ -109,6 +109,13 @@ class Head:
     boundary_wh: IntArray
 
 
+@dataclass
+class Halt:
+    """Why nothing may be signed any more, None while all is well; shared by all who hold it."""
+
+    because: str | None = None
+
+
 @dataclass(eq=False)
 class Registry:
     """A market's name and its accounts: what it takes to read the books, whoever does it.
@@ -141,7 +148,7 @@ class Books(Registry):
     """The books of an installation, begun with the tick `genesis`; `head` alone moves, when a tick
     is committed; `rules`, which rules hold in which slot, and the `network` of the slot that is
     decided by `renew_rules`. `own_fees` are the district's, until the rules have others. `heads`
-    keeps the last signed head outside the store, None in a rehearsal.
+    keeps the last signed head outside the store, None in a rehearsal; `halt` may stop all signing.
     """
 
     rules: RuleBook
@@ -155,6 +162,7 @@ class Books(Registry):
     network: MarketNetwork
     heads: HeadFile | None
     head: Head = field(repr=False)
+    halt: Halt = field(default_factory=Halt, repr=False)
 
     @cached_property
     def least(self) -> dict[tuple[int, bytes], int]:

@@ -38,7 +38,7 @@ def audit_chain(connection: Connection) -> ChainAudit | None:
     heads = load_checkpoints(connection)
     if not heads:
         return None
-    findings = [*_broken_links(heads), *_wrong_root(connection, heads[-1])]
+    findings = [*broken_links(heads), *wrong_root(connection, heads[-1])]
     transfers, turnover = 0, dict[int, int]()
     try:
         totals = add_up(connection)
@@ -55,7 +55,7 @@ def audit_chain(connection: Connection) -> ChainAudit | None:
     return ChainAudit(heads[-1], len(heads), transfers, records, turnover, tuple(findings))
 
 
-def _broken_links(heads: Sequence[CheckpointRow]) -> Iterator[str]:
+def broken_links(heads: Sequence[CheckpointRow]) -> Iterator[str]:
     """Heads that do not follow from the one before."""
     for before, head in pairwise(heads):
         tick = iso_of(head.tick)
@@ -66,7 +66,7 @@ def _broken_links(heads: Sequence[CheckpointRow]) -> Iterator[str]:
             yield f"checkpoint {tick}: has {head.size} entries, allowed {before.size} or more"
 
 
-def _wrong_root(connection: Connection, head: CheckpointRow) -> Iterator[str]:
+def wrong_root(connection: Connection, head: CheckpointRow) -> Iterator[str]:
     """Where the entries, put together anew, do not give the root that was signed."""
     log = LogTree()
     log.grow(connection)

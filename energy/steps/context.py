@@ -168,9 +168,10 @@ def open_installation(
 
 def open_books_of(installation: Installation) -> Books:
     """The books as they stand in the store now; another process may have written since."""
-    return open_books(
-        installation.store, installation.district, installation.settings, installation.first_slot
-    )
+    here = installation
+    books = open_books(here.store, here.district, here.settings, here.first_slot)
+    books.halt = here.books.halt  # what was found holds for whoever posts here
+    return books
 
 
 def _settle_facts(

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,6 +28,7 @@ from energy.steps.book_rows import (
 )
 from energy.steps.books import (
     Books,
+    Head,
     Registry,
     collector_at_rest,
     load_head,
@@ -124,9 +125,19 @@ def add_up(connection: Connection) -> Totals:
     """
     registry = load_registry(connection)
     head, _ = load_head(connection, registry.book)
-    accounts, sums = registry.book.accounts, moved_sums(connection)
-    for key, amount in erased_moves(connection).items():
-        sums[key] = sums.get(key, 0) + amount
+    sums = Counter(moved_sums(connection))
+    sums.update(erased_moves(connection))
+    found = count_transfers(connection) + count_erased_transfers(connection)
+    findings = unlike_sums(registry.book.accounts, head, sums)
+    if found != head.transfers:
+        findings.append(f"transfers: found {found} rows, allowed {head.transfers}")
+    return Totals(turnover(connection), found, tuple(findings))
+
+
+def unlike_sums(
+    accounts: Sequence[bytes], head: Head, sums: Mapping[tuple[int, int], int]
+) -> list[str]:
+    """Where the kept balances are not what all transfers add up to, one sentence each."""
     anew = {(ledger, accounts[no]): amount for (ledger, no), amount in sums.items() if amount}
     kept = {(int(ledger), one): amount for (ledger, one), amount in head.balances.items() if amount}
     findings = [
@@ -142,10 +153,7 @@ def add_up(connection: Connection) -> Totals:
         for ledger, amount in left.items()
         if amount
     ]
-    found = count_transfers(connection) + count_erased_transfers(connection)
-    if found != head.transfers:
-        findings.append(f"transfers: found {found} rows, allowed {head.transfers}")
-    return Totals(turnover(connection), found, tuple(findings))
+    return findings
 
 
 def verify_store(store: Store, helpers: int | None = None) -> Report:

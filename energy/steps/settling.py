@@ -79,6 +79,7 @@ from energy.timegrid import iso_of
 from energy.units import SLOT_S, UKRW_PER_KRW, krw_text_from_ukrw
 from market.books import SealedTick
 from market.clearing import Clearing, clearing_message
+from market.errors import MarketError
 from market.label_lines import reserve_labels
 from market.readings import Quality
 from market.settlement import Carriage, reserve_slot, trades_of
@@ -198,12 +199,15 @@ def _enter_label(connection: Connection, book: TickBook, cleared: ClearedSlot, l
 def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:
     """Settle what is due at the gate of `slot`, and put the tick of that name under its checkpoint.
 
-    A tick that is sealed already is left as it is. Raises MarketError where an invariant breaks,
-    StoreError where somebody else writes to these books; then nothing is written.
+    A tick that is sealed already is left as it is. Raises MarketError where an invariant breaks
+    or an audit has found the books broken, StoreError where somebody else writes to them; then
+    nothing is written.
     """
     store, books = microgrid.store, microgrid.books
     if slot <= books.head.state.tick:
         return store.read(lambda connection: _settled_before(connection, books, slot))
+    if books.halt.because is not None:
+        raise MarketError(f"books: nothing is signed any more: {books.halt.because}")
     with collector_at_rest():
         return _settle_new(microgrid, slot)
 

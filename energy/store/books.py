@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from energy.store.book_tables import (
     entry,
@@ -260,10 +260,17 @@ def ended_by(connection: Connection, settlements: Collection[int]) -> set[tuple[
     return {(no, position) for no, position in connection.execute(select(*columns).where(named))}
 
 
-def moved_sums(connection: Connection) -> dict[tuple[int, int], int]:
-    """What every account has got less what it has given, by ledger and number, added up anew."""
+def moved_sums(
+    connection: Connection, settlements: range | None = None
+) -> dict[tuple[int, int], int]:
+    """What every account has got less what it has given, by ledger and number, added up anew.
+
+    Of all `settlements`, or of those with these numbers.
+    """
     found: dict[tuple[int, int], int] = {}
-    moving = transfer.c.kind.in_(MOVING_KINDS)
+    moving: ColumnElement[bool] = transfer.c.kind.in_(MOVING_KINDS)
+    if settlements is not None:
+        moving &= transfer.c.settlement.between(settlements.start, settlements.stop - 1)
     for sign, side in ((1, transfer.c.credit), (-1, transfer.c.debit)):
         query = select(transfer.c.ledger, side, func.sum(transfer.c.amount)).where(moving)
         for ledger, no, amount in connection.execute(query.group_by(transfer.c.ledger, side)):
