@@ -18,7 +18,16 @@ from market.bill import UKRW_PER_KRW, Bill, MonthUse, build_bill
 from market.errors import MarketError
 from market.guarantee import GuaranteeMonth, guarantee_month
 from market.merkle import leaf_hash, root_of
-from market.month_sums import MARKET_CODES, SMP_ALL, SMP_TRADE, Sums
+from market.month_sums import (
+    MARKET_CODES,
+    OPENING_CARRIED,
+    OPENING_IN,
+    OPENING_OUT,
+    OPENING_REST,
+    SMP_ALL,
+    SMP_TRADE,
+    Sums,
+)
 from market.month_tariffs import BilledMonth
 from market.statement import (
     AccountMonth,
@@ -227,19 +236,28 @@ class _Books:
     def register(self, n: int) -> tuple[int, int]:
         """Wh at tariff since the books began, at the start and the end of a month."""
         start = sum(one.side(Code.REMAINDER, "in_wh") for one in self.sums[:n])
+        start += self._opening(n, OPENING_REST)
         return start, start + self.sums[n].side(Code.REMAINDER, "in_wh")
 
     def meter(self, n: int, side: str) -> tuple[int, int]:
         """Wh of the meter itself since the books began, at the start and the end of a month."""
         start = sum(one.wh(side) for one in self.sums[:n])
+        start += self._opening(n, OPENING_IN if side == "in_wh" else OPENING_OUT)
         return start, start + self.sums[n].wh(side)
+
+    def _opening(self, n: int, column: int) -> int:
+        """What erased months have left to a month or to one before it."""
+        return sum(one.columns[column] for one in self.sums[: n + 1])
 
     def _carried(self, n: int) -> int:
         """Surplus kWh that net metering would have carried into a month."""
-        carried = 0
-        for m in range(n if self.terms.net_metering else 0):
+        if not self.terms.net_metering:
+            return 0
+        carried = self.sums[0].columns[OPENING_CARRIED]
+        for m in range(n):
             received, given = (_kwh(self.meter(m, side)) for side in ("in_wh", "out_wh"))
             carried = max(given + carried - received, 0)
+            carried += self.sums[m + 1].columns[OPENING_CARRIED]
         return carried
 
     def statement(self, n: int) -> StatementMonth:

@@ -1,5 +1,6 @@
 """What an account has moved in a month: the sums from which its bill is made, column by column."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from market.guarantee import Kept
@@ -25,10 +26,12 @@ SUMMED_CODES = (*MARKET_CODES, Code.REMAINDER)
 SIDES = ("in_wh", "out_wh", "paid_ukrw", "got_ukrw")
 SMP_REST, SMP_ALL = len(SUMMED_CODES) * len(SIDES), len(SUMMED_CODES) * len(SIDES) + 1
 SMP_TRADE, RESERVED_PAY, RESERVED_GET = SMP_ALL + 1, SMP_ALL + 2, SMP_ALL + 3
-COLUMNS = RESERVED_GET + 1
+OPENING_REST, OPENING_IN, OPENING_OUT, OPENING_CARRIED = range(RESERVED_GET + 1, RESERVED_GET + 5)
+COLUMNS = OPENING_CARRIED + 1
 """Columns of a month's sums: four sides for each code, then what the feed-in price of their hours
 makes of the energy fed in: of the rest of readings alone, of all, and of what auctions sold; then
-what clearings have reserved for trades, to be paid and to be got."""
+what clearings have reserved for trades, to be paid and to be got; then, where the months before are
+erased, what they leave: Wh at tariff, Wh in and out, and the kWh that netting carries on."""
 
 _AT = {
     (code, side): place * len(SIDES) + at
@@ -75,7 +78,7 @@ class Sums(NamedTuple):
     def has_traded(self) -> bool:
         """Whether an auction of the month has given the account anything to pay, get or move."""
         sides = [self.side(code, side) for code in AUCTION_CODES for side in SIDES]
-        return any(sides) or any(self.columns[RESERVED_PAY:])
+        return any(sides) or any(self.columns[RESERVED_PAY:OPENING_REST])
 
     @property
     def auctions_ukrw(self) -> int:
@@ -83,6 +86,20 @@ class Sums(NamedTuple):
         return sum(
             self.side(code, "paid_ukrw") - self.side(code, "got_ukrw") for code in AUCTION_CODES
         )
+
+
+def opening_of(months: Sequence[Sums]) -> dict[int, int]:
+    """What months that are erased leave to the next, by column; the oldest month first."""
+    rest_wh = in_wh = out_wh = carried_kwh = 0
+    for one in months:
+        rest_wh += one.columns[OPENING_REST] + one.side(Code.REMAINDER, "in_wh")
+        carried_kwh += one.columns[OPENING_CARRIED]
+        starts = (in_wh + one.columns[OPENING_IN], out_wh + one.columns[OPENING_OUT])
+        in_wh, out_wh = starts[0] + one.wh("in_wh"), starts[1] + one.wh("out_wh")
+        received, given = in_wh // 1000 - starts[0] // 1000, out_wh // 1000 - starts[1] // 1000
+        carried_kwh = max(given + carried_kwh - received, 0)
+    found = (rest_wh, in_wh, out_wh, carried_kwh)
+    return dict(zip(range(OPENING_REST, COLUMNS), found, strict=True))
 
 
 NOTHING = Sums((0,) * COLUMNS)

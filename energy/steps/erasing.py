@@ -21,6 +21,7 @@ from energy.steps.book_rows import BatchReader, leaves_of_readings, message_entr
 from energy.steps.books import SYSTEM_NAMES, Registry, collector_at_rest, load_registry
 from energy.steps.proving import TickReader, lines_of_ticks
 from energy.store.accounts import messages_of
+from energy.store.bills import last_billed
 from energy.store.books import (
     MOVING_KINDS,
     TransferRow,
@@ -43,6 +44,7 @@ from energy.store.errors import StoreError
 from energy.store.identities import erase_identity
 from energy.store.instructions import instructions_of
 from energy.store.orders import orders_of
+from energy.units import SLOT_S
 from market.books import Chain, Entry, SetKind, account_leaf, blinded_account, extend_chains
 from market.entries import TYPE_CODE
 from market.merkle import entry_leaf
@@ -97,7 +99,8 @@ def erase_account(
     store: Store, account: bytes, month: int | None = None, *, even_retained: bool = False
 ) -> Erased:
     """Destroy what the store has of an account from months before `month` (default: the newest
-    month that the books are in), and the account's identity altogether.
+    month that the books are in, or the first that has no bills yet), and the account's identity
+    altogether.
 
     Raises StoreError where the account cannot be erased, or law asks to keep the months and
     `even_retained` does not say that they may go; then nothing is changed.
@@ -114,9 +117,14 @@ def _erase(
     books, ticks = load_registry(connection), checkpoint_ticks(connection)
     if not ticks:
         raise StoreError("books: found no checkpoint, allowed a store that the loop has begun")
-    newest = books.book.month(ticks[-1])
-    before = newest if month is None else month
+    newest, billed = books.book.month(ticks[-1]), _first_unbilled(connection, books, ticks[0])
+    before = min(newest, billed) if month is None else month
     _require_erasable(books, account, before, newest, even_retained=even_retained)
+    if before > billed:
+        raise StoreError(
+            f"erasure before {month_text(before)}: allowed up to {month_text(billed)}, for bills "
+            "are made of a month when it ends"
+        )
     identity = erase_identity(connection, account)
     if books.book.is_erased(account, before - 1):
         return Erased(month_text(before), 0, 0, 0, 0, identity)
@@ -141,6 +149,12 @@ def _erase(
         others=len(targets.messages) + len(targets.entries),
         identity=identity,
     )
+
+
+def _first_unbilled(connection: Connection, books: Registry, genesis: int) -> int:
+    """The first month whose bills are not made yet."""
+    last = last_billed(connection)
+    return books.book.month(genesis + SLOT_S if last is None else last[0])
 
 
 def _require_erasable(

@@ -6,6 +6,7 @@ of its days, what it wanted of its car, its sessions and its devices' tokens.
 
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from energy.steps.contract_views import contract_document
 from energy.steps.own_car import own_car
 from energy.steps.own_views import billed_months
 from energy.steps.personal import TABLES, Goes
-from energy.steps.statements import statement_document
+from energy.steps.statements import ErasedBill, statement_document
 from energy.store.accounts import load_keys, messages_of
 from energy.store.audit import Entry
 from energy.store.car_tables import car_wish
@@ -151,7 +152,12 @@ def _identity(connection: Connection, account: bytes) -> list[Row]:
 
 def _statements(connection: Connection, account: bytes) -> list[Row]:
     months = [int(month.replace("-", "")) for month in billed_months(connection, account)]
-    return [statement_document(connection, account, last=month) for month in months]
+    found = []
+    for month in months:
+        # Of what is erased there is nothing to hand out.
+        with suppress(ErasedBill):
+            found.append(statement_document(connection, account, last=month))
+    return found
 
 
 def _car(connection: Connection, district: District, account: bytes) -> list[Row]:

@@ -25,7 +25,7 @@ from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw, percent_text_from_ppm
 from market.guarantee import GuaranteeMonth, GuaranteeRule
 from market.month_bill import Kind, Line, MonthBill, build_month_bill
-from market.month_tariffs import month_of_content
+from market.month_tariffs import BilledMonth, month_of_content
 from market.signing import digest
 from market.transfers import Code, LedgerId
 
@@ -81,6 +81,10 @@ _MARKET = {
 }
 
 
+class ErasedBill(StoreError):
+    """A bill that cannot be made again, since what it follows from is erased."""
+
+
 @dataclass(frozen=True, eq=False)
 class StoredBill:
     """A bill of the books with its signed entry, and the row of its month."""
@@ -114,6 +118,10 @@ class BillBook:
             )
         place = known.index(number)
         row, month = self.rows[place], self.months[place]
+        if self.is_erased(account, month):
+            raise ErasedBill(
+                f"account 0x{account.hex()}: the bill of {_month_text(number)} is erased"
+            )
         no = self.registry.book.number.get(account)
         at = np.flatnonzero(row.accounts["no"] == (-1 if no is None else no))
         if no is None or not len(at):
@@ -136,12 +144,22 @@ class BillBook:
         )
         message = bill_message(account, bill)
         entry = find_entry(self._connection, digest(self.registry.domain, "Bill", message))
+        if entry is None and self.is_erased(account, self.months[0]):
+            raise ErasedBill(
+                f"account 0x{account.hex()}: the bill of {_month_text(number)} adjusts one that is "
+                "erased, and cannot be made again"
+            )
         if entry is None:
             raise StoreError(
                 f"account 0x{account.hex()}: the bill of {_month_text(number)} does not follow "
                 "from what the books have moved; the store was changed"
             )
         return StoredBill(account, no, bill, entry, row)
+
+    def is_erased(self, account: bytes, month: BilledMonth) -> bool:
+        """Whether what an account did in a billed month is erased."""
+        book = self.registry.book
+        return account in book and book.is_erased(account, book.month(month.first_slot))
 
     def _tally(self, tick: int) -> Tally:
         if tick not in self._tallies:
@@ -160,6 +178,8 @@ def statement_document(
         raise StoreError("statement: found no billed month, allowed a store with one")
     last = known[-1] if last is None else last
     wanted = [one for one in known if one <= last][-months:] if last in known else [last]
+    stays = {one.number for one in book.months if not book.is_erased(account, one)}
+    wanted = [one for one in wanted if one in stays or one == last]
     bills = [book.bill(account, number) for number in wanted]
     return {
         "statement": FORMAT,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Column, Connection, Table, bindparam, delete, func, insert, select, update
 
 from energy.store.bill_tables import billed_month, tally
 from energy.store.book_tables import (
@@ -49,6 +49,7 @@ from energy.store.schema import (
     reading,
     suspended,
 )
+from market.month_sums import COLUMNS, Sums, opening_of
 
 Arrays = dict[str, npt.NDArray[Any]]
 _GUARDED = (
@@ -330,16 +331,22 @@ class Eraser:
 
     def bills(self, number: int, before: int) -> None:
         """Destroy what months before a moment came to for an account, and what its bills were made
-        from beside that.
+        from beside that. What they leave to the registers of later bills stays as one sum.
         """
         rows = self._connection.execute(select(tally.c.through, tally.c.after, tally.c.body))
+        last = select(func.max(billed_month.c.tick)).where(billed_month.c.end_slot <= before)
+        closed: int = self._connection.scalar(last) or 0
         for through, after, body in rows.all():
             columns = unpack_arrays(body)
             keep = (columns["no"] != number) | (columns["month"] >= before)
             if not keep.all():
                 here = (tally.c.through == through) & (tally.c.after == after)
-                kept = pack_arrays({name: values[keep] for name, values in columns.items()})
-                self._connection.execute(update(tally).where(here).values(body=kept))
+                kept = {name: values[keep] for name, values in columns.items()}
+                # Sums of earlier closes would tell the erased months one by one.
+                if through >= closed:
+                    gone = {name: values[~keep] for name, values in columns.items()}
+                    kept = _with_opening(kept, gone, number, before)
+                self._connection.execute(update(tally).where(here).values(body=pack_arrays(kept)))
         months = select(billed_month.c.first_slot, billed_month.c.accounts)
         old = self._connection.execute(months.where(billed_month.c.end_slot <= before)).all()
         for first_slot, body in old:
@@ -376,3 +383,20 @@ class Eraser:
             if changed is not None:
                 values = {"body": pack_arrays(changed)}
                 self._connection.execute(update(table).where(here).values(values))
+
+
+def _with_opening(kept: Arrays, gone: Arrays, number: int, month: int) -> Arrays:
+    """The columns of a tally with what an account's erased rows leave to a month."""
+    sums: dict[int, list[int]] = {}
+    names = ("month", "column", "sum")
+    for at, column, amount in zip(*(gone[name].tolist() for name in names), strict=True):
+        sums.setdefault(at, [0] * COLUMNS)[column] += amount
+    opening = opening_of([Sums(tuple(sums[at])) for at in sorted(sums)])
+    rows = [(month, number, column, amount) for column, amount in opening.items() if amount]
+    more = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    found = dict(kept)
+    for place, name in enumerate(("month", "no", "column", "sum")):
+        found[name] = np.concatenate([kept[name], more[:, place]])
+    for name in kept.keys() - {"month", "no", "column", "sum"}:
+        found[name] = np.concatenate([kept[name], np.full(len(more), COLUMNS, dtype=np.int64)])
+    return found

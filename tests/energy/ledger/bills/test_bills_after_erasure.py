@@ -1,0 +1,75 @@
+"""Erased months leave the registers of later bills as they were; what is erased is not shown."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from energy.steps.erasing import erase_account
+from energy.steps.own_data import _statements
+from energy.steps.proving import verify_store
+from energy.steps.statements import BillBook, ErasedBill, statement_document
+from energy.store.errors import StoreError
+from energy.timegrid import month_number
+
+HOUSE = 23
+Begin = Callable[..., Any]
+
+
+def month_of(year: Any) -> int:
+    """The number of the month that the year stands in."""
+    return month_number(year.end, "Asia/Seoul")
+
+
+def test_bills_that_stay_are_made_again_and_later_ones_go_on_from_the_same_registers(
+    begin_year: Begin,
+) -> None:
+    year = begin_year()
+    account = year.here.district.meters.account[HOUSE]
+    for _ in range(3):
+        year.month(quiet=25, auctions=1)
+    store = year.here.store
+
+    def bills() -> dict[int, Any]:
+        """The bills that can be made again, by month."""
+
+        def read(connection: Any) -> dict[int, Any]:
+            book = BillBook(connection)
+            found = {}
+            for one in book.months:
+                if not book.is_erased(account, one):
+                    bill = book.bill(account, one.number).bill
+                    found[one.number] = (bill.lines, bill.total_krw, bill.register_wh)
+            return found
+
+        return store.read(read)  # type: ignore[no-any-return]
+
+    before = bills()
+    # July goes, then August as well: what they leave adds up.
+    erase_account(store, account, month_of(year) - 2, even_retained=True)
+    assert bills() == {n: one for n, one in before.items() if n >= 202608}
+    erase_account(store, account, month_of(year) - 1, even_retained=True)
+    assert bills() == {202609: before[202609]}
+    year.month(quiet=25, auctions=1)
+    after = bills()
+    assert after[202609] == before[202609]
+    assert after[202610][2][0] == before[202609][2][1] > 0
+    with pytest.raises(ErasedBill, match="2026-07 is erased"):
+        store.read(lambda c: statement_document(c, account, last=202607))
+    shown = store.read(lambda c: statement_document(c, account, months=4))
+    assert [one["month"] for one in shown["months"]] == ["2026-09", "2026-10"]
+    own = store.read(lambda c: _statements(c, account))
+    assert [one["months"][0]["month"] for one in own] == ["2026-10", "2026-09"]
+    assert verify_store(store, 0).ok
+
+
+def test_a_month_that_has_no_bills_yet_is_not_erased(begin_year: Begin) -> None:
+    year = begin_year()
+    account = year.here.district.meters.account[HOUSE]
+    year.month(quiet=10, auctions=0, close=False)
+    # The month is over for the books, and its bills are still to be made.
+    year.here.settle(year.end)
+    with pytest.raises(StoreError, match="bills are made of a month when it ends"):
+        erase_account(year.here.store, account, month_of(year), even_retained=True)
+    year.here.settle(year.end + 900)
+    assert erase_account(year.here.store, account, even_retained=True).before == "2026-08"
