@@ -43,7 +43,6 @@ def build_district(file: DistrictFile, network: Network, fraction: float) -> Dis
             p_import_kw_max=file.connection.p_import_kw_max * fraction,
             p_export_kw_max=file.connection.p_export_kw_max * fraction,
             tariff=file.connection.tariff,
-            area_limit_frac=file.connection.area_limit_frac,
         ),
         economics=Economics(
             smp_shape=tuple(file.economics.smp_shape),

@@ -209,5 +209,4 @@ def _connection(grid: SimbenchGrid, file: DistrictFile) -> GridConnection:
         p_import_kw_max=rated_kw or float(grid.loads.p_kw_rated.sum()),
         p_export_kw_max=rated_kw or float(grid.solar.p_kw_rated.sum()),
         tariff=file.connection.tariff,
-        area_limit_frac=file.connection.area_limit_frac,
     )

@@ -170,7 +170,6 @@ class GridConnection:
     p_import_kw_max: float
     p_export_kw_max: float
     tariff: str
-    area_limit_frac: float
 
 
 @dataclass(frozen=True)

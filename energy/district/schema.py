@@ -190,7 +190,6 @@ class Connection(Table):
     p_import_kw_max: Positive
     p_export_kw_max: NonNegative
     tariff: str
-    area_limit_frac: Annotated[float, Field(gt=0, le=1)]
 
 
 class EconomicsTable(Table):

@@ -48,7 +48,6 @@ def build_static_district(source: str) -> District:
             p_import_kw_max=2 * float(grid.load_kw.sum()),
             p_export_kw_max=2 * float(grid.load_kw.sum()),
             tariff=file.connection.tariff,
-            area_limit_frac=file.connection.area_limit_frac,
         ),
         economics=Economics(
             smp_shape=tuple(file.economics.smp_shape),
