@@ -39,14 +39,16 @@ from energy.store.invitations import (
     Invitation,
     add_invitation,
     find_invitation,
+    is_again,
     take_invitation,
     taken_by,
 )
-from energy.store.people import NAME, RESIDENT, Person, add_person
+from energy.store.people import NAME, RESIDENT, Person, add_person, renew_person
 from energy.timegrid import iso_of
 
 ISSUER = "Sejong Microgrid"
 DAY_S = 86_400
+AGAIN = " again: another password, other codes, sessions ended"
 INVITED_FIELDS = {"invitation": 43, "password": 200}
 
 router = APIRouter(tags=["people"])
@@ -72,7 +74,8 @@ def invite(request: Request, body: InvitationBody) -> Response:
     """The answer's secret goes to the resident alone, who chooses a password with it, once.
 
     Made again for the same name and household, the one before is good no more. A household of
-    which somebody may sign in, or with a live key of its own, is taken: disable or revoke first.
+    which somebody else may sign in, or with a live key of its own, is taken: disable or revoke
+    first. Who may sign in already gets a new password and new codes when it is taken up.
     """
     context, caller, secret = context_of(request), caller_of(request), new_secret()
     account, now_s = bytes.fromhex(body.account[2:]), int(context.wall_s())
@@ -84,7 +87,7 @@ def invite(request: Request, body: InvitationBody) -> Response:
 
     def unit(connection: Connection) -> None:
         add_invitation(connection, new)
-        _require_free(connection, account)
+        _require_free(connection, new)
         append_record(connection, record_of(request, caller, account, f"invite {body.name}"))
 
     with answering(409, "NAME_TAKEN", "name", body.name):
@@ -110,7 +113,8 @@ def invite(request: Request, body: InvitationBody) -> Response:
 async def take_up(request: Request) -> Response:
     """Choose a password; the answer's line goes into a code program, and then one signs in.
 
-    A key is made for the household, encrypted, and registered as one that the company keeps.
+    A key is made for the household, encrypted, and registered as one that the company keeps. Who
+    was invited again has a new password and new codes from now on, and all their sessions end.
     """
     context = context_of(request)
     require_own_page(context, request)
@@ -133,19 +137,21 @@ async def take_up(request: Request) -> Response:
 
 
 def _begin_resident(request: Request, found: Invitation, who: Person) -> Response:
-    """Take the invitation, and make the person and the key, in one transaction."""
+    """Take the invitation, and make or renew the person and the key, in one transaction."""
     context, keeper = context_of(request), opened(context_of(request))
     now = Now(int(context.clock.now_s() * 1_000_000), who.created_s)
 
     def unit(connection: Connection) -> None:
         if not take_invitation(connection, found.hash, now.wall_s):
             raise _refused()
-        _require_free(connection, found.account)
+        _require_free(connection, found)
+        again = is_again(connection, found)
         with answering(409, "NAME_TAKEN", "name", found.name):
-            add_person(connection, who)
+            (renew_person if again else add_person)(connection, who)
         row = keep_key(connection, keeper, context.admission, found.account, now)
         named = f"account 0x{found.account.hex()}"
-        task = f"take up invitation as {who.name}; key 0x{row.address.hex()} is kept"
+        task = f"take up invitation as {who.name}{AGAIN if again else ''}"
+        task += f"; key 0x{row.address.hex()} is kept"
         at_us = int(context.wall_s() * 1_000_000)
         append_record(connection, Record(at_us, named, origin_of(request), named, task))
 
@@ -159,9 +165,9 @@ def _begin_resident(request: Request, found: Invitation, who: Person) -> Respons
     return Response(orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json")
 
 
-def _require_free(connection: Connection, account: bytes) -> None:
-    """Raise ProblemError where somebody acts for the household already."""
-    found = taken_by(connection, account)
+def _require_free(connection: Connection, invited: Invitation) -> None:
+    """Raise ProblemError where somebody else acts for the household already."""
+    found = taken_by(connection, invited.account, invited.name)
     if found is not None:
         allowed = "one for which nobody acts: disable its people, or revoke its key, first"
         detail = f"account: found {found}, allowed {allowed}"

@@ -26,10 +26,11 @@ class Invitation(NamedTuple):
 def add_invitation(connection: Connection, new: Invitation) -> None:
     """Keep an invitation, in the place of one of the same name that nobody has taken up.
 
-    Raises StoreError for a name that is taken or cannot be one.
+    Raises StoreError for a name that is another's or cannot be one; a resident is invited again to
+    the own household, for phones are lost and passwords told.
     """
     require_name(new.name)
-    if find_person(connection, new.name) is not None:
+    if find_person(connection, new.name) is not None and not is_again(connection, new):
         raise StoreError(f"person {new.name}: exists already, allowed a new name")
     columns = invitation.c
     open_ = columns.taken_s.is_(None)
@@ -62,9 +63,17 @@ def take_invitation(connection: Connection, hash_32: bytes, now_s: int) -> bool:
     return connection.execute(update(invitation).where(good).values(taken_s=now_s)).rowcount == 1
 
 
-def taken_by(connection: Connection, account: bytes) -> str | None:
-    """Who acts for a household already: a person who may sign in, a key of its own; or None."""
-    able = (person.c.account == account) & person.c.disabled_s.is_(None)
+def is_again(connection: Connection, one: Invitation) -> bool:
+    """Whether who is invited is somebody of that household who may sign in there already."""
+    found = find_person(connection, one.name)
+    return found is not None and found.disabled_s is None and found.account == one.account
+
+
+def taken_by(connection: Connection, account: bytes, name: str) -> str | None:
+    """Who acts for a household beside a person of this name: another who may sign in, a key of its
+    own; or None.
+    """
+    able = (person.c.account == account) & person.c.disabled_s.is_(None) & (person.c.name != name)
     if connection.scalar(select(person.c.name).where(able)) is not None:
         return "a household of which somebody may sign in"
     kept = kept_addresses(connection, account)

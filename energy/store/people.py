@@ -61,6 +61,13 @@ def add_person(connection: Connection, who: Person) -> None:
     connection.execute(insert(person).values(**vars(who)))
 
 
+def renew_person(connection: Connection, who: Person) -> None:
+    """Give a person another password and seed; all sessions end, and no code of the old is good."""
+    new = {"password": who.password, "code_seed": who.code_seed, "code_step": who.code_step}
+    connection.execute(update(person).where(person.c.name == who.name).values(new))
+    connection.execute(delete(session).where(session.c.person == who.name))
+
+
 def find_person(connection: Connection, name: str) -> Person | None:
     """The person of a name, disabled or not; a text that can be nobody's name is not looked for."""
     if not NAME.fullmatch(name):

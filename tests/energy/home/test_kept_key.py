@@ -457,8 +457,43 @@ def test_an_invitation_is_an_operators_good_once_and_in_time(
     with ThreadPoolExecutor(5) as pool:
         found = [one.status for one in pool.map(lambda _: take_up(invited, last), range(5))]
     assert sorted(found) == [200, 401, 401, 401, 401]
+    elsewhere = {"account": f"0x{stranger(here, 'park').account.hex()}"}
+    assert invite(here, invited, **elsewhere).document["code"] == "NAME_TAKEN"
+    here.microgrid.store.write(lambda c: disable_person(c, invited.name, 1))
     assert invite(here, invited).document["code"] == "NAME_TAKEN"
     assert len(here.microgrid.store.read(lambda c: kept_keys_of(c, invited.account))) == 1
+
+
+def test_a_resident_with_a_lost_phone_is_invited_again_and_the_old_password_and_codes_end(
+    kim: Resident, neighbourhood: Any
+) -> None:
+    here, store = neighbourhood, neighbourhood.microgrid.store
+    key, old_seed = store.read(lambda c: live_key_of(c, kim.account)), kim.seed
+    old_cookies = dict(kim.cookies)
+    letter = invite(here, kim).document["invitation"]
+    assert here.ask("/v1/me/home", None, old_cookies).status == 200, "until it is taken up"
+    fields = {"invitation": letter, "password": "another long sentence"}
+    found = kim.post("/v1/session/invitation", fields, {})
+    assert (found.status, found.document["name"]) == (200, kim.name)
+    assert here.ask("/v1/me/home", None, old_cookies).status == 401
+    here.wall.at_s += 60
+    lost = code_at(old_seed, int(here.wall.at_s) // 30)
+    old = {"name": kim.name, "password": PASSWORD, "code": lost}
+    assert kim.post("/v1/session/password", old, {}).status == 401
+    secret = parse_qs(urlsplit(found.document["otpauth"]).query)["secret"][0]
+    kim.seed = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    new = {"name": kim.name, "password": "another long sentence", "code": kim.code()}
+    heard = kim.post("/v1/session/password", new, {})
+    assert (heard.status, heard.document["role"]) == (200, "prosumer")
+    kim.cookies = heard.cookies
+    assert store.read(lambda c: live_key_of(c, kim.account)) == key, "with the key that was kept"
+    here.run()
+    assert kim.order().status == 201
+    taken = next(one for one in kim.tasks() if one.startswith("take up invitation"))
+    assert taken.startswith(
+        f"take up invitation as {kim.name} again: another password, other codes"
+    )
+    assert f"invite {kim.name}" in kim.tasks()
 
 
 def other_of(who: Resident) -> Resident:
