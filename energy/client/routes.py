@@ -1089,8 +1089,9 @@ class Client(BaseClient):
 
         The answer's secret goes to the resident alone, who chooses a password with it, once.
         Made again for the same name and household, the one before is good no more. A household
-        of which somebody may sign in, or with a live key of its own, is taken: disable or
-        revoke first.
+        of which somebody else may sign in, or with a live key of its own, is taken: disable or
+        revoke first. Who may sign in already gets a new password and new codes when it is taken
+        up.
 
         For: operator.
 
@@ -1815,6 +1816,8 @@ class Client(BaseClient):
 
         Choose a password; the answer's line goes into a code program, and then one signs in. A
         key is made for the household, encrypted, and registered as one that the company keeps.
+        Who was invited again has a new password and new codes from now on, and all their
+        sessions end.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
