@@ -4,7 +4,7 @@ Set-points expire with their slot. What was measured on the way stands in the sa
 that a slot that is done again after a crash starts from the same state of the plant.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,9 +19,8 @@ from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
 from energy.steps.demand_peaks import Peaks, month_of, peaks_json, with_demand
 from energy.steps.feed_ages import watch_feeds
-from energy.steps.grid import CheckedPlan, CutOff
+from energy.steps.grid import CheckedPlan
 from energy.steps.homes import keep_home_day
-from energy.steps.injections import open_rows
 from energy.steps.issuing import keep_issue
 from energy.steps.market_views import round_views
 from energy.steps.measure import LastGood, Measured
@@ -30,11 +29,16 @@ from energy.steps.prices import connection_prices, month_share
 from energy.steps.record import stored_row, unit_changes
 from energy.steps.retiring import Retired, in_use, leaving, neutral, retired_ids, retired_of
 from energy.steps.settling import post_clearing
-from energy.steps.steering import OPERATOR_LIMIT
+from energy.steps.slot_alarms import (
+    UNKNOWN_LIMIT,
+    alarms_of,
+    no_market_alarm,
+    no_plan_alarm,
+)
 from energy.steps.untold import untold_rest
 from energy.steps.verification import watch_drift
 from energy.steps.views import measured_view, outcome_of, plan_view, wires_view
-from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
+from energy.store.alarms import end_other_alarms, raise_alarm
 from energy.store.cars import save_cars_seen
 from energy.store.events import add_event
 from energy.store.measured import save_measured, save_plant_state
@@ -56,16 +60,8 @@ KEEP_GRID_S = 8 * SLOT_S
 """How long the state of every single element is kept: the plan documents have the worst ones."""
 
 
-TODO_BY_KIND = {OPERATOR_LIMIT: "Raise or cancel the limit; what is behind it needs more."}
-"""What to do about a broken limit, where it is not the wires' own."""
-
-
-UNKNOWN_LIMIT = "steering/unknown"
-TODO_UNSERVED = (
-    "Ask large customers to draw less; nothing is switched off.",
-    "Reconnect or start what can run; relays cut loads off by rank until then.",
-)
-"""What to do about load that is left out: on paper, or cut off without the utility."""
+class SlotBegunError(Exception):
+    """The slot began before its trades were published: nobody could act on them any more."""
 
 
 class SlotOverError(Exception):
@@ -97,8 +93,9 @@ def publish(
 ) -> None:
     """Write and show what the slot decided; afterwards the loop remembers it.
 
-    Raises SlotOverError where the slot is over by then, and writes nothing: set-points would have
-    expired and trades be made of energy that has flowed.
+    Raises SlotBegunError where it has trades and has begun by then, SlotOverError where the slot is
+    over, and writes nothing: set-points would have expired and trades be made of energy that has
+    flowed.
     """
     sums = day_sums(microgrid, measured)
     told = build_setpoints(microgrid, claim, measured, checked)
@@ -121,7 +118,7 @@ def publish(
         post_clearing(connection, microgrid.books, cleared)
         found = alarms_of(measured, checked)
         if cleared.clearing is None and checked.tier != Tier.HOLD:
-            found.append(_no_market(cleared.reason))
+            found.append(no_market_alarm(cleared.reason))
         if told is None:
             found += untold_rest(connection, claim.slot)
         for alarm in found:
@@ -147,6 +144,8 @@ def publish(
         # Last, so that whatever the unit has waited for is counted.
         if is_over(claim.slot, now_s()):
             raise SlotOverError(f"slot {iso_of(claim.slot)}: over before it was published")
+        if cleared.clearing is not None and now_s() > claim.slot:
+            raise SlotBegunError(f"slot {iso_of(claim.slot)}: begun before its trades were out")
 
     microgrid.store.write(write)
     remember(microgrid, measured, sums)
@@ -179,7 +178,7 @@ def publish_without_plan(
         keep_measured(connection, microgrid, measured, sums)
         _keep_clearing(connection, microgrid, cleared)
         if not is_over:
-            for alarm in (_no_plan(how.reason), *untold_rest(connection, claim.slot)):
+            for alarm in (no_plan_alarm(how.reason), *untold_rest(connection, claim.slot)):
                 raise_alarm(connection, alarm, int(now_s()))
         watch_feeds(connection, measured, int(now_s()))
         publish_slot(connection, claim, how, int(now_s()))
@@ -189,26 +188,6 @@ def publish_without_plan(
     remember(microgrid, measured, sums)
     microgrid.memory.previous = None
     microgrid.memory.auctions.append(cleared.slot, cleared.price_mkrw_per_kwh)
-
-
-def _no_plan(reason: str) -> Alarm:
-    return Alarm(
-        cause="slot/tier",
-        severity="alarm",
-        what=f"The slot has no plan: {reason}",
-        where="plan",
-        todo="Devices keep to their defaults; correct what is named, or read the log.",
-    )
-
-
-def _no_market(reason: str) -> Alarm:
-    return Alarm(
-        cause="slot/market",
-        severity="alarm",
-        what=f"The slot is planned and has no market: {reason}",
-        where="market",
-        todo="Its orders are void; read the log.",
-    )
 
 
 def day_sums(microgrid: Microgrid, measured: Measured) -> DaySums:
@@ -336,92 +315,6 @@ def first_setpoints(
         car=dealt.car,
         car_charge_kw=dealt.charge_kw,
         car_discharge_kw=dealt.discharge_kw,
-    )
-
-
-def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
-    """What a person must look at after this slot."""
-    found = [
-        Alarm(
-            cause="slot/meters",
-            severity="warning",
-            what="; ".join(measured.named),
-            where="meters and devices",
-            todo="Look at the concentrators of these areas and at these devices.",
-        )
-    ] * bool(measured.named)
-    broken = int((~measured.telemetry.departures.kept).sum())
-    if broken:
-        found.append(
-            Alarm(
-                cause="slot/departures",
-                severity="warning",
-                what=f"{broken} cars left with less than was promised",
-                where="charging",
-                todo="Compare the sessions with the envelope; tell the drivers.",
-            )
-        )
-    if checked.on_wires:
-        first = checked.on_wires[0]
-        found.append(
-            Alarm(
-                cause="slot/grid",
-                severity="alarm" if first.row == 0 else "warning",
-                what=str(first.violation),
-                where=first.violation.element,
-                todo=TODO_BY_KIND.get(first.violation.kind, "Close its tie switch or limit it."),
-            )
-        )
-    if open_rows(checked.problem)[0]:
-        found.append(_alone(checked))
-    if checked.unserved:
-        first = checked.unserved[0]
-        found.append(
-            Alarm(
-                cause="slot/unserved",
-                severity="alarm" if first.row == 0 else "warning",
-                what=f"In {len(checked.unserved)} slots {first.violation}",
-                where=first.violation.element,
-                todo=TODO_UNSERVED[isinstance(first.violation, CutOff)],
-            )
-        )
-    if checked.steering.unknown:
-        found.append(_unkept(checked.steering.unknown))
-    if checked.tier in (Tier.RULES, Tier.HOLD):
-        found.append(
-            Alarm(
-                cause="slot/tier",
-                severity="alarm" if checked.tier == Tier.HOLD else "warning",
-                what=f"The plan is of tier {checked.tier}: {checked.reason}",
-                where="plan",
-                todo="Read the reason; the next quarter hour plans anew.",
-            )
-        )
-    return found
-
-
-def _unkept(limits: Sequence[str]) -> Alarm:
-    """Limits on elements that are there no more."""
-    return Alarm(
-        cause=UNKNOWN_LIMIT,
-        severity="alarm",
-        what=f"Operators' limits are not kept: {'; '.join(limits)}",
-        where="limits",
-        todo="Cancel them, and set others on elements that are there.",
-    )
-
-
-def _alone(checked: CheckedPlan) -> Alarm:
-    """The connection is open in the slot: whether the district can stand alone as it is."""
-    blocked = "; ".join(checked.blocked)
-    return Alarm(
-        cause="slot/island",
-        severity="alarm" if blocked else "warning",
-        what=f"The district cannot stand alone: {blocked}"
-        if blocked
-        else "The district stands alone: nothing passes the connection",
-        where="connection",
-        todo="Reconnect on the grid page as soon as the utility is back.",
     )
 
 

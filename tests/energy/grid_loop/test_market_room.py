@@ -12,7 +12,7 @@ from energy.steps.grid import CheckedPlan, check_on_grid
 from energy.steps.injections import Carried, Injections
 from energy.steps.market_room import MarketRoom, market_room
 from energy.steps.market_views import market_view
-from energy.steps.publish import alarms_of
+from energy.steps.slot_alarms import alarms_of
 from energy.steps.views import grid_view, wires_view
 from grid_models import BusShare, Network, PowerFlow, check_flow, read_network_folder
 from optimizer import rules_plan
