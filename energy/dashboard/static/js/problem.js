@@ -1,14 +1,20 @@
-// A refusal in the reader's words, by its code; the service's own sentence is English and says so.
+// A refusal in the reader's words, by its code; the service's own words are English and say so.
 import { h } from "./dom.js";
 
-export function problemTitle(error, words) {
-  const own = `problem.${error.code}`;
-  return words.has(own) ? words(own) : words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 });
-}
+const keyOf = (error) => `problem.${error.code}`;
+
+export const problemTitle = (error, words) => (words.has(keyOf(error)) ? words(keyOf(error))
+  : words(error.status ? "error.status" : "error.network", { status: error.status ?? 0 }));
 
 export const english = (text) => h("span", { lang: "en" }, text);
 
-export const problemNodes = (error, words) => [problemTitle(error, words), ...(error.detail ? [" ", english(error.detail)] : [])];
+// What the service says itself: the title too where the reader has no words for the code.
+export function problemDetail(error, words) {
+  const said = [words.has(keyOf(error)) ? null : error.title, error.detail].filter(Boolean);
+  return said.length ? [" ", english(said.join(" "))] : [];
+}
+
+export const problemNodes = (error, words) => [problemTitle(error, words), ...problemDetail(error, words)];
 
 // The text of `key` with nodes in the place of its one placeholder.
 export function textAround(words, key, name, ...nodes) {

@@ -1,6 +1,6 @@
 // The page's one sentence: is all well, and what is next?
 import { h, setText } from "../../dom.js";
-import { english, problemTitle } from "../../problem.js";
+import { problemDetail, problemTitle } from "../../problem.js";
 import { nowOf, peakOf, startOf, stepOf } from "./series.js";
 
 export function answerOf(snapshot, words, format) {
@@ -55,7 +55,7 @@ export function buildBanner({ words, refresh }) {
     show({ error, lostSince, keeps }) {
       if (error) {
         banner.replaceChildren(h("div", { class: "banner alarm" }, h("b", null, `■ ${problemTitle(error, words)}`),
-          error.detail ? english(error.detail) : null, h("span", null, ` ${keeps}`),
+          problemDetail(error, words), h("span", null, ` ${keeps}`),
           h("button", { type: "button", onclick: refresh }, words("error.again")),
           error.requestId ? h("code", null, error.requestId) : null));
       } else if (lostSince) {
