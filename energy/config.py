@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     gate_lead_s: int = Field(
         300, ge=0, le=900, description="orders close this long before their slot"
     )
+    market_lead_s: int = Field(
+        30, ge=0, le=60, description="a market is cleared until so long before its slot"
+    )
     plan_deadline_s: float = Field(60.0, gt=0, description="longest time for one plan")
     plan_gap_frac: float = Field(1e-3, gt=0, description="proven gap at which a plan is optimal")
     grid_rounds_max: int = Field(5, ge=0, description="re-plans after a failed grid check")

@@ -40,7 +40,13 @@ from energy.steps.islanding import with_islands_ahead
 from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
 from energy.steps.planning import build_problem
-from energy.steps.publish import SlotOverError, is_over, publish, publish_without_plan
+from energy.steps.publish import (
+    SlotBegunError,
+    SlotOverError,
+    is_over,
+    publish,
+    publish_without_plan,
+)
 from energy.steps.settling import Settled, settle_tick
 from energy.steps.steering import steering_of
 from energy.store.errors import StoreError
@@ -61,6 +67,7 @@ MISSED = SlotOutcome(
 TOO_LATE = replace(
     MISSED, reason="the slot was over before it could be published; devices kept to their defaults"
 )
+BEGUN = "it was too late to clear it before the slot began"
 PUBLISH_LEAD_S = 30.0
 """A plan is to be out so long before its slot: what follows the planning needs this time."""
 TRY_S = 10.0
@@ -126,10 +133,10 @@ def run_quarter_hour(microgrid: Microgrid, slot: int, now_s: Callable[[], float]
         how = SlotOutcome("fallback", Tier.HOLD, planned.reason)
         return _without_plan(microgrid, parts, how, now_s, watch)
     checked = planned.checked
-    cleared = clear_or_void(microgrid, parts, checked)
+    cleared = clear_or_void(microgrid, parts, checked, now_s())
     watch.lap("clear")
     try:
-        publish(microgrid, claim, measured, planned.forecast, checked, cleared, now_s)
+        cleared = _published(microgrid, parts, planned.forecast, checked, cleared, now_s)
     except SlotOverError as error:
         log.warning("%s", error)
         return _without_plan(microgrid, parts, TOO_LATE, now_s, watch)
@@ -243,11 +250,36 @@ def _checked_plan(microgrid: Microgrid, problem: PlanProblem, watch: Stopwatch) 
         return Planned(None, reason=f"{reason}; nor without the solver: {in_words(error)}")
 
 
-def clear_or_void(microgrid: Microgrid, parts: CycleParts, checked: CheckedPlan) -> Cleared:
-    """The slot's auction; where it cannot be cleared its orders are void, and it says why."""
-    slot, book = parts.slot, parts.book
+def _published(
+    microgrid: Microgrid,
+    parts: CycleParts,
+    forecast: DistrictForecast,
+    checked: CheckedPlan,
+    cleared: Cleared,
+    now_s: Callable[[], float],
+) -> Cleared:
+    """Publish the slot, without its market where it has begun meanwhile; what was published."""
+    try:
+        publish(microgrid, parts.claim, parts.measured, forecast, checked, cleared, now_s)
+    except SlotBegunError as error:
+        log.warning("%s", error)
+        cleared = no_market(parts.slot, parts.book.orders, BEGUN)
+        publish(microgrid, parts.claim, parts.measured, forecast, checked, cleared, now_s)
+    return cleared
+
+
+def clear_or_void(
+    microgrid: Microgrid, parts: CycleParts, checked: CheckedPlan, now_s: float
+) -> Cleared:
+    """The slot's auction; where it cannot be cleared its orders are void, and it says why.
+
+    Nobody can act on a trade that is told when its slot has begun, so it must be in time.
+    """
+    slot, book, settings = parts.slot, parts.book, microgrid.settings
     if book.reason:
         return no_market(slot, book.orders, book.reason)
+    if now_s > slot - min(settings.market_lead_s, settings.gate_lead_s):
+        return no_market(slot, book.orders, BEGUN)
     try:
         return clear_market(microgrid, slot, book.orders, checked)
     except StoreError:

@@ -134,6 +134,10 @@ class RealClock:
         """Wall time runs whatever the cycle does."""
 
 
+HOLD_S = 61.0
+"""So long before a slot the demo clock waits for its plan: a market is never late by it."""
+
+
 class DemoClock:
     """A quarter hour every `slot_seconds_real`, waiting where a cycle takes longer.
 
@@ -209,12 +213,13 @@ class DemoClock:
             self._leads, self._read_s = None, -FOLLOW_S
 
     def begin(self, slot: int) -> None:
-        """From the gate on, at most to the start of the slot."""
+        """From the gate on, while there is time to clear the market of the slot."""
         with self._lock:
             self._begun_s = self._real_s()
             gate_s = float(slot - self._gate_lead_s)
             rate = SLOT_S / self.slot_seconds_real
-            self._anchor = Anchor(self._begun_s, gate_s, rate, slot - 1.0)
+            hold_s = slot - min(HOLD_S, float(self._gate_lead_s))
+            self._anchor = Anchor(self._begun_s, gate_s, rate, hold_s)
         self._tell()
 
     def finish(self, slot: int) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy.daemon import DemoClock, RealClock
+from energy.daemon.clocks import HOLD_S
 from energy.store.engine import open_store
 from energy.units import SLOT_S
 
@@ -84,9 +85,9 @@ def test_the_demonstration_waits_at_the_gate_and_before_the_slot(tmp_path: Path)
         clock.lead(store, 1, slot)
         assert clock.now_s() == slot - 300
         clock.begin(slot)
-        while clock.now_s() < slot - 1:
+        while clock.now_s() < slot - HOLD_S:
             pass
-        assert clock.now_s() == slot - 1
+        assert clock.now_s() == slot - HOLD_S
         clock.finish(slot)
         while clock.now_s() < slot + SLOT_S - 300:
             pass

@@ -168,6 +168,36 @@ def test_a_slot_that_ends_before_it_is_published_is_missed_and_trades_nothing(
     )
 
 
+@pytest.mark.parametrize(
+    ("where", "before_s"),
+    [("energy.cycle.forecast_slot", 29.0), ("energy.steps.publish.plan_view", -1.0)],
+)
+def test_a_slot_that_begins_before_its_trades_are_out_has_a_plan_and_no_market(
+    microgrid: Microgrid, monkeypatch: pytest.MonkeyPatch, where: str, before_s: float
+) -> None:
+    """Late before the auction, or between it and the transaction that would have told of it."""
+    slot = microgrid.installation.next_slot()
+    now_s = [slot - 300.0]
+    module, name = where.rsplit(".", 1)
+    step = getattr(importlib.import_module(module), name)
+
+    def slow(*arguments: Any) -> Any:
+        now_s[0] = slot - before_s
+        return step(*arguments)
+
+    monkeypatch.setattr(where, slow)
+    place_orders(microgrid.installation, build_crowd(microgrid.district, 1), slot)
+    found = run_quarter_hour(microgrid, slot, lambda: now_s[0])
+    assert found.plan is not None and is_told(microgrid, slot)
+    assert found.cleared.clearing is None and "too late to clear" in found.cleared.reason
+    assert found.cleared.orders and not microgrid.store.read(
+        lambda connection: load_fills(connection, slot)
+    )
+    assert verify_store(microgrid.store, 0).ok
+    monkeypatch.undo()
+    assert run(microgrid).cleared.clearing is not None
+
+
 class Hanging(Planner):
     """A solver that is killed each time its time is over; `count_s` is the clock of all."""
 
