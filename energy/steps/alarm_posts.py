@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from energy.config import Settings, is_loopback
 from energy.store.alarm_outbox import (
     END_S,
+    Letter,
     Message,
     Moment,
     add_messages,
@@ -29,6 +30,7 @@ from energy.store.alarm_outbox import (
     has_due,
     mark_delivered,
     mark_trouble,
+    message_body,
     missing_messages,
     take_due,
 )
@@ -46,6 +48,10 @@ ANSWER_S = 10.0
 TROUBLE_TRIES = 3
 SHOWN_MAX = 5
 SECRET_CHARS_MIN = 16
+REFUSED_S = 30.0
+"""So long the store may take nothing before it is said past it."""
+REFUSED_AGAIN_S, REFUSED_RETRY_S = 300.0, 15.0
+"""Seconds until the same is said again: to one that has taken it, to one that has not."""
 WEBHOOKS_MAX = 8
 FROM_FILE = "file:"
 
@@ -142,6 +148,16 @@ def signature(secret: bytes, at_s: int, body: bytes) -> str:
     return f"t={at_s},v1={made}"
 
 
+@dataclass(frozen=True)
+class RefusedTold:
+    """That the store takes nothing, as a webhook is told it; the same not again before `next_s`."""
+
+    since_utc: int
+    why: str
+    kind: str = ""
+    next_s: float = 0.0
+
+
 class AlarmPoster:
     """Posts the alarms of a store to its webhooks while its block lasts; without any, nothing."""
 
@@ -156,7 +172,8 @@ class AlarmPoster:
         self._webhooks = webhooks_of(settings)
         self._secret = secret_of(settings) if self._webhooks else b""
         self._store, self._district = store, district
-        self._now_s, self._wall_s = now_s, wall_s
+        self._now_s, self._wall_s, self._count_s = now_s, wall_s, time.monotonic
+        self._refused: dict[str, RefusedTold] = {}  # by the webhook's target
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="alarms", daemon=True)
@@ -202,6 +219,7 @@ class AlarmPoster:
     async def _serve(self, client: httpx.AsyncClient, webhook: Webhook) -> None:
         while not self._stopping.is_set():
             try:
+                await self._tell_refused(client, webhook)
                 while (message := self._next(webhook)) is not None:
                     trouble = await self._post(client, webhook, message)
                     self._settle(webhook, message, trouble)
@@ -215,6 +233,51 @@ class AlarmPoster:
                 self._tell_failure(webhook, error)
                 await asyncio.sleep(FAILED_WAIT_S)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _tell_refused(self, client: httpx.AsyncClient, webhook: Webhook) -> None:
+        """Post from memory that the store takes nothing, and later that it does again.
+
+        No alarm can be written then, and none would be posted. It is said again and again, under
+        the same id, until something is written.
+        """
+        told, count_s = self._refused.get(webhook.target), self._count_s()
+        refused = self._store.refusal.now
+        if refused is None and told is None:
+            return
+        least_s = REFUSED_S if webhook.at_once else max(REFUSED_S, float(webhook.after_s))
+        if refused is not None and refused.seconds < least_s:
+            return
+        kind, wait_s = (
+            ("ended", REFUSED_RETRY_S) if refused is None else ("raised", REFUSED_AGAIN_S)
+        )
+        if told is None:
+            assert refused is not None
+            told = RefusedTold(int(self._now_s() - refused.seconds), refused.why)
+        if count_s < told.next_s and told.kind == kind:
+            return
+        message = self._refused_message(told, kind)
+        log.error("%s: %s: %s", webhook.name, message.id, told.why)
+        if await self._post(client, webhook, message):
+            wait_s = REFUSED_RETRY_S
+        elif refused is None:
+            del self._refused[webhook.target]
+            return
+        self._refused[webhook.target] = replace(told, kind=kind, next_s=count_s + wait_s)
+
+    def _refused_message(self, told: "RefusedTold", kind: str) -> Message:
+        """The alarm that no store can hold, as any other is posted."""
+        now_s = int(self._now_s())
+        found = Alarm(
+            cause="store/refused",
+            severity="alarm",
+            what=f"The store takes no writes, so no slot, order or alarm is kept: {told.why}",
+            where="store",
+            todo="Look at its disk or its server; everything goes on by itself once it writes.",
+        )
+        letter = Letter(f"store-{told.since_utc}-{kind}", kind, self._district, now_s)
+        ended_utc = now_s if kind == "ended" else None
+        body = message_body(letter, found, number=0, since_utc=told.since_utc, ended_utc=ended_utc)
+        return Message(no=0, id=letter.id, body=body, tries=1)
 
     def _tell_failure(self, webhook: Webhook, error: Exception) -> None:
         log.exception("%s: alarms cannot be posted", webhook.name)

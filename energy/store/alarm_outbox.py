@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from energy.store.alarms import Alarm
 from energy.store.office_tables import alarm_message
 from energy.store.schema import alarm
 from energy.timegrid import iso_of
@@ -95,30 +96,61 @@ def add_messages(
     _forget_old(connection, moment)
     for number, kind in due:
         row = connection.execute(select(alarm).where(alarm.c.id == number)).one()
-        body = {
-            "id": message_id(number, kind),
-            "kind": kind,
-            "district": district,
-            "made_utc": iso_of(moment.district_s),
-            "alarm": {
-                "id": row.id,
-                "cause": row.cause,
-                "severity": row.severity,
-                "what": row.what,
-                "where": row.place,
-                "todo": row.todo,
-                "since_utc": iso_of(row.since_utc),
-                "ended_utc": None if row.ended_utc is None else iso_of(row.ended_utc),
-                "acknowledged": row.acknowledged_utc is not None,
-            },
-        }
+        found = Alarm(row.cause, row.severity, row.what, row.place, row.todo)
+        text = message_body(
+            Letter(message_id(number, kind), kind, district, moment.district_s),
+            found,
+            number=row.id,
+            since_utc=row.since_utc,
+            ended_utc=row.ended_utc,
+            acknowledged=row.acknowledged_utc is not None,
+        )
         values = {"made_s": moment.wall_s, "tries": 0, "next_s": moment.wall_s, "trouble": ""}
-        text = orjson.dumps(body).decode()
         connection.execute(
             insert(alarm_message).values(
                 target=target, alarm=number, kind=kind, body=text, **values
             )
         )
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What stands on a message: its id, its kind, whose it is and when it was made."""
+
+    id: str
+    kind: str
+    district: str
+    made_s: int
+
+
+def message_body(
+    letter: Letter,
+    found: Alarm,
+    *,
+    number: int,
+    since_utc: int,
+    ended_utc: int | None = None,
+    acknowledged: bool = False,
+) -> str:
+    """The JSON of a message about an alarm; `number` is 0 for one that no store has."""
+    body = {
+        "id": letter.id,
+        "kind": letter.kind,
+        "district": letter.district,
+        "made_utc": iso_of(letter.made_s),
+        "alarm": {
+            "id": number,
+            "cause": found.cause,
+            "severity": found.severity,
+            "what": found.what,
+            "where": found.where,
+            "todo": found.todo,
+            "since_utc": iso_of(since_utc),
+            "ended_utc": None if ended_utc is None else iso_of(ended_utc),
+            "acknowledged": acknowledged,
+        },
+    }
+    return orjson.dumps(body).decode()
 
 
 def _forget_old(connection: Connection, moment: Moment) -> None:

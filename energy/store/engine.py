@@ -48,6 +48,7 @@ from energy.store.errors import (
     StoreError,
     StoreVersionError,
 )
+from energy.store.refusal import Refusal
 from energy.store.schema import METADATA, SCHEMA_VERSION, meta
 from energy.store.sqlite import FileLock, compact_file, create_sqlite_engine
 
@@ -58,6 +59,18 @@ T = TypeVar("T")
 # Who says nothing for so long within a unit is frozen or gone: PostgreSQL ends the unit, for its
 # locks would keep the next leader from taking over.
 SILENCE_MS, SILENT_SQLSTATE = 20_000, "25P03"
+WIRE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""Of a server that is gone without a word, as where its machine has died, a connection hears within
+half a minute; the defaults are hours, in which the loop would wait for an answer."""
+LOCK_MS = 30_000
+"""A write that waits so long for a lock is refused and may be tried again: who holds one silently
+loses it before. A statement has no such end: a backup may read a table for an hour."""
 NAME_BYTES = 63
 """PostgreSQL cuts the name of a session here."""
 RETRIES_MAX = 5
@@ -105,6 +118,7 @@ class Store:
         self._guard: Callable[[Connection], None] | None = None
         self.url = writer.url.render_as_string(hide_password=True)
         self._turn = Turn(self.url)
+        self.refusal = Refusal()  # the same for all that write to it
 
     def guarded(self, guard: Callable[[Connection], None]) -> "Store":
         """The same store, whose every write begins with `guard` and is void where that raises."""
@@ -127,9 +141,9 @@ class Store:
         raises comes through, and nothing is written.
         """
         if not self.is_sqlite:
-            with _words(self.url):
+            with self.refusal.noted(), _words(self.url):
                 return self._write_retried(unit, in_line=in_line)
-        with self._turn, _words(self.url):
+        with self.refusal.noted(), self._turn, _words(self.url):
             return self._write_once(unit)
 
     def _write_once(self, unit: Callable[[Connection], T], *, in_line: bool = False) -> T:
@@ -167,7 +181,9 @@ class Store:
                 compact_file(driver, self.url)
                 return
             driver.autocommit = True
+            driver.execute("SET lock_timeout = 0")  # it waits for whoever reads, however long
             driver.execute("VACUUM FULL")
+            driver.execute("RESET lock_timeout")
             driver.autocommit = False
 
     def close(self) -> None:
@@ -253,8 +269,10 @@ def _writer(url: URL) -> Engine:
         isolation_level="SERIALIZABLE",
         pool_pre_ping=True,
         pool_size=4,
-        connect_args={
-            "options": f"-c idle_in_transaction_session_timeout={SILENCE_MS}",
+        connect_args=WIRE
+        | {
+            "options": f"-c idle_in_transaction_session_timeout={SILENCE_MS} "
+            f"-c lock_timeout={LOCK_MS}",
             "application_name": process_name()[:NAME_BYTES],
         },
     )
@@ -270,7 +288,7 @@ def _reader(url: URL) -> Engine:
         isolation_level="REPEATABLE READ",
         pool_pre_ping=True,
         pool_size=8,
-        connect_args={"options": "-c default_transaction_read_only=on"},
+        connect_args=WIRE | {"options": "-c default_transaction_read_only=on"},
     )
 
 

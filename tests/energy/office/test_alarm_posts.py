@@ -39,6 +39,7 @@ from energy.store.alarms import (
     raise_alarm,
 )
 from energy.store.engine import Store
+from energy.store.errors import StoreBusyError
 
 NOW_S, WALL_S = 1_784_105_000, 1_800_000_000
 SECRET = "sixteen characters and more"
@@ -180,6 +181,40 @@ def test_a_grave_alarm_is_posted_at_once_and_signed(
     assert (told["kind"], told["district"], told["alarm"]["what"]) == (
         "raised", "sejong", GRAVE.what,
     )  # fmt: skip
+
+
+def let_write(store: Store, *, may: bool) -> None:
+    """Let the one connection that writes do so, or refuse it as of a file for reading only."""
+    connection = store._writer.raw_connection()
+    connection.cursor().execute(f"PRAGMA query_only = {'OFF' if may else 'ON'}").close()
+    connection.close()
+
+
+def test_a_store_that_takes_nothing_is_told_past_it_again_and_again_until_it_does(
+    sqlite_store: Store,
+    clocks: Clocks,
+    receive: Callable[..., Receiver],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "REFUSED_S", 0.2)
+    monkeypatch.setattr(room, "REFUSED_AGAIN_S", 0.1)
+    monkeypatch.setattr(room, "REFUSED_RETRY_S", 0.1)
+    here = receive("500")
+    let_write(sqlite_store, may=False)
+    with poster(sqlite_store, clocks, here):
+        with pytest.raises(StoreBusyError):
+            say(sqlite_store, GRAVE)
+        assert not here.ids  # a moment is nothing
+        until(lambda: len(here.ids) > 3, "it is said again and again")
+        assert len(set(here.ids)) == 1 and rows(sqlite_store, "no") == []
+        let_write(sqlite_store, may=True)
+        number = say(sqlite_store, GRAVE)
+        until(lambda: f"alarm-{number}-raised" in here.ids, "what is kept is posted as ever")
+    raised, ended = here.got[0], next(one for one in here.got if b'"kind":"ended"' in one[2])
+    alarm = json.loads(raised[2])["alarm"]
+    assert alarm["cause"] == "store/refused" and "readonly" in alarm["what"]
+    assert json.loads(ended[2])["alarm"]["ended_utc"] is not None
+    assert ended[1]["microgrid-message"] == here.ids[0].replace("raised", "ended")
 
 
 def test_what_nobody_has_seen_in_ten_minutes_is_posted_and_so_is_its_end(

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+import energy.store.engine
 from energy.store import events, slots
 from energy.store.engine import Store, open_reader, open_store, parse_url
 from energy.store.errors import (
@@ -118,6 +119,25 @@ def test_the_loser_of_a_race_is_run_again(new_postgresql: Callable[[], str]) -> 
             thread.join()
         assert store.read(lambda c: settle_fact(c, "sum", "never")) == "2"
     assert len(tries) == 3
+
+
+def test_a_database_that_is_gone_or_locked_for_ever_is_not_waited_for_for_ever(
+    new_postgresql: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(energy.store.engine, "LOCK_MS", 200)
+    with open_store(new_postgresql()) as store:
+        for engine in (store._writer, store._reader):
+            with engine.connect() as connection:
+                wire = connection.connection.driver_connection.info.get_parameters()
+            found = {name: wire[name] for name in energy.store.engine.WIRE}
+            assert found == {name: str(most) for name, most in energy.store.engine.WIRE.items()}
+        with store._writer.begin() as holder:
+            holder.exec_driver_sql("LOCK TABLE meta IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(StoreBusyError, match="lock timeout"):
+                store.write(lambda c: c.exec_driver_sql("LOCK TABLE meta IN SHARE MODE"))
+        assert store.refusal.now is not None
+        store.write(lambda c: c.exec_driver_sql("SELECT 1"))
+        assert store.refusal.now is None
 
 
 def test_a_fault_that_is_no_race_is_raised_after_some_tries(
