@@ -11,6 +11,9 @@ from energy.store.leader import LEASE_S, renew_lead, require_term, resign_lead, 
 
 log = logging.getLogger(__name__)
 
+KEEPER_WAIT_S = 2.0
+"""So long the thread that renews the lease is waited for; later it finds its lead dropped."""
+
 
 class Leadership:
     """At most one process of a store leads at a time; it renews its lease in good time.
@@ -49,7 +52,8 @@ class Leadership:
         term, self.term = self.term, None
         self._ending.set()
         if self._keeper is not None:
-            self._keeper.join()
+            # Whoever drops it holds up the loop, and a keeper may hang on a store that is gone.
+            self._keeper.join(KEEPER_WAIT_S)
         self.is_over.clear()
         if term is None:
             return
@@ -67,7 +71,8 @@ class Leadership:
                     self._store.write(partial(renew_lead, term=term, lease_s=self._lease_s))
                 except FenceError as error:
                     log.warning("%s", error)
-                    self.is_over.set()
+                    if not ending.is_set():  # else it is about a lead that was dropped already
+                        self.is_over.set()
                     return
                 except StoreError as error:
                     log.warning("the lease is not renewed: %s", error)

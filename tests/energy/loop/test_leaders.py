@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+import energy.daemon.leadership
 from energy.store.engine import Store, open_reader, open_store, process_name
 from energy.store.errors import FenceError, StoreError
 from energy.store.events import events_after
@@ -45,6 +46,34 @@ WAIT_S = 240.0
 
 def lead(store: Store, owner: str, lease_s: float = 30.0, *, alone: bool = False) -> int | None:
     return store.write(lambda connection: take_lead(connection, owner, lease_s, alone=alone))
+
+
+def test_a_keeper_that_hangs_on_the_store_holds_up_nobody_and_ends_no_later_lead(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(energy.daemon.leadership, "KEEPER_WAIT_S", 0.1)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def renew(_: Connection, term: int, lease_s: float) -> None:
+        hangs.set()
+        assert goes_on.wait(20)
+        raise FenceError(f"term {term} is over")
+
+    monkeypatch.setattr(energy.daemon.leadership, "renew_lead", renew)
+    # As on PostgreSQL, where one unit of work does not wait for another.
+    monkeypatch.setattr(sqlite_store, "write", sqlite_store.read)
+    monkeypatch.setattr(energy.daemon.leadership, "take_lead", lambda *_, **__: 1)
+    monkeypatch.setattr(energy.daemon.leadership, "resign_lead", lambda *_, **__: None)
+    leadership = energy.daemon.leadership.Leadership(sqlite_store, "one", 0.03)
+    leadership.take()
+    keeper = leadership._keeper
+    assert keeper is not None and hangs.wait(10)
+    begun_s = time.monotonic()
+    leadership.drop()
+    assert time.monotonic() - begun_s < 5 and keeper.is_alive()
+    goes_on.set()
+    keeper.join(10)
+    assert not keeper.is_alive() and not leadership.is_over.is_set()
 
 
 def test_one_leads_until_its_lease_is_over_and_terms_only_grow(store: Store) -> None:
