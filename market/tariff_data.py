@@ -58,6 +58,12 @@ class _Data:
             raise self.fail(key, f"a whole number 0 to {NUMBER_MAX}")
         return found
 
+    def signed(self, key: str) -> int:
+        found = self.found.get(key)
+        if type(found) is not int or abs(found) > NUMBER_MAX:
+            raise self.fail(key, f"a whole number -{NUMBER_MAX} to {NUMBER_MAX}")
+        return found
+
     def integers(self, key: str, counts: Sequence[int] = ()) -> tuple[int, ...]:
         found = self.found.get(key)
         numbers = found if isinstance(found, list) else [None]
@@ -135,7 +141,7 @@ def build_tariff(
         version=start.year * 10_000 + start.month * 100 + start.day,
         table=_progressive(table) if progressive else _seasonal(table, shared, on),
         climate_mkrw_per_kwh=levy["climate"].integer("mkrw_per_kwh"),
-        fuel_mkrw_per_kwh=levy["fuel"].integer("mkrw_per_kwh"),
+        fuel_mkrw_per_kwh=levy["fuel"].signed("mkrw_per_kwh"),
         vat_ppm=levy["vat"].integer("ppm"),
         fund_ppm=levy["fund"].integer("ppm"),
         power_factor=PowerFactorRule(

@@ -3427,7 +3427,8 @@ class _Figures:
         """The sum of the components cut to whole won, its tax and its fund."""
         rows = self.rows(kwh, power_kw)
         exact = [sum(row[3] for row in rows if row[0] == kind) for kind in (10, 12, 13, 14)]
-        subtotal = sum(amount // _WON for amount in exact)
+        # Towards zero: the fuel adjustment may be below it.
+        subtotal = sum(abs(one) // _WON * (1 if one >= 0 else -1) for one in exact)
         vat = (subtotal * self.vat * 2 + _WON) // (2 * _WON)
         return subtotal, vat, subtotal * self.fund // _WON // 10 * 10
 

@@ -87,6 +87,18 @@ def require_sentence(error: MarketError) -> None:
     assert "allowed" in said or "found" in said, said
 
 
+def test_the_fuel_adjustment_may_be_below_nought_and_no_levy_else() -> None:
+    rows, terms = files()
+    name, on = "residential-lv", date(2026, 7, 1)
+    plain = build_bill(MonthUse(7, 301), build_tariff(name, rows, terms, on))
+    terms["fuel"][-1]["mkrw_per_kwh"] = -5_000
+    low = build_bill(MonthUse(7, 301), build_tariff(name, rows, terms, on))
+    assert (low.fuel_krw, plain.subtotal_krw - low.subtotal_krw) == (-301 * 5, 301 * 10)
+    terms["climate"][-1]["mkrw_per_kwh"] = -1
+    with pytest.raises(MarketError, match="allowed a whole number 0 to"):
+        build_tariff(name, rows, terms, on)
+
+
 @pytest.mark.parametrize("what", ["rows", "terms"])
 def test_damaged_tariffs_bill_or_get_one_sentence(what: str) -> None:
     rows, terms = files()
