@@ -31,6 +31,7 @@ PLATE_TO_MEAN = 100.0
 """No connection carries more than 25 kW or this many times its mean; more is a faulty value."""
 
 PROFILE_DAYS = 28
+MONTH_DAYS_MAX = 32
 
 AGREEING_SLOTS = 4
 """A counter that does not go on from the last one is believed anew after so many slots in a row in
@@ -55,7 +56,9 @@ class Registers:
 class Months:
     """What each customer has drawn at tariff in a local month so far, Wh, (M,).
 
-    `now_wh` in the month that begins at `start`, `last_wh` in the one before.
+    `now_wh` in the month that begins at `start`, `last_wh` in the one before. Older months are not
+    kept: what a slot of theirs is charged anew, as if it began its month, meets its bill with the
+    next close.
     """
 
     start: int
@@ -64,7 +67,7 @@ class Months:
 
     def of(self, start: int) -> IntArray:
         """The sums of the month that begins at `start`; a new month begins with nought."""
-        if start > self.start:
+        if start > self.start or self._is_older(start):
             return np.zeros_like(self.now_wh)
         return self.now_wh if start == self.start else self.last_wh
 
@@ -74,7 +77,13 @@ class Months:
             return Months(start, grown_wh, self.now_wh)
         if start == self.start:
             return replace(self, now_wh=self.now_wh + grown_wh)
+        if self._is_older(start):
+            return self
         return replace(self, last_wh=self.last_wh + grown_wh)
+
+    def _is_older(self, start: int) -> bool:
+        """Whether a month lies before the last one: no month is longer than its days here."""
+        return start < self.start - MONTH_DAYS_MAX * SLOTS_PER_DAY * SLOT_S
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ from energy.steps.neighbour_month import (
 )
 from energy.steps.rent_return import return_rent
 from energy.steps.tally import Tally, add_rows, load_tally, whole_tally
-from energy.steps.tick_book import TickBook, Version
+from energy.steps.tick_book import PostedSettlement, TickBook, Version
 from energy.store.bills import (
     BEGINNING,
     BilledMonthRow,
@@ -50,6 +50,7 @@ from energy.units import SLOT_S
 from market.bill import UKRW_PER_KRW
 from market.books import Entry, make_entry
 from market.month_bill import BillPosts, MonthBill, Netted, build_month_bill
+from market.month_sums import SIDES, SUMMED_CODES
 from market.month_tariffs import BilledMonth, month_of_content, with_rent
 from market.settlement import SystemAccounts
 from market.statement import LineKind
@@ -67,6 +68,7 @@ TARIFF_KIND = 3
 BILL_VERSION = 1
 BY_SPC = "guarantee_by_spc_ukrw"
 PPM = 1_000_000
+DRAWN = SUMMED_CODES.index(Code.REMAINDER) * len(SIDES) + SIDES.index("in_wh")
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +137,15 @@ def gather_close(
 def close_month(book: TickBook, district: District, facts: CloseFacts) -> ClosedMonth:
     """Sign and post the bills of the month; to be called when all else of the tick is posted."""
     books, month = book.books, facts.months[-1]
-    traded = settle_neighbours_of(book, district, facts.neighbours)
+    _count(facts.now, district, book.settlements)
+    numbers = [books.book.number[one] for one in books.customers]
+    drawn_wh = facts.now.month(month.first_slot)[numbers, DRAWN].tolist()
+    counted = len(book.settlements)
+    traded = settle_neighbours_of(book, district, facts.neighbours, drawn_wh)
     netted = {**facts.netted, month.end_slot: traded.netted}
-    for posted in book.settlements:
-        add_rows(facts.now, district, posted.row.slot, posted.rows)
+    _count(facts.now, district, book.settlements[counted:])
     shared = return_rent(book, district, facts.months, facts.now, facts.before)
     facts = replace(facts, content=with_rent(facts.content, shared))
-    numbers = [books.book.number[one] for one in books.customers]
     terms = customer_terms(district, month, numbers)
     closed = ClosedMonth(facts, terms)
     own = load_customer_rules(date(month.year, month.month, 1))
@@ -173,6 +177,12 @@ def close_month(book: TickBook, district: District, facts: CloseFacts) -> Closed
     totals["rent_ukrw"] = shared[month.number].rent_ukrw if month.number in shared else 0
     closed.totals.update(totals)
     return closed
+
+
+def _count(now: Tally, district: District, settlements: Sequence[PostedSettlement]) -> None:
+    """Add what this tick has settled to what was moved."""
+    for posted in settlements:
+        add_rows(now, district, posted.row.slot, posted.rows)
 
 
 def _totals_of(bill: MonthBill) -> dict[str, int]:

@@ -103,10 +103,10 @@ def gather_neighbours(
 
 
 def settle_neighbours_of(
-    book: TickBook, district: District, facts: NeighbourFacts
+    book: TickBook, district: District, facts: NeighbourFacts, drawn_wh: Sequence[int]
 ) -> NeighbourSettlement:
     """Net and pay the month, and what late news changes of months before; nothing is posted where
-    nothing was set aside.
+    nothing was set aside. `drawn_wh` is what each customer has drawn at tariff in the month.
     """
     numbers = {one.no: one for one in facts.contracts}
     aside: defaultdict[bytes, dict[int, int]] = defaultdict(dict)
@@ -115,7 +115,6 @@ def settle_neighbours_of(
         if row.contract in numbers and facts.first_slot <= row.slot < facts.end_slot:
             aside[numbers[row.contract].seller][row.slot] = row.e_wh
     place = {account: row for row, account in enumerate(book.books.customers)}
-    drawn_wh = book.months.of(facts.first_slot)
     taken: defaultdict[bytes, Netted] = defaultdict(Netted)
     months: list[tuple[bytes, NeighbourMonth]] = []
     transfers: list[Transfer] = []
@@ -126,7 +125,7 @@ def settle_neighbours_of(
         total_wh = sum(by_slot.values())
         if not total_wh:
             continue
-        party = _Parties(district, facts, place, drawn_wh.tolist())
+        party = _Parties(district, facts, place, drawn_wh)
         found = settle_neighbours(
             [neighbour_contract(one.id, vars(one)) for one in mine],
             party.seller(seller, total_wh, worth_ukrw // total_wh),

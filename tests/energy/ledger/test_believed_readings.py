@@ -169,7 +169,7 @@ def test_plates_leave_room_for_every_household(small_district: District) -> None
 
 
 def test_months_roll_over_and_corrections_find_the_month_before() -> None:
-    june, july, august = 1_000, 2_000, 3_000
+    june, july, august = (n * 31 * 86_400 for n in (10, 11, 12))
     first = Months(june, np.array([5, 0]), np.array([0, 0])).plus(june, np.array([1, 2]))
     assert first.of(june).tolist() == [6, 2] and first.of(july).tolist() == [0, 0]
     second = first.plus(july, np.array([4, 4])).plus(june, np.array([-1, 0]))
@@ -180,3 +180,6 @@ def test_months_roll_over_and_corrections_find_the_month_before() -> None:
     )
     third = second.plus(august, np.array([9, 9]))
     assert (third.of(august).tolist(), third.of(july).tolist()) == ([9, 9], [4, 4])
+    # News of June, which is not kept any more, is none of July.
+    assert third.of(june).tolist() == [0, 0]
+    assert third.plus(june, np.array([100, 100])).of(july).tolist() == [4, 4]
