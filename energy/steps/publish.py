@@ -30,15 +30,15 @@ from energy.steps.record import stored_row, unit_changes
 from energy.steps.retiring import Retired, in_use, leaving, neutral, retired_ids, retired_of
 from energy.steps.settling import post_clearing
 from energy.steps.slot_alarms import (
-    UNKNOWN_LIMIT,
     alarms_of,
     no_market_alarm,
     no_plan_alarm,
+    renew_slot_alarms,
 )
 from energy.steps.untold import untold_rest
 from energy.steps.verification import watch_drift
 from energy.steps.views import measured_view, outcome_of, plan_view, wires_view
-from energy.store.alarms import end_other_alarms, raise_alarm
+from energy.store.alarms import raise_alarm
 from energy.store.cars import save_cars_seen
 from energy.store.events import add_event
 from energy.store.measured import save_measured, save_plant_state
@@ -121,23 +121,12 @@ def publish(
             found.append(no_market_alarm(cleared.reason))
         if told is None:
             found += untold_rest(connection, claim.slot)
-        for alarm in found:
-            raise_alarm(connection, alarm, int(now_s()))
-        causes = frozenset(alarm.cause for alarm in found)
-        for own in ("slot/", UNKNOWN_LIMIT):
-            end_other_alarms(connection, own, causes, int(now_s()))
+        renew_slot_alarms(connection, found, int(now_s()))
         watch_feeds(connection, measured, int(now_s()))
         if local_day_start(claim.slot, microgrid.district.time_zone) == claim.slot:
             begun = microgrid.installation.first_slot
             watch_drift(connection, claim.slot, begun, int(now_s()))
-        gap = checked.plan.certificate.gap_frac
-        how = SlotOutcome(
-            outcome=outcome_of(checked),
-            tier=str(checked.tier),
-            reason=checked.reason,
-            gap_frac=gap if np.isfinite(gap) else None,
-            rounds=checked.rounds,
-        )
+        how = _how_it_came(checked)
         publish_slot(connection, claim, how, int(now_s()))
         add_event(connection, "cycle", claim.slot, {"tier": how.tier, "outcome": how.outcome})
         _prune(connection, claim.slot)
@@ -153,6 +142,18 @@ def publish(
     microgrid.memory.bands.issued(forecast)
     microgrid.memory.auctions.append(cleared.slot, cleared.price_mkrw_per_kwh)
     microgrid.memory.auctions.issued(forecast)
+
+
+def _how_it_came(checked: CheckedPlan) -> SlotOutcome:
+    """What the slot's row says of its plan."""
+    gap = checked.plan.certificate.gap_frac
+    return SlotOutcome(
+        outcome=outcome_of(checked),
+        tier=str(checked.tier),
+        reason=checked.reason,
+        gap_frac=gap if np.isfinite(gap) else None,
+        rounds=checked.rounds,
+    )
 
 
 def _prune(connection: Connection, slot: int) -> None:
