@@ -16,7 +16,7 @@ from energy.api.islands import SHOWN, previewed, problem_of
 from energy.api.once import ID_MAX, PARAMETER, REFUSED, answer_once
 from energy.api.problems import ProblemError, answers
 from energy.api.shapes.steering import Holds, HoldState, Preview
-from energy.api.steering import CancelOrder, first_unplanned, order_window
+from energy.api.steering import EndOrder, ending_slot, order_window
 from energy.api.words import SlotText
 from energy.steps.retiring import (
     HEAT_PUMP,
@@ -134,20 +134,23 @@ def preview_hold(request: Request, order: HoldWish) -> Response:
     openapi_extra=PARAMETER,
 )
 @may(OPERATE)
-def release(request: Request, order: CancelOrder, hold_id: int = Path(ge=1, le=ID_MAX)) -> Response:
-    """From the first slot on that is not planned yet it follows the plan again."""
+def release(request: Request, order: EndOrder, hold_id: int = Path(ge=1, le=ID_MAX)) -> Response:
+    """From the first slot on that is not planned yet, or at once, it follows the plan again."""
     context, caller = context_of(request), caller_of(request)
 
     def unit(connection: Connection) -> Document:
         found = find_hold(connection, hold_id)
         if found is None:
             raise not_found("hold_id", str(hold_id), "the number of a hold")
-        now_s, slot = int(context.clock.now_s()), first_unplanned(connection, context)
+        now_s, slot = int(context.clock.now_s()), ending_slot(connection, context, order)
         if found.released is not None or slot >= found.end_slot:
             told = f"one that ended at {iso_of(found.end_slot)}"
             detail = f"hold_id: found {told}, allowed one that still holds"
             raise ProblemError(409, "ENDED", detail, "hold_id", told, "one that still holds")
-        release_hold(connection, found, slot, Act(caller.name, order.reason, now_s))
+        act = Act(caller.name, order.reason, now_s)
+        release_hold(connection, found, slot, act)
+        if order.at_once:
+            add_replan(connection, slot, act, taken_now())
         task = f"release {found.asset} from hold {hold_id}: {order.reason}"
         append_record(connection, record_of(request, caller, "district", task))
         add_event(connection, "steering", slot, {"released": hold_id})

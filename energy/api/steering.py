@@ -62,6 +62,15 @@ class CancelOrder(JsonBody):
     reason: str = Field(min_length=1, max_length=300)
 
 
+class EndOrder(CancelOrder):
+    """Why an order shall hold no more: from the first slot on that is not planned yet, or at once.
+
+    With `at_once` the set-points of the running slot are made anew without it within a minute.
+    """
+
+    at_once: bool = False
+
+
 @router.get(
     "/v1/steering",
     summary="What operators have ordered",
@@ -117,20 +126,23 @@ def set_limit(request: Request, order: LimitOrder) -> Response:
     openapi_extra=PARAMETER,
 )
 @may(OPERATE)
-def cancel(request: Request, order: CancelOrder, limit_id: int = Path(ge=1, le=ID_MAX)) -> Response:
-    """The next plan keeps it no more; slots that are planned already stay as they are."""
+def cancel(request: Request, order: EndOrder, limit_id: int = Path(ge=1, le=ID_MAX)) -> Response:
+    """The next plan keeps it no more; slots that are planned already only `at_once`."""
     context, caller = context_of(request), caller_of(request)
 
     def unit(connection: Connection) -> Document:
         found = find_limit(connection, limit_id)
         if found is None:
             raise not_found("limit_id", str(limit_id), "the number of a limit")
-        now_s, slot = int(context.clock.now_s()), first_unplanned(connection, context)
+        now_s, slot = int(context.clock.now_s()), ending_slot(connection, context, order)
         if found.cancelled is not None or slot >= found.end_slot:
             told = f"one that ended at {iso_of(found.end_slot)}"
             detail = f"limit_id: found {told}, allowed one that still holds"
             raise ProblemError(409, "ENDED", detail, "limit_id", told, "one that still holds")
-        cancel_limit(connection, found, slot, Act(caller.name, order.reason, now_s))
+        act = Act(caller.name, order.reason, now_s)
+        cancel_limit(connection, found, slot, act)
+        if order.at_once:
+            add_replan(connection, slot, act, taken_now())
         task = f"cancel limit {limit_id} of {found.limit.element}: {order.reason}"
         append_record(connection, record_of(request, caller, "district", task))
         add_event(connection, "steering", slot, {"cancelled": limit_id})
@@ -155,6 +167,11 @@ def first_unplanned(connection: Connection, context: ApiContext) -> int:
     ahead = math.ceil(context.clock.now_s() / SLOT_S) * SLOT_S
     claimed = last_claimed(connection)
     return ahead if claimed is None else max(ahead, claimed + SLOT_S)
+
+
+def ending_slot(connection: Connection, context: ApiContext, order: EndOrder) -> int:
+    """The first slot in which an order that is ended now holds no more."""
+    return slot_now(context) if order.at_once else first_unplanned(connection, context)
 
 
 def limit_document(found: SteeringLimit, now_s: float) -> Document:

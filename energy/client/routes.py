@@ -48,6 +48,16 @@ class DrWish(TypedDict):
     answer_by_utc: NotRequired[str | None]
 
 
+class EndOrder(TypedDict):
+    """Why an order shall hold no more: from the first slot on that is not planned yet, or at
+    once. With `at_once` the set-points of the running slot are made anew without it
+    within a minute.
+    """
+
+    reason: str
+    at_once: NotRequired[bool]
+
+
 class EraseBody(TypedDict):
     """The beginning of one's account, typed by hand."""
 
@@ -1867,11 +1877,11 @@ class Client(BaseClient):
         )
 
     def cancel(
-        self, limit_id: int, body: CancelOrder, *, idempotency_key: str | None = None
+        self, limit_id: int, body: EndOrder, *, idempotency_key: str | None = None
     ) -> Document:
         """Cancel a limit.
 
-        The next plan keeps it no more; slots that are planned already stay as they are.
+        The next plan keeps it no more; slots that are planned already only `at_once`.
 
         For: operator.
 
@@ -2048,11 +2058,11 @@ class Client(BaseClient):
         return self._json("POST", "/v1/steering/holds/preview", body=orjson.dumps(body))
 
     def release(
-        self, hold_id: int, body: CancelOrder, *, idempotency_key: str | None = None
+        self, hold_id: int, body: EndOrder, *, idempotency_key: str | None = None
     ) -> Document:
         """Let a held asset go.
 
-        From the first slot on that is not planned yet it follows the plan again.
+        From the first slot on that is not planned yet, or at once, it follows the plan again.
 
         For: operator.
 

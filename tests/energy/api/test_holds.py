@@ -51,8 +51,14 @@ def test_an_asset_is_held_seen_and_let_go_with_who_and_why(own_doors: Doors) -> 
 def test_a_hold_at_once_asks_for_new_set_points_of_the_running_slot(own_doors: Doors) -> None:
     made = send(own_doors, "holds", order(own_doors, at_once=True))
     assert made.status == 201 and made.json["from_utc"] == iso_of(RUNNING), made.body
-    (asked,) = own_doors.served.store.read(unanswered_replans)
+    store = own_doors.served.store
+    (asked,) = store.read(unanswered_replans)
     assert (asked.slot, asked.act.reason) == (RUNNING, "smell of smoke")
+    path = f"holds/{made.json['id']}/release"
+    ended = send(own_doors, path, {"reason": "by mistake", "at_once": True}, "end-000001")
+    assert (ended.status, ended.json["state"]) == (200, "ended"), ended.body
+    assert store.read(lambda c: resting_between(c, RUNNING, UNTIL)) == []
+    assert [one.act.reason for one in store.read(unanswered_replans)][1:] == ["by mistake"]
 
 
 @pytest.mark.parametrize(

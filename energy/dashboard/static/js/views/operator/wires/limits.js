@@ -59,8 +59,8 @@ function row(one, ctx, tell) {
     mayOperate() ? cancelForm(one, ctx, tell) : null);
 }
 
-const canceller = (one, ctx, told, reason) =>
-  act({ ctx, told, run: (key) => postOnce(`/v1/steering/limits/${one.id}/cancel`, { reason: reason() }, key) });
+const canceller = (one, ctx, told, order) =>
+  act({ ctx, told, run: (key) => postOnce(`/v1/steering/limits/${one.id}/cancel`, order(), key) });
 
 const endReceipt = (ended, { words, format }) => h("p", null, words("limits.ended", facts(ended, format)));
 
@@ -71,7 +71,7 @@ function cancelForm(one, ctx, tell) {
   const button = h("button", { type: "submit", class: "main", disabled: true }, words("limits.cancel", { element: one.element }));
   reason.addEventListener("input", () => { button.disabled = !reason.value.trim(); });
   let run = null;
-  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = canceller(one, ctx, told, () => reason.value.trim()); } },
+  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = canceller(one, ctx, told, () => ({ reason: reason.value.trim() })); } },
     h("summary", null, words("limits.cancelling")),
     h("form", { class: "limit", onsubmit: async (event) => {
       event.preventDefault();
@@ -81,11 +81,11 @@ function cancelForm(one, ctx, tell) {
   return details;
 }
 
-// What was ordered, until when, and the way back.
+// What was ordered, until when, and the way back: at once where it holds already.
 function setReceipt(made, ctx, tell) {
   const { words, format } = ctx;
   const told = h("p", { class: "refused", role: "alert" });
-  const run = canceller(made, ctx, told, () => words("limits.undone"));
+  const run = canceller(made, ctx, told, () => ({ reason: words("limits.undone"), at_once: made.state === "running" }));
   const undo = h("button", { type: "button", onclick: async () => {
     const ended = await run(undo);
     if (ended) tell(endReceipt(ended, ctx));
