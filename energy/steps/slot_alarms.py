@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from sqlalchemy import Connection
+
 from energy.steps.grid import CheckedPlan, CutOff, SlotViolation
 from energy.steps.injections import open_rows
 from energy.steps.measure import Measured
 from energy.steps.steering import OPERATOR_LIMIT
-from energy.store.alarms import Alarm
+from energy.store.alarms import Alarm, end_other_alarms, raise_alarm
 from optimizer import Tier
 
 UNKNOWN_LIMIT = "steering/unknown"
@@ -29,6 +31,15 @@ def alarms_of(measured: Measured, checked: CheckedPlan) -> list[Alarm]:
         *_of_supply(checked),
         *_of_plan(checked),
     ]
+
+
+def renew_slot_alarms(connection: Connection, found: Sequence[Alarm], now_s: int) -> None:
+    """Raise what was found after a slot, and end what was not found any more."""
+    for alarm in found:
+        raise_alarm(connection, alarm, now_s)
+    causes = frozenset(alarm.cause for alarm in found)
+    for own in ("slot/", UNKNOWN_LIMIT):
+        end_other_alarms(connection, own, causes, now_s)
 
 
 def no_plan_alarm(reason: str) -> Alarm:

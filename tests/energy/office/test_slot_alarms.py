@@ -1,8 +1,8 @@
 """Alarms of a slot: each line has one of its own, so that nobody has seen what they have not."""
 
 from energy.steps.grid import SlotViolation
-from energy.steps.slot_alarms import ELEMENTS_MAX, wires_alarms
-from energy.store.alarms import Seen, acknowledge_alarm, end_other_alarms, open_alarms, raise_alarm
+from energy.steps.slot_alarms import ELEMENTS_MAX, renew_slot_alarms, wires_alarms
+from energy.store.alarms import Seen, acknowledge_alarm, open_alarms
 from energy.store.engine import Store
 from grid_models import Violation
 
@@ -16,14 +16,8 @@ def broken(element: str, row: int = 0, found: float = 1.04) -> SlotViolation:
 def publish(store: Store, slots: list[SlotViolation], now_s: int) -> dict[str, bool]:
     """What is open after a slot with these limits broken, and whether somebody has seen it."""
 
-    def unit(connection: object) -> None:
-        found = list(wires_alarms(slots))
-        for one in found:
-            raise_alarm(connection, one, now_s)  # type: ignore[arg-type]
-        causes = frozenset(one.cause for one in found)
-        end_other_alarms(connection, "slot/", causes, now_s)  # type: ignore[arg-type]
-
-    store.write(unit)
+    found = list(wires_alarms(slots))
+    store.write(lambda connection: renew_slot_alarms(connection, found, now_s))
     return {one.alarm.cause: one.seen is not None for one in store.read(open_alarms)}
 
 
