@@ -7,13 +7,13 @@ const ACTS = [
   ["j", "J", "K"], ["enter", "Enter"], ["a", "A"], ["search", "/"], ["slot", "←", "→"], ["hour", "PgUp", "PgDn"], ["ends", "Home", "End"],
   ["n", "N"], ["t", "T"], ["list", "?"], ["esc", "Esc"],
 ];
-let open = false;
+let open = false, style = null;
 
 export async function showHelp() {
   if (open) return;
   open = true;
   const { dataset, lang } = document.documentElement;
-  const words = await loadWords(dataset.assets, lang, "help");
+  const [words] = await Promise.all([loadWords(dataset.assets, lang, "help"), style ??= loadStyle(`${dataset.assets}/css/help.css`)]);
   const keys = (names) => names.map((name) => [h("kbd", null, name), " "]);
   const line = (names, text) => h("div", null, h("dt", null, keys(names)), h("dd", null, text));
   const close = h("button", { type: "button", class: "main", onclick: () => dialog.close() }, words("help.close"));
@@ -25,4 +25,8 @@ export async function showHelp() {
     h("p", { class: "small" }, words("help.off"), " ", keysButton(words)), h("div", { class: "acts" }, close));
   document.body.append(dialog);
   dialog.showModal();
+}
+
+function loadStyle(href) {
+  return new Promise((done) => { document.head.append(h("link", { rel: "stylesheet", href, onload: done, onerror: done })); });
 }
