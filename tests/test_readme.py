@@ -9,7 +9,8 @@ import typer.main
 from energy.cli import COMMANDS, GROUPS, build_app
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-TOLD = sorted({tuple(found.split()) for found in re.findall(r"`microgrid ([a-z ]+)", README)})
+WORDS = r"`microgrid ([a-z]+(?: [a-z][a-z-]*)*)"
+TOLD = sorted({tuple(found.split()) for found in re.findall(WORDS, README)})
 
 
 def test_the_python_example_runs() -> None:

@@ -15,6 +15,7 @@ SECRETS = {
     "operator_passphrase": "open sesame and close",
     "alarm_webhook_secret": "sixteen characters and more",
     "alarm_webhooks": "https://example.org/top-secret",
+    "alarm_second_webhooks": "https://example.org/second-secret",
     "database_url": "postgresql://kim:pass-phrase@127.0.0.1/grid",
 }
 
