@@ -115,6 +115,7 @@ class DeafPlanner:
     planner: Planner
     answer: Callable[[Planner, PlanProblem, Plan | None], Plan]
     asked: int = 0
+    is_out_of_time: bool = False
 
     def plan(self, problem: PlanProblem, previous: Plan | None) -> Plan:
         """What it answers to everything."""
