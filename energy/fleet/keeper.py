@@ -6,6 +6,7 @@ input is a pipe from here.
 """
 
 import asyncio
+import http.client
 import json
 import logging
 import os
@@ -54,7 +55,6 @@ class Watched:
     since_s: float = field(default_factory=time.time)
     starts: int = 0
     exit_code: int | None = None
-    process: asyncio.subprocess.Process | None = None
     answered_s: float = 0.0
     """Monotonic time of the last answer, or of the start."""
 
@@ -86,7 +86,12 @@ class Keeper:
         pause = 0
         while not self._stop.is_set():
             begun = time.monotonic()
-            await self._live(one)
+            try:
+                await self._live(one)
+            except Exception as error:
+                # Whatever is wrong here (a folder, a full disk) is this district's trouble alone.
+                log.exception("%s cannot be kept", one.member.name)
+                one.turn(State.DOWN, f"cannot be kept: {error}"[:TOLD_MAX])
             if time.monotonic() - begun >= STEADY_S:
                 pause = 0
             await self._wait(PAUSES_S[min(pause, len(PAUSES_S) - 1)])
@@ -98,7 +103,7 @@ class Keeper:
         path = one.member.folder / "service.log"
         _shorten(path)
         with path.open("ab") as stream:
-            one.process = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *self._command, cwd=one.member.folder, env=_environment(one.member),
                 stdin=asyncio.subprocess.PIPE, stdout=stream, stderr=stream,
                 start_new_session=True,
@@ -106,20 +111,24 @@ class Keeper:
         one.starts += 1
         one.answered_s = time.monotonic()
         one.turn(State.STARTING)
-        ended = asyncio.create_task(one.process.wait())
+        ended = asyncio.create_task(process.wait())
+        try:
+            await self._watch(one, ended)
+        finally:
+            await _end(process, ended)
+        one.exit_code = await ended
+        one.turn(State.DOWN, f"ended with {one.exit_code}: {_last_line(path)}")
+
+    async def _watch(self, one: Watched, ended: asyncio.Task[int]) -> None:
+        """Ask how it is until it ends, or until it must."""
         while not ended.done():
             stopping = asyncio.create_task(self._stop.wait())
             await asyncio.wait(
                 {ended, stopping}, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED
             )
             stopping.cancel()
-            if ended.done():
-                break
-            if self._stop.is_set() or await self._is_dead(one):
-                await _end(one.process, ended)
-        one.exit_code = await ended
-        one.process = None
-        one.turn(State.DOWN, f"ended with {one.exit_code}: {_last_line(path)}")
+            if not ended.done() and (self._stop.is_set() or await self._is_dead(one)):
+                return
 
     async def _is_dead(self, one: Watched) -> bool:
         """Ask how it is; whether it has not answered for too long."""
@@ -144,12 +153,13 @@ class Keeper:
 def ask(url: str) -> tuple[State, str] | None:
     """How a service says that it is; None where it says nothing."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=ANSWER_S) as answer:
-            answer.read()
-        return State.READY, ""
-    except urllib.error.HTTPError as error:
-        return State.NOT_READY, _detail(error.read())
-    except OSError:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=ANSWER_S) as answer:
+                answer.read()
+            return State.READY, ""
+        except urllib.error.HTTPError as error:
+            return State.NOT_READY, _detail(error.read())
+    except (OSError, http.client.HTTPException):
         return None
 
 
@@ -162,7 +172,9 @@ def _detail(body: bytes) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
-    """Ask it to end, and make it where it does not."""
+    """Ask it to end, and make it where it does not; nothing where it has ended."""
+    if ended.done():
+        return
     process.terminate()
     done, _ = await asyncio.wait({ended}, timeout=GRACE_S)
     if not done:
@@ -184,8 +196,11 @@ def _shorten(path: Path) -> None:
 
 
 def _last_line(path: Path) -> str:
-    """What the service said last."""
-    with path.open("rb") as stream:
-        stream.seek(max(path.stat().st_size - 4096, 0))
-        lines = stream.read().decode(errors="replace").split("\n")
+    """What the service said last; nothing where its log has been taken away."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(path.stat().st_size - 4096, 0))
+            lines = stream.read().decode(errors="replace").split("\n")
+    except OSError:
+        return "nothing"
     return next((line.strip()[:TOLD_MAX] for line in reversed(lines) if line.strip()), "nothing")
