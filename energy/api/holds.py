@@ -143,7 +143,7 @@ def release(request: Request, order: EndOrder, hold_id: int = Path(ge=1, le=ID_M
         if found is None:
             raise not_found("hold_id", str(hold_id), "the number of a hold")
         now_s, slot = int(context.clock.now_s()), ending_slot(connection, context, order)
-        if found.released is not None or slot >= found.end_slot:
+        if not found.holds_after(slot):
             told = f"one that ended at {iso_of(found.end_slot)}"
             detail = f"hold_id: found {told}, allowed one that still holds"
             raise ProblemError(409, "ENDED", detail, "hold_id", told, "one that still holds")

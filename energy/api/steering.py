@@ -135,7 +135,7 @@ def cancel(request: Request, order: EndOrder, limit_id: int = Path(ge=1, le=ID_M
         if found is None:
             raise not_found("limit_id", str(limit_id), "the number of a limit")
         now_s, slot = int(context.clock.now_s()), ending_slot(connection, context, order)
-        if found.cancelled is not None or slot >= found.end_slot:
+        if not found.holds_after(slot):
             told = f"one that ended at {iso_of(found.end_slot)}"
             detail = f"limit_id: found {told}, allowed one that still holds"
             raise ProblemError(409, "ENDED", detail, "limit_id", told, "one that still holds")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, insert, select
 
 from energy.store.errors import StoreError
 from energy.store.retirements import Retirement, retired_between
-from energy.store.steering import Act
+from energy.store.steering import Act, with_first_end
 from energy.store.steering_tables import asset_hold, asset_release
 
 AT_REST_KW = 0.0
@@ -30,6 +30,10 @@ class Hold:
     act: Act
     end_slot: int
     released: Act | None = None
+
+    def holds_after(self, slot: int) -> bool:
+        """Whether it holds in some slot from `slot` on: an end there takes something from it."""
+        return max(slot, self.from_slot) < self.end_slot
 
 
 def add_hold(connection: Connection, asset: str, slots: tuple[int, int], act: Act) -> Hold:
@@ -51,7 +55,7 @@ def add_hold(connection: Connection, asset: str, slots: tuple[int, int], act: Ac
 
 def release_hold(connection: Connection, found: Hold, slot: int, act: Act) -> None:
     """Let an asset follow the plan from `slot` on; StoreError where it does by then."""
-    if found.released is not None or slot >= found.end_slot:
+    if not found.holds_after(slot):
         raise StoreError(f"hold {found.id}: it has ended already")
     row = {
         "id": found.id,
@@ -100,7 +104,8 @@ def _all() -> Select[Any]:
         asset_release.c.reason.label("released_for"),
         asset_release.c.released_utc,
     )
-    return select(asset_hold, *ended).select_from(asset_hold.outerjoin(asset_release))
+    joined = with_first_end(asset_hold, asset_release)
+    return select(asset_hold, *ended).select_from(joined)
 
 
 def _holds(connection: Connection, query: Select[Any]) -> list[Hold]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, Join, Select, Table, func, insert, select
 
 from energy.store.errors import StoreError
 from energy.store.steering_tables import steering_cancel, steering_limit
@@ -41,6 +41,10 @@ class SteeringLimit:
     end_slot: int
     cancelled: Act | None = None
 
+    def holds_after(self, slot: int) -> bool:
+        """Whether it holds in some slot from `slot` on: an end there takes something from it."""
+        return max(slot, self.limit.from_slot) < self.end_slot
+
 
 def add_limit(connection: Connection, limit: WireLimit, act: Act) -> SteeringLimit:
     """Enter a limit; it gets its number."""
@@ -57,7 +61,7 @@ def add_limit(connection: Connection, limit: WireLimit, act: Act) -> SteeringLim
 
 def cancel_limit(connection: Connection, found: SteeringLimit, slot: int, act: Act) -> None:
     """Let a limit hold no more from `slot` on; StoreError where it has ended by then."""
-    if found.cancelled is not None or slot >= found.end_slot:
+    if not found.holds_after(slot):
         raise StoreError(f"limit {found.id}: it has ended already")
     row = {
         "id": found.id,
@@ -90,6 +94,13 @@ def recent_limits(connection: Connection, count: int) -> list[SteeringLimit]:
     return _limits(connection, _all().order_by(steering_limit.c.id.desc()).limit(count))
 
 
+def with_first_end(order: Table, end: Table) -> Join:
+    """Orders, each with the row that ends it first, where there is one."""
+    same = end.alias()
+    first = select(func.min(same.c.slot)).where(same.c.id == order.c.id).scalar_subquery()
+    return order.outerjoin(end, (end.c.id == order.c.id) & (end.c.slot == first))
+
+
 def _all() -> Select[Any]:
     ended = (
         steering_cancel.c.slot,
@@ -97,7 +108,7 @@ def _all() -> Select[Any]:
         steering_cancel.c.reason.label("cancelled_for"),
         steering_cancel.c.cancelled_utc,
     )
-    joined = steering_limit.outerjoin(steering_cancel)
+    joined = with_first_end(steering_limit, steering_cancel)
     return select(steering_limit, *ended).select_from(joined)
 
 

@@ -39,12 +39,13 @@ steering_limit = Table(
     sqlite_autoincrement=True,
 )
 
-# From `slot` on the limit holds no more.
+# From `slot` on the limit holds no more. One that is ended later can still be ended sooner, by
+# another row: the smallest slot counts. So do releases of held assets.
 steering_cancel = Table(
     "steering_cancel",
     METADATA,
     Column("id", ForeignKey("steering_limit.id"), primary_key=True),
-    Column("slot", BigInteger, nullable=False),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("cancelled_utc", BigInteger, nullable=False),
@@ -107,7 +108,7 @@ asset_release = Table(
     "asset_release",
     METADATA,
     Column("id", ForeignKey("asset_hold.id"), primary_key=True),
-    Column("slot", BigInteger, nullable=False),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("released_utc", BigInteger, nullable=False),

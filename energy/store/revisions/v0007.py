@@ -1,4 +1,6 @@
-"""Version 7: who has seen an alarm; meters whose readings come through the door."""
+"""Version 7: who has seen an alarm; meters whose readings come through the door; orders of
+operators that are ended once more, and sooner.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,6 +8,10 @@ from alembic import op
 revision = "0007"
 down_revision = "0006"
 
+ENDS = (
+    ("steering_cancel", "steering_limit", "cancelled_utc"),
+    ("asset_release", "asset_hold", "released_utc"),
+)
 COUNTED = ("import_wh", "export_wh", "import_register_wh", "export_register_wh")
 
 
@@ -13,10 +19,14 @@ def upgrade() -> None:
     """From version 6."""
     _add_seen_alarms()
     _add_meters()
+    for end in ENDS:
+        _remake_end(*end, ("id", "slot"))
 
 
 def downgrade() -> None:
-    """Back to version 6."""
+    """Back to version 6; of the ends of an order that stays which counts."""
+    for end in ENDS:
+        _remake_end(*end, ("id",))
     for table in ("meter_inbox", "meter_feed", "alarm_seen"):
         op.drop_table(table)
 
@@ -56,6 +66,27 @@ def _add_meters() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("meter_inbox_slot", "meter_inbox", ["slot", "meter"])
+
+
+def _remake_end(name: str, order: str, at: str, key: tuple[str, ...]) -> None:
+    """Make a table anew with another key, for SQLite changes none, from each order's first end."""
+    first = f"(SELECT MIN(slot) FROM {name} AS same WHERE same.id = {name}.id)"
+    op.execute(f"CREATE TEMPORARY TABLE kept AS SELECT * FROM {name} WHERE slot = {first}")
+    op.drop_table(name)
+    op.create_table(
+        name,
+        sa.Column("id", sa.Integer, sa.ForeignKey(f"{order}.id"), nullable=False),
+        sa.Column("slot", sa.BigInteger, nullable=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column(at, sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint(*key),
+        sa.CheckConstraint("slot % 900 = 0", name=f"{name}_on_the_quarter_hour"),
+    )
+    columns = f"id, slot, actor, reason, {at}"
+    op.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM kept")
+    op.execute("DROP TABLE kept")
+    _refuse_changes(name)
 
 
 def _refuse_changes(table: str) -> None:

@@ -61,6 +61,19 @@ def test_a_hold_at_once_asks_for_new_set_points_of_the_running_slot(own_doors: D
     assert [one.act.reason for one in store.read(unanswered_replans)][1:] == ["by mistake"]
 
 
+def test_a_hold_that_is_released_later_can_still_be_released_at_once(own_doors: Doors) -> None:
+    made = send(own_doors, "holds", order(own_doors, at_once=True))
+    path, store = f"holds/{made.json['id']}/release", own_doors.served.store
+    later = send(own_doors, path, {"reason": "looked at"}, "end-000001")
+    assert (later.json["state"], later.json["until_utc"]) == ("running", iso_of(NEXT))
+    ended = send(own_doors, path, {"reason": "it is safe", "at_once": True}, "end-000002")
+    assert (ended.status, ended.json["state"]) == (200, "ended"), ended.body
+    assert ended.json["released"]["reason"] == "it is safe"
+    assert store.read(lambda c: resting_between(c, RUNNING, UNTIL)) == []
+    twice = send(own_doors, path, {"reason": "no", "at_once": True}, "end-000003")
+    assert (twice.status, twice.json["code"]) == (409, "ENDED")
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [

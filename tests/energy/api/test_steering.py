@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from energy.store.audit import list_records
+from energy.store.replans import unanswered_replans
 from energy.store.steering import limits_between
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
@@ -44,6 +45,30 @@ def test_a_limit_is_set_once_seen_and_cancelled_with_who_and_why(own_doors: Door
     tasks = [one.record.task for one in store.read(list_records)]
     assert any(task.startswith("limit F1-01 to 5000.0 kW until") for task in tasks)
     assert any(task.endswith("of F1-01: done") for task in tasks)
+
+
+def test_a_limit_that_is_ended_later_can_still_be_ended_at_once(own_doors: Doors) -> None:
+    operator, store = own_doors.as_person("operator"), own_doors.served.store
+
+    def send(path: str, order: Any, key: str) -> Any:
+        return own_doors.post(path, order, **operator, **{"Idempotency-Key": key})
+
+    made = send("/v1/steering/limits", order(at_once=True), "limit-0001")
+    path = f"/v1/steering/limits/{made.json['id']}/cancel"
+    later = send(path, {"reason": "done soon"}, "end-00001")
+    assert (later.json["state"], later.json["until_utc"]) == ("running", iso_of(NOW_SLOT))
+    again = send(path, {"reason": "done soon"}, "end-00002")
+    assert (again.status, again.json["code"]) == (409, "ENDED")
+    ended = send(path, {"reason": "done now", "at_once": True}, "end-00003")
+    assert (ended.status, ended.json["state"]) == (200, "ended"), ended.body
+    assert ended.json["until_utc"] == iso_of(NOW_SLOT - SLOT_S)
+    assert ended.json["cancelled"]["reason"] == "done now"
+    assert store.read(lambda connection: limits_between(connection, NOW_SLOT - SLOT_S, UNTIL)) == []
+    assert [one.act.reason for one in store.read(unanswered_replans)][1:] == ["done now"]
+    seen = own_doors.served.ask("/v1/steering", headers=operator)
+    assert [one["id"] for one in seen.json["items"]] == [made.json["id"]]
+    twice = send(path, {"reason": "no", "at_once": True}, "end-00004")
+    assert (twice.status, twice.json["code"]) == (409, "ENDED")
 
 
 @pytest.mark.parametrize(

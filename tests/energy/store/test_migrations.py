@@ -20,10 +20,12 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, tex
 from energy.cli import run
 from energy.store.engine import Store, open_reader, open_store, parse_url
 from energy.store.errors import StoreError, StoreInUseError, StoreVersionError
+from energy.store.holds import recent_holds
 from energy.store.leader import require_term, resign_lead, take_lead
 from energy.store.migrations import FOLDER, OLDEST, migrate_store
 from energy.store.schema import METADATA, SCHEMA_VERSION
 from energy.store.sqlite import sqlite3
+from energy.store.steering import recent_limits
 
 CASES = Path(__file__).parents[2] / "cases" / "stores"
 
@@ -132,6 +134,42 @@ def test_back_and_forth_again_keeps_what_both_versions_hold(old_url: str) -> Non
     assert rows_of(old_url) == before
     assert migrate_store(old_url) == (OLDEST, SCHEMA_VERSION)
     assert migrate_store(old_url) == (SCHEMA_VERSION, SCHEMA_VERSION)
+
+
+def test_orders_keep_the_end_that_counts_there_and_back(old_url: str) -> None:
+    """Version 6 holds one end of an order, version 7 a sooner one as well."""
+    migrate_store(old_url, 6)
+    until, sooner, later = 36_000, 9_000, 18_000
+
+    def enter(statement: str, *rows: tuple[int, ...]) -> None:
+        engine = engine_of(old_url)
+        with engine.begin() as connection:
+            for row in rows:
+                connection.execute(text(statement.format(*row)))
+        engine.dispose()
+
+    limit = "INSERT INTO steering_limit VALUES ({}, 'F1', 1.0, 0, {}, 'kim', 'works', 0)"
+    hold = "INSERT INTO asset_hold VALUES ({}, 'battery-1', 0.0, 0, {}, 'kim', 'smoke', 0)"
+    cancel = "INSERT INTO steering_cancel VALUES ({}, {}, 'kim', 'done', 0)"
+    release = "INSERT INTO asset_release VALUES ({}, {}, 'kim', 'done', 0)"
+    enter(limit, (1, until))
+    enter(hold, (1, until))
+    for end in (cancel, release):
+        enter(end, (1, later))
+    before = rows_of(old_url)
+    assert migrate_store(old_url) == (6, SCHEMA_VERSION)
+    after = rows_of(old_url)
+    assert {name: after[name] for name in before} == before
+    for end in (cancel, release):
+        enter(end, (1, sooner))
+    with open_store(old_url) as store:
+        (limited,) = store.read(lambda connection: recent_limits(connection, 9))
+        (held,) = store.read(lambda connection: recent_holds(connection, 9))
+    assert (limited.end_slot, held.end_slot) == (sooner, sooner)
+    assert migrate_store(old_url, 6) == (SCHEMA_VERSION, 6)
+    back = rows_of(old_url)
+    for name in ("steering_cancel", "asset_release"):
+        assert back[name] == [(1, sooner, "kim", "done", 0)]
 
 
 def test_the_command_changes_the_store_and_proves_its_ledger(
