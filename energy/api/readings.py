@@ -3,7 +3,9 @@
 A batch is kept as a whole or not at all, before it is answered. The loop takes it at the next gate.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
@@ -20,7 +22,7 @@ from energy.api.words import SlotText
 from energy.district import District
 from energy.steps.door_readings import oldest_corrected
 from energy.steps.metering import plate_wh
-from energy.store.meter_feeds import Known, MeterFeeds, Told, load_feeds, put_in, waiting_of
+from energy.store.meter_feeds import KnownSlot, MeterFeeds, Told, load_feeds, put_in, waiting_of
 from energy.store.views import Document
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
@@ -28,6 +30,9 @@ from energy.units import SLOT_S
 READINGS_PATH = "/v1/readings"
 READINGS_MAX = 1_000
 """Nine batches carry a quarter hour of 9,000 meters."""
+
+SLOTS_MAX = 96
+"""For each of a batch's quarter hours what stands of it is looked up, and nobody else writes."""
 
 WH_MAX = 2**53 - 1
 CORRECTIONS_MAX = 8
@@ -54,7 +59,7 @@ class MeterReading(JsonBody):
 
 
 class ReadingBatch(JsonBody):
-    """Readings of any meters and quarter hours, each of them once."""
+    """Readings of any meters in up to 96 different quarter hours, each of them once."""
 
     model_config = ConfigDict(strict=True)
 
@@ -125,7 +130,17 @@ def _rows(district: District, body: ReadingBatch, now_s: float) -> list[_Row]:
             raise ProblemError(422, "MALFORMED", detail, field, iso_of(row.slot), allowed)
         seen.add((row.slot, row.meter))
         rows.append(row)
+    _require_few_slots(rows)
     return rows
+
+
+def _require_few_slots(rows: list[_Row]) -> None:
+    """Raise ProblemError for a batch of more different quarter hours than one may have."""
+    found = len({row.slot for row in rows})
+    if found > SLOTS_MAX:
+        allowed = f"readings of at most {SLOTS_MAX} different quarter hours"
+        detail = f"readings: found {found} different quarter hours, allowed {allowed}"
+        raise ProblemError(422, "MALFORMED", detail, "readings", str(found), allowed)
 
 
 def _field(at: int, name: str) -> str:
@@ -178,19 +193,28 @@ def _require_possible(row: _Row, most_wh: int) -> None:
 
 def _changed(connection: Connection, rows: list[_Row]) -> list[_Row]:
     """The readings that say something new; raises ProblemError where one is corrected too often."""
-    known, slots = Known(connection), {one.slot for one in rows}
-    waiting: dict[tuple[int, int], list[Told]] = {}
-    for one in waiting_of(connection, slots, {row.meter for row in rows}):
-        waiting.setdefault((one.slot, one.meter), []).append(one.told)
-    changed = []
-    for row in rows:
-        heard = waiting.get((row.slot, row.meter), [])
-        stands = heard[-1] if heard else known.stands(row.slot, row.meter)
-        if row.told == stands:
-            continue
-        if len(heard) + len(known.late(row.slot, row.meter)) >= CORRECTIONS_MAX:
-            field, allowed = _field(row.at, "slot_utc"), f"{CORRECTIONS_MAX} corrections"
-            detail = f"{field}: found more for {iso_of(row.slot)}, allowed {allowed}"
-            raise ProblemError(409, "TOO_MANY_CORRECTIONS", detail, field, "more", allowed)
-        changed.append(row)
+    changed: list[_Row] = []
+    too_often: list[_Row] = []
+    order = sorted(rows, key=lambda row: row.slot)
+    for slot, here in groupby(order, lambda row: row.slot):
+        for row, corrections in _news_of_slot(connection, slot, list(here)):
+            (too_often if corrections >= CORRECTIONS_MAX else changed).append(row)
+    if too_often:
+        row = min(too_often, key=lambda row: row.at)
+        field, allowed = _field(row.at, "slot_utc"), f"{CORRECTIONS_MAX} corrections"
+        detail = f"{field}: found more for {iso_of(row.slot)}, allowed {allowed}"
+        raise ProblemError(409, "TOO_MANY_CORRECTIONS", detail, field, "more", allowed)
     return changed
+
+
+def _news_of_slot(
+    connection: Connection, slot: int, rows: list[_Row]
+) -> Iterator[tuple[_Row, int]]:
+    """The readings of a slot that say something new, with how many of the meter came before."""
+    known, waiting = KnownSlot(connection, slot), dict[int, list[Told]]()
+    for one in waiting_of(connection, slot, {row.meter for row in rows}):
+        waiting.setdefault(one.meter, []).append(one.told)
+    for row in rows:
+        heard = waiting.get(row.meter, [])
+        if row.told != (heard[-1] if heard else known.stands(row.meter)):
+            yield row, len(heard) + len(known.late(row.meter))

@@ -155,7 +155,7 @@ class OwnWallet(TypedDict):
 
 
 class ReadingBatch(TypedDict):
-    """Readings of any meters and quarter hours, each of them once."""
+    """Readings of any meters in up to 96 different quarter hours, each of them once."""
 
     readings: list[MeterReading]
 

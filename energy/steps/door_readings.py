@@ -3,12 +3,13 @@
 A meter has one source in a slot. Where a device reads it, what the plant shows of it is not taken:
 neither its reading of the slot nor a late one. What a device tells of a slot before its gate stands
 in the slot's batch; what comes later, or says something else, is a late reading, which the
-settlement takes as a correction. What such a meter counts and the simulated wires do not carry
-shows in the losses.
+settlement takes as a correction. Of these a gate takes a portion, so that it is never late. What
+such a meter counts and the simulated wires do not carry shows in the losses.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from energy.plant import QUALITY_MEASURED, QUALITY_MISSING, Readings
 from energy.plant.interface import LateReadings
 from energy.steps.metering import Registers
 from energy.store.meter_feeds import (
-    Known,
+    KnownSlot,
     MeterFeeds,
     Told,
     Waiting,
@@ -32,6 +33,12 @@ IntArray = npt.NDArray[np.int64]
 
 CORRECTION_DAYS = 28
 """Older readings correct nothing: the books know the sums of this month and of the last alone."""
+
+PORTION_READINGS = 18_000
+"""So many late readings are taken at a gate, twice the slot's own; the others at the next ones."""
+
+PORTION_SLOTS = 96
+"""So many slots are settled anew at a gate for them: 28 days are worked off in seven hours."""
 
 FIRST_REVISION = 4
 """A device's corrections are numbered from here; lower ones are the plant's and the operator's."""
@@ -57,7 +64,7 @@ def take_door_readings(
     feeds = load_feeds(connection)
     if not feeds.of:
         return TakenReadings(readings)
-    waiting = waiting_until(connection, slot)
+    waiting = waiting_until(connection, slot, rows_max=PORTION_READINGS, slots_max=PORTION_SLOTS)
     newest = {(one.slot, one.meter): one for one in waiting}
     place = {account: row for row, account in enumerate(district.meters.account)}
     fed = [place[one] for one in feeds.of if feeds.device_at(one, slot) is not None]
@@ -113,23 +120,27 @@ def _late_rows(
     connection: Connection, district: District, feeds: MeterFeeds, late: Sequence[Waiting]
 ) -> LateReadings:
     """The readings of earlier slots that say something new, each with its revision."""
-    known, account = Known(connection), district.meters.account
-    rows = [
-        (one.slot, one.meter, *one.told, _revision(known, one))
-        for one in sorted(late, key=lambda one: (one.slot, one.meter))
-        if feeds.device_at(account[one.meter], one.slot) is not None
-        and known.has_batch(one.slot)
-        and known.stands(one.slot, one.meter) != one.told
-    ]
+    account = district.meters.account
+    order = sorted(late, key=lambda one: (one.slot, one.meter))
+    rows: list[tuple[int, ...]] = []
+    for slot, here in groupby(order, lambda one: one.slot):
+        known = KnownSlot(connection, slot)
+        rows += [
+            (slot, one.meter, *one.told, _revision(known, one))
+            for one in here
+            if feeds.device_at(account[one.meter], slot) is not None
+            and known.has_batch()
+            and known.stands(one.meter) != one.told
+        ]
     columns = np.array(rows, dtype=np.int64).reshape(len(rows), len(Told._fields) + 3)
     return LateReadings(*columns.T)
 
 
-def _revision(known: Known, one: Waiting) -> int:
+def _revision(known: KnownSlot, one: Waiting) -> int:
     """0 for the first that is heard of a meter and slot, else the number of the correction."""
-    if known.stands(one.slot, one.meter) is None:
+    if known.stands(one.meter) is None:
         return 0
-    earlier = [row.revision for row in known.late(one.slot, one.meter)]
+    earlier = [row.revision for row in known.late(one.meter)]
     return max([FIRST_REVISION - 1, *earlier]) + 1
 
 

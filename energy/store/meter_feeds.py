@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from itertools import groupby, islice
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
@@ -87,18 +89,27 @@ def put_in(connection: Connection, readings: Sequence[tuple[int, int, Told]]) ->
         connection.execute(insert(meter_inbox), rows)
 
 
-def waiting_until(connection: Connection, slot: int) -> list[Waiting]:
-    """The readings of `slot` and of earlier ones that wait, oldest first."""
-    query = select(meter_inbox).where(meter_inbox.c.slot <= slot).order_by(meter_inbox.c.no)
-    return [_waiting(row) for row in connection.execute(query)]
-
-
-def waiting_of(
-    connection: Connection, slots: Collection[int], meters: Collection[int]
+def waiting_until(
+    connection: Connection, slot: int, *, rows_max: int, slots_max: int
 ) -> list[Waiting]:
-    """The readings of these slots and meters that wait, oldest first."""
+    """The readings of `slot` that wait, all of them, after a portion of those of earlier slots.
+
+    Of these at most so many readings, of at most so many slots, the oldest slots first; what a
+    meter has told twice of a slot comes in the order in which it came.
+    """
     columns = meter_inbox.c
-    here = columns.slot.in_(slots) & columns.meter.in_(meters)
+    order = (columns.slot, columns.no)
+    query = select(meter_inbox).where(columns.slot < slot).order_by(*order).limit(rows_max)
+    by_slot = groupby(connection.execute(query).all(), lambda row: row.slot)
+    earlier = [_waiting(row) for _, rows in islice(by_slot, slots_max) for row in rows]
+    query = select(meter_inbox).where(columns.slot == slot).order_by(columns.no)
+    return earlier + [_waiting(row) for row in connection.execute(query)]
+
+
+def waiting_of(connection: Connection, slot: int, meters: Collection[int]) -> list[Waiting]:
+    """The readings of these meters in a slot that wait, oldest first."""
+    columns = meter_inbox.c
+    here = (columns.slot == slot) & columns.meter.in_(meters)
     query = select(meter_inbox).where(here).order_by(columns.no)
     return [_waiting(row) for row in connection.execute(query)]
 
@@ -116,45 +127,44 @@ def take_out(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(one, [{"number": no} for no in numbers])
 
 
-@dataclass
-class Known:
-    """What of a meter and slot the loop has taken: by slot its batch, and later readings."""
+@dataclass(frozen=True)
+class KnownSlot:
+    """What of the meters in a slot the loop has taken: the batch, and later readings.
+
+    It holds a whole batch, so a caller asks slot by slot and keeps none of them.
+    """
 
     connection: Connection
+    slot: int
 
-    def __post_init__(self) -> None:
-        self._batches: dict[int, dict[str, list[int]] | None] = {}
-        self._late: dict[int, dict[int, list[LateRow]]] = {}
-
-    def late(self, slot: int, meter: int) -> list[LateRow]:
+    def late(self, meter: int) -> list[LateRow]:
         """What came after the batch, by revision."""
-        if slot not in self._late:
-            found: dict[int, list[LateRow]] = {}
-            for row in late_readings_of_slot(self.connection, slot):
-                found.setdefault(row.meter, []).append(row)
-            self._late[slot] = found
-        return self._late[slot].get(meter, [])
+        return self._late.get(meter, [])
 
-    def has_batch(self, slot: int) -> bool:
-        """Whether the loop has measured a slot."""
-        return self._batch(slot) is not None
+    def has_batch(self) -> bool:
+        """Whether the loop has measured the slot."""
+        return self._batch is not None
 
-    def stands(self, slot: int, meter: int) -> Told | None:
-        """What was told last of a meter and slot, None where nothing has come."""
-        late = self.late(slot, meter)
+    def stands(self, meter: int) -> Told | None:
+        """What was told last of a meter, None where nothing has come."""
+        late = self.late(meter)
         if late:
             return Told(*(getattr(late[-1], name) for name in Told._fields))
-        batch = self._batch(slot)
-        if batch is None or batch["quality"][meter] != MEASURED:
+        batch = self._batch
+        if batch is None or int(batch["quality"][meter]) != MEASURED:
             return None
-        return Told(*(batch[name][meter] for name in Told._fields))
+        return Told(*(int(batch[name][meter]) for name in Told._fields))
 
-    def _batch(self, slot: int) -> dict[str, list[int]] | None:
-        if slot not in self._batches:
-            columns = load_readings(self.connection, slot)
-            names = (*Told._fields, "quality")
-            self._batches[slot] = columns and {name: columns[name].tolist() for name in names}
-        return self._batches[slot]
+    @cached_property
+    def _batch(self) -> dict[str, Any] | None:
+        return load_readings(self.connection, self.slot)
+
+    @cached_property
+    def _late(self) -> dict[int, list[LateRow]]:
+        found: dict[int, list[LateRow]] = {}
+        for row in late_readings_of_slot(self.connection, self.slot):
+            found.setdefault(row.meter, []).append(row)
+        return found
 
 
 def _waiting(row: object) -> Waiting:

@@ -3,18 +3,19 @@ and corrected readings go the way of all others; what it may not bring is refuse
 """
 
 import json
+import weakref
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import pytest
 
-from energy.api.readings import READINGS_MAX
+from energy.api.readings import READINGS_MAX, SLOTS_MAX
 from energy.steps.book_rows import settled_wh
 from energy.steps.credentials import hash_secret, new_secret
 from energy.steps.giving_meters import AHEAD_SLOTS, give_meters
 from energy.store.measured import last_measured
-from energy.store.meter_feeds import load_feeds, waiting_until
+from energy.store.meter_feeds import KnownSlot, load_feeds, put_in, waiting_until
 from energy.store.people import ServiceToken, add_token
 from energy.store.readings import load_readings
 from energy.store.views import find_view
@@ -76,6 +77,19 @@ class Meter:
         return [one for one in rows if one["slot"] == slot]
 
 
+class Batch(dict[str, Any]):
+    """A slot's batch of which can be told whether it is held."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def waiting_at(here: Any, slot: int = 2**40) -> Any:
+    """The readings that wait for a gate."""
+    return here.microgrid.store.read(
+        lambda c: waiting_until(c, slot, rows_max=READINGS_MAX, slots_max=SLOTS_MAX)
+    )
+
+
 def device(here: Any, name: str, account: bytes) -> str:
     """The token of a device that may bring readings."""
     secret = new_secret()
@@ -121,7 +135,7 @@ def test_what_the_device_brings_is_settled_and_what_the_plant_shows_is_not(meter
     ledger = here.microgrid.store.read(lambda c: find_view(c, "ledger", here.slot - SLOT_S))
     assert ledger is not None and ledger["debits_equal_credits"]
     assert float(ledger["unexplained_wh"]) == float(ledger["unexplained_krw"]) == 0
-    assert here.microgrid.store.read(lambda c: waiting_until(c, slot)) == []
+    assert waiting_at(here, slot) == []
 
 
 def test_what_has_not_come_is_estimated_and_settled_anew_when_it_comes(meter: Meter) -> None:
@@ -147,7 +161,7 @@ def test_another_value_of_a_settled_quarter_hour_is_a_correction(meter: Meter) -
     assert [(one["quality"], one["revision"]) for one in meter.signed(slot)] == [(1, 0), (3, 1)]
     size = here.microgrid.books.head.transfers
     assert meter.bring(other).document == {"readings": 1, "changed": 0}, "it stands already"
-    assert here.microgrid.store.read(lambda c: waiting_until(c, slot)) == []
+    assert waiting_at(here, slot) == []
     assert size > 0
 
 
@@ -201,7 +215,37 @@ def test_one_reading_that_cannot_be_refuses_the_whole_batch_and_is_named(
     heard = meter.bring(good, meter.row(slot, 10) | changes)
     assert (heard.status, heard.document["code"]) == (422, code)
     assert heard.document["field"] in (f"readings[1].{field}", field)
-    assert here.microgrid.store.read(lambda c: waiting_until(c, 2**40)) == []
+    assert waiting_at(here) == []
+
+
+def test_no_batch_of_a_slot_is_held_while_another_one_is_asked(
+    meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, slots = meter.here, [meter.first + n * SLOT_S for n in range(3)]
+    store, place = here.microgrid.store, meter.place
+    stand = {
+        slot: told
+        for slot in slots
+        if (told := store.read(lambda c, slot=slot: KnownSlot(c, slot).stands(place))) is not None
+    }
+    assert len(stand) == len(slots)
+    held = weakref.WeakSet[Batch]()
+    most_held = []
+
+    def load(connection: Any, slot: int) -> Batch:
+        batch = Batch(load_readings(connection, slot) or {})
+        held.add(batch)
+        most_held.append(len(held))
+        return batch
+
+    monkeypatch.setattr("energy.store.meter_feeds.load_readings", load)
+    # Where a later reading counts the door asks for no batch, the loop does.
+    rows = [meter.row(slot, told.import_wh) | told._asdict() for slot, told in stand.items()]
+    assert meter.bring(*rows).document == {"readings": 3, "changed": 0}
+    store.write(lambda c: put_in(c, [(slot, place, told) for slot, told in stand.items()]))
+    here.run()
+    assert waiting_at(here) == []
+    assert len(most_held) >= len(slots) and max(most_held) == 1
 
 
 def test_a_quarter_hour_stands_once_in_a_batch(meter: Meter) -> None:
@@ -234,11 +278,23 @@ def test_a_device_speaks_for_no_other_meter_and_reads_nothing(meter: Meter) -> N
 
 def test_a_whole_quarter_hour_of_many_meters_fits_into_one_batch(meter: Meter) -> None:
     slot = meter.here.slot - 2 * SLOT_S
-    rows = [meter.row(slot - n * SLOT_S, 1) for n in range(READINGS_MAX)]
+    everybody = [f"0x{one.hex()}" for one in meter.here.microgrid.district.meters.account]
+    rows = [
+        meter.row(slot - (n % SLOTS_MAX) * SLOT_S, 1, account=everybody[n // SLOTS_MAX])
+        for n in range(READINGS_MAX)
+    ]
     heard = meter.bring(*rows)
     assert heard.document["code"] == "UNKNOWN_METER", "it is read, though most came too early"
     heard = meter.bring(*rows, meter.row(slot, 1))
     assert (heard.status, heard.document["field"]) == (422, "readings")
+
+
+def test_a_batch_of_more_quarter_hours_than_a_day_has_is_refused(meter: Meter) -> None:
+    slot = meter.here.slot - 2 * SLOT_S
+    heard = meter.bring(*(meter.row(slot - n * SLOT_S, 1) for n in range(SLOTS_MAX + 1)))
+    assert (heard.status, heard.document["code"]) == (422, "MALFORMED")
+    said = [heard.document[name] for name in ("field", "found", "allowed")]
+    assert said == ["readings", "97", "readings of at most 96 different quarter hours"]
 
 
 def test_the_plant_reads_a_meter_again_that_is_given_back(meter: Meter) -> None:
