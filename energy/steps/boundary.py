@@ -2,8 +2,8 @@
 
 What the meters leave open of the connection's reading is entered as loss. So the books close
 whatever the meters say, and only a band tells whether what they say can be: wires lose a few
-percent and never give. The meter at the utility is believed within its plate, while it moves, and
-not where it shows nothing while the others show a flow.
+percent and never give. The meter at the utility is believed within its plate or what the others
+show, while it moves, and not where it shows nothing while the others show a flow.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ LOSS_FRAC_MAX = 0.10
 METERING_FRAC = 0.01
 """Meters of class 1: so much of what passes may be their error, either way."""
 PLATE_FRAC = 1.5
-"""Times its limits that a connection can carry for a quarter hour."""
+"""Times its larger limit that a connection can carry for a quarter hour, either way: the limits are
+a contract's and may be small one way, the cable is the same."""
 FROZEN_SLOTS = 4
 """Slots in a row with the same figures, but 0, after which the meter stands still."""
 ESTIMATED = 2
@@ -92,12 +93,13 @@ def beyond_band(wh: IntArray, passed: Passed) -> int:
 def _doubt(district: District, wh: IntArray, before: Sequence[IntArray], passed: Passed) -> str:
     """Why the reading cannot be, empty where it can."""
     import_wh, export_wh = wh.tolist()
-    connection = district.connection
-    for way, found, limit_kw in (
-        ("import", import_wh, connection.p_import_kw_max),
-        ("export", export_wh, connection.p_export_kw_max),
+    limit_wh = _larger_limit_wh(district)
+    for way, found, shown_wh in (
+        ("import", import_wh, passed.drawn_wh),
+        ("export", export_wh, passed.fed_in_wh),
     ):
-        most_wh = int(np.ceil(PLATE_FRAC * max(limit_kw, 0.0) * 1000 * DT_H))
+        # Nobody holds a few houses within a contract: what they show themselves can be as well.
+        most_wh = int(np.ceil(PLATE_FRAC * max(limit_wh, shown_wh)))
         if not 0 <= found <= most_wh:
             return f"{way} {found} Wh, allowed 0 to {most_wh} in a slot"
     if not import_wh and not export_wh:
@@ -107,3 +109,9 @@ def _doubt(district: District, wh: IntArray, before: Sequence[IntArray], passed:
     if len(before) == FROZEN_SLOTS - 1 and all(np.array_equal(wh, one) for one in before):
         return f"the same {import_wh} Wh in and {export_wh} Wh out in {FROZEN_SLOTS} slots"
     return ""
+
+
+def _larger_limit_wh(district: District) -> float:
+    """What the connection's larger limit lets pass in a slot, Wh."""
+    connection = district.connection
+    return max(connection.p_import_kw_max, connection.p_export_kw_max) * 1000 * DT_H
