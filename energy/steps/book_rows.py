@@ -430,3 +430,14 @@ def settled_wh(
                 row = int(here[-1])
                 found = (int(columns["import_wh"][row]), int(columns["export_wh"][row]))
     return found
+
+
+def is_read_at_first(connection: Connection, books: Registry, slot: int, account: bytes) -> bool:
+    """Whether a reading of an account was signed when a slot was settled for the first time."""
+    first = next((one for one in load_settlements(connection, slot) if one.version), None)
+    signed = None if first is None else load_signed_readings(connection, first.tick)
+    if signed is None:
+        return False
+    columns, _ = signed
+    here = (columns["slot"] == slot) & (columns["account"] == books.book.number[account])
+    return bool(here.any())

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from energy.district import District
-from energy.steps.book_rows import BatchReader, Place
+from energy.steps.book_rows import BatchReader, Place, is_read_at_first
 from energy.steps.books import Books
 from energy.steps.labels import label_cause, load_labels
 from energy.steps.metering import ESTIMATED, MEASURED
@@ -98,7 +98,7 @@ class CorrectionFacts:
 
     `meter` (L,) are places in the district's customers, `readings` what is to be signed for them.
     `own` are the transfers in force that touch these customers, `shared` those between the
-    market's own accounts, by id.
+    market's own accounts, by id; `has_losses` where the utility's meter was believed.
 
     Contracts carry a correction on: `partners` are the accounts whose slot may change with it and
     `contracts` those among all of them; `settled` are import, export and quality of all
@@ -112,6 +112,7 @@ class CorrectionFacts:
     own: Mapping[bytes, Transfer]
     shared: Mapping[bytes, Transfer]
     places: Mapping[bytes, Place]
+    has_losses: bool
     partners: tuple[bytes, ...] = ()
     contracts: tuple[SupplyContract, ...] = ()
     limit: SurplusLimit = NO_LIMIT
@@ -217,6 +218,7 @@ def _facts(connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow]) 
         own={id_: one for id_, one in own.values()},
         shared={id_: one for id_, one in shared.values()},
         places={id_: place for place, (id_, _) in [*own.items(), *shared.items()]},
+        has_losses=is_read_at_first(connection, books, slot, books.system.grid),
         partners=members[len(accounts) :],
         contracts=contracts,
         limit=running.limit,
@@ -328,7 +330,8 @@ def settle_again(book: TickBook, district: District, facts: CorrectionFacts, num
     touched = frozenset(new.account)
     own = [one for one in settled.transfers if touched & {one.debit, one.credit}]
     change = _change(settled.transfers, was.transfers, touched)
-    _add_losses(change, before.readings, inputs.readings, books.system)
+    if facts.has_losses:
+        _add_losses(change, before.readings, inputs.readings, books.system)
     transfers = [*own, *_shared_anew(facts, change, books.system)]
     transfers = sorted([*transfers, *_labels_anew(facts, own, books.system)])
     if not transfers:
@@ -452,7 +455,10 @@ def _change(
 def _add_losses(
     change: Counter[Key], was: MeterReadings, now: MeterReadings, system: SystemAccounts
 ) -> None:
-    """What the meters show more, the wires have lost less: the utility's meter stays as it is."""
+    """What the meters show more, the wires have lost less: the utility's meter stays as it is.
+
+    Only where it was believed: without it no loss was booked that could become less.
+    """
     net_wh = [int(one.import_wh.sum()) - int(one.export_wh.sum()) for one in (was, now)]
     change[int(LedgerId.ENERGY), int(Code.LOSS), system.grid, system.loss] += net_wh[0] - net_wh[1]
 

@@ -25,9 +25,11 @@ from energy.steps.proving import audit_books
 from energy.steps.upkeep import books_trouble
 from energy.store.alarms import open_alarms
 from energy.store.audit import list_records
-from energy.store.books import load_signed_readings
+from energy.store.books import load_settlements, load_signed_readings, load_transfers_coded
+from energy.store.readings import LateRow
 from energy.store.schema import alarm
 from energy.units import SLOT_S
+from market.transfers import Code
 
 FIRST = 1_784_084_400
 MOST = np.array([6_250])
@@ -71,6 +73,25 @@ def test_the_meter_at_the_utility_is_believed_while_it_moves_within_its_plate(
     found = believe_boundary(small_district, np.array(wh), earlier, PASSED)
     assert (doubt in found.doubt) if doubt else not found.doubt
     assert found.wh.tolist() == ([0, 0] if doubt else list(wh))
+
+
+@pytest.mark.parametrize(
+    ("wh", "drawn_wh", "is_believed"),
+    [
+        ((0, 290_000), 100_000, True),  # export by 800 kW of import
+        ((0, 310_000), 100_000, False),
+        ((310_000, 0), 300_000, True),  # the others draw as much
+        ((460_000, 0), 300_000, False),
+    ],
+)
+def test_a_connection_carries_its_larger_limit_either_way_and_what_the_other_meters_show(
+    small_district: District, wh: Any, drawn_wh: int, is_believed: bool
+) -> None:
+    one_way = replace(small_district.connection, p_import_kw_max=800.0, p_export_kw_max=5.0)
+    district = replace(small_district, connection=one_way)
+    passed = replace(PASSED, drawn_wh=drawn_wh)
+    found = believe_boundary(district, np.array(wh), (), passed)
+    assert (not found.doubt) is is_believed, found.doubt
 
 
 def test_an_open_connection_shows_nothing_and_is_believed(small_district: District) -> None:
@@ -189,6 +210,32 @@ def test_without_the_utility_s_meter_no_loss_is_booked_and_a_person_is_told(
     assert before.unexplained_wh == 0
     here.run(1, begin=4)
     assert "books/boundary" not in causes(here)
+    assert audit_books(here.store, here.books).finding == ""
+
+
+def losses_of(here: Any, slot: int) -> list[int]:
+    """What was booked as loss of a slot, reversals too, Wh."""
+
+    def read(connection: Any) -> list[int]:
+        nos = [one.no for one in load_settlements(connection, slot)]
+        return [one.amount for one in load_transfers_coded(connection, nos, (Code.LOSS,))]
+
+    found: list[int] = here.store.read(read)
+    return found
+
+
+def test_a_late_reading_books_no_loss_where_the_utility_s_meter_was_not_believed(
+    begin_books: Begin,
+) -> None:
+    here = begin_books()
+    here.edit = without_boundary
+    slot, tick = FIRST + SLOT_S, FIRST + 4 * SLOT_S
+    meter = next(n for n in range(len(here.books.customers)) if n not in here.crowd.meter)
+    came = next(int(one.import_wh[meter]) for one in here.readings if one.slot == slot)
+    here.late = [LateRow(slot, meter, 1, tick, came + 5_000, 0, 0, 0, 3)]
+    before = losses_of(here, FIRST)
+    assert here.run(5)[-1].corrected == (slot,)
+    assert losses_of(here, slot) == [] and losses_of(here, FIRST) != before
     assert audit_books(here.store, here.books).finding == ""
 
 
