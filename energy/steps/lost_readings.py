@@ -5,7 +5,7 @@ counter has gained over the gap replaces the estimate: exact in sum, and in ever
 gap is one slot long.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +100,7 @@ def _told_by_counter(
     """The correction of one meter's slot, or none where the counters do not tell it."""
     slot, meter, tick = which
     account = books.customers[meter]
-    gap = _gap_of(connection, books, (slot, meter), load, most_wh)
+    gap = _gap_of(connection, books, which, load, most_wh)
     if gap is None or gap.import_wh < 0 or gap.export_wh < 0:
         return
     if load_feeds(connection, [account]).changes_between(account, gap.first, gap.last):
@@ -119,7 +119,7 @@ def _told_by_counter(
 def _gap_of(
     connection: Connection,
     books: Books,
-    which: tuple[int, int],
+    which: tuple[int, int, int],
     load: Load,
     most_wh: npt.NDArray[np.int64],
 ) -> _Gap | None:
@@ -128,7 +128,7 @@ def _gap_of(
     Slots that were read count with what they are settled at: a value that nobody believed was
     replaced when its slot was settled, and by its late reading, while the counter is right.
     """
-    slot, meter = which
+    slot, meter, tick = which
     first, last = _edge(slot, -SLOT_S, meter, load), _edge(slot, SLOT_S, meter, load)
     before, after = load(first), load(last)
     if before is None or after is None:
@@ -142,13 +142,28 @@ def _gap_of(
         return None
     unread = []
     for one in range(first + SLOT_S, last + SLOT_S, SLOT_S):
-        is_late = any(row.meter == meter for row in _good_late(connection, one, most_wh))
-        if one == last or is_late:
-            settled = settled_wh(connection, books, one, books.customers[meter])
-            left = [wh - read_wh for wh, read_wh in zip(left, settled, strict=True)]
+        late = [row for row in _good_late(connection, one, most_wh) if row.meter == meter]
+        if one == last or late:
+            read = _read_wh(connection, books, (one, meter, tick), late)
+            left = [wh - read_wh for wh, read_wh in zip(left, read, strict=True)]
         else:
             unread.append(one)
     return _Gap(first, last, tuple(unread), *left)
+
+
+def _read_wh(
+    connection: Connection, books: Books, which: tuple[int, int, int], late: Sequence[LateRow]
+) -> tuple[int, int]:
+    """What a slot that was read is settled at, or will be by what has come `late` of it.
+
+    Late rows of this tick and of later ones are there, but their correction is not posted yet.
+    """
+    slot, meter, tick = which
+    waiting = [row for row in late if row.tick >= tick]
+    if not waiting:
+        return settled_wh(connection, books, slot, books.customers[meter])
+    newest = max(waiting, key=lambda row: (row.tick, row.revision))
+    return newest.import_wh, newest.export_wh
 
 
 def _edge(slot: int, step_s: int, meter: int, load: Load) -> int:

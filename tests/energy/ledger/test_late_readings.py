@@ -291,6 +291,31 @@ def test_a_gap_of_two_slots_is_right_in_sum(
     assert LedgerId.ENERGY == 2 and verify_store(here.store, 0).ok
 
 
+@pytest.mark.parametrize("later", [0, 1])
+def test_what_comes_late_of_the_next_slot_when_one_is_given_up_is_counted_as_read(
+    begin_books: Begin, monkeypatch: pytest.MonkeyPatch, later: int
+) -> None:
+    monkeypatch.setattr("energy.steps.lost_readings.GIVEN_UP_AFTER_SLOTS", 6)
+    here = begin_books()
+    first, second = FIRST + SLOT_S, FIRST + 2 * SLOT_S
+    given_up = first + 6 * SLOT_S
+    meter = next(n for n in range(len(here.books.customers)) if n not in here.crowd.meter)
+    edits = without(meter, slot=first), without(meter, slot=second)
+    here.edit = lambda readings: edits[1](edits[0](readings))
+    here.late = [true_row(here, meter, given_up + later * SLOT_S, second)]
+    here.run(7)
+    # A backlog: what comes at the next gate is there before this tick is settled.
+    ticks = given_up, given_up + SLOT_S
+    for tick in ticks:
+        here.publish(tick)
+    assert [slot for tick in ticks for slot in here.settle(tick).corrected] == [first, second]
+    account = here.books.customers[meter]
+    for slot, number in ((first, 3), (second, 4)):
+        truth = here.readings[number]
+        settled = here.store.read(lambda c, s=slot: settled_wh(c, here.books, s, account))
+        assert settled == (int(truth.import_wh[meter]), int(truth.export_wh[meter]))
+
+
 def absurd_at(meter: int, slot: int, import_wh: int) -> Callable[[Readings], Readings]:
     """Lets a meter show an absurd value in one slot, while its counter is right."""
 
