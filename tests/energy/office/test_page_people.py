@@ -41,6 +41,7 @@ def test_a_resident_is_invited_and_the_link_is_shown_once(
     page.goto(f"{office.url}/people")
     expect(page.locator("#invitations")).to_contain_text("Nobody is invited")
     page.get_by_text("Invite a resident").click()
+    expect(page.locator("#invitations")).to_contain_text("the end of all its sessions")
     page.locator("#invite-name").fill("park-3")
     button = page.get_by_role("button", name="Invite", exact=True)
     expect(button).to_be_disabled()
@@ -73,6 +74,36 @@ def test_the_audit_log_is_read_when_asked_for_and_page_by_page(
     page.locator("#records").get_by_role("button", name="Show older ones").click()
     expect(rows).to_have_count(52)
     expect(page.get_by_text("Invite a resident")).to_have_count(0)
+
+
+def test_a_first_page_that_does_not_meet_what_is_known_leaves_no_gap_in_the_audit_log(
+    chromium_page: Page, office: Any, stage: Any, complaints: list[str], ask_office: Any
+) -> None:
+    page, card = chromium_page, chromium_page.locator("#records")
+    rows, older = card.locator("tbody tr"), card.get_by_role("button", name="Show older ones")
+
+    def look(times: int) -> None:
+        for _ in range(times):
+            ask_office("kim", "/v1/audit?limit=1")
+
+    def numbers() -> list[int]:
+        return [int(one.get_attribute("data-record") or 0) for one in rows.all()]
+
+    look(51)
+    office.enter(page, "ahn", "auditor")
+    page.goto(f"{office.url}/people")
+    card.get_by_role("button", name="Show the newest records").click()
+    older.click()
+    expect(rows).to_have_count(52)
+    look(60)  # more than a page is new
+    card.locator(".acts button").first.click()
+    expect(rows).to_have_count(50)
+    older.click()
+    expect(rows).to_have_count(100)
+    found = numbers()
+    assert found == list(range(found[0], found[0] - 100, -1))
+    card.locator(".acts button").first.click()  # little is new: what was read stays
+    expect(rows).to_have_count(102)
 
 
 def test_the_screen_fits_and_breaks_no_rule_of_access(

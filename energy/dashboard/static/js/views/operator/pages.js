@@ -19,7 +19,8 @@ export function makePages({ words }, draw) {
     button.disabled = true;
     told.replaceChildren();
     try {
-      const page = await fetchJson(next);
+      const from = next, page = await fetchJson(from);
+      if (from !== next) return;  // the first page was renewed meanwhile, and this one lies elsewhere
       items = [...items, ...page.items];
       next = page.next;
       isOlder = true;
@@ -35,8 +36,11 @@ export function makePages({ words }, draw) {
   return {
     button, told,
     items: () => items,
+    // What was read beyond it stays, unless more is new than a page holds: then rows would be missing
+    // between the two, and what is older is asked for anew.
     renew(page, id) {
       const fresh = new Set(page.items.map(id));
+      isOlder &&= items.some((one) => fresh.has(id(one)));
       const kept = isOlder ? items.filter((one) => !fresh.has(id(one))) : [];
       items = [...page.items, ...kept];
       if (!isOlder) next = page.next;
