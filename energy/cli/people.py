@@ -27,7 +27,7 @@ from energy.steps.credentials import (
     require_password,
     stretch_password,
 )
-from energy.steps.giving_meters import give_meters
+from energy.steps.giving_meters import give_meters, take_meters_back
 from energy.steps.kept_keys import key_safe
 from energy.store.audit import Record, append_record, first_broken, list_records
 from energy.store.engine import open_reader
@@ -43,6 +43,7 @@ from energy.store.people import (
     disable_token,
     list_people,
     list_tokens,
+    renew_token,
 )
 from energy.timegrid import iso_of
 
@@ -78,33 +79,51 @@ def add(
 @app.command()
 def token(
     name: Name,
-    role: Annotated[str, typer.Option(help=", ".join(TOKEN_ROLES))],
-    scope: Annotated[list[str], typer.Option(help=f"one or more of {', '.join(SCOPES)}")],
+    role: Annotated[str | None, typer.Option(help=", ".join(TOKEN_ROLES))] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"one or more of {', '.join(SCOPES)}")
+    ] = None,
     account: Annotated[str | None, typer.Option(help="whose device, 0x and 64 digits")] = None,
     days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="how long it is good")] = 90,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="another token for the name; the old one ends at once")
+    ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a token for a service or a device; it is printed once."""
+    """Make a token for a service or a device, or another one for the same name; printed once."""
+    secret, now_s = new_secret(), int(time.time())
+    hash_32, ends_s = hash_secret(secret), now_s + days * DAY_S
+    if renew:
+        if role or scope or account:
+            raise typer.BadParameter("--renew: allowed without --role, --scope and --account")
+        task = f"renew token for {days} days"
+        _write(database_url, task, name, lambda c: renew_token(c, name, hash_32, now_s, ends_s))
+    else:
+        scopes = scope or []
+        _require_sense(role, scopes, account)
+        whose = None if account is None else account_of(account)
+        made = ServiceToken(name, hash_32, str(role), scopes, whose, now_s, ends_s)
+        task = f"add token as {role} for {', '.join(sorted(scopes))}"
+        _write(database_url, task, name, lambda c: add_token(c, made))
+    typer.echo(secret)
+
+
+def _require_sense(role: str | None, scopes: list[str], account: str | None) -> None:
+    """Raise BadParameter for a token that could do nothing, or that is nobody's."""
     if role not in TOKEN_ROLES:
         raise typer.BadParameter(f"--role: found {role}, allowed {', '.join(TOKEN_ROLES)}")
-    for one in scope:
+    if not scopes:
+        raise typer.BadParameter(f"--scope: found none, allowed {', '.join(SCOPES)}")
+    for one in scopes:
         if one not in SCOPES:
             raise typer.BadParameter(f"--scope: found {one}, allowed {', '.join(SCOPES)}")
     able = {each.scope for each in TOKEN_VERDICTS if role in each.roles}
-    for one in set(scope) - able:
+    for one in set(scopes) - able:
         raise typer.BadParameter(
             f"--scope: found {one}, allowed for {role}: {', '.join(sorted(able))}"
         )
     if (role == DEVICE) != (account is not None):
         raise typer.BadParameter("--account: allowed for a device, and needed there")
-    secret, now_s = new_secret(), int(time.time())
-    made = ServiceToken(
-        name, hash_secret(secret), role, scope, None if account is None else account_of(account),
-        now_s, now_s + days * DAY_S,
-    )  # fmt: skip
-    task = f"add token as {role} for {', '.join(sorted(scope))}"
-    _write(database_url, task, name, lambda c: add_token(c, made))
-    typer.echo(secret)
 
 
 @app.command()
@@ -113,7 +132,9 @@ def meters(
     account: Annotated[
         list[str] | None, typer.Option(help="whose meter, 0x and 64 digits; may be repeated")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="those of all customers")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="those of all customers; with --back all that it reads")
+    ] = False,
     back: Annotated[bool, typer.Option("--back", help="to the district's own plant")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -125,9 +146,14 @@ def meters(
             raise typer.BadParameter(f"--account: found 0x{one.hex()}, allowed one with a meter")
     if not accounts or (every and account):
         raise typer.BadParameter("--account: allowed one or more, or --all")
-    task = f"{'take from it' if back else 'let it read'} {len(accounts)} meters"
-    device = None if back else name
-    first = _write(database_url, task, name, lambda c: give_meters(c, device, accounts))
+
+    def unit(connection: Connection) -> tuple[int, int]:
+        if back:
+            return take_meters_back(connection, name, None if every else accounts)
+        return give_meters(connection, name, accounts, int(time.time())), len(accounts)
+
+    verb = "take from it" if back else "let it read"
+    first, _ = _write(database_url, lambda done: f"{verb} {done[1]} meters", name, unit)
     typer.echo(iso_of(first))
 
 
@@ -228,15 +254,21 @@ def audit(
 
 
 def _write(
-    database_url: str | None, task: str, name: str, unit: Callable[[Connection], Result]
+    database_url: str | None,
+    task: str | Callable[[Result], str],
+    name: str,
+    unit: Callable[[Connection], Result],
 ) -> Result:
-    """What the unit returns; who did it on this machine stands in the audit log with it."""
+    """What the unit returns; who did it on this machine stands in the audit log with it.
+
+    `task` says what was done, or tells it from what the unit returned.
+    """
     who = f"command line, {getpass.getuser()}"
-    record = Record(time.time_ns() // 1000, who, "this machine", name, task)
 
     def both(connection: Connection) -> Result:
         found = unit(connection)
-        append_record(connection, record)
+        said = task if isinstance(task, str) else task(found)
+        append_record(connection, Record(time.time_ns() // 1000, who, "this machine", name, said))
         return found
 
     with writer(database_url) as store:

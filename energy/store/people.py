@@ -107,6 +107,17 @@ def add_token(connection: Connection, token: ServiceToken) -> None:
     connection.execute(insert(service_token).values(row))
 
 
+def renew_token(connection: Connection, name: str, hash_32: bytes, now_s: int, ends_s: int) -> None:
+    """Give a name another token until then, of the same role and scopes; the old one opens nothing.
+
+    One that is over or disabled is good again. Raises StoreError for a name that no token has.
+    """
+    new = {"hash": hash_32, "created_s": now_s, "ends_s": ends_s, "disabled_s": None}
+    here = service_token.c.name == name
+    if connection.execute(update(service_token).where(here).values(new)).rowcount != 1:
+        raise StoreError(f"token {name}: not found, allowed one that was made")
+
+
 def token_of(connection: Connection, hash_32: bytes, now_s: int) -> ServiceToken | None:
     """The token with this hash, where it is neither over nor disabled."""
     columns = service_token.c

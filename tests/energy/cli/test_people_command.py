@@ -18,7 +18,7 @@ from energy.store.engine import open_reader, open_store
 from energy.store.kept_keys import add_kept_key, live_key_of
 from energy.store.meta import settle_fact
 from energy.store.meter_feeds import load_feeds
-from energy.store.people import find_person, token_of
+from energy.store.people import ServiceToken, add_token, find_person, token_of
 from energy.store.people_tables import audit_row
 from energy.store.schema import suspended
 
@@ -205,3 +205,83 @@ def test_a_device_reads_the_meters_that_it_is_given_from_a_slot_on(
     assert people(url, "meters", "meter-117", "--all", "--back") == 0
     with open_reader(url) as store:
         assert store.read(load_feeds).device_at(account, begun) is None
+
+
+def make_device(url: str, name: str, account: bytes) -> str:
+    words = ("--role", "device", "--scope", "readings:write", "--account", f"0x{account.hex()}")
+    assert people(url, "token", name, *words) == 0
+    return name
+
+
+def test_only_meters_that_the_device_reads_are_taken_from_it(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MICROGRID_DISTRICT", "sejong-5-1@0.005")
+    kim, lee = load_district("sejong-5-1@0.005").meters.account[3:5]
+    begun = 1_785_488_400
+    with open_store(url) as store:
+        store.write(lambda c: settle_fact(c, "first_slot", str(begun)))
+    for name, account in (("meter-kim", kim), ("meter-lee", lee)):
+        make_device(url, name, account)
+        assert people(url, "meters", name, "--account", f"0x{account.hex()}") == 0
+    capsys.readouterr()
+    assert people(url, "meters", "meter-kin", "--all", "--back") == 2
+    assert "token meter-kin: found none of a device" in capsys.readouterr().err
+    assert people(url, "meters", "meter-kim", "--account", f"0x{lee.hex()}", "--back") == 2
+    assert f"0x{lee.hex()}: allowed one that meter-kim reads" in capsys.readouterr().err
+    assert people(url, "disable", "meter-kim", "--token") == 0
+    assert people(url, "meters", "meter-kim", "--all", "--back") == 0, "a disabled one gives back"
+    with open_reader(url) as store:
+        feeds, log = store.read(load_feeds), store.read(list_records)
+    assert [feeds.device_at(one, begun) for one in (kim, lee)] == [None, "meter-lee"]
+    assert log[0].record.task == "take from it 1 meters"
+    assert people(url, "meters", "meter-kim", "--all", "--back") == 2
+    assert "token meter-kim: reads no meter" in capsys.readouterr().err
+
+
+def test_a_token_that_opens_nothing_is_given_no_meter_until_it_is_renewed(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MICROGRID_DISTRICT", "sejong-5-1@0.005")
+    kim = load_district("sejong-5-1@0.005").meters.account[3]
+    with open_store(url) as store:
+        store.write(lambda c: settle_fact(c, "first_slot", "1785488400"))
+        over = ServiceToken("over", b"\1" * 32, "device", ["readings:write"], kim, 0, 1)
+        store.write(lambda c: add_token(c, over))
+    make_device(url, "gone", kim)
+    assert people(url, "disable", "gone", "--token") == 0
+    capsys.readouterr()
+    for name, how in (("over", "one that is over"), ("gone", "a disabled one")):
+        give = ("meters", name, "--account", f"0x{kim.hex()}")
+        assert people(url, *give) == 2
+        assert f"token {name}: found {how}" in capsys.readouterr().err
+        assert people(url, "token", name, "--renew") == 0
+        assert people(url, *give) == 0
+
+
+def test_a_renewed_token_keeps_its_name_and_meters_and_the_old_one_ends_at_once(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MICROGRID_DISTRICT", "sejong-5-1@0.005")
+    kim, begun = load_district("sejong-5-1@0.005").meters.account[3], 1_785_488_400
+    with open_store(url) as store:
+        store.write(lambda c: settle_fact(c, "first_slot", str(begun)))
+    make_device(url, "meter-117", kim)
+    old = hash_secret(capsys.readouterr().out.strip())
+    assert people(url, "meters", "meter-117", "--account", f"0x{kim.hex()}") == 0
+    capsys.readouterr()
+    assert people(url, "token", "meter-117", "--renew", "--days", "200") == 0
+    new = hash_secret(capsys.readouterr().out.strip())
+    with open_reader(url) as store:
+        assert store.read(lambda c: token_of(c, old, 0)) is None
+        found = store.read(lambda c: token_of(c, new, 0))
+        feeds, log = store.read(load_feeds), store.read(list_records)
+    assert found is not None and found.ends_s == found.created_s + 200 * 86_400
+    assert (found.name, found.role, found.account) == ("meter-117", "device", kim)
+    assert found.scopes == ["readings:write"]
+    assert feeds.of == {kim: [(begun - 2 * 900, "meter-117")]}, "its counter is not another one"
+    assert log[0].record.task == "renew token for 200 days"
+    assert people(url, "token", "meter-118", "--renew") == 2
+    assert "token meter-118: not found" in capsys.readouterr().err
+    assert people(url, "token", "meter-117", "--renew", "--role", "auditor") == 2
+    assert "allowed without --role" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 from energy.api.readings import READINGS_MAX, SLOTS_MAX
 from energy.steps.book_rows import settled_wh
 from energy.steps.credentials import hash_secret, new_secret
-from energy.steps.giving_meters import AHEAD_SLOTS, give_meters
+from energy.steps.giving_meters import AHEAD_SLOTS, give_meters, take_meters_back
 from energy.store.measured import last_measured
 from energy.store.meter_feeds import KnownSlot, load_feeds, put_in, waiting_until
 from energy.store.people import ServiceToken, add_token
@@ -105,7 +105,7 @@ def meter(neighbourhood: Any) -> Meter:
     here = neighbourhood
     here.run(2)
     token = device(here, "meter-117", here.account)
-    first = here.microgrid.store.write(lambda c: give_meters(c, "meter-117", [here.account]))
+    first = here.microgrid.store.write(lambda c: give_meters(c, "meter-117", [here.account], 0))
     while here.slot < first + 2 * SLOT_S:
         here.run()
     return Meter(here, token, first)
@@ -116,7 +116,7 @@ def test_a_meter_changes_hands_behind_what_the_loop_may_be_measuring(meter: Mete
     feeds = store.read(load_feeds)
     assert feeds.device_at(account, meter.first) == "meter-117"
     assert feeds.device_at(account, meter.first - SLOT_S) is None
-    again = store.write(lambda c: give_meters(c, "meter-117", [account]))
+    again = store.write(lambda c: give_meters(c, "meter-117", [account], 0))
     assert again == store.read(last_measured) + AHEAD_SLOTS * SLOT_S
 
 
@@ -299,7 +299,7 @@ def test_a_batch_of_more_quarter_hours_than_a_day_has_is_refused(meter: Meter) -
 
 def test_the_plant_reads_a_meter_again_that_is_given_back(meter: Meter) -> None:
     here = meter.here
-    back = here.microgrid.store.write(lambda c: give_meters(c, None, [here.account]))
+    back, _ = here.microgrid.store.write(lambda c: take_meters_back(c, "meter-117", [here.account]))
     while here.slot < back + 3 * SLOT_S:
         here.run()
     columns = here.microgrid.store.read(lambda c: load_readings(c, back))
