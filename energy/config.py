@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -16,6 +17,8 @@ from pydantic_settings import (
 )
 
 HIDDEN = "•••"
+PLANNING_S = 60
+"""Between a gate and the end of its market at the least, on the real clock: to plan and clear."""
 
 
 class Settings(BaseSettings):
@@ -34,11 +37,15 @@ class Settings(BaseSettings):
     demo_start: str = Field("2026-07-15T18:00+09:00", description="first slot of a new demo store")
     seed: int = Field(1, ge=0, description="seed of the simulated plant and crowd")
     horizon_slots: int = Field(96, ge=4, le=192, description="slots that a plan covers")
-    gate_lead_s: int = Field(
-        300, ge=0, le=900, description="orders close this long before their slot"
-    )
     market_lead_s: int = Field(
         30, ge=0, le=60, description="a market is cleared until so long before its slot"
+    )
+    gate_lead_s: int = Field(
+        300,
+        ge=0,
+        le=900,
+        description="orders close this long before their slot; "
+        "real clock: market_lead_s + 60 at least",
     )
     plan_deadline_s: float = Field(60.0, gt=0, description="longest time for one plan")
     plan_gap_frac: float = Field(1e-3, gt=0, description="proven gap at which a plan is optimal")
@@ -105,6 +112,21 @@ class Settings(BaseSettings):
     log_format: Literal["plain", "json"] = Field(
         "plain", description="log lines for people, or one JSON object a line"
     )
+
+    @field_validator("gate_lead_s")
+    @classmethod
+    def _leave_time_for_a_market(cls, gate_lead_s: int, info: ValidationInfo) -> int:
+        """On the real clock a gate that is too late would leave every slot without a market; the
+        demo clock waits for the plan.
+        """
+        least_s = info.data.get("market_lead_s", 0) + PLANNING_S
+        if info.data.get("clock") == "real" and gate_lead_s < least_s:
+            raise PydanticCustomError(
+                "gate_too_late",
+                "{least_s} or more with the real clock: market_lead_s and {planning_s} s to plan",
+                {"least_s": least_s, "planning_s": PLANNING_S},
+            )
+        return gate_lead_s
 
     @classmethod
     def settings_customise_sources(

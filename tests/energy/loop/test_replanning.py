@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -214,3 +214,17 @@ def test_no_gate_closes_before_the_slot_that_it_measures_is_complete() -> None:
     assert Settings(gate_lead_s=SLOT_S).gate_lead_s == SLOT_S
     with pytest.raises(ValidationError, match="less than or equal to 900"):
         Settings(gate_lead_s=SLOT_S + 1)
+
+
+@pytest.mark.parametrize(("market_lead_s", "least_s"), [(30, 90), (0, 60), (60, 120)])
+def test_on_the_real_clock_a_gate_leaves_a_minute_to_plan_and_clear(
+    market_lead_s: int, least_s: int
+) -> None:
+    def lead_s(gate_lead_s: int, clock: Literal["demo", "real"]) -> int:
+        given = Settings(clock=clock, market_lead_s=market_lead_s, gate_lead_s=gate_lead_s)
+        return given.gate_lead_s
+
+    assert lead_s(least_s, "real") == least_s
+    with pytest.raises(ValidationError, match=f"{least_s} or more with the real clock"):
+        lead_s(least_s - 1, "real")
+    assert lead_s(0, "demo") == 0, "the demo clock waits for the plan"
