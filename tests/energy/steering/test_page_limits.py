@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from energy.steps.replanning import answer_replans
+from energy.store.events import add_event
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from grid_models import find_passage
@@ -121,6 +122,36 @@ def test_a_limit_holds_in_the_running_slot_unless_somebody_chooses_later(
     undone = stage.told(page, "/v1/steering")["items"][0]
     assert (undone["state"], undone["until_utc"]) == ("ended", iso_of(stage.slot))
     assert answer_replans(stage.microgrid, stage.clock.now_s) == 1
+
+
+@pytest.mark.parametrize("way", ["list", "undo"])
+def test_a_limit_that_has_begun_since_it_was_ordered_is_ended_at_once(
+    chromium_page: Page, stage: Any, complaints: list[str], monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:  # fmt: skip
+    page, card = chromium_page, chromium_page.locator("#limits")
+    stage.enter(page, "operator", f"seo-{way}", "/grid", "#limits")
+    card.get_by_text("Limit an element").click()
+    fill_in(page, "F1", "5")
+    page.locator("#limit-from").select_option("unplanned")
+    page.get_by_role("button", name="Limit F1", exact=True).click()
+    row = card.locator("[data-limit]")
+    expect(row).to_be_visible()
+    made = stage.told(page, "/v1/steering")["items"][0]
+    assert made["state"] == "planned"
+    begun = int(datetime.fromisoformat(made["from_utc"]).timestamp())
+    monkeypatch.setattr(stage.clock, "at_s", begun + 60.0)
+    stage.microgrid.store.write(lambda c: add_event(c, "steering", begun, {"limit": made["id"]}))
+    expect(row.locator(".what")).to_contain_text("holds")
+    if way == "list":
+        row.get_by_text("Cancel…").click()
+        row.locator("input").fill("done early")
+        row.get_by_role("button", name="Cancel the limit of F1-01").click()
+    else:
+        card.get_by_role("button", name="Undo").click()
+    expect(card.get_by_text("No limit holds")).to_be_visible()
+    ended = stage.told(page, "/v1/steering")["items"][0]
+    assert (ended["state"], ended["until_utc"]) == ("ended", made["from_utc"])
 
 
 def test_nothing_is_ordered_from_a_page_that_is_not_live(chromium_page: Page, stage: Any) -> None:

@@ -8,6 +8,9 @@ const REASON_BYTES = 5;
 // Whether a reason says something: a Korean syllable counts three, for it says as much as letters do.
 export const isReason = (text) => new TextEncoder().encode(text.trim()).length >= REASON_BYTES;
 
+// Whether an order holds by now: what was planned when it was listed may have begun meanwhile.
+export const hasBegun = (one, { state }) => Date.parse(one.from_utc) <= state.get("nowMs");
+
 export const mayOperate = () => document.documentElement.dataset.access === "operate";
 
 // The key is kept until there is an answer: sent again after a broken line, it is the same act.

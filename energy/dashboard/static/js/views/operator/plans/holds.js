@@ -3,7 +3,7 @@
 import { postOnce } from "../../../api.js";
 import { field, h } from "../../../dom.js";
 import { badge } from "../block.js";
-import { act, mayOperate } from "../office/acts.js";
+import { act, hasBegun, mayOperate } from "../office/acts.js";
 import { order, toldAnew } from "../wires/alone.js";
 
 const STATE = { running: ["warning", "▲"], planned: ["stale", "◷"] };
@@ -47,8 +47,9 @@ const facts = (one, format) => ({
   asset: one.asset, from: format.dateTime(Date.parse(one.from_utc)), until: format.dateTime(Date.parse(one.until_utc)),
 });
 
-const releaser = (one, ctx, told, end) =>
-  act({ ctx, told, run: (key) => postOnce(`/v1/steering/holds/${one.id}/release`, end(), key) });
+// Let go at once where it rests by then, or else it would rest on in the running slot.
+const releaser = (one, ctx, told, reason) =>
+  act({ ctx, told, run: (key) => postOnce(`/v1/steering/holds/${one.id}/release`, { reason: reason(), at_once: hasBegun(one, ctx) }, key) });
 
 const endReceipt = (ended, { words, format }) => h("p", null, words("hold.ended", facts(ended, format)));
 
@@ -68,7 +69,7 @@ function releaseForm(one, ctx, tell) {
   const button = h("button", { type: "submit", class: "main", disabled: true }, words("hold.release", { asset: one.asset }));
   reason.addEventListener("input", () => { button.disabled = !reason.value.trim(); });
   let run = null;
-  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = releaser(one, ctx, told, () => ({ reason: reason.value.trim() })); } },
+  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = releaser(one, ctx, told, () => reason.value.trim()); } },
     h("summary", null, words("hold.releasing")),
     h("form", { class: "limit", onsubmit: async (event) => {
       event.preventDefault();
@@ -78,11 +79,11 @@ function releaseForm(one, ctx, tell) {
   return details;
 }
 
-// What was ordered, until when, and the way back: at once where it holds already.
+// What was ordered, until when, and the way back.
 function heldReceipt(made, ctx, tell) {
   const { words, format } = ctx;
   const told = h("p", { class: "refused", role: "alert" });
-  const run = releaser(made, ctx, told, () => ({ reason: words("limits.undone"), at_once: made.state === "running" }));
+  const run = releaser(made, ctx, told, () => words("limits.undone"));
   const undo = h("button", { type: "button", onclick: async () => {
     const ended = await run(undo);
     if (ended) tell(endReceipt(ended, ctx));

@@ -2,7 +2,7 @@
 import { postOnce } from "../../../api.js";
 import { field, h } from "../../../dom.js";
 import { badge } from "../block.js";
-import { act, mayOperate } from "../office/acts.js";
+import { act, hasBegun, mayOperate } from "../office/acts.js";
 import { kilowatts } from "./words.js";
 
 const STATE = { running: ["warning", "▲"], planned: ["stale", "◷"] };
@@ -59,8 +59,9 @@ function row(one, ctx, tell) {
     mayOperate() ? cancelForm(one, ctx, tell) : null);
 }
 
-const canceller = (one, ctx, told, order) =>
-  act({ ctx, told, run: (key) => postOnce(`/v1/steering/limits/${one.id}/cancel`, order(), key) });
+// Ended at once where it holds by then, or else the running slot would keep it.
+const canceller = (one, ctx, told, reason) =>
+  act({ ctx, told, run: (key) => postOnce(`/v1/steering/limits/${one.id}/cancel`, { reason: reason(), at_once: hasBegun(one, ctx) }, key) });
 
 const endReceipt = (ended, { words, format }) => h("p", null, words("limits.ended", facts(ended, format)));
 
@@ -71,21 +72,21 @@ function cancelForm(one, ctx, tell) {
   const button = h("button", { type: "submit", class: "main", disabled: true }, words("limits.cancel", { element: one.element }));
   reason.addEventListener("input", () => { button.disabled = !reason.value.trim(); });
   let run = null;
-  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = canceller(one, ctx, told, () => ({ reason: reason.value.trim() })); } },
+  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = canceller(one, ctx, told, () => reason.value.trim()); } },
     h("summary", null, words("limits.cancelling")),
     h("form", { class: "limit", onsubmit: async (event) => {
       event.preventDefault();
       const ended = await run(button);
       if (ended) tell(endReceipt(ended, ctx));
-    } }, field(reason, words("limits.reason")), h("div", { class: "acts" }, button), told));
+    } }, field(reason, words("limits.reason")), h("p", { class: "small" }, words("limits.cancel.honest")), h("div", { class: "acts" }, button), told));
   return details;
 }
 
-// What was ordered, until when, and the way back: at once where it holds already.
+// What was ordered, until when, and the way back.
 function setReceipt(made, ctx, tell) {
   const { words, format } = ctx;
   const told = h("p", { class: "refused", role: "alert" });
-  const run = canceller(made, ctx, told, () => ({ reason: words("limits.undone"), at_once: made.state === "running" }));
+  const run = canceller(made, ctx, told, () => words("limits.undone"));
   const undo = h("button", { type: "button", onclick: async () => {
     const ended = await run(undo);
     if (ended) tell(endReceipt(ended, ctx));
