@@ -67,6 +67,7 @@ def test_a_question_mark_lists_the_keys_and_escape_gives_the_focus_back(
     page = chromium_page
     office.enter(page, "kim")
     page.goto(f"{office.url}/alarms")
+    expect(page.locator("#foot p").first).to_have_text("? shows all keys. Single keys on")
     button = page.get_by_role("button", name="Sign out")
     button.focus()
     page.keyboard.press("?")

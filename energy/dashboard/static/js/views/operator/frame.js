@@ -71,8 +71,7 @@ function makeView(ctx, screen) {
   document.getElementById("grid").replaceChildren(...blocks.map((one) => one.section));
   document.getElementById("jump").replaceChildren(...screen.jumps.map(([id, key]) => h("a", { href: `#${id}` }, words(key))));
   document.getElementById("foot").replaceChildren(
-    h("p", null, words("foot.keys")),
-    h("p", null, words("foot.screens"), " ", keysButton(words)),
+    h("p", null, words("foot.keys"), " ", keysButton(words)),
     h("p", null, words("foot.api"), " ", screen.paths.map((path) => [h("a", { href: path }, path), " "])));
   return { blocks, format };
 }
