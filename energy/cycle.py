@@ -36,6 +36,7 @@ from energy.steps.faults import (
     tell,
 )
 from energy.steps.grid import CheckedPlan, plan_within_grid
+from energy.steps.halting import HaltedError, why_halted
 from energy.steps.islanding import with_islands_ahead
 from energy.steps.measure import Measured, measure
 from energy.steps.outlook import forecast_slot
@@ -258,12 +259,15 @@ def _published(
     cleared: Cleared,
     now_s: Callable[[], float],
 ) -> Cleared:
-    """Publish the slot, without its market where it has begun meanwhile; what was published."""
+    """Publish the slot, without its market where it has begun meanwhile or the books were found
+    broken; what was published.
+    """
     try:
         publish(microgrid, parts.claim, parts.measured, forecast, checked, cleared, now_s)
-    except SlotBegunError as error:
+    except (SlotBegunError, HaltedError) as error:
         log.warning("%s", error)
-        cleared = no_market(parts.slot, parts.book.orders, BEGUN)
+        reason = BEGUN if isinstance(error, SlotBegunError) else str(error)
+        cleared = no_market(parts.slot, parts.book.orders, reason)
         publish(microgrid, parts.claim, parts.measured, forecast, checked, cleared, now_s)
     return cleared
 
@@ -273,11 +277,13 @@ def clear_or_void(
 ) -> Cleared:
     """The slot's auction; where it cannot be cleared its orders are void, and it says why.
 
-    Nobody can act on a trade that is told when its slot has begun, so it must be in time.
+    Nobody can act on a trade that is told when its slot has begun, so it must be in time; and no
+    auction is signed after books that do not hold.
     """
     slot, book, settings = parts.slot, parts.book, microgrid.settings
-    if book.reason:
-        return no_market(slot, book.orders, book.reason)
+    halted = microgrid.store.read(lambda connection: why_halted(connection, microgrid.books))
+    if reason := book.reason or halted:
+        return no_market(slot, book.orders, reason)
     if now_s > slot - min(settings.market_lead_s, settings.gate_lead_s):
         return no_market(slot, book.orders, BEGUN)
     try:

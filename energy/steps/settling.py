@@ -32,6 +32,7 @@ from energy.steps.books import (
 from energy.steps.books import open_books as open_books
 from energy.steps.corrections import CorrectionFacts, gather_corrections, settle_again, unerased
 from energy.steps.dr_settlement import EventFacts, gather_events, save_events, settle_events
+from energy.steps.halting import require_unhalted
 from energy.steps.labels import label_cause, labels_of
 from energy.steps.losses import enter_losses, save_loss_entry, untold_losses
 from energy.steps.lost_readings import find_frozen, find_lost
@@ -79,7 +80,6 @@ from energy.timegrid import iso_of
 from energy.units import SLOT_S, UKRW_PER_KRW, krw_text_from_ukrw
 from market.books import SealedTick
 from market.clearing import Clearing, clearing_message
-from market.errors import MarketError
 from market.label_lines import reserve_labels
 from market.readings import Quality
 from market.settlement import Carriage, reserve_slot, trades_of
@@ -153,10 +153,12 @@ def post_clearing(connection: Connection, books: Books, cleared: ClearedSlot) ->
 
     Each premium tier has a signed Clearing of its own, and reservations for what it costs.
     To be called in the transaction that publishes the slot; without a market it does nothing.
+    Raises HaltedError where an audit has found the books broken.
     """
     clearing = cleared.clearing
     if clearing is None:
         return
+    require_unhalted(connection, books)
     book = TickBook(books, cleared.slot, next_settlement(connection))
     book.entries += enter_network(connection, books, cleared.slot)
     message = clearing_message(
@@ -199,15 +201,14 @@ def _enter_label(connection: Connection, book: TickBook, cleared: ClearedSlot, l
 def settle_tick(microgrid: Bookkeeper, slot: int) -> Settled:
     """Settle what is due at the gate of `slot`, and put the tick of that name under its checkpoint.
 
-    A tick that is sealed already is left as it is. Raises MarketError where an invariant breaks
-    or an audit has found the books broken, StoreError where somebody else writes to them; then
-    nothing is written.
+    A tick that is sealed already is left as it is. Raises MarketError where an invariant breaks,
+    HaltedError where an audit has found the books broken, StoreError where somebody else writes to
+    them; then nothing is written.
     """
     store, books = microgrid.store, microgrid.books
     if slot <= books.head.state.tick:
         return store.read(lambda connection: _settled_before(connection, books, slot))
-    if books.halt.because is not None:
-        raise MarketError(f"books: nothing is signed any more: {books.halt.because}")
+    store.read(lambda connection: require_unhalted(connection, books))
     with collector_at_rest():
         return _settle_new(microgrid, slot)
 
@@ -234,6 +235,7 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
     outcome = _outcome(book, sealed, settled)
 
     def write(connection: Connection) -> None:
+        require_unhalted(connection, books)  # once more: it may have been found meanwhile
         keep_tally(connection, books, district, slot)
         save_tick(connection, book, sealed, head)
         if closed is not None:

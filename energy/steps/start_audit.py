@@ -17,6 +17,8 @@ from sqlalchemy import Connection
 
 from energy.steps.books import Halt, Head, Registry, load_head, load_registry
 from energy.steps.chain_audit import audit_chain, broken_links, wrong_root
+from energy.steps.faults import in_words
+from energy.steps.halting import AUDIT_CAUSE, HALTED
 from energy.steps.proving import find_oversold, unlike_sums, verify_store
 from energy.store.alarms import Alarm, end_alarm, raise_alarm
 from energy.store.archive import has_archive
@@ -24,11 +26,10 @@ from energy.store.books import moved_sums, next_settlement
 from energy.store.checkpoints import load_checkpoints
 from energy.store.engine import Store
 from energy.store.erasures import count_erased_transfers, erased_moves
-from energy.store.errors import StoreBusyError, StoreError
+from energy.store.errors import StoreBusyError
 
 log = logging.getLogger(__name__)
 
-CAUSE = "books/audit"
 SETTLEMENTS_AT_ONCE = 32
 PAUSE_S = 0.05
 TRY_AGAIN_S = 60.0
@@ -103,7 +104,7 @@ class StartAudit:
     def trouble(self) -> str | None:
         """That the books do not hold, None where nothing is known against them."""
         found = self._halt.because
-        return None if found is None else f"nothing is signed any more: {found}"
+        return None if found is None else f"{HALTED}: {found}"
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -112,32 +113,38 @@ class StartAudit:
             except StoreBusyError as error:
                 log.warning("the books are not audited yet: %s", error)
             except Exception:
-                log.exception("the books cannot be audited")
+                # Only the telling: whatever the looking raises is a finding, and halts already.
+                log.exception("what the audit came to cannot be told yet")
             else:
                 return
             self._stopping.wait(TRY_AGAIN_S)
 
     def look(self) -> None:
-        """Audit the books; halt and tell where they do not hold."""
+        """Audit the books; halt and tell where they do not hold.
+
+        Books that cannot be read as books do not hold; only a database that does not answer at this
+        moment says nothing against them, and raises StoreBusyError.
+        """
         try:
             found = next(findings_in_steps(self._store, self._stopping.wait), None)
         except StoreBusyError:
             raise
-        except StoreError as error:
-            found = str(error)
+        except Exception as error:
+            log.exception("the books cannot be audited")
+            found = f"cannot be audited: {in_words(error)}"
         if self._stopping.is_set():
             return
         now_s = int(self._now_s())
         if found is None:
-            self._store.write(lambda connection: end_alarm(connection, CAUSE, now_s))
+            self._store.write(lambda connection: end_alarm(connection, AUDIT_CAUSE, now_s))
             log.info("the books hold: every head, the log's root and every balance")
             return
         self._halt.because = found
-        log.error("the books do not hold, nothing is signed any more: %s", found)
+        log.error("the books do not hold, %s: %s", HALTED, found)
         alarm = Alarm(
-            cause=CAUSE,
+            cause=AUDIT_CAUSE,
             severity="alarm",
-            what=f"The books do not hold, nothing is signed any more: {found}",
+            what=f"The books do not hold, {HALTED}: {found}",
             where="ledger",
             todo="Stop the service; verify a copy and the last backup before anything else.",
         )

@@ -8,10 +8,12 @@ from sqlalchemy import Connection, text
 
 from energy.cli.store import _verified
 from energy.steps import start_audit
+from energy.steps.books import Halt
+from energy.steps.halting import HaltedError
 from energy.steps.start_audit import StartAudit, findings_in_steps, first_finding
 from energy.store.alarms import open_alarms
+from energy.store.errors import StoreBusyError
 from energy.units import SLOT_S
-from market.errors import MarketError
 
 FIRST = 1_784_084_400
 Begin = Callable[..., Any]
@@ -86,8 +88,58 @@ def test_what_was_changed_halts_all_signing_and_is_an_alarm(
         audit._thread.join()
     assert told in (audit.trouble() or "")
     assert {one.alarm.cause for one in here.store.read(open_alarms)} == {"books/audit"}
-    here.publish(FIRST + 4 * SLOT_S)
-    with pytest.raises(MarketError, match="nothing is signed any more"):
-        here.settle(FIRST + 4 * SLOT_S)
+    require_nothing_signed(here, FIRST + 4 * SLOT_S)
     assert _verified(here.store.url) == 1
     assert "the ledger does not hold: " in capsys.readouterr().out
+
+
+def require_nothing_signed(here: Any, slot: int) -> None:
+    """The slot cannot be published with a market; without one it can, and is not settled."""
+    with pytest.raises(HaltedError, match="nothing is signed any more"):
+        here.publish(slot)
+    here.with_market = False
+    here.publish(slot)
+    with pytest.raises(HaltedError, match="nothing is signed any more"):
+        here.settle(slot)
+    here.with_market = True
+
+
+def test_what_another_process_has_found_stops_this_one_until_an_audit_holds(here: Any) -> None:
+    change = "UPDATE transfer SET amount = amount {} 1 WHERE settlement = 3 AND position = 5"
+    tamper(here, change.format("+"))
+    elsewhere = StartAudit(here.store, Halt(), lambda: float(FIRST))
+    elsewhere.look()
+    assert here.books.halt.because is None
+    require_nothing_signed(here, FIRST + 4 * SLOT_S)
+    here.store.write(lambda connection: connection.execute(text(change.format("-"))))
+    require_nothing_signed(here, FIRST + 5 * SLOT_S)
+    audit_of(here).look()
+    assert here.store.read(open_alarms) == []
+    here.settle(FIRST + 4 * SLOT_S)
+    here.settle(FIRST + 5 * SLOT_S)
+    here.run(1, begin=6)
+
+
+def test_books_that_cannot_be_audited_do_not_hold(
+    here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a transfer names an account that does not exist."""
+    unknown = {(1, 9_999): 1}
+    monkeypatch.setattr(start_audit, "moved_sums", lambda *_, **__: unknown)
+    audit = audit_of(here)
+    audit.look()
+    assert "cannot be audited: IndexError" in (audit.trouble() or "")
+    assert {one.alarm.cause for one in here.store.read(open_alarms)} == {"books/audit"}
+
+
+def test_a_database_that_does_not_answer_says_nothing_against_the_books(
+    here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> Any:
+        raise StoreBusyError("planted")
+
+    monkeypatch.setattr(start_audit, "findings_in_steps", busy)
+    audit = audit_of(here)
+    with pytest.raises(StoreBusyError):
+        audit.look()
+    assert audit.trouble() is None

@@ -21,9 +21,10 @@ from energy.steps.context import (
     open_installation,
     start_microgrid,
 )
+from energy.steps.halting import AUDIT_CAUSE
 from energy.steps.proving import export_lines, verify_store
 from energy.steps.upkeep import books_trouble
-from energy.store.alarms import open_alarms
+from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
 from energy.store.errors import StoreBusyError
 from energy.store.orders import load_fills
 from energy.store.setpoints import load_setpoints
@@ -126,6 +127,27 @@ def test_an_auction_that_fails_leaves_the_plan_and_voids_the_orders(
     assert "cannot be cleared: IndexError: planted" in alarms(microgrid)["slot/market"]
     run(microgrid)
     assert "slot/market" not in alarms(microgrid)
+
+
+@pytest.mark.parametrize("found", ["before the auction", "between auction and publishing"])
+def test_after_a_finding_of_any_process_slots_are_told_and_nothing_is_traded_or_signed(
+    microgrid: Microgrid, monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    finding = Alarm(AUDIT_CAUSE, "alarm", "The books do not hold: planted", "ledger", "Stop.")
+    sealed = microgrid.books.head.state.tick
+    microgrid.store.write(lambda connection: raise_alarm(connection, finding, sealed))
+    with monkeypatch.context() as patch:
+        if found != "before the auction":
+            patch.setattr(energy.cycle, "why_halted", lambda *_: None)
+        halted = run(microgrid)
+    row = row_of(microgrid, halted.slot)
+    assert row.outcome == "ok" and is_told(microgrid, halted.slot)
+    assert halted.cleared.clearing is None and halted.cleared.orders
+    assert "do not hold: planted" in alarms(microgrid)["slot/market"]
+    assert halted.settled is None and microgrid.books.head.state.tick == sealed
+    microgrid.store.write(lambda connection: end_alarm(connection, AUDIT_CAUSE, sealed))
+    after = run(microgrid)
+    assert after.cleared.clearing is not None and after.settled is not None
 
 
 def test_trouble_of_the_store_is_no_fault_and_the_same_slot_is_tried_again(
