@@ -80,7 +80,7 @@ def assemble(problem: PlanProblem, decided: Decisions) -> Plan:
     area_net = _area_net(problem, decided)
     net = area_net.sum(axis=1) + problem.loss_kw + _outside_areas(problem, decided)
     imported, exported = np.maximum(net, 0.0), np.maximum(-net, 0.0)
-    counted = problem.connection.counted_kw(imported)
+    counted = problem.connection.counted_kw(imported + decided.shed_kw.sum(axis=1))
     plan = Plan(
         first_slot=problem.first_slot,
         area_ids=problem.area_ids,

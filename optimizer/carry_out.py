@@ -20,7 +20,7 @@ def unpriced_import_kw(problem: PlanProblem, peak_kw: float) -> FloatArray:
     connection = problem.connection
     limit = connection.p_import_kw_max
     room = peak_kw - connection.counted_kw(np.zeros(problem.slots))
-    free = np.where(connection.peak_counts, np.clip(room, 0.0, limit), limit)
+    free = np.where(connection.counts, np.clip(room, 0.0, limit), limit)
     for event in problem.dr_events:
         free = np.clip(event.limit_kw, 0.0, free)
     return free

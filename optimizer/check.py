@@ -275,7 +275,8 @@ def _check_connection(problem: PlanProblem, plan: Plan) -> Iterator[Finding]:
     both = np.minimum(plan.p_import_kw, plan.p_export_kw)
     yield from _worst("direction", "import and export at once", both)
     margin = 0.0 if connection.peak_margin_kw is None else connection.peak_margin_kw
-    counted = (plan.p_import_kw + margin)[np.asarray(connection.peak_counts, dtype=np.bool_)]
+    can_draw = np.asarray(connection.peak_counts, dtype=np.bool_) & (connection.p_import_kw_max > 0)
+    counted = (plan.p_import_kw + plan.shed_kw + margin)[can_draw]
     peak = max(connection.p_peak_incurred_kw, float(counted.max(initial=0.0)))
     yield from _worst("peak", "peak", np.array([abs(peak - plan.p_peak_kw)]))
 

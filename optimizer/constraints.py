@@ -53,14 +53,13 @@ def keep_one_direction_at_connection(model: pyo.ConcreteModel, problem: PlanProb
 
 
 def reach_peak(model: pyo.ConcreteModel, problem: PlanProblem) -> None:
-    """The peak is at least what the import of every slot counts for, with its margin."""
-    free, connection = exchange_limits(problem).import_size_kw, problem.connection
-    margin = connection.peak_margin_kw
+    """The peak is at least what the draw of each slot counts for, shed load and margin included."""
+    connection = problem.connection
+    free = exchange_limits(problem).import_size_kw + problem.rank_load_kw.sum(axis=(1, 2))
+    least = np.where(connection.counts, connection.counted_kw(np.zeros(problem.slots)), -free)
 
     def reach(m: pyo.ConcreteModel, t: int) -> pyo.Expression:
-        if not connection.peak_counts[t]:
-            return m.p_peak - m.p_import[t] >= -free[t]
-        return m.p_peak - m.p_import[t] >= (0.0 if margin is None else margin[t])
+        return m.p_peak - m.p_import[t] - sum(m.shed[t, r] for r in m.R) >= float(least[t])
 
     model.peak = pyo.Constraint(model.T, rule=reach)
 

@@ -154,7 +154,8 @@ class Connection:
 
     Prices may be negative. The demand charge is owed once on the highest import of the slots where
     peak_counts, as far as it is beyond p_peak_incurred_kw; an import counts as peak_margin_kw (H,)
-    higher than planned, where one is given, so that a forecast's error need not become a peak.
+    higher than planned, where one is given, so that a forecast's error need not become a peak. Load
+    that is shed counts as drawn: shedding is for what cannot be had, not for a lower bill.
     """
 
     p_import_kw_max: FloatArray
@@ -166,10 +167,17 @@ class Connection:
     peak_counts: BoolArray
     peak_margin_kw: FloatArray | None = None
 
-    def counted_kw(self, p_import_kw: FloatArray) -> FloatArray:
-        """What an import counts for in the peak, (H,): with its margin, 0 where nothing counts."""
+    @property
+    def counts(self) -> BoolArray:
+        """Slots that count in the peak, (H,): none in which the connection is open."""
+        return np.asarray(self.peak_counts, dtype=np.bool_) & (self.p_import_kw_max > 0)
+
+    def counted_kw(self, drawn_kw: FloatArray) -> FloatArray:
+        """What counts in the peak where so much is imported and shed, (H,), the margin included;
+        0 where nothing counts.
+        """
         margin = 0.0 if self.peak_margin_kw is None else self.peak_margin_kw
-        return np.where(self.peak_counts, p_import_kw + margin, 0.0)
+        return np.where(self.counts, drawn_kw + margin, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

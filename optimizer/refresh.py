@@ -104,7 +104,8 @@ def _write_connection(sheet: _Sheet, problem: PlanProblem) -> None:
     sheet.at_most("import_while_importing", 0.0)
     sheet.at_most("export_while_not", limits.export_size_kw)
     counted = connection.counted_kw(np.zeros(problem.slots))
-    sheet.at_least("peak", np.where(connection.peak_counts, counted, -limits.import_size_kw))
+    most = limits.import_size_kw + problem.rank_load_kw.sum(axis=(1, 2))
+    sheet.at_least("peak", np.where(connection.counts, counted, -most))
 
 
 def _write_district(sheet: _Sheet, problem: PlanProblem) -> None:

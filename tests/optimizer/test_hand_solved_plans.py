@@ -61,6 +61,29 @@ def test_demand_charge_pays_for_shaving(toys: Any, solved: Any) -> None:
     assert plan.cost_krw.demand_charge == pytest.approx(300.0 * (40 - 10), abs=WON)
 
 
+def test_no_load_is_shed_for_a_lower_peak(toys: Any, solved: Any) -> None:
+    # A kW shed for a quarter hour costs 1,250 won, a kW of the peak 30,000; yet what is shed counts.
+    plan = solved(
+        toys.problem(
+            2,
+            load_kw=[20.0, 60.0],
+            shed_krw_per_kwh=5_000.0,
+            connection=toys.connection(2, demand_charge_krw_per_kw=30_000.0),
+        )
+    )
+    assert plan.shed_kw == pytest.approx([0.0, 0.0], abs=KW)
+    assert plan.p_peak_kw == pytest.approx(60.0, abs=KW)
+
+
+def test_what_an_island_sheds_is_no_peak(toys: Any, solved: Any) -> None:
+    connection = toys.connection(
+        2, demand_charge_krw_per_kw=30_000.0, p_import_kw_max=np.array([100.0, 0.0])
+    )
+    plan = solved(toys.problem(2, load_kw=[20.0, 60.0], connection=connection))
+    assert plan.shed_kw == pytest.approx([0.0, 60.0], abs=KW)
+    assert plan.p_peak_kw == pytest.approx(20.0, abs=KW)
+
+
 def test_demand_charge_spares_slots_that_do_not_count(toys: Any, solved: Any) -> None:
     connection = toys.connection(
         2, demand_charge_krw_per_kw=300.0, peak_counts=np.array([True, False])
