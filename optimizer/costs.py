@@ -37,7 +37,7 @@ def cost_of(problem: PlanProblem, plan: Plan) -> CostBreakdown:
         else 0.0,
         curtailment=float(curtailed.sum()) * problem.curtail_krw_per_kwh * DT_H,
         shedding=float(plan.shed_by_rank_kw.sum(axis=0) @ shed_price) * DT_H,
-        last_resort=problem.last_resort_krw_per_kwh * broken_kwh(problem, plan),
+        last_resort=problem.broken_krw_per_kwh * broken_kwh(problem, plan),
         end_values=-ends,
         demand_response=_demand_response_krw(problem, plan),
         reserve_shortfall=problem.reserve.price_krw_per_kwh

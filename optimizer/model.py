@@ -183,7 +183,7 @@ def _cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression:
 
 
 def _exchange_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression:
-    connection, last = problem.connection, problem.last_resort_krw_per_kwh
+    connection, last = problem.connection, problem.broken_krw_per_kwh
     return (
         sum(DT_H * connection.price_buy_krw_per_kwh[t] * model.p_import[t] for t in model.T)
         - sum(DT_H * connection.price_sell_krw_per_kwh[t] * model.p_export[t] for t in model.T)
@@ -220,7 +220,7 @@ def _store_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expressio
         - sum(fleets.end_value_krw_per_kwh * model.e_fleet[end, g] for g in model.G)
     )
     if model.elastic:
-        cost += problem.last_resort_krw_per_kwh * sum(
+        cost += problem.broken_krw_per_kwh * sum(
             model.fleet_short[t, g] for t in model.T for g in model.G
         )
     return cost
@@ -243,7 +243,7 @@ def _unit_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression
     )
     if model.elastic:
         cost += (
-            problem.last_resort_krw_per_kwh
+            problem.broken_krw_per_kwh
             * DT_H
             * sum(model.fuel_short[t, f] for t in model.T for f in model.STORED)
         )
@@ -257,7 +257,7 @@ def _heat_cost(model: pyo.ConcreteModel, problem: PlanProblem) -> pyo.Expression
     boiler = heat.fuel_krw_per_kwh / heat.boiler_eta
     return (
         sum(DT_H * boiler * model.boiler[t] for t in model.T)
-        + sum(DT_H * problem.last_resort_krw_per_kwh * model.heat_short[t] for t in model.T)
+        + sum(DT_H * problem.broken_krw_per_kwh * model.heat_short[t] for t in model.T)
         - heat.end_value_krw_per_kwh * model.e_heat[problem.slots - 1]
     )
 

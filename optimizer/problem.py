@@ -309,6 +309,11 @@ class PlanProblem:
         return self.shed_ranks or (everything,)
 
     @property
+    def broken_krw_per_kwh(self) -> float:
+        """Price of a limit that cannot be kept: beyond a new peak's, for which none is broken."""
+        return self.last_resort_krw_per_kwh + self.connection.demand_charge_krw_per_kw / DT_H
+
+    @property
     def rank_load_kw(self) -> FloatArray:
         """Load of each rank, (H, A, R)."""
         return np.stack([self.load_kw * rank.share for rank in self.ranks], axis=2)

@@ -273,7 +273,7 @@ def _write_ways(sheet: _Sheet, problem: PlanProblem) -> None:
 
 
 def _write_last_resort(sheet: _Sheet, problem: PlanProblem, *, elastic: bool) -> None:
-    last = problem.last_resort_krw_per_kwh
+    last = problem.broken_krw_per_kwh
     for block in ("p_missing", "p_surplus"):
         sheet.price(block, DT_H * NOWHERE * last)
     sheet.price("cut_slack", DT_H * last)

@@ -62,7 +62,7 @@ def test_demand_charge_pays_for_shaving(toys: Any, solved: Any) -> None:
 
 
 def test_no_load_is_shed_for_a_lower_peak(toys: Any, solved: Any) -> None:
-    # A kW shed for a quarter hour costs 1,250 won, a kW of the peak 30,000; yet what is shed counts.
+    # A kW shed for a quarter hour costs 1,250 won, one of the peak 30,000; but what is shed counts.
     plan = solved(
         toys.problem(
             2,
