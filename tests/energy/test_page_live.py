@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -191,9 +192,15 @@ def expected_balance(balance: dict[str, Any]) -> list[list[str]]:
     ]
     scale, digits = (1000, 2) if max(totals) >= 1000 else (1, 1)
     return [
-        [quality, *("–" if c[i] is None else f"{c[i] / scale:,.{digits}f}" for c in columns)]
+        [quality, *("–" if c[i] is None else as_shown(c[i] / scale, digits) for c in columns)]
         for i, quality in enumerate(balance["quality"])
     ]
+
+
+def as_shown(number: float, digits: int) -> str:
+    """A number as browsers write it: half of the last digit, as the number is written, goes up."""
+    place = Decimal(1).scaleb(-digits)
+    return f"{Decimal(repr(number)).quantize(place, ROUND_HALF_UP):,}"
 
 
 def shown(page: Page) -> dict[str, Any]:

@@ -396,7 +396,8 @@ def test_no_answer_and_no_log_line_has_the_key(
         heard += [kim.order(), kim.order(e_wh=10**12)]
         paths = here.ask("/openapi.json", cookies=kim.cookies).document["paths"]
         own = [path for path in paths if path.startswith("/v1/me/") and "{" not in path]
-        for path in ("/v1/session", *[one for one in own if "get" in paths[one]]):
+        read = [one for one in own if "get" in paths[one] and not one.endswith("/table")]
+        for path in ("/v1/session", *read):
             heard.append(here.ask(path, cookies=kim.cookies))
         here.keeper.safe.path.chmod(0o644)
         closed = kim.order()

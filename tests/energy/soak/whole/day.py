@@ -288,8 +288,12 @@ def digest_of(connection: Connection) -> dict[str, str]:
     return found
 
 
+SECONDS = frozenset({"seconds", "seconds_allowed"})
+"""What the solver took, and what was left of the common deadline when it began."""
+
+
 def without_seconds(part: Any) -> Any:
     """A column's content without the keys that hold the solver's time."""
     if isinstance(part, dict):
-        return {key: without_seconds(one) for key, one in part.items() if key != "seconds"}
+        return {key: without_seconds(one) for key, one in part.items() if key not in SECONDS}
     return [without_seconds(one) for one in part] if isinstance(part, list) else part
