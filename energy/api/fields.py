@@ -18,12 +18,29 @@ NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters but tab and line end, and halves of characters: stores and JSON refuse some of
 them, and no screen shows any."""
 TEXT = "a text without control characters and halves of characters"
+TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+"""The same for the API's document, in whose language halves of characters cannot be said."""
+PATTERNED = ("pattern", "enum", "const", "format")
+"""What says more of a text than that."""
+
+
+def _say_of_texts(schema: dict[str, Any]) -> None:
+    """Tell in a schema which texts are refused."""
+    rest: list[Any] = [schema.get("properties", {})]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, list):
+            rest += one
+        elif isinstance(one, dict):
+            rest += one.values()
+            if one.get("type") == "string" and not any(key in one for key in PATTERNED):
+                one["pattern"] = TEXT_PATTERN
 
 
 class JsonBody(BaseModel):
     """The body of a request: exactly these fields, whose texts people and stores can read."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_say_of_texts)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -75,7 +92,7 @@ async def read_fields(request: Request, lengths: Mapping[str, int]) -> dict[str,
 def fields_schema(lengths: Mapping[str, int]) -> dict[str, object]:
     """The body of such a request for the API's document."""
     properties = {
-        name: {"type": "string", "minLength": 1, "maxLength": most}
+        name: {"type": "string", "minLength": 1, "maxLength": most, "pattern": TEXT_PATTERN}
         for name, most in lengths.items()
     }
     schema = {

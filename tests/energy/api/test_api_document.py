@@ -90,3 +90,10 @@ def test_the_example_of_a_shape_has_all_its_members() -> None:
     assert example_of(shape, {"Part": inner}) == {
         "side": "bid", "parts": [{"e_wh": 400}], "zones": {"…": 1.5}, "none": [], "either": "T0",
     }  # fmt: skip
+
+
+def test_bodies_say_which_texts_are_refused(document: dict[str, Any]) -> None:
+    pattern = document["components"]["schemas"]["AssetOrder"]["properties"]["reason"]["pattern"]
+    validator = jsonschema_rs.validator_for({"type": "string", "pattern": pattern})
+    assert validator.is_valid("smell of smoke\n탄 냄새") and validator.is_valid("")
+    assert not any(validator.is_valid(f"a{one}b") for one in ("\x00", "\x1f", "\x7f", "\x9f"))
