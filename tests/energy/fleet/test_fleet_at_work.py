@@ -1,5 +1,6 @@
 """A fleet at work: real services that are started, watched, killed and started again."""
 
+import contextlib
 import json
 import os
 import signal
@@ -62,7 +63,9 @@ class Running:
         """The process of each district, by its folder."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            found[Path(child.cwd()).name] = child
+            # One that has just ended, of the district that cannot run, has no folder any more.
+            with contextlib.suppress(psutil.Error):
+                found[Path(child.cwd()).name] = child
         return found
 
     def wait(self, what: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:

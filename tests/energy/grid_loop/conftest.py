@@ -139,7 +139,8 @@ def machinery(folder: Path) -> Iterator[Microgrid]:
             microgrid.close()
 
 
-@pytest.fixture(scope="session")
+# By module: what a planner has solved before decides which of many equally good plans it finds.
+@pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with machinery(tmp_path_factory.mktemp("grid_loop")) as microgrid:
         state = microgrid.memory.plant_state

@@ -59,7 +59,7 @@ def test_a_day_of_troubles_breaks_no_promise_and_replays_byte_for_byte(
     slots = 12
     one, other = (live(check.seed, tmp_path / name, slots) for name in ("one", "other"))
     assert one.digest == other.digest, differing(one.digest, other.digest)
-    assert one.faults.done == other.faults.done and sum(one.faults.done.values()) >= 3
+    assert one.faults.done == other.faults.done and sum(one.faults.done.values()) >= 2
     check.state(f"seed {check.seed} twice, {slots} slots: the same rows; {told([one])}", trials=1)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, Request, expect
@@ -143,6 +144,8 @@ def test_a_limit_that_has_begun_since_it_was_ordered_is_ended_at_once(
     monkeypatch.setattr(stage.clock, "at_s", begun + 60.0)
     stage.microgrid.store.write(lambda c: add_event(c, "steering", begun, {"limit": made["id"]}))
     expect(row.locator(".what")).to_contain_text("holds")
+    local = datetime.fromtimestamp(begun, ZoneInfo("Asia/Seoul")).strftime("%H:%M")
+    expect(page.get_by_role("banner")).to_contain_text(f"slot {local}")
     if way == "list":
         row.get_by_text("Cancel…").click()
         row.locator("input").fill("done early")

