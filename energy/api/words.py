@@ -3,11 +3,10 @@
 A route answers a wrong word in one sentence of its own, so these forms describe and do not check.
 """
 
-import re
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
 from energy.units import SLOT_S
 
@@ -25,20 +24,8 @@ NAMED = Query(
     json_schema_extra={"pattern": "^0x[0-9a-f]{64}$"},
 )
 """Whose data are meant, where that is not the caller."""
-WHOLE = re.compile(r"-?[0-9]+")
-
-
-def _whole(value: object) -> object:
-    """The value; raises ValueError for a text such as 0.0, which would be read as a number."""
-    if isinstance(value, str) and not WHOLE.fullmatch(value):
-        raise ValueError("a whole number")
-    return value
-
-
 BeforeRow = Annotated[
-    int | None,
-    BeforeValidator(_whole),
-    Query(ge=0, le=2**63 - 1, description="the number of the last row of a page"),
+    int | None, Query(ge=0, le=2**63 - 1, description="the number of the last row of a page")
 ]
 """Rows before this one; a larger number than any database's would be a slip."""
 SlotText = Annotated[
