@@ -143,6 +143,11 @@ def test_an_operator_signs_in_with_a_code_reaches_the_screen_and_signs_out(
     assert told == []
 
 
+def soon(is_so: Callable[[], bool]) -> bool:
+    """Whether it is so at the latest of ten times: some requests were on their way before."""
+    return any(is_so() for _ in range(10))
+
+
 def test_a_tab_that_is_left_open_ends_its_session_and_a_reader_keeps_it(
     chromium_page: Page, open_here: Open
 ) -> None:
@@ -164,7 +169,7 @@ def test_a_tab_that_is_left_open_ends_its_session_and_a_reader_keeps_it(
         page.clock.fast_forward("04:00")  # the stream has begun
         assert not refresh()
         page.clock.fast_forward("02:00")
-        assert refresh() or refresh(), "the first may have been on its way before"
+        assert soon(refresh), "it asks as one that nobody sits at"
         here.wall_s += IDLE_S - 1
         page.mouse.move(9, 9)
         page.mouse.move(12, 12)
@@ -172,7 +177,7 @@ def test_a_tab_that_is_left_open_ends_its_session_and_a_reader_keeps_it(
         expect(page.locator("html")).to_have_attribute("data-access", "operate")
         page.clock.fast_forward("06:00")
         here.wall_s += IDLE_S - 1
-        assert refresh() or refresh()
+        assert soon(refresh)
         here.wall_s += IDLE_S  # whatever was on its way when the reader left
         here.store.write(lambda connection: add_event(connection, "cycle", None, {}))
         expect(page).to_have_url(re.compile("/sign-in"))

@@ -64,6 +64,11 @@ class Receiver:
         return [headers["microgrid-message"] for _, headers, _ in self.got]
 
 
+def is_end(one: tuple[str, dict[str, str], bytes]) -> bool:
+    """Whether it tells that an alarm has ended."""
+    return bool(json.loads(one[2])["kind"] == "ended")
+
+
 class Handler(BaseHTTPRequestHandler):
     receiver: Receiver
 
@@ -210,7 +215,8 @@ def test_a_store_that_takes_nothing_is_told_past_it_again_and_again_until_it_doe
         let_write(sqlite_store, may=True)
         number = say(sqlite_store, GRAVE)
         until(lambda: f"alarm-{number}-raised" in here.ids, "what is kept is posted as ever")
-    raised, ended = here.got[0], next(one for one in here.got if b'"kind":"ended"' in one[2])
+        until(lambda: any(map(is_end, here.got)), "the refusal's end is told, before it or after")
+    raised, ended = here.got[0], next(filter(is_end, here.got))
     alarm = json.loads(raised[2])["alarm"]
     assert alarm["cause"] == "store/refused" and "readonly" in alarm["what"]
     assert json.loads(ended[2])["alarm"]["ended_utc"] is not None
