@@ -15,11 +15,11 @@ const QUIET_MS = 9000;
 export async function startPage(screen) {
   const root = document.documentElement;
   const state = makeState();
+  followKeys(state);  // before anything is waited for: a key that is pressed at once is not lost
   const refresh = makeRefresh(state, Object.entries(screen.documents ?? {}));
   const readAll = refresh();
   const words = await loadWords(root.dataset.assets, root.lang, ...(screen.catalogues ?? []));
   buildFrame({ state, words, refresh, screen });
-  followKeys(state);
   await readAll;
   await firstUse();
   connectLive("/v1/events", ({ kind, data }) => {
