@@ -1,8 +1,9 @@
 // Calling an event and cancelling one that has not begun, in the company's name.
 import { postOnce } from "../../../api.js";
-import { field, h } from "../../../dom.js";
+import { h } from "../../../dom.js";
 import { inLanguage } from "../block.js";
-import { act, mayOperate } from "../office/acts.js";
+import { mayOperate } from "../office/acts.js";
+import { makeEnding } from "../office/ending.js";
 import { windowOf } from "./words.js";
 
 const OPEN = ["OFFERED", "CALLED"];
@@ -42,10 +43,11 @@ function newEvent(ctx, tell) {
   return { element, update: (next) => { programmes = next; } };
 }
 
-const canceller = (one, ctx, told, reason) =>
-  act({ ctx, told, run: (key) => postOnce(`/v1/steering/dr/events/${one.id}/cancel`, { reason: reason() }, key) });
-
-const cancelledReceipt = (one, { words, format }) => h("p", null, words("call.cancelled", { window: windowOf(one, format) }));
+const ending = (ctx, tell) => makeEnding(ctx, tell, {
+  end: (one, reason, key) => postOnce(`/v1/steering/dr/events/${one.id}/cancel`, { reason }, key),
+  ended: (one) => ctx.words("call.cancelled", { window: windowOf(one, ctx.format) }),
+  undone: "call.undone",
+});
 
 function row(one, ctx, tell) {
   const { words, format } = ctx;
@@ -55,31 +57,14 @@ function row(one, ctx, tell) {
     mayOperate() ? cancelForm(one, ctx, tell) : null);
 }
 
-function cancelForm(one, ctx, tell) {
-  const { words, format } = ctx;
-  const reason = h("input", { type: "text", id: `call-end-${one.id}`, maxlength: 300, autocomplete: "off" });
-  const told = h("p", { class: "refused", role: "alert" });
-  const button = h("button", { type: "submit", class: "main", disabled: true }, words("call.cancel", { window: windowOf(one, format) }));
-  reason.addEventListener("input", () => { button.disabled = !reason.value.trim(); });
-  let run = null;
-  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = canceller(one, ctx, told, () => reason.value.trim()); } },
-    h("summary", null, words("call.cancelling")),
-    h("form", { class: "limit", onsubmit: async (event) => {
-      event.preventDefault();
-      const ended = await run(button);
-      if (ended) tell(cancelledReceipt(ended, ctx));
-    } }, h("p", { class: "small" }, words("call.cancel.honest")), field(reason, words("limits.reason")), h("div", { class: "acts" }, button), told));
-  return details;
-}
+const cancelForm = (one, ctx, tell) => ending(ctx, tell).form(one, {
+  id: `call-end-${one.id}`, open: ctx.words("call.cancelling"),
+  name: ctx.words("call.cancel", { window: windowOf(one, ctx.format) }), honest: ctx.words("call.cancel.honest"),
+});
 
 // What was called, and the way back.
 function calledReceipt(made, ctx, tell) {
   const { words, format } = ctx;
-  const told = h("p", { class: "refused", role: "alert" });
-  const run = canceller(made, ctx, told, () => words("call.undone"));
-  const undo = h("button", { type: "button", onclick: async () => {
-    const ended = await run(undo);
-    if (ended) tell(cancelledReceipt(ended, ctx));
-  } }, words("limits.undo"));
-  return [h("p", null, words("call.receipt", { window: windowOf(made, format), time: format.dateTime(Date.parse(made.answer_by_utc)) })), h("div", { class: "acts" }, undo), told];
+  const said = { window: windowOf(made, format), time: format.dateTime(Date.parse(made.answer_by_utc)) };
+  return [h("p", null, words("call.receipt", said)), ...ending(ctx, tell).wayBack(made)];
 }

@@ -1,9 +1,10 @@
 // What operators have ordered of the plan: assets held at rest, who ordered it and why; those who may
 // act hold one, let one go, and let what is planned already be planned anew.
 import { postOnce } from "../../../api.js";
-import { field, h } from "../../../dom.js";
+import { h } from "../../../dom.js";
 import { badge } from "../block.js";
-import { act, hasBegun, mayOperate } from "../office/acts.js";
+import { hasBegun, mayOperate } from "../office/acts.js";
+import { makeEnding } from "../office/ending.js";
 import { order, toldAnew } from "../wires/alone.js";
 
 const STATE = { running: ["warning", "▲"], planned: ["stale", "◷"] };
@@ -48,10 +49,10 @@ const facts = (one, format) => ({
 });
 
 // Let go at once where it rests by then, or else it would rest on in the running slot.
-const releaser = (one, ctx, told, reason) =>
-  act({ ctx, told, run: (key) => postOnce(`/v1/steering/holds/${one.id}/release`, { reason: reason(), at_once: hasBegun(one, ctx) }, key) });
-
-const endReceipt = (ended, { words, format }) => h("p", null, words("hold.ended", facts(ended, format)));
+const ending = (ctx, tell) => makeEnding(ctx, tell, {
+  end: (one, reason, key) => postOnce(`/v1/steering/holds/${one.id}/release`, { reason, at_once: hasBegun(one, ctx) }, key),
+  ended: (one) => ctx.words("hold.ended", facts(one, ctx.format)),
+});
 
 function row(one, ctx, tell) {
   const { words, format } = ctx, said = facts(one, format);
@@ -62,31 +63,10 @@ function row(one, ctx, tell) {
     mayOperate() ? releaseForm(one, ctx, tell) : null);
 }
 
-function releaseForm(one, ctx, tell) {
-  const { words } = ctx;
-  const reason = h("input", { type: "text", id: `hold-end-${one.id}`, maxlength: 300, autocomplete: "off" });
-  const told = h("p", { class: "refused", role: "alert" });
-  const button = h("button", { type: "submit", class: "main", disabled: true }, words("hold.release", { asset: one.asset }));
-  reason.addEventListener("input", () => { button.disabled = !reason.value.trim(); });
-  let run = null;
-  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = releaser(one, ctx, told, () => reason.value.trim()); } },
-    h("summary", null, words("hold.releasing")),
-    h("form", { class: "limit", onsubmit: async (event) => {
-      event.preventDefault();
-      const ended = await run(button);
-      if (ended) tell(endReceipt(ended, ctx));
-    } }, field(reason, words("limits.reason")), h("p", { class: "small" }, words("hold.release.honest")), h("div", { class: "acts" }, button), told));
-  return details;
-}
+const releaseForm = (one, ctx, tell) => ending(ctx, tell).form(one, {
+  id: `hold-end-${one.id}`, open: ctx.words("hold.releasing"),
+  name: ctx.words("hold.release", { asset: one.asset }), honest: ctx.words("hold.release.honest"),
+});
 
 // What was ordered, until when, and the way back.
-function heldReceipt(made, ctx, tell) {
-  const { words, format } = ctx;
-  const told = h("p", { class: "refused", role: "alert" });
-  const run = releaser(made, ctx, told, () => words("limits.undone"));
-  const undo = h("button", { type: "button", onclick: async () => {
-    const ended = await run(undo);
-    if (ended) tell(endReceipt(ended, ctx));
-  } }, words("limits.undo"));
-  return [h("p", null, words("hold.receipt", facts(made, format))), h("div", { class: "acts" }, undo), told];
-}
+const heldReceipt = (made, ctx, tell) => [h("p", null, ctx.words("hold.receipt", facts(made, ctx.format))), ...ending(ctx, tell).wayBack(made)];

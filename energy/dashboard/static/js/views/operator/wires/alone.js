@@ -1,9 +1,10 @@
 // The district alone: whether the connection is open, until when and why; those who may act order an
 // island, report one, reconnect and let what is planned already be planned anew.
 import { postOnce } from "../../../api.js";
-import { field, h } from "../../../dom.js";
+import { h } from "../../../dom.js";
 import { badge } from "../block.js";
-import { act, mayOperate } from "../office/acts.js";
+import { mayOperate } from "../office/acts.js";
+import { makeEnding } from "../office/ending.js";
 
 const STATE = { running: ["alarm", "■"], planned: ["warning", "▲"] };
 
@@ -56,39 +57,23 @@ function row(one, ctx, tell) {
     mayOperate() ? reconnectForm(one, ctx, tell) : null);
 }
 
-const reconnecter = (one, ctx, told, reason) =>
-  act({ ctx, told, run: (key) => postOnce(`/v1/steering/islands/${one.id}/reconnect`, { reason: reason() }, key) });
-
-const endReceipt = (ended, ctx) => h("p", null, ctx.words("alone.ended", facts(ended, ctx)));
+const ending = (ctx, tell) => makeEnding(ctx, tell, {
+  end: (one, reason, key) => postOnce(`/v1/steering/islands/${one.id}/reconnect`, { reason }, key),
+  ended: (one) => ctx.words("alone.ended", facts(one, ctx)),
+});
 
 function reconnectForm(one, ctx, tell) {
   const { words } = ctx, name = one.state === "running" ? "alone.reconnect" : "alone.call_off";
-  const reason = h("input", { type: "text", id: `alone-end-${one.id}`, maxlength: 300, autocomplete: "off" });
-  const told = h("p", { class: "refused", role: "alert" });
-  const button = h("button", { type: "submit", class: "main", disabled: true }, words(name));
-  reason.addEventListener("input", () => { button.disabled = !reason.value.trim(); });
-  let run = null;
-  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = reconnecter(one, ctx, told, () => reason.value.trim()); } },
-    h("summary", null, words(`${name}.open`)),
-    h("form", { class: "limit", onsubmit: async (event) => {
-      event.preventDefault();
-      const ended = await run(button);
-      if (ended) tell(endReceipt(ended, ctx));
-    } }, field(reason, words("limits.reason")), h("p", { class: "small" }, words("alone.reconnect.honest")), h("div", { class: "acts" }, button), told));
-  return details;
+  return ending(ctx, tell).form(one, {
+    id: `alone-end-${one.id}`, open: words(`${name}.open`), name: words(name), honest: words("alone.reconnect.honest"),
+  });
 }
 
 // What was ordered, and the way back; a new plan has none.
 function receiptOf(kind, made, ctx, tell) {
   const { words } = ctx;
   if (kind === "replan") return [h("p", null, words("alone.replan.receipt"))];
-  const told = h("p", { class: "refused", role: "alert" });
-  const run = reconnecter(made, ctx, told, () => words("limits.undone"));
-  const undo = h("button", { type: "button", onclick: async () => {
-    const ended = await run(undo);
-    if (ended) tell(endReceipt(ended, ctx));
-  } }, words("limits.undo"));
-  return [h("p", null, words(`alone.${kind}.receipt`, facts(made, ctx))), h("div", { class: "acts" }, undo), told];
+  return [h("p", null, words(`alone.${kind}.receipt`, facts(made, ctx))), ...ending(ctx, tell).wayBack(made)];
 }
 
 export function toldAnew(last, { words, format }) {

@@ -1,8 +1,9 @@
 // The operators' limits: which hold, who set them and why; those who may act set and cancel.
 import { postOnce } from "../../../api.js";
-import { field, h } from "../../../dom.js";
+import { h } from "../../../dom.js";
 import { badge } from "../block.js";
-import { act, hasBegun, mayOperate } from "../office/acts.js";
+import { hasBegun, mayOperate } from "../office/acts.js";
+import { makeEnding } from "../office/ending.js";
 import { kilowatts } from "./words.js";
 
 const STATE = { running: ["warning", "▲"], planned: ["stale", "◷"] };
@@ -60,36 +61,15 @@ function row(one, ctx, tell) {
 }
 
 // Ended at once where it holds by then, or else the running slot would keep it.
-const canceller = (one, ctx, told, reason) =>
-  act({ ctx, told, run: (key) => postOnce(`/v1/steering/limits/${one.id}/cancel`, { reason: reason(), at_once: hasBegun(one, ctx) }, key) });
+const ending = (ctx, tell) => makeEnding(ctx, tell, {
+  end: (one, reason, key) => postOnce(`/v1/steering/limits/${one.id}/cancel`, { reason, at_once: hasBegun(one, ctx) }, key),
+  ended: (one) => ctx.words("limits.ended", facts(one, ctx.format)),
+});
 
-const endReceipt = (ended, { words, format }) => h("p", null, words("limits.ended", facts(ended, format)));
-
-function cancelForm(one, ctx, tell) {
-  const { words } = ctx;
-  const reason = h("input", { type: "text", id: `limit-end-${one.id}`, maxlength: 300, autocomplete: "off" });
-  const told = h("p", { class: "refused", role: "alert" });
-  const button = h("button", { type: "submit", class: "main", disabled: true }, words("limits.cancel", { element: one.element }));
-  reason.addEventListener("input", () => { button.disabled = !reason.value.trim(); });
-  let run = null;
-  const details = h("details", { class: "form", ontoggle: () => { if (details.open) run = canceller(one, ctx, told, () => reason.value.trim()); } },
-    h("summary", null, words("limits.cancelling")),
-    h("form", { class: "limit", onsubmit: async (event) => {
-      event.preventDefault();
-      const ended = await run(button);
-      if (ended) tell(endReceipt(ended, ctx));
-    } }, field(reason, words("limits.reason")), h("p", { class: "small" }, words("limits.cancel.honest")), h("div", { class: "acts" }, button), told));
-  return details;
-}
+const cancelForm = (one, ctx, tell) => ending(ctx, tell).form(one, {
+  id: `limit-end-${one.id}`, open: ctx.words("limits.cancelling"),
+  name: ctx.words("limits.cancel", { element: one.element }), honest: ctx.words("limits.cancel.honest"),
+});
 
 // What was ordered, until when, and the way back.
-function setReceipt(made, ctx, tell) {
-  const { words, format } = ctx;
-  const told = h("p", { class: "refused", role: "alert" });
-  const run = canceller(made, ctx, told, () => words("limits.undone"));
-  const undo = h("button", { type: "button", onclick: async () => {
-    const ended = await run(undo);
-    if (ended) tell(endReceipt(ended, ctx));
-  } }, words("limits.undo"));
-  return [h("p", null, words("limits.receipt", facts(made, format))), h("div", { class: "acts" }, undo), told];
-}
+const setReceipt = (made, ctx, tell) => [h("p", null, ctx.words("limits.receipt", facts(made, ctx.format))), ...ending(ctx, tell).wayBack(made)];
