@@ -23,7 +23,7 @@ from energy.api.words import NAMED, BeforeRow
 from energy.steps.own_data import forget_account, look_document, remains, sections_of
 from energy.store.audit import append_record
 from energy.store.own_data import records_about
-from energy.store.own_orders import OwnOrder, list_own_orders
+from energy.store.own_orders import pages_of_own_orders
 from energy.store.views import Document
 from energy.timegrid import iso_of
 
@@ -115,24 +115,9 @@ def _as_text(value: Any) -> str:  # noqa: ANN401 - what JSON has not
 
 
 def _orders(context: ApiContext, who: bytes) -> Iterator[Document]:
-    before: tuple[int, bytes] | None = None
-    while True:
-
-        def read(connection: Connection) -> list[OwnOrder]:
-            return list_own_orders(
-                connection,
-                who,
-                before=before,  # noqa: B023
-                limit=PAGE_MAX,
-                only_filled=False,
-            )
-
-        found = context.store.read(read)
+    for found in pages_of_own_orders(context.store, who, only_filled=False):
         for one in found:
             yield own_order_json(context, one)
-        if len(found) < PAGE_MAX:
-            return
-        before = (found[-1].order.slot, found[-1].order.id)
 
 
 @router.post(

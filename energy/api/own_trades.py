@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
-from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
 
 from energy.api.callers import HOUSEHOLD, caller_of, may
@@ -16,7 +15,7 @@ from energy.api.context import ApiContext, context_of
 from energy.api.doorman import note_access
 from energy.api.problems import answers
 from energy.api.words import NAMED
-from energy.store.own_orders import OwnOrder, list_own_orders
+from energy.store.own_orders import OwnOrder, pages_of_own_orders
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
 from market.labels import Label
@@ -25,7 +24,6 @@ COLUMNS = (
     "slot_utc", "side", "ordered_wh", "filled_wh", "limit_krw_per_kwh", "price_krw_per_kwh",
     "label", "labelled_wh", "label_price_krw_per_kwh", "amount_krw", "order_id",
 )  # fmt: skip
-AT_ONCE = 200
 
 router = APIRouter(tags=["my home"])
 
@@ -68,23 +66,8 @@ def amount_ukrw(one: OwnOrder) -> int | None:
 def trades_csv(context: ApiContext, who: bytes) -> Iterator[str]:
     """The table with its head, a page of the store after the other."""
     yield _text([COLUMNS])
-    before: tuple[int, bytes] | None = None
-    while True:
-
-        def read(connection: Connection) -> list[OwnOrder]:
-            return list_own_orders(
-                connection,
-                who,
-                before=before,  # noqa: B023
-                limit=AT_ONCE,
-                only_filled=True,
-            )
-
-        found = context.store.read(read)
+    for found in pages_of_own_orders(context.store, who, only_filled=True):
         yield _text([_row(one) for one in found])
-        if len(found) < AT_ONCE:
-            return
-        before = (found[-1].order.slot, found[-1].order.id)
 
 
 def _row(one: OwnOrder) -> tuple[Any, ...]:

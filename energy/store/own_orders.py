@@ -1,12 +1,17 @@
 """The orders of one account with what each got, the newest slot first."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
 
+from energy.store.engine import Store
 from energy.store.kept_keys import kept_addresses, signed_by
 from energy.store.orders import FillRow, OrderRow
 from energy.store.schema import fill, market_order
+
+AT_ONCE = 200
 
 
 class OwnOrder(NamedTuple):
@@ -39,6 +44,22 @@ def list_own_orders(
     query = query.order_by(order.slot.desc(), order.id.desc()).limit(limit)
     kept = kept_addresses(connection, account)
     return [_own_order(dict(row._mapping), kept) for row in connection.execute(query)]
+
+
+def pages_of_own_orders(
+    store: Store, account: bytes, *, only_filled: bool
+) -> Iterator[list[OwnOrder]]:
+    """All orders of an account, the newest slot first, a page after the other, so that whoever
+    reads slowly keeps no transaction open.
+    """
+    page = partial(list_own_orders, account=account, limit=AT_ONCE, only_filled=only_filled)
+    before: tuple[int, bytes] | None = None
+    while True:
+        found = store.read(partial(page, before=before))
+        yield found
+        if len(found) < AT_ONCE:
+            return
+        before = (found[-1].order.slot, found[-1].order.id)
 
 
 def _own_order(row: dict[str, object], kept: frozenset[bytes]) -> OwnOrder:
