@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import hmac
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ import httpx
 from sqlalchemy import Connection
 
 from energy.config import Settings, is_loopback
+from energy.steps.beside import Beside
 from energy.store.alarm_outbox import (
     END_S,
     Letter,
@@ -158,7 +158,7 @@ class RefusedTold:
     next_s: float = 0.0
 
 
-class AlarmPoster:
+class AlarmPoster(Beside):
     """Posts the alarms of a store to its webhooks while its block lasts; without any, nothing."""
 
     def __init__(
@@ -175,28 +175,19 @@ class AlarmPoster:
         self._now_s, self._wall_s, self._count_s = now_s, wall_s, time.monotonic
         self._refused: dict[str, RefusedTold] = {}  # by the webhook's target
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="alarms", daemon=True)
-
-    def __enter__(self) -> "AlarmPoster":
-        if self._webhooks:
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        if self._loop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._wake)
-        if self._webhooks:
-            self._thread.join()
+        super().__init__("alarms", is_needed=bool(self._webhooks))
 
     def trouble(self) -> str | None:
         """That nothing is posted any more, None where messages are or none is to be."""
-        if not self._webhooks or self._stopping.is_set() or self._thread.is_alive():
+        if not self.has_died:
             return None
         return "alarms are not posted: the work on webhooks has ended; start the service anew"
 
     def _wake(self) -> None:
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._cancel_all)
+
+    def _cancel_all(self) -> None:
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
 

@@ -7,7 +7,6 @@ checkpoint counts as ANCHORED when its block is final, and the next tick of the 
 
 import json
 import logging
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from energy.steps.beside import Beside
 from energy.steps.tick_book import TickBook
 from energy.store.anchors import (
     AnchoredRow,
@@ -113,7 +113,7 @@ class ChainNode:
                 raise
 
 
-class Anchorer:
+class Anchorer(Beside):
     """Brings one checkpoint a day to the chain, one small round at a time."""
 
     def __init__(
@@ -124,19 +124,10 @@ class Anchorer:
         now_s: Callable[[], float],
         most_gwei: int = MOST_GWEI,
     ) -> None:
+        super().__init__("anchors")
         self._store, self._node, self._key, self._now_s = store, node, key, now_s
         self._most_wei = most_gwei * GWEI
         self.address = address_of(key)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="anchors", daemon=True)
-
-    def __enter__(self) -> "Anchorer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
 
     def _work(self) -> None:
         while not self._stopping.wait(ROUND_EVERY_S):

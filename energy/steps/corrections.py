@@ -52,6 +52,7 @@ from market.settlement import (
     NO_TARIFF,
     MeterReadings,
     SettlementInput,
+    SlotSettlement,
     SystemAccounts,
     Trade,
     raise_estimates,
@@ -351,15 +352,24 @@ def settle_again(book: TickBook, district: District, facts: CorrectionFacts, num
         places={**facts.places, **facts.labels.places},
     )
     book.settle(facts.version, transfers, signed.leaves(), named)
-    grown = np.zeros_like(month_wh)
-    before_wh = inputs.readings.settled_import_wh
-    assert before_wh is not None
     customers = np.concatenate([facts.meter, partners])
-    grown_wh = settled.rest_import_wh - before_wh
-    grown[customers[customers >= 0]] = grown_wh[customers >= 0]
-    book.months = book.months.plus(month, grown)
+    book.months = book.months.plus(month, _grown_wh(inputs, settled, customers, len(month_wh)))
     book.deliveries += delivery_rows(books, inputs, settled)
     return True
+
+
+def _grown_wh(
+    inputs: SettlementInput, settled: SlotSettlement, customers: IntArray, meters: int
+) -> IntArray:
+    """How much more each meter has drawn of the utility than was settled before, (M,); `customers`
+    are the meters of the readings, below nought where one is none.
+    """
+    before_wh = inputs.readings.settled_import_wh
+    assert before_wh is not None
+    grown = np.zeros(meters, dtype=np.int64)
+    grown_wh = settled.rest_import_wh - before_wh
+    grown[customers[customers >= 0]] = grown_wh[customers >= 0]
+    return grown
 
 
 def _meter_readings(

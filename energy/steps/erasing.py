@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 import data
 from energy.steps.account_book import month_text
+from energy.steps.book_head import LEDGERS
 from energy.steps.book_rows import BatchReader, leaves_of_readings, message_entry, order_entry
 from energy.steps.books import SYSTEM_NAMES, Registry, collector_at_rest, load_registry
 from energy.steps.proving import TickReader, lines_of_ticks
@@ -49,15 +50,13 @@ from market.books import Chain, Entry, SetKind, account_leaf, blinded_account, e
 from market.entries import TYPE_CODE
 from market.merkle import entry_leaf
 from market.messages import parse_message
-from market.transfers import Code, LedgerId
+from market.transfers import Code
 from market.verifier import verify_export
 
 FOR_ANOTHER = frozenset(
     {Code.PPA, Code.CFD, Code.PPA_CHARGE, Code.NEIGHBOUR, Code.DR_REWARD, Code.DR_PENALTY}
 )
 """Lines of contracts and events stay: another party has signed for them as well."""
-
-LEDGERS = (LedgerId.KRW, LedgerId.ENERGY, LedgerId.POINTS)
 
 
 @dataclass(frozen=True)

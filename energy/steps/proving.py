@@ -15,6 +15,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from energy.steps.archiving import archived_lines
+from energy.steps.book_head import Head, load_head
 from energy.steps.book_rows import (
     SLOT_SCOPE,
     BatchReader,
@@ -26,14 +27,7 @@ from energy.steps.book_rows import (
     pack_fills,
     readings_of_settlement,
 )
-from energy.steps.books import (
-    Books,
-    Head,
-    Registry,
-    collector_at_rest,
-    load_head,
-    load_registry,
-)
+from energy.steps.books import Books, Registry, collector_at_rest, load_registry
 from energy.store.archive import has_archive
 from energy.store.books import (
     SettlementRow,

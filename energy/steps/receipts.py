@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from energy.steps.account_book import month_text
+from energy.steps.book_head import load_head
 from energy.steps.book_rows import (
     BatchReader,
     committed_entries,
@@ -22,7 +23,7 @@ from energy.steps.book_rows import (
     pack_clearing,
     readings_of_settlement,
 )
-from energy.steps.books import Registry, find_network, load_head, load_registry
+from energy.steps.books import Registry, find_network, load_registry
 from energy.steps.month_close import TARIFF_KIND
 from energy.steps.statements import BillBook
 from energy.store.accounts import find_message, load_keys, messages_of, messages_to_seal

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.steps.anchoring import enter_anchors
+from energy.steps.book_head import Head
 from energy.steps.book_rows import (
     SLOT_SCOPE,
     BatchReader,
@@ -23,7 +24,6 @@ from energy.steps.book_rows import (
 )
 from energy.steps.books import Books as Books
 from energy.steps.books import (
-    Head,
     collector_at_rest,
     enter_network,
     enter_rules,

@@ -8,14 +8,15 @@ waits for longer than one unit.
 """
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from sqlalchemy import Connection
 
-from energy.steps.books import Halt, Head, Registry, load_head, load_registry
+from energy.steps.beside import Beside
+from energy.steps.book_head import Head, load_head
+from energy.steps.books import Halt, Registry, load_registry
 from energy.steps.chain_audit import audit_chain, broken_links, wrong_root
 from energy.steps.faults import in_words
 from energy.steps.halting import AUDIT_CAUSE, HALTED
@@ -85,21 +86,12 @@ def _beginning(connection: Connection) -> tuple[Registry, Head, int, int]:
     return registry, head, next_settlement(connection), count_erased_transfers(connection)
 
 
-class StartAudit:
+class StartAudit(Beside):
     """Audits the books once, in a thread of its own; a finding halts all signing and stays."""
 
     def __init__(self, store: Store, halt: Halt, now_s: Callable[[], float]) -> None:
+        super().__init__("audit")
         self._store, self._halt, self._now_s = store, halt, now_s
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
-
-    def __enter__(self) -> "StartAudit":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
 
     def trouble(self) -> str | None:
         """That the books do not hold, None where nothing is known against them."""

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from energy.steps.book_head import Head, keep_tick
 from energy.steps.book_rows import SLOT_SCOPE, Place, reading_columns, transfer_rows
-from energy.steps.books import Books, Head, entry_rows, keep_tick
+from energy.steps.books import Books, entry_rows
 from energy.store.books import (
     SettlementRow,
     TransferRow,

@@ -8,7 +8,6 @@ for another log: the store was put back from an older copy, or two stores go on 
 import http.client
 import json
 import logging
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from energy.config import Settings
+from energy.steps.beside import Beside
 from energy.steps.books import load_registry
 from energy.steps.receipts import LogTree, Witnesses
 from energy.store.alarms import Alarm, end_alarm, raise_alarm
@@ -95,7 +95,7 @@ def status_of(connection: Connection, head: CheckpointRow, witnesses: Witnesses)
     return HeadStatus.WITNESSED if enough else HeadStatus.SIGNED
 
 
-class WitnessPoster:
+class WitnessPoster(Beside):
     """Shows the newest checkpoint to every witness, in a thread of its own."""
 
     def __init__(
@@ -110,22 +110,11 @@ class WitnessPoster:
         self._trusted = trusted_witnesses(settings)
         self._log = LogTree()
         self._sizes: dict[bytes, int] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="witnesses", daemon=True)
-
-    def __enter__(self) -> "WitnessPoster":
-        if self._witnesses:
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        if self._witnesses:
-            self._thread.join()
+        super().__init__("witnesses", is_needed=bool(self._witnesses))
 
     def trouble(self) -> str | None:
         """That nothing is shown to witnesses any more, None where it is or there are none."""
-        if not self._witnesses or self._stopping.is_set() or self._thread.is_alive():
+        if not self.has_died:
             return None
         return "checkpoints are not shown: the work on witnesses has ended; start the service anew"
 
