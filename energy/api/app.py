@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -59,6 +59,7 @@ from energy.api.problems import ProblemModel, answers, install_problems
 from energy.api.proofs import LogCache
 from energy.api.rates import Rates
 from energy.api.shortcut import Shortcut
+from energy.api.words import require_once
 from energy.config import Settings
 from market.signing import require_native_backend
 
@@ -92,7 +93,10 @@ def create_app(context: ApiContext) -> FastAPI:
         await app.state.hub.stop()
         app.state.desk.stop()
 
-    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan,
+        dependencies=[Depends(require_once)],
+    )  # fmt: skip
     app.state.context = context
     app.state.doorman = StoreDoorman(context)
     app.state.begun = time.monotonic()

@@ -1,13 +1,18 @@
 """The forms of what stands in addresses, for the API's document; the routes read them themselves.
 
 A route answers a wrong word in one sentence of its own, so these forms describe and do not check.
+That a word stands there once is looked at for all of them.
 """
 
+from collections import Counter
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
 
+from energy.api.problems import ProblemError
 from energy.units import SLOT_S
 
 _DAY = (
@@ -81,3 +86,21 @@ ReportText = Annotated[
         }
     ),
 ]
+
+
+async def require_once(request: Request) -> None:
+    """Raise ProblemError where a parameter of the route stands in the address several times.
+
+    The last would win in silence, and what stands between here and the sender may take the first.
+    """
+    route = request.scope.get("route")
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if not isinstance(route, APIRoute) or counts.total() == len(counts):
+        return
+    for known in get_flat_params(route.dependant):
+        if counts[known.alias] > 1:
+            found = f"{counts[known.alias]} times"
+            raise ProblemError(
+                422, "MALFORMED", f"{known.alias}: found {found}, allowed once",
+                known.alias, found, "once",
+            )  # fmt: skip

@@ -171,6 +171,19 @@ def test_a_number_that_no_row_can_have_is_refused(town: Any) -> None:
             assert answer.status_code == status, (path, before)
 
 
+def test_a_word_that_stands_twice_in_an_address_is_refused(town: Any) -> None:
+    """Found by these requests: the last was taken, and what came before it overlooked."""
+    headers = {"Authorization": f"Bearer {town.token('operator')}"}
+    for words, status in (("before=9", 200), ("before=9&before=9", 422), ("x=1&x=2", 200)):
+        answer = requests.get(f"{town.url}/v1/audit?{words}", headers=headers, timeout=20)
+        assert answer.status_code == status, words
+    refused = requests.get(
+        f"{town.url}/v1/audit?before=null&before=0.0", headers=headers, timeout=20
+    ).json()
+    assert refused["detail"] == "before: found 2 times, allowed once"
+    assert (refused["code"], refused["field"]) == ("MALFORMED", "before")
+
+
 @pytest.mark.soak
 @pytest.mark.check(19)
 # The role that may do most goes first and alone, so that a run that is cut off has asked for it.
