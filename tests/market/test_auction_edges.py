@@ -130,13 +130,18 @@ def test_both_slow_references_say_the_same(slow_auction: ModuleType, rows: Rows)
 def test_a_shift_of_all_limits_shifts_the_price_of_every_zone_that_trades(
     rows: list[tuple[int, int, int, int]], fee: list[int], room: list[int], shift: int
 ) -> None:
+    """Who gets the last Wh of a tie is drawn by the sealed book, and that by its prices."""
     network = network_of(fee, room)
     moved = [(side, price + shift, e_wh, zone) for side, price, e_wh, zone in rows]
     one, other = (clear_slot(zonal_book(some), RULES, network) for some in (rows, moved))
     assert (one.volume_wh, one.carriage_ukrw()) == (other.volume_wh, other.carriage_ukrw())
-    for before, after in zip(one.nodes, other.nodes, strict=True):
-        assert (before.bought_wh, before.sold_wh) == (after.bought_wh, after.sold_wh)
-        if before.bought_wh + before.sold_wh:
+    for zone, (before, after) in enumerate(zip(one.nodes, other.nodes, strict=True)):
+        buyers, sellers = (
+            sum(row[0] == side and row[3] == zone for row in rows) for side in (1, 2)
+        )
+        assert abs(before.bought_wh - after.bought_wh) <= buyers
+        assert abs(before.sold_wh - after.sold_wh) <= sellers
+        if before.bought_wh + before.sold_wh and after.bought_wh + after.sold_wh:
             assert after.price_mkrw_per_kwh == before.price_mkrw_per_kwh + shift
 
 
