@@ -36,6 +36,7 @@ from energy.api import (
     open_data,
     orders,
     own_data,
+    own_sign_in,
     own_trades,
     people,
     proofs,
@@ -69,8 +70,8 @@ FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 # Orders come most often, and routes are tried in this order.
 ROOMS = (
     orders, messages, instructions, dr, contracts, proofs, books, market, forecasts, documents,
-    grid, live, health, open_data, sign_in, wallets, people, alarms, assets, rules, settings,
-    reports, me, own_trades, cars, own_data, kept, invitations, steering, islands, holds,
+    grid, live, health, open_data, sign_in, own_sign_in, wallets, people, alarms, assets, rules,
+    settings, reports, me, own_trades, cars, own_data, kept, invitations, steering, islands, holds,
     asset_acts, readings,
 )  # fmt: skip
 for _room in ROOMS:

@@ -68,6 +68,8 @@ of a household, for what hangs in a cupboard may be stolen.
 """
 OWN_HOME = Verdict("household:act", frozenset({Role.PROSUMER}), own=True)
 """Acts of a household on what is its own; nobody does them in its stead."""
+OWN_SESSION = Verdict("session", MEMBER_ROLES - {Role.DEVICE})
+"""What somebody does with their own sign-in, in a session of it; no token has this scope."""
 DISTRICT_PAGE = replace(DISTRICT, is_page=True)
 STEERING_PAGE = replace(STEERING, is_page=True)
 AUDIT = Verdict("audit:read", frozenset({Role.AUDITOR, Role.OPERATOR}))
@@ -83,8 +85,8 @@ class Caller:
     `name` and `origin` go into the audit log. `account` is that of a prosumer or a device, None
     of all others. `scopes` are those of a token; None means all that the role may. `is_demo`: no
     sign-in is asked for and this reader stands in for an operator, but may change nothing.
-    `session` is the id of the session behind the request, `person` the name of a resident who has
-    begun it with a password.
+    `session` is the id of the session behind the request, `person` the name of who has begun it
+    with a password, None of wallets and of the demonstration.
     """
 
     role: Role
@@ -203,6 +205,12 @@ def caller_of(request: Request) -> Caller:
         doorman: Doorman = request.app.state.doorman
         found = request.state.caller = doorman.caller(request)
     return found
+
+
+def no_person(caller: Caller) -> ProblemError:
+    """A token came where a person must do it."""
+    detail = f"caller: found {caller.name}, allowed a person who has signed in"
+    return ProblemError(403, "NO_PERSON", detail, "caller", caller.name, "a person")
 
 
 def verdict_of(route: BaseRoute) -> Verdict | None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from fastapi import Request
 from sqlalchemy import Connection
 
-from energy.api.callers import SAFE_METHODS, Caller, Role, Verdict
+from energy.api.callers import SAFE_METHODS, SCOPES, Caller, Role, Verdict, no_person
 from energy.api.context import ApiContext, context_of
 from energy.api.problems import ProblemError
 from energy.config import is_loopback
@@ -90,6 +90,9 @@ class StoreDoorman:
                 401, "SIGN_IN", f"sign-in: found none, allowed {allowed}", "sign-in", "none",
                 allowed, headers={"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
+        is_token = caller.scopes is not None
+        if is_token and verdict.scope not in SCOPES and caller.role in verdict.roles:
+            return no_person(caller)
         if caller.scopes is not None and verdict.scope not in caller.scopes:
             found = ", ".join(sorted(caller.scopes))
             detail = f"scope: found {found}, allowed {verdict.scope}"
@@ -142,7 +145,8 @@ def _caller_of_session(found: Session, origin: str) -> Caller:
         return replace(who, person=found.person)
     if found.role is None:
         return Caller(Role.OPERATOR, DEMO_NAME, origin, session=found.id)
-    return Caller(Role(found.role), f"person {found.person}", origin, session=found.id)
+    who = Caller(Role(found.role), f"person {found.person}", origin, session=found.id)
+    return replace(who, person=found.person)
 
 
 def is_by_person(request: Request) -> bool:

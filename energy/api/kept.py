@@ -339,7 +339,9 @@ def _prove(request: Request, session: Session, who: bytes, code: str) -> Respons
     def unit(connection: Connection) -> bool:
         person = find_person(connection, name)
         step = None if person is None else step_of_code(person.code_seed, code, context.wall_s())
-        is_right = step is not None and use_code_step(connection, name, step)
+        is_right = (
+            person is not None and step is not None and use_code_step(connection, person, step)
+        )
         if is_right:
             forget_guesses(connection, f"code {name}")
             mark_proven(connection, session.id, now_s)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
 from sqlalchemy import Connection
 
-from energy.api.callers import MEMBERS, OPERATE, STEERING, Caller, caller_of, may
+from energy.api.callers import MEMBERS, OPERATE, STEERING, Caller, caller_of, may, no_person
 from energy.api.context import ApiContext, context_of
 from energy.api.documents import json_answer, not_found, parse_slot
 from energy.api.doorman import record_of
@@ -188,8 +188,7 @@ def require_person(request: Request) -> Caller:
     """The caller, who must be a person that has signed in: two tokens may be one person's."""
     caller = caller_of(request)
     if caller.session is None:
-        detail = f"caller: found {caller.name}, allowed a person who has signed in"
-        raise ProblemError(403, "NO_PERSON", detail, "caller", caller.name, "a person")
+        raise no_person(caller)
     return caller
 
 

@@ -1,18 +1,20 @@
 """What every way of signing in shares: guesses are counted, a session begins, its cookie is set."""
 
+import functools
 import math
 from typing import Any
 
 import orjson
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
 from sqlalchemy import Connection
 
-from energy.api.context import ApiContext
+from energy.api.context import ApiContext, context_of
 from energy.api.doorman import COOKIE, SECRET, cookie_name, is_encrypted
 from energy.api.problems import ProblemError
 from energy.api.rates import network_of
-from energy.steps.credentials import hash_secret
+from energy.steps.credentials import hash_secret, is_password, nobodys_password, step_of_code
+from energy.store.people import Person
 from energy.store.sessions import (
     LASTS_S,
     GuessLimit,
@@ -77,6 +79,23 @@ def take_guesses(context: ApiContext, limits: dict[str, GuessLimit]) -> None:
         raise ProblemError(429, "TOO_MANY_GUESSES", detail, headers={"Retry-After": str(wait_s)})
 
 
+async def proved_step(
+    request: Request, person: Person | None, fields: dict[str, str]
+) -> int | None:
+    """The step of the one-time code where name, password and code are right; else None."""
+    prove = functools.partial(_prove, person, fields, context_of(request).wall_s())
+    return await to_thread.run_sync(prove, limiter=stretchers(request))
+
+
+def _prove(person: Person | None, fields: dict[str, str], now_s: float) -> int | None:
+    """The work is the same whatever is wrong, so that the time says nothing."""
+    known = person is not None and person.disabled_s is None
+    stretched = person.password if person is not None else nobodys_password()
+    is_right = is_password(fields["password"], stretched)
+    step = step_of_code(person.code_seed if person is not None else b"", fields["code"], now_s)
+    return step if known and is_right else None
+
+
 def replace_session(connection: Connection, request: Request, new: NewSession) -> None:
     """A new id for who signs in; the one that the browser had is over."""
     end_present(connection, request)
@@ -109,4 +128,11 @@ def signed_in(request: Request, secret: str, document: dict[str, str]) -> Respon
         orjson.dumps(document), 200, {"Cache-Control": "no-store"}, "application/json"
     )
     set_cookie(answer, request, COOKIE, secret, LASTS_S)
+    return answer
+
+
+def signed_out(request: Request) -> Response:
+    """The answer to whoever has signed out; the browser forgets the cookie."""
+    answer = Response(b"{}", 200, {"Cache-Control": "no-store"}, "application/json")
+    set_cookie(answer, request, COOKIE, "", 0)
     return answer

@@ -1,21 +1,18 @@
 """Signing in and out: a person's password and one-time code, the demonstration; wallets
-stand in `wallets.py`.
+stand in `wallets.py`, what one does with one's own sign-in in `own_sign_in.py`.
 
 Everything here wants the request to come from our own pages (the Origin that browsers send), so
 that no other site can sign anybody in or out.
 """
 
-import functools
-
 import orjson
-from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from energy.api.callers import PUBLIC, Doorman, caller_of, may
 from energy.api.context import context_of
-from energy.api.doorman import COOKIE, DEMO_NAME, origin_of, require_own_page
+from energy.api.doorman import DEMO_NAME, origin_of, require_own_page
 from energy.api.fields import fields_schema, read_fields
 from energy.api.problems import ProblemError, answers
 from energy.api.session_steps import (
@@ -23,20 +20,14 @@ from energy.api.session_steps import (
     end_present,
     guess_limits,
     name_at,
+    proved_step,
     replace_session,
-    set_cookie,
     signed_in,
-    stretchers,
+    signed_out,
     take_guesses,
 )
 from energy.api.shapes.office import Session, SignedIn, SignedOut
-from energy.steps.credentials import (
-    hash_secret,
-    is_password,
-    new_secret,
-    nobodys_password,
-    step_of_code,
-)
+from energy.steps.credentials import hash_secret, new_secret
 from energy.store.audit import Record, append_record
 from energy.store.kept_keys import live_key_of
 from energy.store.people import Person, find_person, use_code_step
@@ -56,7 +47,8 @@ router = APIRouter(tags=["sign-in"])
 def get_session(request: Request) -> Response:
     """Role, name and account; `anonymous` before sign-in, and whether sign-in is asked for.
 
-    `kept_key` is the key with which the company signs in this session, null where a wallet does.
+    `person` is who has begun the session with a password, null where a wallet has. `kept_key` is
+    the key with which the company signs in it.
     """
     caller = caller_of(request)
     doorman: Doorman = request.app.state.doorman
@@ -64,6 +56,7 @@ def get_session(request: Request) -> Response:
         "role": caller.role,
         "name": caller.name,
         "account": None if caller.account is None else f"0x{caller.account.hex()}",
+        "person": caller.person,
         "is_demo": caller.is_demo,
         "asks_sign_in": doorman.asks_sign_in(request),
         "kept_key": _kept_key(request),
@@ -100,21 +93,8 @@ async def sign_in_with_password(request: Request) -> Response:
     person = await run_in_threadpool(
         context.store.read, lambda connection: find_person(connection, name)
     )
-    prove = functools.partial(_proved_step, person, fields, context.wall_s())
-    step = await to_thread.run_sync(prove, limiter=stretchers(request))
+    step = await proved_step(request, person, fields)
     return await run_in_threadpool(_begin_person, request, person, step)
-
-
-def _proved_step(person: Person | None, fields: dict[str, str], now_s: float) -> int | None:
-    """The step of the one-time code where name, password and code are right; else None.
-
-    The work is the same whatever is wrong, so that the time says nothing.
-    """
-    known = person is not None and person.disabled_s is None
-    stretched = person.password if person is not None else nobodys_password()
-    is_right = is_password(fields["password"], stretched)
-    step = step_of_code(person.code_seed if person is not None else b"", fields["code"], now_s)
-    return step if known and is_right else None
 
 
 def _begin_person(request: Request, person: Person | None, step: int | None) -> Response:
@@ -124,7 +104,7 @@ def _begin_person(request: Request, person: Person | None, step: int | None) -> 
     def unit(connection: Connection) -> bool:
         is_right = False
         if person is not None and step is not None:
-            is_right = use_code_step(connection, person.name, step)
+            is_right = use_code_step(connection, person, step)
         record = _record_of(person, int(now_s * 1e6), origin, is_right=is_right)
         append_record(connection, record)
         if person is None or not is_right:
@@ -191,6 +171,4 @@ def sign_out(request: Request) -> Response:
     context = context_of(request)
     require_own_page(context, request)
     context.store.write(lambda connection: end_present(connection, request))
-    answer = Response(b"{}", 200, {"Cache-Control": "no-store"}, "application/json")
-    set_cookie(answer, request, COOKIE, "", 0)
-    return answer
+    return signed_out(request)

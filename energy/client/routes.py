@@ -971,8 +971,8 @@ class Client(BaseClient):
         """Who you are here.
 
         Role, name and account; `anonymous` before sign-in, and whether sign-in is asked for.
-        `kept_key` is the key with which the company signs in this session, null where a wallet
-        does.
+        `person` is who has begun the session with a password, null where a wallet has.
+        `kept_key` is the key with which the company signs in it.
 
         For: anonymous, auditor, device, network_owner, operator, prosumer.
 
@@ -1024,6 +1024,39 @@ class Client(BaseClient):
         Raises ProblemError: 400, 403, 413, 421, 429, 503.
         """
         return self._json("POST", "/v1/session/end")
+
+    def sign_out_everywhere(self) -> Document:
+        """Sign out everywhere.
+
+        Every session of the person, or of the wallet's account, is over at once, on the server.
+        Of the demonstration's it is this one alone.
+
+        For: auditor, network_owner, operator, prosumer.
+
+        Gives `SignedOut` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 413, 421, 429, 503.
+        """
+        return self._json("POST", "/v1/session/end-all")
+
+    def choose_password(self, password: str, code: str, new_password: str) -> Document:
+        """Change my password.
+
+        Wants the present password and a code that was not used yet; guesses count as at sign-
+        in. All other sessions of the person end at once, and this one goes on under a new
+        cookie.
+
+        For: auditor, network_owner, operator, prosumer.
+
+        Gives `SignedIn` of `/openapi.json`.
+
+        Raises ProblemError: 400, 401, 403, 413, 415, 421, 422, 429, 503.
+        """
+        return self._json(
+            "POST",
+            "/v1/session/new-password",
+            body=orjson.dumps({"password": password, "code": code, "new_password": new_password}),
+        )
 
     def get_nonce(self, address: str) -> Document:
         """A message for a wallet to sign.

@@ -33,6 +33,12 @@ def require_password(password: str) -> None:
         )
 
 
+def require_other_password(password: str, present: str) -> None:
+    """Raise StoreError for a new password that is the present one."""
+    if _plain(password) == _plain(present):
+        raise StoreError("password: found the present one, allowed another")
+
+
 def stretch_password(password: str) -> str:
     """The password stretched by scrypt under a salt of its own, with all that a check needs."""
     salt = secrets.token_bytes(16)
@@ -57,8 +63,13 @@ def nobodys_password() -> str:
 
 
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    text = unicodedata.normalize("NFKC", password).encode()
+    text = _plain(password)
     return hashlib.scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=SCRYPT_BYTES_MAX, dklen=32)
+
+
+def _plain(password: str) -> bytes:
+    """The bytes that are stretched: the same however a keyboard has composed the text."""
+    return unicodedata.normalize("NFKC", password).encode()
 
 
 def new_seed() -> bytes:

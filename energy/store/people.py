@@ -4,10 +4,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from energy.store.errors import StoreError
-from energy.store.people_tables import person, service_token, session
+from energy.store.people_tables import person, service_token
+from energy.store.sessions import end_sessions
 
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,39}")
 PERSON_ROLES = ("operator", "network_owner", "auditor")
@@ -65,7 +66,13 @@ def renew_person(connection: Connection, who: Person) -> None:
     """Give a person another password and seed; all sessions end, and no code of the old is good."""
     new = {"password": who.password, "code_seed": who.code_seed, "code_step": who.code_step}
     connection.execute(update(person).where(person.c.name == who.name).values(new))
-    connection.execute(delete(session).where(session.c.person == who.name))
+    end_sessions(connection, who.name)
+
+
+def change_password(connection: Connection, name: str, password: str) -> None:
+    """Give a person another password, stretched; all sessions end, the seed of codes stays."""
+    connection.execute(update(person).where(person.c.name == name).values(password=password))
+    end_sessions(connection, name)
 
 
 def find_person(connection: Connection, name: str) -> Person | None:
@@ -82,9 +89,14 @@ def list_people(connection: Connection) -> list[Person]:
     return [Person(**row._mapping) for row in rows]
 
 
-def use_code_step(connection: Connection, name: str, step: int) -> bool:
-    """Take a one-time code's step; False where it, or a later one, was taken before."""
-    later = (person.c.name == name) & (person.c.code_step < step)
+def use_code_step(connection: Connection, who: Person, step: int) -> bool:
+    """Take a one-time code's step; False where it, or a later one, was taken before.
+
+    False as well where the person has another password than when it was proven, or is disabled.
+    """
+    columns = person.c
+    still = (columns.name == who.name) & (columns.password == who.password)
+    later = still & columns.disabled_s.is_(None) & (columns.code_step < step)
     return connection.execute(update(person).where(later).values(code_step=step)).rowcount == 1
 
 
@@ -92,7 +104,7 @@ def disable_person(connection: Connection, name: str, now_s: int) -> bool:
     """Let a person sign in no more and end all sessions; False where that was so before."""
     if find_person(connection, name) is None:
         raise StoreError(f"person {name}: not found")
-    connection.execute(delete(session).where(session.c.person == name))
+    end_sessions(connection, name)
     able = (person.c.name == name) & person.c.disabled_s.is_(None)
     return connection.execute(update(person).where(able).values(disabled_s=now_s)).rowcount == 1
 

@@ -95,6 +95,12 @@ def end_session(connection: Connection, id_: bytes) -> bool:
     return connection.execute(delete(session).where(session.c.id == id_)).rowcount == 1
 
 
+def end_sessions(connection: Connection, owner: str | bytes) -> int:
+    """Close all sessions of a person, by name, or of an account's wallets; how many there were."""
+    own = session.c.person == owner if isinstance(owner, str) else session.c.account == owner
+    return connection.execute(delete(session).where(own)).rowcount
+
+
 def account_of_address(connection: Connection, address: bytes, slot: int) -> bytes | None:
     """The account for which a wallet's key may trade at a slot, or None."""
     columns = account_key.c

@@ -55,6 +55,7 @@ class Session(Shape):
     role: Role
     name: str
     account: Id | None
+    person: Name | None
     is_demo: bool
     asks_sign_in: bool
     kept_key: KeptKey | None

@@ -11,6 +11,7 @@ import pytest
 from fastapi import APIRouter
 
 from energy.api.callers import EVERYBODY, PUBLIC, Role, may, require_verdicts
+from energy.api.callers import SCOPES as SCOPES_OF_TOKENS
 
 Doors = Any
 SCOPES = (
@@ -120,6 +121,8 @@ def test_every_pair_of_route_and_caller_ends_as_the_verdict_says(
                 allowed = status not in (401, 403) or path.startswith("/v1/session")
             elif role not in verdict["roles"]:
                 allowed = status == (401 if role == Role.ANONYMOUS else 403)
+            elif who == "service" and verdict["scope"] not in SCOPES_OF_TOKENS:
+                allowed = status == 403
             elif verdict["own"] and who.startswith("other"):
                 allowed = status == 404
             else:

@@ -44,7 +44,7 @@ def headers_of(doors: Doors, answer: Any) -> dict[str, str]:
 
 def stretch_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords are compared at once, where guesses are only counted."""
-    monkeypatch.setattr("energy.api.sign_in.is_password", lambda text, _: text == PASSWORD)
+    monkeypatch.setattr("energy.api.session_steps.is_password", lambda text, _: text == PASSWORD)
 
 
 def test_codes_are_those_of_rfc_6238() -> None:
@@ -336,7 +336,8 @@ def test_another_site_can_neither_act_nor_sign_anybody_in_or_out(doors: Doors, o
     if not origin:
         headers.pop("Origin")
     ask = doors.served.ask
-    for path in ("/v1/people/nobody/disable", "/v1/session/end", "/v1/session/password"):
+    ways = ("end", "end-all", "password", "new-password")
+    for path in ("/v1/people/nobody/disable", *(f"/v1/session/{way}" for way in ways)):
         answer = ask(path, b"{}", {"Content-Type": "application/json", **headers})
         assert (answer.status, answer.json["code"]) == (403, "OTHER_ORIGIN"), path
     assert read(doors, headers) == 200

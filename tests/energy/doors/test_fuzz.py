@@ -24,6 +24,7 @@ from energy.api import documents
 ROLES = ("operator", "anonymous", "auditor", "network_owner", "prosumer", "device")
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 ENDLESS = "/v1/events"
+ENDING = ("/v1/session/end", "/v1/session/end-all")
 SOAK = 20_000
 ROUND = 40
 """So many requests of a kind are made up before the next kind's turn."""
@@ -79,7 +80,7 @@ class Asker:
         except BaseExceptionGroup as error:
             for one in sifted(case.operation, answer.status_code, error):
                 self.findings[f"{self.role}, {case.operation.label}: {one}"] += 1
-        if case.operation.path == "/v1/session/end":
+        if case.operation.path in ENDING:
             self.sign_in()
 
     @property

@@ -20,5 +20,10 @@ export async function signOut() {
   channel?.postMessage("out");
 }
 
+export async function signOutEverywhere() {
+  await postJson("/v1/session/end-all");
+  channel?.postMessage("out");
+}
+
 // What another tab does with the session, this one does too.
 export const followSession = (changed) => { if (channel) channel.onmessage = changed; };

@@ -1,9 +1,10 @@
 // The page that signs people in: with a code, with a wallet, the demonstration; and invitations.
 import { ApiError, postJson } from "../../api.js";
 import { h, setText } from "../../dom.js";
-import { problemNodes } from "../../problem.js";
-import { readSession, signIn, signOut } from "../../session.js";
+import { readSession, signIn } from "../../session.js";
 import { findWallet, WalletError } from "../../wallet.js";
+import { attempt, card, CODE, inputOf, NEW_PASSWORD, PRESENT_PASSWORD, troubleNodes } from "./cards.js";
+import { ownCards } from "./own_sign_in.js";
 
 // Only our own screens are gone to, whatever the address says.
 const SCREEN = /^\/(|plan|grid|market|ledger|forecasts|dr|assets|alarms|reports|settings|people|home)$/;
@@ -18,7 +19,7 @@ export async function openSignIn(words) {
   try {
     const who = await readSession();
     const signedIn = who.role !== "anonymous" && !who.is_demo;
-    grid.append(...(signedIn ? [presentCard(who, words)] : signInCards(who, words)));
+    grid.append(...(signedIn ? ownCards(who, words, wanted() !== null) : signInCards(who, words)));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     grid.append(card("failed", words("sign_in.title_failed"), h("p", { class: "told" }, troubleNodes(error, words))));
@@ -29,21 +30,6 @@ const INVITED = /^#invitation=([A-Za-z0-9_-]{43})$/;
 
 const signInCards = (who, words) =>
   [INVITED.test(location.hash) ? invitedCard(words) : null, who.asks_sign_in ? null : demoCard(words), personCard(words), walletCard(words)].filter(Boolean);
-
-function card(id, title, ...children) {
-  return h("section", { class: "block span-12", id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), children);
-}
-
-function presentCard(who, words) {
-  const told = h("p", { class: "told", role: "alert" });
-  const end = h("button", { type: "button", onclick: () => attempt(told, end, words, async () => {
-    await signOut();
-    location.assign("/sign-in");
-  }) }, words("header.sign_out"));
-  return card("present", words("sign_in.present"),
-    h("p", { class: "who" }, words("sign_in.who", { name: who.name, role: words(`sign_in.role.${who.role}`) })),
-    wanted() !== null ? h("p", { class: "small" }, words("sign_in.other_role")) : null, end, told);
-}
 
 function demoCard(words) {
   const told = h("p", { class: "told", role: "alert" });
@@ -56,17 +42,14 @@ function demoCard(words) {
 
 function personCard(words) {
   const told = h("p", { class: "told", role: "alert" });
-  const field = (name, type, more) => [h("label", { for: name }, words(`sign_in.${name}`)),
-    h("input", { id: name, name, type, required: true, ...more })];
   const go = h("button", { type: "submit" }, words("sign_in.go"));
   const form = h("form", { class: "sign-in", onsubmit: (event) => {
     event.preventDefault();
     const { name, password, code } = Object.fromEntries(new FormData(form));
     attempt(told, go, words, async () => leave((await postJson("/v1/session/password", { name, password, code })).role));
   } },
-  field("name", "text", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 40 }),
-  field("password", "password", { autocomplete: "current-password", maxlength: 200 }),
-  field("code", "text", { autocomplete: "one-time-code", inputmode: "numeric", pattern: "[0-9]{6}", maxlength: 6 }), go);
+  inputOf("name", words("sign_in.name"), { type: "text", autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 40 }),
+  inputOf("password", words("sign_in.password"), PRESENT_PASSWORD), inputOf("code", words("sign_in.code"), CODE), go);
   return card("person", words("sign_in.person"), form, told);
 }
 
@@ -75,8 +58,7 @@ function invitedCard(words) {
   const [, invitation] = location.hash.match(INVITED);
   const told = h("p", { class: "told", role: "alert" });
   const go = h("button", { type: "submit" }, words("sign_in.invited_go"));
-  const field = (name) => [h("label", { for: name }, words(`sign_in.${name}`)),
-    h("input", { id: name, name, type: "password", required: true, autocomplete: "new-password", minlength: 12, maxlength: 200 })];
+  const field = (name) => inputOf(name, words(`sign_in.${name}`), NEW_PASSWORD);
   const form = h("form", { class: "sign-in", onsubmit: (event) => {
     event.preventDefault();
     const { chosen, chosen_again: again } = Object.fromEntries(new FormData(form));
@@ -112,24 +94,4 @@ function walletCard(words) {
 // A prosumer has a page of their own and no operators' screen to go to.
 function leave(role) {
   location.assign(role === "prosumer" ? "/home" : wanted() ?? "/");
-}
-
-async function attempt(told, button, words, act) {
-  setText(told, "");
-  button.disabled = true;
-  try {
-    await act();
-  } catch (error) {
-    if (!(error instanceof ApiError || error instanceof WalletError)) throw error;
-    told.replaceChildren(...troubleNodes(error, words));
-  } finally {
-    button.disabled = false;
-  }
-}
-
-// The nodes of a sentence.
-function troubleNodes(error, words) {
-  if (error instanceof WalletError) return [words(`sign_in.wallet.${error.reason}`, { what: error.message })];
-  const key = `sign_in.code.${error.code}`;
-  return words.has(key) ? [words(key)] : problemNodes(error, words);
 }
