@@ -174,7 +174,7 @@ function zoneNote(words, format) {
 function showWho(session, words) {
   const out = h("button", { type: "button", id: "sign-out", onclick: async () => { await signOut(); location.reload(); } }, words("home.sign_out"));
   document.getElementById("who").replaceChildren(
-    h("span", { class: "muted", title: session.account }, words("home.account", { account: `${session.account.slice(0, 8)}…` })), " ", out);
+    h("a", { href: "/sign-in", class: "muted", title: session.account }, words("home.account", { account: `${session.account.slice(0, 8)}…` })), " ", out);
 }
 
 function fail(error, words, again) {

@@ -10,7 +10,7 @@ export function buildHeader({ words, state }) {
   const place = document.getElementById("place");
   const when = document.getElementById("when");
   const badges = document.getElementById("badges");
-  document.getElementById("controls").append(accessControl(words), ...choiceButtons(words));
+  document.getElementById("controls").append(...accessControl(words), ...choiceButtons(words));
   return {
     update(snapshot, format) {
       const name = inLanguage(snapshot.district.name, words.language);
@@ -28,7 +28,7 @@ export function buildHeader({ words, state }) {
 
 // Who reads: nobody is asked in a demonstration, and the page says so; else the way out.
 function accessControl(words) {
-  if (document.documentElement.dataset.access === "demo") return h("a", { class: "choice access", href: "/sign-in" }, words("header.no_sign_in"));
+  if (document.documentElement.dataset.access === "demo") return [h("a", { class: "choice access", href: "/sign-in" }, words("header.no_sign_in"))];
   const button = h("button", { type: "button", class: "choice access", onclick: async () => {
     const { dataset } = document.documentElement;
     button.disabled = true;
@@ -43,7 +43,7 @@ function accessControl(words) {
       throw error;
     }
   } }, words("header.sign_out"));
-  return button;
+  return [h("a", { class: "choice", href: "/sign-in" }, words("header.you")), button];
 }
 
 // The zone is named where the reader's own differs, for then the times are not theirs.
