@@ -170,6 +170,16 @@ def test_the_least_reason_of_a_batch_is_the_answer() -> None:
     assert reasons == [("CLOSED_SLOT", 0), ("LIMIT", 1), ("OVER_PENDING", 2), ("SAME_ACCOUNT", 3)]
 
 
+def test_all_that_is_reserved_of_an_account_counts_against_its_limit() -> None:
+    """Seventy stand reserved of the pool already, which may go down to -1,000."""
+    for amount, is_too_much in ((330, False), (331, True)):
+        parts = [Transfer(1, 2, 10, POOL, to, n, SLOT, 1) for to, n in ((LEE, 600), (KIM, amount))]
+        answer = post_batch(BALANCES, OPENED, parts, book(parts))
+        assert isinstance(answer, Refusal) == is_too_much
+    assert isinstance(answer, Refusal) and answer.reason == RefusalReason.LIMIT
+    assert answer.found.startswith("-1001 left")
+
+
 def test_a_pending_ends_once_also_within_its_own_batch() -> None:
     opened = Transfer(2, 2, 10, KIM, LEE, 9, SLOT, 0)
     end = Transfer(2, 3, 10, KIM, LEE, 4, SLOT, 0, ids_of([opened])[0])
