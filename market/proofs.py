@@ -194,20 +194,16 @@ def consistency_bundle(frame: Frame, old_note: str, old_size: int) -> bytes:
 History = Iterable[tuple[str, Sequence[bytes]]]  # type, the words of its entries; in chain order
 
 
-def account_bundle(
-    frame: Frame, account: bytes, history: History, since: Json | None = None
-) -> bytes:
-    """Everything that names an account, in the order of its chain, and the balances after it.
-
-    `since` is the account's state at an older checkpoint; None begins with the books.
-    """
-    return frame.bundle("account", **_account_parts(frame, account, history, since))
+def account_bundle(frame: Frame, account: bytes, history: History) -> bytes:
+    """Everything that names an account, in the order of its chain, and the balances after it."""
+    return frame.bundle("account", **_account_parts(frame, account, history))
 
 
-def _account_parts(frame: Frame, account: bytes, history: History, since: Json | None) -> Json:
+def _account_parts(frame: Frame, account: bytes, history: History) -> Json:
+    """A history from the beginning of the books, so it goes on from no older state."""
     rows = [{"type": name, "words": _base64(b"".join(words))} for name, words in history]
     state = frame.accounts.state(account)
-    return {"account": _hex(account), "from": since, "history": rows, "state": state}
+    return {"account": _hex(account), "from": None, "history": rows, "state": state}
 
 
 def slot_bundle(
@@ -289,7 +285,7 @@ def bill_bundle(
             for rules, index, content in months
         ],
         lines=_base64(lines),
-        **_account_parts(frame, *account, None),
+        **_account_parts(frame, *account),
     )
 
 
@@ -357,7 +353,7 @@ def broken_promise_bundle(
         "broken_promise",
         entry=_without_salt(entry),
         receipt=_without_salt(receipt),
-        **_account_parts(frame, account, history, None),
+        **_account_parts(frame, account, history),
     )
 
 
