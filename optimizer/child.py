@@ -19,7 +19,8 @@ from optimizer.nearness import SetPoints
 from optimizer.problem import PlanProblem
 
 ROOT = Path(__file__).parents[1]
-EXIT_WAIT_S = 5.0
+EXIT_WAIT_S = 60.0
+"""A killed process is gone at once, but where the machine is short of everything."""
 
 
 class End(StrEnum):
