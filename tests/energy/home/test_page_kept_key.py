@@ -227,7 +227,11 @@ def test_the_page_is_accessible_in_both_languages(
 
 
 def test_a_wallet_takes_over_and_signs_from_then_on(
-    chromium_page: Page, neighbourhood: Any, kept: dict[str, Any], announce_wallet: Any
+    chromium_page: Page,
+    neighbourhood: Any,
+    kept: dict[str, Any],
+    announce_wallet: Any,
+    complaints: list[str],
 ) -> None:
     page, here = chromium_page, neighbourhood
     wallet = announce_wallet(page, derive_key("the resident's own wallet"))
@@ -250,7 +254,10 @@ def test_a_wallet_takes_over_and_signs_from_then_on(
     assert len(wallet.signed) == 2
     # From its slot on the wallet signs its owner in as well.
     here.run()
+    assert complaints == []
     page.locator("#sign-out").click()
     page.locator(".wallets button").click()
     expect(page.locator("#main[data-as-of]")).to_have_count(1)
     expect(page.locator("#orders li").first).to_contain_text("0.1")
+    # What the page had asked for when its reader signed out finds the session over.
+    complaints[:] = [text for text in complaints if "401" not in text]
