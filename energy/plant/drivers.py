@@ -9,10 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from energy.district import District
-from energy.plant.draws import FloatArray, IntArray
+from energy.plant.draws import BoolArray, FloatArray, IntArray
 from energy.plant.tables import numbers, read_rows
-from energy.plant.weather import DAY_S, Weather, WeatherSource
+from energy.plant.weather import DAY_S, Site, Weather, WeatherSource
 from energy.timegrid import DayType, LocalCalendar, local_calendar, slots_from
 from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
 
@@ -39,16 +38,25 @@ class Driver:
     base_c: float = 0.0
 
 
-class DriverSet:
-    """The drivers of a district, scaled to a yearly mean of one; D of them, in their order."""
+@dataclass(frozen=True, eq=False)
+class _Days:
+    """What the habits of T slots depend on, all (T,): kind of day, summer 0..1, quarter, holidays
+    of the schools.
+    """
 
-    def __init__(self, district: District, weather: WeatherSource, drivers: list[Driver]) -> None:
-        self._district = district
+    kind: IntArray
+    summer: FloatArray
+    slot_of_day: IntArray
+    is_vacation: BoolArray
+
+
+class DriverSet:
+    """The drivers of a place, scaled to a yearly mean of one; D of them, in their order."""
+
+    def __init__(self, weather: WeatherSource, drivers: list[Driver]) -> None:
         self._weather = weather
-        self._drivers = drivers
-        self._shapes = {driver.profile: _shape(driver.profile) for driver in drivers}
-        self._scale = np.ones(len(drivers))
-        self._scale = self._yearly_scale()
+        self._drivers = tuple(drivers)
+        self._scale = _yearly_scale(weather.site, weather.seed, self._drivers)
         self._day = lru_cache(maxsize=64)(self._rows_of_day)
 
     def at(self, slot: int) -> FloatArray:
@@ -60,40 +68,52 @@ class DriverSet:
     def _rows_of_day(self, day: int) -> FloatArray:
         """The drivers through one UTC day, (96, D)."""
         slots = slots_from(day * DAY_S, SLOTS_PER_DAY)
-        return self._rows(slots, self._weather.run(day * DAY_S, SLOTS_PER_DAY))
+        run = self._weather.run(day * DAY_S, SLOTS_PER_DAY)
+        return _unscaled(self._weather.site, self._drivers, slots, run) * self._scale
 
-    def _yearly_scale(self) -> FloatArray:
-        """One over each driver's mean in a year, seen in every third slot."""
-        first = int(np.datetime64(f"{YEAR_OF_SCALE}-01-01", "D").astype(np.int64))
-        run = self._weather.days(first, 365)
-        slots = slots_from(first * DAY_S, 365 * SLOTS_PER_DAY)
-        every = slice(1, None, SEEN_EVERY)
-        seen = Weather(*(getattr(run, name)[every] for name in Weather.__dataclass_fields__))
-        mean = self._rows(slots[every], seen).mean(axis=0)
-        # A driver that never stirs (no heating in the tropics) drives nothing.
-        return np.asarray(np.divide(1.0, mean, out=np.zeros(len(mean)), where=mean > 0))
 
-    def _rows(self, slots: IntArray, weather: Weather) -> FloatArray:
-        calendar = local_calendar(slots, self._district.time_zone)
-        columns = [self._column(driver, slots, calendar, weather) for driver in self._drivers]
-        return np.asarray(np.stack(columns, axis=1) * self._scale)
+@lru_cache(maxsize=16)
+def _yearly_scale(site: Site, seed: int, drivers: tuple[Driver, ...]) -> FloatArray:
+    """One over each driver's mean in a year, seen in every third slot; (D,), read-only.
 
-    def _column(
-        self, driver: Driver, slots: IntArray, calendar: LocalCalendar, weather: Weather
-    ) -> FloatArray:
-        if driver.profile == "lamps":
-            return self._lamps(slots)
-        used = _used(self._shapes[driver.profile], calendar)
-        if driver.side == 0:
-            return used
-        return used * np.maximum(driver.side * (weather.felt_c - driver.base_c), 0.0)
+    It is kept because scenarios, restarts and fleets ask for the same year again and again.
+    """
+    first = int(np.datetime64(f"{YEAR_OF_SCALE}-01-01", "D").astype(np.int64))
+    run = WeatherSource(site, seed).days(first, 365)
+    slots = slots_from(first * DAY_S, 365 * SLOTS_PER_DAY)
+    every = slice(1, None, SEEN_EVERY)
+    seen = Weather(*(getattr(run, name)[every] for name in Weather.__dataclass_fields__))
+    mean = _unscaled(site, drivers, slots[every], seen).mean(axis=0)
+    # A driver that never stirs (no heating in the tropics) drives nothing.
+    scale = np.asarray(np.divide(1.0, mean, out=np.zeros(len(mean)), where=mean > 0))
+    scale.flags.writeable = False
+    return scale
 
-    def _lamps(self, slots: IntArray) -> FloatArray:
-        """Share of the street lamps that burn."""
-        place = self._district
-        sun_deg = sun_elevation_deg(slots, place.latitude_deg, place.longitude_deg)
-        dark, bright = LAMP_DEG
-        return np.clip((bright - sun_deg) / (bright - dark), 0.0, 1.0)
+
+def _unscaled(
+    site: Site, drivers: tuple[Driver, ...], slots: IntArray, weather: Weather
+) -> FloatArray:
+    """The drivers in some slots as their profiles have them, (T, D)."""
+    days = _days_of(local_calendar(slots, site.time_zone))
+    return np.stack([_column(site, driver, slots, days, weather) for driver in drivers], axis=1)
+
+
+def _column(
+    site: Site, driver: Driver, slots: IntArray, days: _Days, weather: Weather
+) -> FloatArray:
+    if driver.profile == "lamps":
+        return _lamps(site, slots)
+    used = _used(_shape(driver.profile), days)
+    if driver.side == 0:
+        return used
+    return used * np.maximum(driver.side * (weather.felt_c - driver.base_c), 0.0)
+
+
+def _lamps(site: Site, slots: IntArray) -> FloatArray:
+    """Share of the street lamps that burn."""
+    sun_deg = sun_elevation_deg(slots, site.latitude_deg, site.longitude_deg)
+    dark, bright = LAMP_DEG
+    return np.clip((bright - sun_deg) / (bright - dark), 0.0, 1.0)
 
 
 def sun_elevation_deg(slots: IntArray, latitude_deg: float, longitude_deg: float) -> FloatArray:
@@ -112,14 +132,15 @@ def sun_elevation_deg(slots: IntArray, latitude_deg: float, longitude_deg: float
     return np.asarray(np.degrees(np.arcsin(height)))
 
 
+@lru_cache(maxsize=64)
 def _shape(profile: str) -> FloatArray:
     """A profile as (season, day type, 96): summer and otherwise; schools also in vacations (3)."""
-    if profile == "lamps":
-        return np.zeros((2, len(DAY_TYPES), SLOTS_PER_DAY))
     seasons = [_hours(profile, "summer"), _hours(profile, "other")]
     if profile == "school":
         seasons.append(_hours("school-vacation", "other"))
-    return np.stack(seasons)
+    shape = np.stack(seasons)
+    shape.flags.writeable = False
+    return shape
 
 
 def _hours(profile: str, season: str) -> FloatArray:
@@ -135,14 +156,21 @@ def _hours(profile: str, season: str) -> FloatArray:
     return np.stack([np.interp(quarter, hours, row, period=24.0) for row in found])
 
 
-def _used(shape: FloatArray, calendar: LocalCalendar) -> FloatArray:
+def _days_of(calendar: LocalCalendar) -> _Days:
+    """What the habits of some slots depend on."""
+    day = np.array([date.month * 100 + date.day for date in calendar.local_date])
+    return _Days(
+        kind=np.array([DAY_TYPES.index(found) for found in calendar.day_type], dtype=np.int64),
+        summer=np.interp(calendar.day_of_year, SUMMER_DAYS, (0.0, 1.0, 1.0, 0.0)),
+        slot_of_day=calendar.slot_of_day,
+        is_vacation=np.any([(day >= first) & (day <= last) for first, last in VACATIONS], axis=0),
+    )
+
+
+def _used(shape: FloatArray, days: _Days) -> FloatArray:
     """The profile in each slot, seasons blended."""
-    kind = np.array([DAY_TYPES.index(found) for found in calendar.day_type], dtype=np.int64)
-    summer = np.interp(calendar.day_of_year, SUMMER_DAYS, (0.0, 1.0, 1.0, 0.0))
-    rows = shape[:, kind, calendar.slot_of_day]
-    used = summer * rows[0] + (1 - summer) * rows[1]
+    rows = shape[:, days.kind, days.slot_of_day]
+    used = days.summer * rows[0] + (1 - days.summer) * rows[1]
     if len(rows) < 3:
         return np.asarray(used)
-    day = np.array([date.month * 100 + date.day for date in calendar.local_date])
-    away = np.any([(day >= first) & (day <= last) for first, last in VACATIONS], axis=0)
-    return np.asarray(np.where(away, rows[2], used))
+    return np.asarray(np.where(days.is_vacation, rows[2], used))

@@ -29,7 +29,7 @@ class HeatDemand:
     def __init__(self, district: District, weather: WeatherSource, seed: int) -> None:
         self._heat = district.heat
         self._seed = seed
-        self._drivers = DriverSet(district, weather, [SPACE, WATER]) if district.heat else None
+        self._drivers = DriverSet(weather, [SPACE, WATER]) if district.heat else None
         self._knot = lru_cache(maxsize=8)(self._knot_draw)
 
     def at(self, slot: int) -> float:

@@ -53,7 +53,7 @@ class BuildingLoad:
         uses = read_uses()
         kind = _kind_of_meters(district, uses)
         drivers = [driver for use in uses for driver in (use.base, use.second, use.cool, use.heat)]
-        self._drivers = DriverSet(district, weather, [*drivers, ELECTRIC_HEAT, WATER])
+        self._drivers = DriverSet(weather, [*drivers, ELECTRIC_HEAT, WATER])
         own = 4 * kind[:, None] + np.arange(4)
         shared = np.broadcast_to(np.array([len(drivers), len(drivers) + 1]), (len(kind), 2))
         # Parts run first: a slot then reads them in the order in which they lie in memory.

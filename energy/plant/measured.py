@@ -18,7 +18,7 @@ from energy.plant.heat import HeatDemand
 from energy.plant.interface import PlantError
 from energy.plant.solar import SolarPower, SolarSource
 from energy.plant.truth import Air, AreaOutside, Outside, air_of, area_load_kw
-from energy.plant.weather import DAY_S, WeatherSource
+from energy.plant.weather import DAY_S, WeatherSource, site_of
 from energy.plant.weather_issues import issue_weather, newest_issue_slot
 from energy.timegrid import iso_of, slots_from
 from energy.units import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR
@@ -37,7 +37,7 @@ class MeasuredTruth:
         self._district = district
         self._measured = measured
         self._seed = seed
-        self._weather = WeatherSource(district, seed)
+        self._weather = WeatherSource(site_of(district), seed)
         self._solar = SolarSource(district, self._weather, seed)
         self._heat = HeatDemand(district, self._weather, seed)
         self._own_kw = np.asarray(measured.pv_kw, dtype=np.float64).sum(axis=1)

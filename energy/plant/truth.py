@@ -11,7 +11,7 @@ from energy.plant.draws import FloatArray
 from energy.plant.heat import HeatDemand
 from energy.plant.load import BuildingLoad
 from energy.plant.solar import SolarPower, SolarSource
-from energy.plant.weather import WeatherSource
+from energy.plant.weather import WeatherSource, site_of
 from energy.plant.weather_issues import issue_weather, newest_issue_slot
 
 
@@ -66,7 +66,7 @@ class SimulatedTruth:
     def __init__(self, district: District, seed: int) -> None:
         self._district = district
         self._seed = seed
-        self._weather = WeatherSource(district, seed)
+        self._weather = WeatherSource(site_of(district), seed)
         self._load = BuildingLoad(district, self._weather, seed)
         self._solar = SolarSource(district, self._weather, seed)
         self._heat = HeatDemand(district, self._weather, seed)

@@ -89,13 +89,28 @@ def read_climate(time_zone: str) -> Climate:
     return Climate(**dict(zip(names, table.T, strict=True)))
 
 
-class WeatherSource:
-    """All weather of one place and seed."""
+@dataclass(frozen=True)
+class Site:
+    """Where a district lies: all of it that weather and lamps depend on."""
 
-    def __init__(self, district: District, seed: int) -> None:
-        self._climate = read_climate(district.time_zone)
-        self._seed = seed
-        self._solar_h = district.longitude_deg / 15.0
+    time_zone: str
+    latitude_deg: float
+    longitude_deg: float
+
+
+def site_of(district: District) -> Site:
+    """A district's place on earth."""
+    return Site(district.time_zone, district.latitude_deg, district.longitude_deg)
+
+
+class WeatherSource:
+    """All weather of one site and seed."""
+
+    def __init__(self, site: Site, seed: int) -> None:
+        self.site = site
+        self.seed = seed
+        self._climate = read_climate(site.time_zone)
+        self._solar_h = site.longitude_deg / 15.0
         self._shocks = lru_cache(maxsize=4096)(self._shocks_of_day)
         self._day = lru_cache(maxsize=64)(lambda day: self.days(day, 1))
 
@@ -172,7 +187,7 @@ class WeatherSource:
         ]
 
     def _shocks_of_day(self, day: int) -> _Shocks:
-        rng = draw(self._seed, Stream.WEATHER, day)
+        rng = draw(self.seed, Stream.WEATHER, day)
         per_day, fast_per_day = int(24 / KNOT_H), int(24 / FAST_KNOT_H)
         return _Shocks(
             synoptic=rng.standard_normal(per_day),

@@ -11,7 +11,7 @@ from energy.plant.drivers import Driver, DriverSet, sun_elevation_deg
 from energy.plant.heat import HeatDemand
 from energy.plant.interface import PlantError
 from energy.plant.load import BuildingLoad
-from energy.plant.weather import WeatherSource
+from energy.plant.weather import WeatherSource, site_of
 from energy.timegrid import parse_instant, slots_from
 from energy.units import SLOT_S
 
@@ -23,7 +23,7 @@ AUGUST = {14: 1016, 15: 1017, 18: 1091, 19: 1177, 20: 1275, 21: 1330, 22: 1321, 
 
 @pytest.fixture(scope="module")
 def load(village: District) -> BuildingLoad:
-    return BuildingLoad(village, WeatherSource(village, 1), 1)
+    return BuildingLoad(village, WeatherSource(site_of(village), 1), 1)
 
 
 def hourly(load: BuildingLoad, first: int, days: int) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_all_electric_homes_use_most_in_winter(village: District, load: Building
 
 
 def test_heat_waves_raise_the_load(village: District) -> None:
-    weather = WeatherSource(village, 1)
+    weather = WeatherSource(site_of(village), 1)
     load = BuildingLoad(village, weather, 1)
     first = parse_instant("2026-07-01", "Asia/Seoul")
     felt, kw = [], []
@@ -149,7 +149,7 @@ def test_lamps_follow_the_sun(village: District) -> None:
 
 def test_a_driver_is_one_in_the_mean_of_its_year(village: District) -> None:
     drivers = [Driver("lamps"), Driver("cool-home", 1, 22.5), Driver("office")]
-    found = DriverSet(village, WeatherSource(village, 1), drivers)
+    found = DriverSet(WeatherSource(site_of(village), 1), drivers)
     # The scale's year begins at midnight UTC.
     slots = slots_from(parse_instant("2026-01-01T00:00+00:00"), 365 * 96)
     mean = np.mean([found.at(int(slot)) for slot in slots], axis=0)
@@ -157,7 +157,7 @@ def test_a_driver_is_one_in_the_mean_of_its_year(village: District) -> None:
 
 
 def test_heat_adds_up_and_peaks_where_it_is_said_to(village: District) -> None:
-    heat = HeatDemand(village, WeatherSource(village, 1), 1)
+    heat = HeatDemand(village, WeatherSource(site_of(village), 1), 1)
     kw = np.array([heat.at(YEAR + n * HOUR_S) for n in range(8760)])
     assert village.heat is not None
     assert kw.sum() == pytest.approx(village.heat.annual_demand_kwh, rel=0.02)
@@ -169,4 +169,4 @@ def test_heat_adds_up_and_peaks_where_it_is_said_to(village: District) -> None:
 def test_a_use_without_a_profile_is_named(village: District) -> None:
     strange = replace(village.meters, use=("castle", *village.meters.use[1:]))
     with pytest.raises(PlantError, match=r"meter use 'castle': no profile, allowed: apartment,"):
-        BuildingLoad(replace(village, meters=strange), WeatherSource(village, 1), 1)
+        BuildingLoad(replace(village, meters=strange), WeatherSource(site_of(village), 1), 1)

@@ -5,7 +5,7 @@ import pytest
 
 from energy.district import District
 from energy.plant.solar import SolarSource
-from energy.plant.weather import WeatherSource, read_climate
+from energy.plant.weather import WeatherSource, read_climate, site_of
 from energy.plant.weather_issues import (
     cloud_error_frac,
     issue_weather,
@@ -22,7 +22,7 @@ HOUR_S = 3600
 
 @pytest.fixture(scope="module")
 def source(village: District) -> WeatherSource:
-    return WeatherSource(village, seed=3)
+    return WeatherSource(site_of(village), seed=3)
 
 
 def by_month(values: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_a_day_is_the_same_alone_and_within_a_run(source: WeatherSource) -> None
 
 
 def test_other_seeds_have_other_weather(village: District, source: WeatherSource) -> None:
-    other = WeatherSource(village, seed=4).days(DAY_2023, 30).temperature_c
+    other = WeatherSource(site_of(village), seed=4).days(DAY_2023, 30).temperature_c
     assert abs(np.corrcoef(other, source.days(DAY_2023, 30).temperature_c)[0, 1]) < 0.8
     assert not np.array_equal(other, source.days(DAY_2023, 30).temperature_c)
 
@@ -108,7 +108,7 @@ def test_successive_issues_err_alike(source: WeatherSource) -> None:
 
 
 def test_sun_gives_nothing_by_night_and_at_most_the_inverters(village: District) -> None:
-    source = SolarSource(village, WeatherSource(village, 3), 3)
+    source = SolarSource(village, WeatherSource(site_of(village), 3), 3)
     midnight = parse_instant("2026-07-15", "Asia/Seoul")
     night = [source.at(midnight + SLOT_S * n).area_kw.sum() for n in (*range(18), *range(84, 96))]
     assert night == [0.0] * len(night)
@@ -118,7 +118,7 @@ def test_sun_gives_nothing_by_night_and_at_most_the_inverters(village: District)
 
 
 def test_a_south_roof_yields_what_the_country_measures(village: District) -> None:
-    source = SolarSource(village, WeatherSource(village, 3), 3)
+    source = SolarSource(village, WeatherSource(site_of(village), 3), 3)
     first = parse_instant("2026-01-01", "Asia/Seoul")
     south = village.pv.class_id.index("roof-south")
     # Twelve hours a day at half past are enough; every slot would say the same to 1 %.
@@ -129,14 +129,14 @@ def test_a_south_roof_yields_what_the_country_measures(village: District) -> Non
 
 
 def test_areas_solar_is_the_meters_and_the_operators(village: District, noon: int) -> None:
-    power = SolarSource(village, WeatherSource(village, 3), 3).at(noon)
+    power = SolarSource(village, WeatherSource(site_of(village), 3), 3).at(noon)
     own = np.bincount(village.meters.area, power.own_kw, village.areas)
     assert power.area_kw == pytest.approx(own + power.spc_kw, rel=1e-12)
     assert power.own_kw[village.meters.pv_kwp == 0].sum() == 0
 
 
 def test_neighbouring_areas_share_the_sky(village: District) -> None:
-    source = SolarSource(village, WeatherSource(village, 3), 3)
+    source = SolarSource(village, WeatherSource(site_of(village), 3), 3)
     first = parse_instant("2026-05-01", "Asia/Seoul")
     kwp = village.pv.kwp.sum(axis=1)
     kw = np.array([source.areas_at(first + SLOT_S * n) for n in range(96 * 6)])[:, kwp > 0]
