@@ -4,8 +4,8 @@ Slot -1, the slot before the first, is known: its states stand on right-hand sid
 """
 
 import numpy as np
-import pyomo.environ as pyo
 
+from optimizer.algebra import pyo
 from optimizer.curves import commitment, ramp_binds, unit_curve
 from optimizer.exchange import exchange_limits
 from optimizer.problem import DT_H, FloatArray, PlanProblem, UnitGroup

@@ -6,9 +6,9 @@ stays; `optimizer.refresh` writes the same numbers without building the model ag
 """
 
 import numpy as np
-import pyomo.environ as pyo
 
 from optimizer import constraints as law
+from optimizer.algebra import pyo
 from optimizer.corridor import battery_corridor, fleet_corridor
 from optimizer.curves import commitment, unit_curve
 from optimizer.exchange import exchange_limits

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyomo.environ as pyo
-from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 from scipy.sparse import csc_array
 
+from optimizer.algebra import LinearStandardFormCompiler, pyo
 from optimizer.constraints import shed_weight
 from optimizer.curves import ramp_binds, unit_curve
 from optimizer.model import build_model
