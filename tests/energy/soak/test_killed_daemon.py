@@ -120,7 +120,12 @@ def work(orders: Orders) -> None:
     if orders.is_split:
         split_the_tick()
     settings = build_settings(
-        district=DISTRICT, database_url=orders.url, bots=False, horizon_slots=4, lease_s=LEASE_S
+        district=DISTRICT,
+        database_url=orders.url,
+        bots=False,
+        horizon_slots=4,
+        history_days=7,
+        lease_s=LEASE_S,
     )
     with open_installation(settings, lambda _: START) as installation:
         crowd, left = build_crowd(installation.district, settings.seed), [orders.slots]
