@@ -174,3 +174,41 @@ def test_a_home_on_jeju_pays_by_the_hour() -> None:
     # 12,930 + 36,020 + 2,250 + 1,250 = 52,450; VAT 5,245; fund 1,410.
     assert (bill.subtotal_krw, bill.vat_krw, bill.fund_krw) == (52_450, 5_245, 1_410)
     assert bill.total_krw == 59_100
+
+
+def test_lines_of_steps_say_what_each_won_is_for() -> None:
+    bill = build_bill(MonthUse(10, 250), load_tariff("residential-lv", date(2025, 10, 1)))
+    assert list(bill.lines) == [
+        ("basic", "step 2 reached", 1, "month", 1_600_000, 1_600_000_000),
+        ("energy", "step 1, above 0 kWh", 200, "kWh", 120_000, 24_000_000_000),
+        ("energy", "step 2, above 200 kWh", 50, "kWh", 214_600, 10_730_000_000),
+        ("climate", "climate and environment", 250, "kWh", 9_000, 2_250_000_000),
+        ("fuel", "fuel cost adjustment", 250, "kWh", 5_000, 1_250_000_000),
+    ]
+
+
+def test_lines_of_bands_say_what_each_won_is_for() -> None:
+    tariff = load_tariff("industrial-b-hv-a-2", date(2026, 5, 1))
+    part = PartUse(5, 1_000, 500, 300, reduced_off_kwh=200, reduced_mid_kwh=100)
+    use = MonthUse(5, 1_800, parts=(part,), power_kw=10, lag_pct=88, lead_pct=92)
+    basic, points, *energy = build_bill(use, tariff).lines[:7]
+    assert basic == ("basic", "basic", 10, "kW", 8_320_000, 83_200_000_000)
+    # Four points lagging below 92 % and three leading below 95 %, each 0.2 % of 83,200 won.
+    assert points == ("power_factor", "power factor", 7, "point", 166_400, 1_164_800_000)
+    spring = "spring_autumn"
+    assert energy == [
+        ("energy", f"{spring}, off", 800, "kWh", 116_000, 92_800_000_000),
+        ("energy", f"{spring}, off, weekend reduction", 200, "kWh", 58_000, 11_600_000_000),
+        ("energy", f"{spring}, mid", 400, "kWh", 133_400, 53_360_000_000),
+        ("energy", f"{spring}, mid, weekend reduction", 100, "kWh", 66_700, 6_670_000_000),
+        ("energy", f"{spring}, on", 300, "kWh", 150_900, 45_270_000_000),
+    ]
+
+
+def test_a_flat_tariff_has_one_line_of_energy_for_each_part_of_the_month() -> None:
+    tariff = load_tariff("general-a1-lv", date(2026, 7, 1))
+    parts = (PartUse(8, 40, 20, 8), PartUse(9, 32))
+    bill = build_bill(MonthUse(9, 100, parts=parts, power_kw=5), tariff)
+    energy = [line for line in bill.lines if line.component == "energy"]
+    told = [(line.text, line.quantity) for line in energy]
+    assert told == [("summer", 68), ("spring_autumn", 32)]
