@@ -160,6 +160,7 @@ class Trial:
         settings = {
             "MICROGRID_DATABASE_URL": own_url, "MICROGRID_LEASE_S": str(LEASE_TEST_S),
             "MICROGRID_BOTS": "false", "MICROGRID_HORIZON_SLOTS": "4",
+            "MICROGRID_HISTORY_DAYS": "7",
         }  # fmt: skip
         with told.open("wb") as stream:
             process = subprocess.Popen(
