@@ -27,7 +27,7 @@ from energy.steps.credentials import (
     require_password,
     stretch_password,
 )
-from energy.steps.giving_meters import give_meters, take_meters_back
+from energy.steps.giving_meters import give_free_meters, give_meters, take_meters_back
 from energy.steps.kept_keys import key_safe
 from energy.store.audit import Record, append_record, first_broken, list_records
 from energy.store.engine import open_reader
@@ -133,7 +133,8 @@ def meters(
         list[str] | None, typer.Option(help="whose meter, 0x and 64 digits; may be repeated")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="those of all customers; with --back all that it reads")
+        bool,
+        typer.Option("--all", help="all that no device reads yet; with --back all its own"),
     ] = False,
     back: Annotated[bool, typer.Option("--back", help="to the district's own plant")] = False,
     database_url: DatabaseUrl = None,
@@ -150,6 +151,8 @@ def meters(
     def unit(connection: Connection) -> tuple[int, int]:
         if back:
             return take_meters_back(connection, name, None if every else accounts)
+        if every:
+            return give_free_meters(connection, name, accounts, int(time.time()))
         return give_meters(connection, name, accounts, int(time.time())), len(accounts)
 
     verb = "take from it" if back else "let it read"

@@ -31,6 +31,21 @@ def give_meters(connection: Connection, device: str, accounts: Sequence[bytes], 
     return first
 
 
+def give_free_meters(
+    connection: Connection, device: str, accounts: Sequence[bytes], now_s: int
+) -> tuple[int, int]:
+    """Let a device read those of these meters that the district's plant reads; from when, how many.
+
+    What another device reads stays with it. Raises StoreError as `give_meters` does, and where the
+    plant reads none of them.
+    """
+    first, feeds = _next_change(connection), load_feeds(connection)
+    free = [one for one in accounts if feeds.device_at(one, first) is None]
+    if not free:
+        raise StoreError(f"meters: devices read all {len(accounts)}, allowed one of the plant")
+    return give_meters(connection, device, free, now_s), len(free)
+
+
 def take_meters_back(
     connection: Connection, device: str, accounts: Sequence[bytes] | None
 ) -> tuple[int, int]:

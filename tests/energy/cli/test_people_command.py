@@ -239,6 +239,29 @@ def test_only_meters_that_the_device_reads_are_taken_from_it(
     assert "token meter-kim: reads no meter" in capsys.readouterr().err
 
 
+def test_all_meters_are_those_that_no_other_device_reads(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MICROGRID_DISTRICT", "sejong-5-1@0.005")
+    known = load_district("sejong-5-1@0.005").meters.account
+    kim, begun = known[3], 1_785_488_400
+    with open_store(url) as store:
+        store.write(lambda c: settle_fact(c, "first_slot", str(begun)))
+    for name in ("meter-kim", "head-end"):
+        make_device(url, name, kim)
+    assert people(url, "meters", "meter-kim", "--account", f"0x{kim.hex()}") == 0
+    assert people(url, "meters", "head-end", "--all") == 0
+    with open_reader(url) as store:
+        feeds, log = store.read(load_feeds), store.read(list_records)
+    assert {one: feeds.device_at(one, begun) for one in known} == {
+        one: "meter-kim" if one == kim else "head-end" for one in known
+    }
+    assert log[0].record.task == f"let it read {len(known) - 1} meters"
+    capsys.readouterr()
+    assert people(url, "meters", "meter-kim", "--all") == 2
+    assert f"devices read all {len(known)}, allowed one of the plant" in capsys.readouterr().err
+
+
 def test_a_token_that_opens_nothing_is_given_no_meter_until_it_is_renewed(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
