@@ -1,7 +1,8 @@
 """Batches are posted whole or not at all; refusals come in their written order."""
 
+import hashlib
 from collections import Counter
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from market.ledger import (
     transfer_digests,
     unclosed,
 )
+from market.settlement import system_accounts
 from market.signing import Domain
 from market.transfers import ZERO32
 
@@ -332,3 +334,9 @@ def test_system_accounts_differ_by_market_and_name() -> None:
     found = [system_account(*name) for name in names]
     assert len(set(found[:3])) == 3 and all(len(one) == 32 for one in found)
     assert TransferKind(5).name == "REVERSE"
+
+
+def test_the_accounts_of_a_market_are_those_that_its_names_give() -> None:
+    names = (b"POOL", b"BALANCING", b"SPC", b"GRID", b"LOSS", b"KEPCO", b"NETFEE", b"RENT")
+    expected = [hashlib.sha256(b"account/1village" + name).digest() for name in names]
+    assert list(astuple(system_accounts("village"))) == expected

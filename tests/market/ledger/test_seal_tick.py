@@ -137,6 +137,9 @@ def test_a_negative_balance_and_a_large_one_have_a_fixed_width() -> None:
     expected = b"\x01" + BLINDS[KIM] + (3).to_bytes(8, "big") + chain.head + chain.keys_head
     expected += b"\xff" * 16 + (2**80).to_bytes(16, "big") + bytes(16)
     assert leaf == leaf_hash(expected)
+    wide = {(1, KIM): 2**70 + 1, (2, KIM): -(2**70), (3, KIM): 2**70 + 5}
+    numbers = b"".join(wide[ledger, KIM].to_bytes(16, "big", signed=True) for ledger in (1, 2, 3))
+    assert account_leaf(BLINDS[KIM], chain, KIM, wide) == leaf_hash(expected[:-48] + numbers)
     assert accounts_root({}, {}, {}) == EMPTY_ROOT
 
 
