@@ -37,7 +37,7 @@ from energy.forecast.node import NodeRecord, NodeSpec
 from energy.forecast.prices import Coming, PriceFrame, PriceRecord, forecast_price
 from energy.plant import Plant
 from energy.steps.auctions import frame_of, rules_of
-from energy.steps.prices import connection_prices, grid_carbon_krw_per_kwh
+from energy.steps.prices import beyond_tariff_krw_per_kwh, connection_prices
 from energy.steps.public import tariff_blocks
 from energy.timegrid import iso_of, parse_instant
 from energy.units import DT_H, SLOT_S, SLOTS_PER_DAY, mkrw_from_krw
@@ -104,7 +104,7 @@ def quote_of(district: District, slot: int, buy_krw: float, public: PublicPrices
     connection = district.connection
     # One zone has no ways, so what a buyer pays for them is in the offer.
     fee_krw = district.fees.network_krw_per_kwh
-    import_mkrw = mkrw_from_krw(buy_krw + grid_carbon_krw_per_kwh(district) + fee_krw)
+    import_mkrw = mkrw_from_krw(buy_krw + beyond_tariff_krw_per_kwh(district) + fee_krw)
     return MakerQuote(
         slot=slot,
         plan=bytes(32),

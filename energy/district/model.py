@@ -186,7 +186,11 @@ class NetworkFees:
 
 @dataclass(frozen=True)
 class Economics:
-    """Prices outside the tariffs, won per kWh or per tonne."""
+    """Prices outside the tariffs, won per kWh or per tonne.
+
+    `own_supply_krw_per_kwh` is what a kWh made here counts more than one that is drawn: nobody pays
+    it, but plans are made as if the grid were dearer by it.
+    """
 
     smp_krw_per_kwh: float
     smp_shape: tuple[float, ...]
@@ -194,6 +198,7 @@ class Economics:
     grid_co2_t_per_mwh: float
     shed_krw_per_kwh: float
     curtail_krw_per_kwh: float
+    own_supply_krw_per_kwh: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -201,6 +201,7 @@ class EconomicsTable(Table):
     grid_co2_t_per_mwh: NonNegative
     shed_krw_per_kwh: NonNegative
     curtail_krw_per_kwh: NonNegative
+    own_supply_krw_per_kwh: NonNegative = 0.0
 
 
 class DistrictFile(Table):

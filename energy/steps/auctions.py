@@ -23,7 +23,7 @@ from energy.forecast.prices import (
 )
 from energy.steps.books import Books
 from energy.steps.market_network import fees_at
-from energy.steps.prices import connection_prices, grid_carbon_krw_per_kwh
+from energy.steps.prices import beyond_tariff_krw_per_kwh, connection_prices
 from energy.timegrid import slots_from
 from energy.units import MKRW_PER_KRW, SLOT_S, SLOTS_PER_DAY
 from market.rules import RuleBook
@@ -128,7 +128,7 @@ def frame_of(district: District, rules: RuleBook, slots: IntArray) -> PriceFrame
     prices = connection_prices(district, slots)
     held = [rules.at(slot).maker_spread_mkrw_per_kwh for slot in slots.tolist()]
     spread = np.array(held, dtype=np.float64) / MKRW_PER_KRW
-    buy = prices.buy_krw_per_kwh + grid_carbon_krw_per_kwh(district)
+    buy = prices.buy_krw_per_kwh + beyond_tariff_krw_per_kwh(district)
     fees = [fees_at(rules.at(slot), district.fees).network_mkrw_per_kwh for slot in slots.tolist()]
     offer = buy + spread + np.array(fees, dtype=np.float64) / MKRW_PER_KRW
     return PriceFrame(np.minimum(prices.sell_krw_per_kwh, buy) - spread, offer)

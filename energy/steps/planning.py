@@ -16,7 +16,7 @@ from energy.steps.context import Microgrid
 from energy.steps.demand_peaks import incurred_kw, new_peak_krw_per_kw
 from energy.steps.dr_plan import with_demand_response
 from energy.steps.measure import Measured
-from energy.steps.prices import ConnectionPrices, connection_prices, grid_carbon_krw_per_kwh
+from energy.steps.prices import ConnectionPrices, beyond_tariff_krw_per_kwh, connection_prices
 from energy.steps.record import unit_changes
 from energy.steps.retiring import in_use, out_of_plan, retired_of
 from energy.units import SLOT_S, SLOTS_PER_HOUR
@@ -190,11 +190,11 @@ def _connection(
     table, peaks_kw = microgrid.district.connection, microgrid.memory.peaks_kw
     slot = forecast.first_slot
     horizon = len(prices.buy_krw_per_kwh)
-    carbon = grid_carbon_krw_per_kwh(microgrid.district)
+    beyond = beyond_tariff_krw_per_kwh(microgrid.district)
     return Connection(
         p_import_kw_max=np.full(horizon, table.p_import_kw_max),
         p_export_kw_max=np.full(horizon, table.p_export_kw_max),
-        price_buy_krw_per_kwh=prices.buy_krw_per_kwh + carbon,
+        price_buy_krw_per_kwh=prices.buy_krw_per_kwh + beyond,
         price_sell_krw_per_kwh=prices.sell_krw_per_kwh,
         # By the month of the first slot: what follows it is planned anew once it has begun.
         demand_charge_krw_per_kw=new_peak_krw_per_kw(microgrid.district, slot, peaks_kw),

@@ -69,10 +69,13 @@ def smp_krw_per_kwh(district: District, slots: IntArray) -> FloatArray:
     return district.economics.smp_krw_per_kwh * shape[hour]
 
 
-def grid_carbon_krw_per_kwh(district: District) -> float:
-    """What the plan adds to the price of a kWh from the grid for its emissions."""
+def beyond_tariff_krw_per_kwh(district: District) -> float:
+    """What the plan adds to the price of a kWh from the grid: its emissions, and that it was not
+    made here.
+    """
     economics = district.economics
-    return economics.carbon_krw_per_t * economics.grid_co2_t_per_mwh / 1000
+    carbon = economics.carbon_krw_per_t * economics.grid_co2_t_per_mwh / 1000
+    return carbon + economics.own_supply_krw_per_kwh
 
 
 def month_share(slot: int, slots: int, time_zone: str) -> float:
