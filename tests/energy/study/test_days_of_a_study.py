@@ -108,3 +108,23 @@ def test_an_event_lowers_what_is_drawn_and_pays_what_was_committed(
     # The same people on the same day: they draw less by about what they said.
     used = [one["days"]["2026-07-15"]["to_homes_buildings_kwh"] for one in (part, found)]
     assert used[0] - used[1] == pytest.approx(found["dr"]["committed_kwh"], rel=0.5)
+
+
+def test_a_premium_on_own_supply_draws_less_and_nobody_pays_it(
+    make_chunk: Callable[..., Chunk],
+) -> None:
+    plain, premium_krw = make_chunk(day="2026-07-15"), 60.0
+    scenario = type(plain.scenario).model_validate(
+        plain.scenario.model_dump()
+        | {"district": {"economics": {"own_supply_krw_per_kwh": premium_krw}}, "market": False}
+    )
+    without = type(plain.scenario).model_validate(plain.scenario.model_dump() | {"market": False})
+    drawn_kwh, cost_krw = [], []
+    for one in (without, scenario):
+        found = run_chunk(Chunk(plain.district, one, 1, plain.first_slot, plain.end_slot, 0, 100))
+        drawn_kwh.append(found["days"]["2026-07-15"]["from_kepco_kwh"])
+        cost_krw.append(found["tallies"]["2026-07"]["run"]["cost_krw"])
+    saved_kwh = drawn_kwh[0] - drawn_kwh[1]
+    assert saved_kwh > 0.05 * drawn_kwh[0]
+    # Dearer than without, for that was the cheapest, by at most the premium on what was not drawn.
+    assert -0.01 * cost_krw[0] < cost_krw[1] - cost_krw[0] < premium_krw * saved_kwh
