@@ -188,8 +188,8 @@ class NetworkFees:
 class Economics:
     """Prices outside the tariffs, won per kWh or per tonne.
 
-    `own_supply_krw_per_kwh` is what a kWh made here counts more than one that is drawn: it
-    stands on no bill, but plans and the operator's offers are made as if the grid were dearer.
+    `own_supply_krw_per_kwh` is what a kWh made here counts more than one that is drawn: plans
+    and the operator's offers are made as if the grid were dearer by it, tariffs and costs are not.
     """
 
     smp_krw_per_kwh: float

@@ -110,7 +110,7 @@ def test_an_event_lowers_what_is_drawn_and_pays_what_was_committed(
     assert used[0] - used[1] == pytest.approx(found["dr"]["committed_kwh"], rel=0.5)
 
 
-def test_a_premium_on_own_supply_draws_less_and_stands_on_no_bill(
+def test_a_premium_on_own_supply_draws_less_and_is_no_cost(
     make_chunk: Callable[..., Chunk],
 ) -> None:
     plain, premium_krw = make_chunk(day="2026-07-15"), 60.0
