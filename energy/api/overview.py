@@ -222,12 +222,14 @@ def _import(
         return None
     gap: Series = [None] * SLOTS_BACK
     horizon = len(planned["plan_kw"])
+    counts = planned.get("peak_counts")
     return {
         **_axis(slot - SLOTS_BACK * SLOT_S),
         "measured_kw": [_known(seen, "import_kw") for seen in past] + [None] * horizon,
         **{name: gap + planned[name] for name in BANDS},
         "peak_so_far_kw": planned["peak_so_far_kw"],
         "limit_kw": planned["limit_kw"],
+        **({"peak_counts": [False] * SLOTS_BACK + counts} if counts else {}),
     }
 
 

@@ -294,6 +294,7 @@ def _import(checked: CheckedPlan, forecast: DistrictForecast) -> Document:
         "q50_kw": _series(np.maximum(middle_kw, 0.0)),
         "q90_kw": _series(np.maximum(middle_kw + up, 0.0)),
         "peak_so_far_kw": _kw(connection.p_peak_incurred_kw),
+        "peak_counts": connection.peak_counts.tolist(),
         "limit_kw": _kw(connection.p_import_kw_max[0]),
     }
 

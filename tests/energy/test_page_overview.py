@@ -527,3 +527,25 @@ def test_the_page_is_light_and_can_be_walked_by_keyboard(
         "([...document.querySelectorAll('[id]')].map(one => one.id))"
     )
     assert doubled == 0
+
+
+@pytest.mark.parametrize(
+    ("peak_kw", "counts", "sentence"),
+    [
+        (9_200.0, None, "with 6.3 MW, below the peak so far of 9.2 MW"),
+        (5_000.0, None, "At 20:30 import reaches 6.3 MW, above the peak so far of 5.0 MW"),
+        (5_000.0, [], "with 6.3 MW, in hours that do not count for the peak, 5.0 MW so far"),
+        (5_000.0, [45], "At 21:30 import reaches 5.2 MW, above the peak so far of 5.0 MW"),
+        (5_500.0, [45], "with 6.3 MW, in hours that do not count for the peak, 5.5 MW so far"),
+    ],
+)
+def test_only_hours_that_count_are_told_as_a_new_peak(
+    chromium_page: Page, stage: Stage, peak_kw: float, counts: list[int] | None, sentence: str
+) -> None:
+    """The plan is highest at 20:30 with 6.3 MW; an hour later it is 5.2 MW."""
+    case, plan = load("full"), {"peak_so_far_kw": peak_kw}
+    marks = {} if counts is None else {"peak_counts": [n in counts for n in range(112)]}
+    open_page(chromium_page, stage)
+    stage.overview = {**case, "import": {**case["import"], **plan, **marks}}
+    chromium_page.reload()
+    expect(chromium_page.locator("#next")).to_contain_text(sentence.replace(" MW", f"{NB}MW"))

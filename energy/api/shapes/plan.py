@@ -87,7 +87,11 @@ class Balance(Axis):
 
 
 class ImportPlan(Shape):
-    """Planned import with its band, the month's peak so far and the connection's limit."""
+    """Planned import with its band, the month's peak so far and the connection's limit.
+
+    `peak_counts` marks the slots whose import can raise the peak that is billed; a plan of an
+    older version has no such marks.
+    """
 
     plan_kw: KwSeries
     q10_kw: KwSeries
@@ -95,6 +99,7 @@ class ImportPlan(Shape):
     q90_kw: KwSeries
     peak_so_far_kw: KwPositive
     limit_kw: KwPositive
+    peak_counts: list[bool] | None = None
 
 
 class ImportCourse(ImportPlan, Axis):

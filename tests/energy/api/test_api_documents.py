@@ -63,6 +63,8 @@ def store_case(store: Store, full: dict[str, Any], publish: Callable[..., None])
             **{name: full["import"][name][16:] for name in BANDS},
             "peak_so_far_kw": full["import"]["peak_so_far_kw"],
             "limit_kw": full["import"]["limit_kw"],
+            # A plan of an older version has no marks.
+            **({"peak_counts": marks[16:]} if (marks := full["import"].get("peak_counts")) else {}),
         },
         **{name: without_axis(full[name]) for name in ("forecast", "stores", "heat")},
         "grid": full["grid"],

@@ -26,13 +26,15 @@ export function nextOf(snapshot, words, format) {
   const data = snapshot.import;
   if (!data) return snapshot.cycle ? "" : words("answer.first_gate", { time: format.time(Date.parse(snapshot.clock.gate_utc)) });
   const now = Math.round((nowOf(snapshot) - startOf(data)) / stepOf(data));
-  const at = peakOf(data.plan_kw ?? [], now);
+  const plan = data.plan_kw ?? [], at = peakOf(plan, now);
   if (at === null) return "";
-  if (data.plan_kw[at] < 0.05) return words("answer.no_import");
-  const values = { time: format.time(startOf(data) + at * stepOf(data)), power: format.power(data.plan_kw[at]) };
-  if (!format.known(data.peak_so_far_kw)) return words("answer.import_peak", values);
-  const peak = format.power(data.peak_so_far_kw);
-  return words(data.plan_kw[at] > data.peak_so_far_kw + 0.05 ? "answer.import_above" : "answer.import_below", { ...values, peak });
+  if (plan[at] < 0.05) return words("answer.no_import");
+  const told = (key, slot) => words(key, { time: format.time(startOf(data) + slot * stepOf(data)), power: format.power(plan[slot]), peak: format.power(data.peak_so_far_kw) });
+  if (!format.known(data.peak_so_far_kw)) return told("answer.import_peak", at);
+  const isAbove = (slot) => plan[slot] > data.peak_so_far_kw + 0.05;
+  const counted = peakOf(data.peak_counts ? plan.map((kw, slot) => (data.peak_counts[slot] ? kw : null)) : plan, now);
+  if (isAbove(counted)) return told("answer.import_above", counted);
+  return told(isAbove(at) ? "answer.import_uncounted" : "answer.import_below", at);
 }
 
 export function buildAnswer({ words, screen }) {
