@@ -189,6 +189,15 @@ def port_of(server: uvicorn.Server) -> int:
     return int(server.servers[0].sockets[0].getsockname()[1])
 
 
+def end_servers(running: list[tuple[uvicorn.Server, threading.Thread]]) -> None:
+    """Ends servers, all at the same time."""
+    for server, _ in running:
+        server.should_exit = True
+    for _, thread in running:
+        thread.join(10)
+        assert not thread.is_alive(), "the server did not end"
+
+
 @pytest.fixture(scope="session")
 def on_port() -> Callable[..., AbstractContextManager[int]]:
     """Serves an application in a thread until the block ends; gives the port."""
@@ -199,16 +208,15 @@ def on_port() -> Callable[..., AbstractContextManager[int]]:
         try:
             yield port_of(server)
         finally:
-            server.should_exit = True
-            thread.join(10)
-            assert not thread.is_alive(), "the server did not end"
+            end_servers([(server, thread)])
 
     return serve
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve_app() -> Iterator[Callable[[FastAPI], str]]:
-    """Serves an application in a thread and gives its address; all end with the session."""
+    """Serves an application in a thread and gives its address; all end with their module, for
+    each has threads and a following of the journal that would slow all later tests."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def serve(app: FastAPI) -> str:
@@ -216,10 +224,7 @@ def serve_app() -> Iterator[Callable[[FastAPI], str]]:
         return f"http://127.0.0.1:{port_of(running[-1][0])}"
 
     yield serve
-    for server, _ in running:
-        server.should_exit = True
-    for _, thread in running:
-        thread.join(5)
+    end_servers(running)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ import http.client
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import Connection
 
 from energy.api import ApiContext, create_app
@@ -134,13 +134,16 @@ def settings_of(folder: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def evented(
-    tmp_path_factory: pytest.TempPathFactory, serve_app: Callable[[FastAPI], str]
+    tmp_path_factory: pytest.TempPathFactory,
+    on_port: Callable[..., AbstractContextManager[int]],
 ) -> Iterator[Scene]:
     """The scene after its event was paid."""
     folder = tmp_path_factory.mktemp("event")
     settings = settings_of(folder)
-    with open_installation(settings, lambda _: FIRST) as installation:
+    with ExitStack() as stack:
+        installation = stack.enter_context(open_installation(settings, lambda _: FIRST))
         microgrid = start_microgrid(installation)
+        stack.callback(microgrid.close)
         clock = StillClock(FIRST - 400)
         context = ApiContext(
             store=installation.store,
@@ -149,24 +152,21 @@ def evented(
             clock=clock,
             admission=build_admission(installation),
         )
-        address = serve_app(create_app(context))
+        address = f"http://127.0.0.1:{stack.enter_context(on_port(create_app(context)))}"
         crowd = build_crowd(installation.district, settings.seed)
         scene = Scene(microgrid, clock, address, crowd, settings.database_url)
-        try:
-            _call(scene)
-            scene.run(FIRST)
-            scene.clock.at_s = FIRST + SLOT_S - 400
-            _answer(scene)
-            for slot in range(FIRST + SLOT_S, END, SLOT_S):
-                scene.run(slot)
-            scene.tick(END)
-            scene.look()
-            scene.unverified = _copy(microgrid, folder)
-            scene.tick(END + SLOT_S)
-            scene.event = scene.look()
-            yield scene
-        finally:
-            microgrid.close()
+        _call(scene)
+        scene.run(FIRST)
+        scene.clock.at_s = FIRST + SLOT_S - 400
+        _answer(scene)
+        for slot in range(FIRST + SLOT_S, END, SLOT_S):
+            scene.run(slot)
+        scene.tick(END)
+        scene.look()
+        scene.unverified = _copy(microgrid, folder)
+        scene.tick(END + SLOT_S)
+        scene.event = scene.look()
+        yield scene
 
 
 def _call(scene: Scene) -> None:

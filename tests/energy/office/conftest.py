@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,14 +186,17 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation
 
 
 @pytest.fixture(scope="session")
-def run_address(serve_app: Callable[[FastAPI], str], ran: tuple[Installation, int]) -> str:
+def run_address(
+    on_port: Callable[..., AbstractContextManager[int]], ran: tuple[Installation, int]
+) -> Iterator[str]:
     opened, first = ran
     clock = OfficeClock(first + RUN_SLOTS * SLOT_S)
     app = create_app(
         ApiContext(opened.store, opened.district, opened.settings, clock, build_admission(opened))
     )
     install(app)
-    return serve_app(app)
+    with on_port(app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")
