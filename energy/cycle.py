@@ -18,6 +18,7 @@ from time import monotonic, perf_counter
 from sqlalchemy import Connection
 
 from energy.forecast import DistrictForecast
+from energy.logs import in_words
 from energy.steps.automatic import Gate, make_automatic_orders
 from energy.steps.books import renew_rules
 from energy.steps.clearing import Cleared, clear_market, no_market
@@ -30,7 +31,6 @@ from energy.steps.faults import (
     DR_ANSWER,
     RULES,
     end_if_open,
-    in_words,
     plan_in_need,
     spared,
     tell,

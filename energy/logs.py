@@ -58,3 +58,8 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             found["trace"] = self.formatException(record.exc_info)
         return orjson.dumps(found, default=str).decode()
+
+
+def in_words(error: Exception) -> str:
+    """What kind of failure it was, and its own words."""
+    return f"{type(error).__name__}: {error}"

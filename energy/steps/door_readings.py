@@ -66,16 +66,32 @@ def take_door_readings(
         return TakenReadings(readings)
     waiting = waiting_until(connection, slot, rows_max=PORTION_READINGS, slots_max=PORTION_SLOTS)
     newest = {(one.slot, one.meter): one for one in waiting}
-    place = {account: row for row, account in enumerate(district.meters.account)}
-    fed = [place[one] for one in feeds.of if feeds.device_at(one, slot) is not None]
     now = {one.meter: one.told for one in newest.values() if one.slot == slot}
     late = [one for one in newest.values() if one.slot < slot]
-    readings = _with_batch(readings, fed, now)
+    readings = _with_batch(readings, _fed(district, feeds, slot), now)
     own = _without_fed(readings.late, district, feeds)
     found = _late_rows(connection, district, feeds, late)
     return TakenReadings(
         replace(readings, late=_joined(own, found)), tuple(one.no for one in waiting)
     )
+
+
+def leave_door_readings(
+    connection: Connection, district: District, readings: Readings, slot: int
+) -> TakenReadings:
+    """The readings that the plant shows, as if devices had brought none yet: theirs go on waiting.
+
+    They are late once they are taken, and settled as corrections.
+    """
+    feeds = load_feeds(connection)
+    batch = _with_batch(readings, _fed(district, feeds, slot), {})
+    return TakenReadings(replace(batch, late=_without_fed(batch.late, district, feeds)))
+
+
+def _fed(district: District, feeds: MeterFeeds, slot: int) -> list[int]:
+    """The meters that devices read in a slot, by their place."""
+    place = {account: row for row, account in enumerate(district.meters.account)}
+    return [place[one] for one in feeds.of if feeds.device_at(one, slot) is not None]
 
 
 def renewed_registers(

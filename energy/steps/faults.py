@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from energy.logs import in_words
 from energy.steps.context import Microgrid
 from energy.steps.grid import CheckedPlan, check_on_grid, with_room
 from energy.steps.steering import Steering
@@ -52,11 +53,6 @@ BACKLOG = Part(
     "books",
     "Read the log; the tick that is named must be settled before all that follow.",
 )
-
-
-def in_words(error: Exception) -> str:
-    """What kind of failure it was, and its own words."""
-    return f"{type(error).__name__}: {error}"
 
 
 def _alarm(part: Part, words: str) -> Alarm:

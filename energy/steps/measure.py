@@ -5,6 +5,7 @@ At the gate of slot d the last complete slot is d - 2; what happens in d - 1 is 
 so states are carried on with the set-points that were published for it.
 """
 
+import logging
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -14,19 +15,24 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.forecast import CarSessions, WeatherForecast
+from energy.logs import in_words
 from energy.plant import Plant, PlantState, PlantStep, Readings, SetPoints, Telemetry
 from energy.steps.car_wishes import Wishes, pressed, wished
 from energy.steps.device_belief import believable_devices
-from energy.steps.door_readings import take_door_readings
+from energy.steps.door_readings import TakenReadings, leave_door_readings, take_door_readings
 from energy.steps.freshness import Standstill, fresh_readings, fresh_telemetry, fresh_weather
 from energy.steps.weather_feed import WeatherAt
 from energy.store.cars import wishes_at
 from energy.store.demand_response import pledge_arrays, pledges
 from energy.store.engine import Store
+from energy.store.errors import StoreError
 from energy.store.islands import islands_between
 from energy.store.measured import load_plant_state
 from energy.store.setpoints import load_setpoints
+from energy.timegrid import iso_of
 from energy.units import DT_H, SLOT_S, kw_from_kwh, kwh_from_wh
+
+log = logging.getLogger(__name__)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -121,10 +127,10 @@ def measure(
     state = replace(state, cars=wished(state.cars, then))
     is_alone = bool(store.read(lambda connection: islands_between(connection, past, past + SLOT_S)))
     step = plant.step(state, past, told_past, promised_kw, is_alone)
-    door = store.read(lambda c: take_door_readings(c, plant.district, step.readings, past))
+    door, left = _door_readings(store, plant.district, step.readings, past)
     step = replace(step, readings=door.readings)
     now = SetPoints.from_bytes(told_now.body) if told_now else None
-    weather = (weather_at or plant.weather_forecast)(past + SLOT_S)
+    weather, unasked = _weather(weather_at or plant.weather_forecast, past + SLOT_S)
     measured = read_step(
         plant.district,
         step,
@@ -134,8 +140,35 @@ def measure(
         still=still,
     )
     believed, doubted = fresh_weather(weather, past + SLOT_S)
-    named = (*measured.named, *doubted)
+    named = (*measured.named, *left, *unasked, *doubted)
     return replace(measured, weather=believed, named=named, taken=door.taken)
+
+
+def _door_readings(
+    store: Store, district: District, readings: Readings, past: int
+) -> tuple[TakenReadings, tuple[str, ...]]:
+    """The readings with what devices brought; where one of them is too odd to be taken, all wait,
+    for a slot is told in time whatever a device has said. And that, in words.
+    """
+    try:
+        return store.read(lambda c: take_door_readings(c, district, readings, past)), ()
+    except StoreError:
+        raise
+    except Exception as error:
+        log.exception("slot %s: readings that devices brought cannot be taken", iso_of(past))
+        words = f"no reading of a device could be taken, they wait: {in_words(error)}"
+    return store.read(lambda c: leave_door_readings(c, district, readings, past)), (words,)
+
+
+def _weather(
+    weather_at: WeatherAt, now_slot: int
+) -> tuple[WeatherForecast | None, tuple[str, ...]]:
+    """The newest weather issue; where the service fails none, and that, in words."""
+    try:
+        return weather_at(now_slot), ()
+    except Exception as error:
+        log.exception("slot %s: the weather service failed", iso_of(now_slot))
+        return None, (f"the weather service failed: {in_words(error)}",)
 
 
 def read_step(

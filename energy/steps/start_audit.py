@@ -14,11 +14,11 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from energy.logs import in_words
 from energy.steps.beside import Beside
 from energy.steps.book_head import Head, load_head
 from energy.steps.books import Halt, Registry, load_registry
 from energy.steps.chain_audit import audit_chain, broken_links, wrong_root
-from energy.steps.faults import in_words
 from energy.steps.halting import AUDIT_CAUSE, HALTED
 from energy.steps.proving import find_oversold, unlike_sums, verify_store
 from energy.store.alarms import Alarm, end_alarm, raise_alarm

@@ -14,10 +14,12 @@ from energy.api.readings import READINGS_MAX, SLOTS_MAX
 from energy.steps.book_rows import settled_wh
 from energy.steps.credentials import hash_secret, new_secret
 from energy.steps.giving_meters import AHEAD_SLOTS, give_meters, take_meters_back
+from energy.store.alarms import open_alarms
 from energy.store.measured import last_measured
 from energy.store.meter_feeds import KnownSlot, load_feeds, put_in, waiting_until
 from energy.store.people import ServiceToken, add_token
 from energy.store.readings import load_readings
+from energy.store.slots import find_slot
 from energy.store.views import find_view
 from energy.timegrid import iso_of
 from energy.units import SLOT_S
@@ -172,6 +174,34 @@ def test_the_last_reading_before_the_gate_counts(meter: Meter) -> None:
     here.run()
     assert meter.settled(slot) == (6_044, 0)
     assert [one["revision"] for one in meter.signed(slot)] == [0]
+
+
+def test_where_one_cannot_be_taken_all_wait_and_the_slot_is_told_as_ever(
+    meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, slot = meter.here, meter.here.slot - 2 * SLOT_S
+    meter.bring(meter.count(slot, 71, 5))
+
+    def fail(*_: Any) -> Any:
+        raise IndexError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("energy.steps.door_readings._late_rows", fail)
+        here.run()
+    told = here.microgrid.store.read(lambda c: find_slot(c, here.slot - SLOT_S))
+    assert told is not None and told.tier == "T0"
+    columns = here.microgrid.store.read(lambda c: load_readings(c, slot))
+    assert columns["quality"][meter.place] == 0, "nor is the plant's reading taken for it"
+    (alarm,) = [
+        one.alarm.what
+        for one in here.microgrid.store.read(open_alarms)
+        if one.alarm.cause == "slot/meters"
+    ]
+    assert "no reading of a device could be taken, they wait: IndexError: planted" in alarm
+    assert len(waiting_at(here, slot)) == 1
+    here.run()
+    assert meter.settled(slot) == (71, 5) and waiting_at(here, slot) == []
+    assert [one["quality"] for one in meter.signed(slot)] == [2, 1]
 
 
 def test_a_batch_again_has_no_second_effect_and_the_same_answer(meter: Meter) -> None:

@@ -88,6 +88,16 @@ def test_where_planning_fails_the_slot_has_a_plan_without_solver(
     assert found.cleared.clearing is not None and row.sealed_utc == found.slot
 
 
+def test_a_weather_service_that_fails_is_one_that_has_nothing(microgrid: Microgrid) -> None:
+    found = run(replace(microgrid, weather_at=fail))
+    row = row_of(microgrid, found.slot)
+    assert (row.outcome, row.tier) == ("ok", "T0") and is_told(microgrid, found.slot)
+    assert found.measured.weather is None and found.cleared.clearing is not None
+    assert "the weather service failed: IndexError: planted" in alarms(microgrid)["slot/meters"]
+    run(microgrid)
+    assert "the weather service failed" not in alarms(microgrid).get("slot/meters", "")
+
+
 @pytest.mark.parametrize("step", ["work_out_baselines", "forecast_slot", "build_problem"])
 def test_where_there_is_nothing_to_plan_from_devices_keep_to_their_defaults(
     microgrid: Microgrid, monkeypatch: pytest.MonkeyPatch, step: str
