@@ -17,7 +17,6 @@ from energy.store.books import (
     TransferRow,
     find_settlement,
     load_entries,
-    load_settlements,
     load_signed_readings,
     load_transfers,
     load_transfers_at,
@@ -414,30 +413,3 @@ def erased_tick(connection: Connection, book: AccountBook, tick: int) -> ErasedT
 
 def _parts(raw: bytes, size: int) -> tuple[bytes, ...]:
     return tuple(raw[n : n + size] for n in range(0, len(raw), size))
-
-
-def settled_wh(
-    connection: Connection, books: Registry, slot: int, account: bytes
-) -> tuple[int, int]:
-    """Import and export of an account in a slot by its newest reading that was settled."""
-    number, found = books.book.number[account], (0, 0)
-    for version in load_settlements(connection, slot):
-        signed = load_signed_readings(connection, version.tick) if version.version else None
-        if signed is not None:
-            columns, _ = signed
-            here = np.flatnonzero((columns["slot"] == slot) & (columns["account"] == number))
-            if len(here):
-                row = int(here[-1])
-                found = (int(columns["import_wh"][row]), int(columns["export_wh"][row]))
-    return found
-
-
-def is_read_at_first(connection: Connection, books: Registry, slot: int, account: bytes) -> bool:
-    """Whether a reading of an account was signed when a slot was settled for the first time."""
-    first = next((one for one in load_settlements(connection, slot) if one.version), None)
-    signed = None if first is None else load_signed_readings(connection, first.tick)
-    if signed is None:
-        return False
-    columns, _ = signed
-    here = (columns["slot"] == slot) & (columns["account"] == books.book.number[account])
-    return bool(here.any())

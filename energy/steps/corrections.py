@@ -13,10 +13,11 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from energy.district import District
-from energy.steps.book_rows import BatchReader, Place, is_read_at_first
+from energy.steps.book_rows import BatchReader, Place
 from energy.steps.books import Books
 from energy.steps.labels import label_cause, load_labels
 from energy.steps.metering import ESTIMATED, MEASURED
+from energy.steps.settled_meters import is_read_at_first
 from energy.steps.slot_contracts import (
     NO_LIMIT,
     delivery_rows,

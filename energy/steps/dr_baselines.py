@@ -18,8 +18,8 @@ from energy.district import District
 from energy.steps.books import Registry, asset_accounts
 from energy.steps.context import Microgrid
 from energy.steps.metering import ESTIMATED
+from energy.steps.settled_meters import UNKNOWN, settled_meters
 from energy.store.accounts import trade_keys
-from energy.store.books import load_settlements, load_signed_readings
 from energy.store.demand_response import (
     BaselineTable,
     EventRow,
@@ -38,7 +38,6 @@ from market.transfers import system_account
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 DAY_S = SLOTS_PER_DAY * SLOT_S
-UNKNOWN = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,17 +81,8 @@ def _keep(connection: Connection, *, event: EventRow, table: BaselineTable, slot
 
 def metered_at(connection: Connection, books: Registry, slot: int) -> MeteredSlot:
     """What the meters of a slot show by the newest readings that were settled."""
-    net_wh = np.zeros(len(books.book.accounts), dtype=np.int64)
-    quality = np.full(len(books.book.accounts), UNKNOWN, dtype=np.int64)
-    for version in load_settlements(connection, slot):
-        signed = load_signed_readings(connection, version.tick) if version.version else None
-        if signed is not None:
-            columns, _ = signed
-            here = columns["slot"] == slot
-            number = columns["account"][here]
-            net_wh[number] = columns["import_wh"][here] - columns["export_wh"][here]
-            quality[number] = columns["quality"][here]
-    return MeteredSlot(net_wh, quality)
+    found = settled_meters(connection, books, slot)
+    return MeteredSlot(found.import_wh - found.export_wh, found.quality)
 
 
 def operator_meters(books: Registry, district: District) -> OperatorMeters:

@@ -18,13 +18,13 @@ from energy.steps.book_rows import BatchReader, Place
 from energy.steps.books import Books
 from energy.steps.corrections import CORRECTIONS_PER_TICK, Reason, in_force
 from energy.steps.dr_baselines import (
-    UNKNOWN,
     MeteredSlot,
     metered_at,
     of_accounts,
     operator_meters,
 )
-from energy.steps.metering import MEASURED
+from energy.steps.metering import ESTIMATED
+from energy.steps.settled_meters import UNKNOWN
 from energy.steps.tick_book import Named, TickBook, Version
 from energy.store.books import SettlementRow, ended_by, load_settlements, load_transfers_of
 from energy.store.demand_response import (
@@ -117,7 +117,7 @@ def settle_events(
     for one in facts:
         net_wh, quality = _metered(book, district, one)
         waits = one.before is None and book.tick < one.event.end_slot + PATIENCE_S
-        if (quality == UNKNOWN).any() or (waits and (quality != MEASURED).any()):
+        if (quality == UNKNOWN).any() or (waits and (quality == ESTIMATED).any()):
             continue
         columns = _verified(book.books, one, net_wh)
         if one.before is not None and np.array_equal(one.before["net_wh"], columns["net_wh"]):

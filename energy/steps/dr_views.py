@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.steps.books import load_registry
-from energy.steps.dr_baselines import UNKNOWN, metered_at, of_accounts, operator_meters
+from energy.steps.dr_baselines import metered_at, of_accounts, operator_meters
 from energy.steps.dr_programmes import METHODS, dr_programmes
 from energy.steps.open_data import may_be_told
+from energy.steps.settled_meters import UNKNOWN
 from energy.store.books import settled_bounds
 from energy.store.demand_response import (
     AnswerRow,

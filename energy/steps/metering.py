@@ -2,9 +2,11 @@
 stands in for the others, and the entries that the gateway and the operator sign.
 
 A meter's counter (register) is the better witness: it goes on counting when a reading is lost,
-and a value that does not fit it is not believed. What a counter cannot tell is estimated from the
-same quarter hour of the weeks before, and named as an estimate. A counter that goes down, because
-the meter was exchanged or reset, is believed anew once it has borne out so many readings in a row.
+and a value that does not fit it is not believed. What a counter tells exactly in its place is no
+estimate, so nobody is paid for what the counter says was not given. What a counter cannot tell is
+estimated from the same quarter hour of the weeks before, and named as an estimate. A counter that
+goes down, because the meter was exchanged or reset, is believed anew once it has borne out so many
+readings in a row.
 The operator's own meters are believed as the customers' are.
 """
 
@@ -90,7 +92,7 @@ class Months:
 class Believed:
     """The customers' readings of a slot as far as they are believed, (M,).
 
-    `quality` is 1 measured, 2 told by the counter instead, 0 not known. `frozen` marks meters
+    `quality` is 1 measured, 3 told by the counter instead, 0 not known. `frozen` marks meters
     whose counter has jumped by more than this slot's reading: what is over, `over_import_wh` and
     `over_export_wh`, belongs to the slot before.
     """
@@ -185,7 +187,7 @@ def believe(slot: int, columns: Columns, last: Registers, most_wh: IntArray) -> 
     good = fits & _within(import_wh, np.minimum(most_wh, counted_in))
     good &= _within(export_wh, np.minimum(most_wh, counted_out))
     told = fits & ~good & before
-    quality = np.where(good, MEASURED, np.where(told, ESTIMATED, MISSING))
+    quality = np.where(good, MEASURED, np.where(told, CORRECTED, MISSING))
     over_in, over_out = counted_in - import_wh, counted_out - export_wh
     return Believed(
         import_wh=np.where(good, import_wh, np.where(told, counted_in, 0)),

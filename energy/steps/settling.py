@@ -35,7 +35,7 @@ from energy.steps.dr_settlement import EventFacts, gather_events, save_events, s
 from energy.steps.halting import require_unhalted
 from energy.steps.labels import label_cause, labels_of
 from energy.steps.losses import enter_losses, save_loss_entry, untold_losses
-from energy.steps.lost_readings import find_frozen, find_lost
+from energy.steps.lost_readings import Past, find_frozen, find_lost
 from energy.steps.metering import Usual, usual_of
 from energy.steps.month_close import CloseFacts, close_month, gather_close, save_close
 from energy.steps.open_data import publish_open_sums
@@ -71,7 +71,6 @@ from energy.store.orders import BookRow, load_book
 from energy.store.readings import (
     LateRow,
     late_readings_of_tick,
-    load_readings,
     save_late_readings,
 )
 from energy.store.slots import find_slot, mark_sealed, mark_settled, unsettled_slots
@@ -299,11 +298,8 @@ def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: i
             running = running_contracts(connection, district, slot)
             due.append(replace(facts, running=running))
             registers, assets = facts.believed.registers, facts.assets.registers
-    told = find_lost(connection, books, tick, usual.most_wh)
-    for facts in due:
-        earlier = load_readings(connection, facts.slot - SLOT_S)
-        told += find_frozen(facts.slot, tick, facts.believed, earlier)
-    told = unerased(connection, books, told)
+    past = Past(connection, books, tick, usual.most_wh)
+    told = unerased(connection, books, [*find_lost(past), *find_frozen(past, due)])
     late = [*late_readings_of_tick(connection, tick), *told]
     corrections = gather_corrections(connection, microgrid, late, usual.most_wh)
     corrected = [one.version.slot for one in corrections]

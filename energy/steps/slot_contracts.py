@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.steps.books import Registry
-from energy.store.books import load_settlements, load_signed_readings
+from energy.steps.settled_meters import UNKNOWN, settled_meters
 from energy.store.contracts import ContractRow, DeliveryRow, contracts_in, deliveries_between
 from energy.timegrid import local_calendar, local_month_start
 from energy.units import SLOT_S
@@ -109,18 +109,13 @@ def settled_readings(
     connection: Connection, books: Registry, slot: int, accounts: Sequence[bytes]
 ) -> Mapping[bytes, tuple[int, int, int]]:
     """Import, export (Wh) and quality of accounts by the newest readings that were settled."""
-    number = {books.book.number[one]: one for one in accounts}
-    found: dict[bytes, tuple[int, int, int]] = {}
-    for version in load_settlements(connection, slot):
-        signed = load_signed_readings(connection, version.tick) if version.version else None
-        if signed is None:
-            continue
-        columns = signed[0]
-        mine = (columns["slot"] == slot) & np.isin(columns["account"], list(number))
-        names = ("account", "import_wh", "export_wh", "quality")
-        for account, *values in zip(*(columns[n][mine].tolist() for n in names), strict=True):
-            found[number[account]] = (values[0], values[1], values[2])
-    return found
+    found = settled_meters(connection, books, slot)
+    known = ((one, books.book.number[one]) for one in accounts)
+    return {
+        one: (*found.wh(number), int(found.quality[number]))
+        for one, number in known
+        if found.quality[number] != UNKNOWN
+    }
 
 
 def _year_start(slot: int, time_zone: str) -> int:

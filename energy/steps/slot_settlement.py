@@ -18,6 +18,7 @@ from energy.steps.boundary import FROZEN_SLOTS, Boundary, believe_boundary, pass
 from energy.steps.door_readings import renewed_registers
 from energy.steps.labels import label_cause, load_labels
 from energy.steps.metering import (
+    ESTIMATED,
     MEASURED,
     Believed,
     Columns,
@@ -252,7 +253,7 @@ def settle_first(book: TickBook, district: District, facts: SlotFacts) -> Settle
         posted=posted,
         readings=signed,
         boundary=boundary,
-        estimated=int((readings.quality != MEASURED).sum()),
+        estimated=int((readings.quality == ESTIMATED).sum()),
     )
 
 
@@ -287,10 +288,10 @@ def reading_rows(
     """
     columns, books = facts.columns, book.books
     counters = {}
-    measured = np.where(readings.quality == MEASURED, 1, 0)
+    counted = np.where(readings.quality == ESTIMATED, 0, 1)
     for way in ("import", "export"):
         shown = np.concatenate([columns[f"{way}_register_wh"], columns[f"asset_{way}_register_wh"]])
-        counters[way] = (shown * measured).tolist()
+        counters[way] = (shown * counted).tolist()
     rows = zip(
         readings.account,
         readings.import_wh.tolist(),

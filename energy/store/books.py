@@ -327,6 +327,13 @@ def load_signed_readings(connection: Connection, tick: int) -> tuple[dict[str, A
     return None if row is None else (unpack_arrays(row.body), row.signatures)
 
 
+def load_signed_columns(connection: Connection, tick: int) -> dict[str, Any] | None:
+    """Columns of the readings that were signed in a tick, or None."""
+    query = select(signed_readings.c.body).where(signed_readings.c.tick == tick)
+    body = connection.scalar(query)
+    return None if body is None else unpack_arrays(body)
+
+
 def save_trades(connection: Connection, slot: int, columns: Arrays) -> None:
     """Write what the accounts traded in a slot."""
     connection.execute(insert(slot_trades).values(slot=slot, body=pack_arrays(columns)))

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from energy.api.readings import READINGS_MAX, SLOTS_MAX
-from energy.steps.book_rows import settled_wh
 from energy.steps.credentials import hash_secret, new_secret
 from energy.steps.giving_meters import AHEAD_SLOTS, give_meters, take_meters_back
+from energy.steps.settled_meters import settled_wh
 from energy.store.alarms import open_alarms
 from energy.store.measured import last_measured
 from energy.store.meter_feeds import KnownSlot, load_feeds, put_in, waiting_until

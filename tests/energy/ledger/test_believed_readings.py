@@ -35,12 +35,12 @@ as it should be           1     300      0  1300 50        1      300      0    
 nothing drawn             1       0      0  1000 50        1        0      0     0
 fed in                    1       0    200  1000 250       1        0    200     0
 never came                0       0      0     0 0         0        0      0     0
-negative                  1    -300      0  1300 50        2      300      0     0
-a thousandfold            1  300000      0  1300 50        2      300      0     0
-a small thousandfold      1    3000      0  1003 50        2        3      0     0
+negative                  1    -300      0  1300 50        3      300      0     0
+a thousandfold            1  300000      0  1300 50        3      300      0     0
+a small thousandfold      1    3000      0  1003 50        3        3      0     0
 counter turned back       1     300      0   900 50        0        0      0     0
 counter jumped absurdly   1     300      0 91300 50        0        0      0     0
-more than was counted     1     400      0  1300 50        2      300      0     0
+more than was counted     1     400      0  1300 50        3      300      0     0
 less than was counted     1     300      0  1500 50        1      300      0   200
 """
 

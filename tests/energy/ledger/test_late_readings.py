@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from energy.plant import Plant, Readings, faults
-from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch, settled_wh
+from energy.steps import lost_readings
+from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch
 from energy.steps.corrections import in_force
 from energy.steps.proving import audit_books, verify_store
+from energy.steps.settled_meters import settled_wh
 from energy.steps.slot_settlement import trades_of_slot
 from energy.store.books import (
     ended_by,
@@ -23,7 +26,7 @@ from energy.store.books import (
 )
 from energy.store.readings import LateRow, late_readings_of_slot
 from energy.units import SLOT_S
-from market.transfers import LedgerId
+from market.transfers import Code, LedgerId
 
 FIRST = 1_784_084_400
 Begin = Callable[..., Any]
@@ -80,9 +83,9 @@ def versions(here: Any, slot: int = FIRST) -> list[int]:
     return [one.version for one in here.store.read(lambda c: load_settlements(c, slot))]
 
 
-def chosen(here: Any) -> tuple[int, int, int]:
-    """A household that only buys, a member that has bought in the first slot, one that has sold."""
-    trades = here.store.read(lambda c: load_trades(c, FIRST))
+def chosen(here: Any, slot: int = FIRST) -> tuple[int, int, int]:
+    """A household that only buys, a member that has bought in the slot, one that has sold."""
+    trades = here.store.read(lambda c: load_trades(c, slot))
     accounts = [here.books.book.accounts[no] for no in trades["account"].tolist()]
     place = {account: row for row, account in enumerate(here.books.customers)}
     bought = next(
@@ -246,8 +249,114 @@ def test_a_meter_that_stood_still_is_put_right_by_its_counter(
     assert [one.corrected for one in ticks] == [(), (), (), (), (FIRST + SLOT_S,), ()]
     assert moved_in(here, FIRST + SLOT_S) == lines
     rows = here.store.read(lambda c: late_readings_of_slot(c, FIRST + SLOT_S))
-    assert [(row.meter, row.quality) for row in rows] == [(meter, 2)]
+    assert [(row.meter, row.quality) for row in rows] == [(meter, 3)]
     assert verify_store(here.store, 0).ok
+
+
+def short_at(
+    meter: int, slot: int, export_wh: int, shown_wh: int
+) -> Callable[[Readings], Readings]:
+    """Lets a meter give less in a slot, and show `shown_wh` more than its counter has counted."""
+
+    def edit(readings: Readings) -> Readings:
+        if readings.slot < slot:
+            return readings
+        found = {
+            name: getattr(readings, name).copy()
+            for name in ("import_wh", "export_wh", "export_register_wh")
+        }
+        found["export_register_wh"][meter] -= export_wh
+        if readings.slot == slot:
+            found["export_wh"][meter] -= export_wh
+            found["import_wh"][meter] += shown_wh
+        return replace(readings, **found)
+
+    return edit
+
+
+def test_a_seller_that_shows_more_than_it_counted_is_paid_as_one_that_shows_the_truth(
+    begin_books: Begin, tmp_path: Any
+) -> None:
+    slot, tick = FIRST + SLOT_S, FIRST + 3 * SLOT_S
+    lines, shown = [], []
+    for shown_wh in (0, 1):
+        here = begin_books(f"sqlite:///{tmp_path / str(shown_wh)}.db")
+        here.run(2)
+        seller = chosen(here, slot)[2]
+        here.edit = short_at(seller, slot, int(here.readings[3].export_wh[seller]), shown_wh)
+        here.run(2, 2)
+        account = here.books.customers[seller]
+        batch = here.store.read(partial(load_reading_batch, books=here.books, tick=tick))
+        (one,) = [one for one in batch.readings if one.account == account]
+        shown.append((one.quality, one.export_wh, one.export_register_wh > 0))
+        lines.append(moved_in(here, slot))
+        paid = {
+            code for ledger, code, _, to in lines[-1] if (ledger, to) == (LedgerId.KRW, account)
+        }
+        assert Code.TRADE not in paid, "it has given nothing"
+        assert verify_store(here.store, 0).ok
+    assert lines[0] == lines[1]
+    assert shown == [(1, 0, True), (3, 0, True)]
+
+
+def test_a_counter_that_is_read_early_and_then_in_time_makes_no_energy(
+    begin_books: Begin, tmp_path: Any
+) -> None:
+    whole = begin_books(f"sqlite:///{tmp_path / 'a.db'}")
+    whole.run(6)
+    slot = FIRST + SLOT_S
+    here = begin_books(f"sqlite:///{tmp_path / 'b.db'}")
+    meter = next(n for n in range(len(here.books.customers)) if here.readings[3].import_wh[n] > 50)
+
+    def read_early(readings: Readings) -> Readings:
+        if readings.slot != slot:
+            return readings
+        counters = readings.import_register_wh.copy()
+        counters[meter] -= 20
+        return replace(readings, import_register_wh=counters)
+
+    here.edit = read_early
+    ticks = here.run(6)
+    assert slot in ticks[4].corrected
+    account, truth = here.books.customers[meter], int(here.readings[3].import_wh[meter])
+    assert here.store.read(lambda c: settled_wh(c, here.books, slot, account))[0] == truth
+    assert moved_in(here, slot) == moved_in(whole, slot)
+    assert verify_store(here.store, 0).ok
+
+
+def test_what_a_meter_has_mended_itself_is_not_mended_by_its_counter(begin_books: Begin) -> None:
+    here = begin_books()
+    slot, meter = FIRST + SLOT_S, 7
+    here.edit = frozen_at(meter, slot)
+    here.late = [true_row(here, meter, FIRST + 4 * SLOT_S, slot, import_wh=61, revision=4)]
+    here.run(6)
+    account = here.books.customers[meter]
+    assert here.store.read(lambda c: settled_wh(c, here.books, slot, account))[0] == 61
+    rows = here.store.read(lambda c: late_readings_of_slot(c, slot))
+    assert [row.revision for row in rows if row.meter == meter] == [4]
+
+
+def test_each_slot_of_a_gap_is_read_once_however_many_meters_were_silent(
+    begin_books: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy.steps.lost_readings.GIVEN_UP_AFTER_SLOTS", 6)
+    here = begin_books()
+    everybody = range(len(here.books.customers))
+    edits = [without(*everybody, slot=FIRST + n * SLOT_S) for n in (1, 2)]
+    here.edit = lambda readings: edits[1](edits[0](readings))
+    here.run(7)
+    asked: Counter[tuple[str, int]] = Counter()
+    for name in ("load_readings", "late_readings_of_slot", "settled_meters"):
+        load = getattr(lost_readings, name)
+
+        def count(*args: Any, name: str = name, load: Any = load) -> Any:
+            asked[name, next(one for one in args if isinstance(one, int))] += 1
+            return load(*args)
+
+        monkeypatch.setattr(lost_readings, name, count)
+    (tick,) = here.run(1, 7)
+    assert tick.corrected == (FIRST + SLOT_S,)
+    assert set(asked.values()) == {1} and len(asked) <= 10
 
 
 def test_a_reading_that_never_comes_is_replaced_by_what_the_counter_gained(
