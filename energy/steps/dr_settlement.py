@@ -58,9 +58,10 @@ FIRST_NUMBER, HOURS_MAX = 9_000, 24
 class EventFacts:
     """What the store knows of an event that is over.
 
-    `answers` are those above 0; `slots` what the meters showed by earlier ticks. `hours` are the
-    settlements of each clock hour so far, `moved` what of them is in force, `places` where it
-    stands. `version` and `before` are of the last result, 0 and None before the first.
+    `answers` are those above 0 of accounts that are not erased; `slots` what the meters showed by
+    earlier ticks. `hours` are the settlements of each clock hour so far, `moved` what of them is in
+    force, `places` where it stands. `version` and `before` are of the last result, 0 and None
+    before the first.
     """
 
     event: EventRow
@@ -105,7 +106,9 @@ def gather_events(
         ):
             continue
         if takes_place(connection, event, event.first_slot):
-            found.append(_facts(connection, books, event, last))
+            facts = _facts(connection, books, event, last)
+            if facts.answers:
+                found.append(facts)
     return found
 
 
@@ -120,10 +123,17 @@ def settle_events(
         if (quality == UNKNOWN).any() or (waits and (quality == ESTIMATED).any()):
             continue
         columns = _verified(book.books, one, net_wh)
-        if one.before is not None and np.array_equal(one.before["net_wh"], columns["net_wh"]):
+        if one.before is not None and np.array_equal(_as_verified(one.before, columns), net_wh):
             continue
         _post(book, one, columns, FIRST_NUMBER + HOURS_MAX * len(found))
         found.append(VerifiedEvent(one.event, one.version + 1, columns))
+    return found
+
+
+def _as_verified(before: Mapping[str, Any], columns: Mapping[str, Any]) -> IntArray:
+    """The net import of these accounts (S, K) as an event was verified with it before."""
+    column = {no: place for place, no in enumerate(before["account"].tolist())}
+    found: IntArray = before["net_wh"][:, [column[no] for no in columns["account"].tolist()]]
     return found
 
 
@@ -140,9 +150,15 @@ def _facts(
     event: EventRow,
     last: tuple[int, Mapping[str, Any]] | None,
 ) -> EventFacts:
-    answers = tuple(one for one in load_answers(connection, event.id) if one.e_wh_per_slot)
     table = load_baselines(connection, event.id)
     assert table is not None, "nobody can commit before the baselines are worked out"
+    # Who committed had a baseline. Where it is gone its account is erased: what that was paid
+    # stands as it is, and the others are verified without it.
+    answers = tuple(
+        one
+        for one in load_answers(connection, event.id)
+        if one.e_wh_per_slot and table.of(one.account) is not None
+    )
     slots = range(event.first_slot, event.end_slot, SLOT_S)
     numbers = [books.book.number[one.account] for one in answers]
     hours = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from energy.crowd import build_crowd
 from energy.steps import dr_settlement
@@ -16,8 +17,9 @@ from energy.steps.context import open_installation, start_microgrid
 from energy.steps.dr_baselines import metered_at
 from energy.steps.proving import export_lines
 from energy.steps.receipts import Prover, Witnesses
-from energy.store.books import load_settlements
+from energy.store.books import load_settlements, load_signed_columns
 from energy.store.demand_response import last_result, list_events, load_answers
+from energy.store.erasures import erasing
 from energy.store.readings import LateRow, save_late_readings
 from energy.units import SLOT_S
 from market.transfers import Code
@@ -105,6 +107,48 @@ def test_a_corrected_reading_verifies_the_event_again_and_back(before_payment: A
     moved = int(first["penalty_ukrw"].sum()) - int(first["reward_ukrw"].sum())
     assert books.head.balances[1, program] == moved
     assert first_failure(scene) is None
+
+
+def test_who_is_erased_keeps_nobody_elses_event_from_being_verified_again(
+    before_payment: Any,
+) -> None:
+    scene = before_payment
+    store, books = scene.microgrid.store, scene.microgrid.books
+    scene.tick(END + SLOT_S)
+    _, first = result_of(scene)
+    number = books.book.number
+    moved = {
+        no: reward - penalty
+        for no, reward, penalty in zip(
+            first["account"].tolist(),
+            first["reward_ukrw"].sum(axis=0).tolist(),
+            first["penalty_ukrw"].sum(axis=0).tolist(),
+            strict=True,
+        )
+    }
+    gone, other = [one for one in books.customers if moved.get(number[one])][:2]
+    balance = books.head.balances[1, gone]
+
+    def erase(connection: Connection) -> None:
+        with erasing(connection) as eraser:
+            eraser.baselines(gone, END)
+            for slot in range(EVENT, END, SLOT_S):
+                tick = slot + 2 * SLOT_S
+                columns = load_signed_columns(connection, tick)
+                assert columns is not None
+                eraser.signed_readings(tick, columns["account"] != number[gone])
+
+    store.write(erase)
+    slot, tick = EVENT + SLOT_S, END + 2 * SLOT_S
+    row = LateRow(slot, books.customers.index(other), 3, tick, 5_000, 0, 0, 0, 1)
+    store.write(lambda connection: save_late_readings(connection, [row]))
+    scene.tick(tick)
+    version, now = result_of(scene)
+    assert version == 2 and number[gone] not in now["account"]
+    column = now["account"].tolist().index(number[other])
+    assert now["reduced_wh"][0, column] == 0, "so much drawn that nothing is left of the reduction"
+    assert now["net_wh"][1, column] == 5_000
+    assert books.head.balances[1, gone] == balance, "what was paid stands"
 
 
 def one_wh_more(real: Callable[..., Any]) -> Callable[..., Any]:
