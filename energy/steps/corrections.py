@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,8 @@ from energy.steps.metering import ESTIMATED, MEASURED
 from energy.steps.settled_meters import is_read_at_first
 from energy.steps.slot_contracts import (
     NO_LIMIT,
+    RunningContracts,
     delivery_rows,
-    running_contracts,
     settled_readings,
     slot_contracts,
 )
@@ -122,20 +122,12 @@ class CorrectionFacts:
     labels: LabelFacts = field(default_factory=lambda: NO_LABEL_FACTS)
 
 
-class Bookkeeper(Protocol):
-    """Whose books are corrected."""
-
-    @property
-    def district(self) -> District:
-        """The district."""
-
-    @property
-    def books(self) -> Books:
-        """The books."""
-
-
 def gather_corrections(
-    connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow], most_wh: IntArray
+    connection: Connection,
+    books: Books,
+    contracts: RunningContracts,
+    rows: Sequence[LateRow],
+    most_wh: IntArray,
 ) -> list[CorrectionFacts]:
     """The slots that these readings correct, oldest first, with what they are settled with now.
 
@@ -147,10 +139,11 @@ def gather_corrections(
     for slot in sorted({row.slot for row in rows}):
         versions = load_settlements(connection, slot)
         here = [row for row in rows if row.slot == slot and is_carried(row, most_wh)]
-        good = _untouched_by_erasure(connection, keeper, here)
+        good = _untouched_by_erasure(connection, books, contracts, here)
         if good and versions and versions[-1].version:
             latest = {row.meter: row for row in good}
-            found.append(_facts(connection, keeper, [latest[one] for one in sorted(latest)]))
+            newest = [latest[one] for one in sorted(latest)]
+            found.append(_facts(connection, books, contracts, newest))
     return found
 
 
@@ -175,34 +168,36 @@ def _first_months(connection: Connection, books: Books) -> dict[bytes, int]:
 
 
 def _untouched_by_erasure(
-    connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow]
+    connection: Connection, books: Books, contracts: RunningContracts, rows: Sequence[LateRow]
 ) -> list[LateRow]:
     """Of readings of one slot those that reach no account whose month is erased: neither by a
     contract nor, among all who have one, by a label.
     """
-    books, first = keeper.books, _first_months(connection, keeper.books)
+    first = _first_months(connection, books)
     if not rows or not first:
         return list(rows)
     month = books.book.month(rows[0].slot)
     erased = {account for account, one in first.items() if month < one}
-    running = running_contracts(connection, keeper.district, rows[0].slot)
+    supply = [one.supply for one in contracts.supply(rows[0].slot)]
     labels = load_labels(connection, rows[0].slot).accounts
 
     def reached(row: LateRow) -> set[bytes]:
-        found = set(partners_of([books.customers[row.meter]], running.supply)[0])
+        found = set(partners_of([books.customers[row.meter]], supply)[0])
         return found | labels if found & labels else found
 
     return [row for row in rows if not erased & reached(row)]
 
 
-def _facts(connection: Connection, keeper: Bookkeeper, rows: Sequence[LateRow]) -> CorrectionFacts:
-    books, slot = keeper.books, rows[0].slot
+def _facts(
+    connection: Connection, books: Books, running_at: RunningContracts, rows: Sequence[LateRow]
+) -> CorrectionFacts:
+    slot = rows[0].slot
     versions = load_settlements(connection, slot)
     meter = np.array([row.meter for row in rows], dtype=np.int64)
     accounts = [books.customers[one] for one in meter.tolist()]
     settled = [one.no for one in versions if one.version]
     undone, reader = ended_by(connection, settled), BatchReader(connection, books)
-    running = running_contracts(connection, keeper.district, slot)
+    running = running_at.at(slot)
     members, contracts = partners_of(accounts, running.supply)
     numbers = [books.book.number[one] for one in members]
     rows_of_own = load_transfers_of(connection, settled, numbers)

@@ -30,6 +30,7 @@ from energy.store.books import (
     load_signed_readings,
     load_transfers_of,
     settlements_of_tick,
+    slots_settled_anew,
 )
 from energy.store.checkpoints import checkpoint_ticks
 from energy.store.engine import Store
@@ -124,6 +125,7 @@ def _erase(
             f"erasure before {month_text(before)}: allowed up to {month_text(billed)}, for bills "
             "are made of a month when it ends"
         )
+    _require_billed(connection, books, account, before)
     identity = erase_identity(connection, account)
     if books.book.is_erased(account, before - 1):
         return Erased(month_text(before), 0, 0, 0, 0, identity)
@@ -148,6 +150,21 @@ def _erase(
         others=len(targets.messages) + len(targets.entries),
         identity=identity,
     )
+
+
+def _require_billed(connection: Connection, books: Registry, account: bytes, before: int) -> None:
+    """What a correction has moved is billed with the next close, from the month that it mended."""
+    last = last_billed(connection)
+    if last is None:
+        return
+    anew = slots_settled_anew(connection, books.book.number[account], last[1])
+    months = sorted({month for slot in anew if (month := books.book.month(slot)) < before})
+    if months:
+        raise StoreError(
+            f"erasure of 0x{account.hex()} before {month_text(before)}: "
+            f"{', '.join(map(month_text, months))} was settled anew since its bills were made, "
+            f"allowed before {month_text(months[0])}, or after the next bills, which adjust it"
+        )
 
 
 def _first_unbilled(connection: Connection, books: Registry, genesis: int) -> int:

@@ -42,7 +42,7 @@ from energy.steps.open_data import publish_open_sums
 from energy.steps.proving import Audit as Audit
 from energy.steps.proving import audit_books as audit_books
 from energy.steps.settled_alarms import tell_settled
-from energy.steps.slot_contracts import running_contracts
+from energy.steps.slot_contracts import RunningContracts
 from energy.steps.slot_settlement import (
     SettledSlot,
     SlotFacts,
@@ -65,7 +65,8 @@ from energy.store.books import (
 from energy.store.checkpoints import find_checkpoint
 from energy.store.contracts import contract_numbers
 from energy.store.engine import Store
-from energy.store.errors import StoreError
+from energy.store.erasures import ErasedAccount, erased_accounts
+from energy.store.errors import StoreBusyError, StoreError
 from energy.store.market_rules import save_rules_entry, untold_rules
 from energy.store.orders import BookRow, load_book
 from energy.store.readings import (
@@ -235,6 +236,10 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
 
     def write(connection: Connection) -> None:
         require_unhalted(connection, books)  # once more: it may have been found meanwhile
+        if erased_accounts(connection) != found.erased:
+            raise StoreBusyError(
+                f"tick {iso_of(slot)}: an account was erased while it was settled, try again"
+            )
         keep_tally(connection, books, district, slot)
         save_tick(connection, book, sealed, head)
         if closed is not None:
@@ -272,6 +277,7 @@ class _Found:
     events: list[EventFacts]
     close: CloseFacts | None
     first_settlement: int
+    erased: list[ErasedAccount]
 
 
 def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: int) -> _Found:
@@ -292,22 +298,23 @@ def _gather(connection: Connection, microgrid: Bookkeeper, usual: Usual, tick: i
     complete = tick - (SLOTS_TO_METER - 1) * SLOT_S
     due: list[SlotFacts] = []
     registers, assets = books.head.registers, books.head.asset_registers
+    contracts = RunningContracts(connection, district)
     for slot in unsettled_slots(connection, complete):
         facts = gather_slot(connection, books, usual, slot, registers, assets)
         if facts is not None:
-            running = running_contracts(connection, district, slot)
-            due.append(replace(facts, running=running))
+            due.append(replace(facts, running=contracts.at(slot)))
             registers, assets = facts.believed.registers, facts.assets.registers
     past = Past(connection, books, tick, usual.most_wh)
     told = unerased(connection, books, [*find_lost(past), *find_frozen(past, due)])
     late = [*late_readings_of_tick(connection, tick), *told]
-    corrections = gather_corrections(connection, microgrid, late, usual.most_wh)
+    corrections = gather_corrections(connection, books, contracts, late, usual.most_wh)
     corrected = [one.version.slot for one in corrections]
     events = gather_events(connection, books, complete - SLOT_S, corrected)
     slots = [one.slot for one in due]
     close = gather_close(connection, books, district, tick=tick, due=slots, corrected=corrected)
     number = next_settlement(connection)
-    return _Found(before, due, told, corrections, events, close, number)
+    erased = erased_accounts(connection)
+    return _Found(before, due, told, corrections, events, close, number, erased)
 
 
 def _head_after(book: TickBook, sealed: SealedTick, found: _Found) -> Head:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection
 
 from energy.district import District
 from energy.steps.books import Registry
 from energy.steps.settled_meters import UNKNOWN, settled_meters
-from energy.store.contracts import ContractRow, DeliveryRow, contracts_in, deliveries_between
+from energy.store.contracts import ContractRow, DeliveryRow, contracts_in, outputs_from
 from energy.timegrid import local_calendar, local_month_start
 from energy.units import SLOT_S
 from market.contracts import (
@@ -22,6 +23,7 @@ from market.contracts import (
 from market.settlement import SettlementInput, SettlementTerms, SlotSettlement
 from market.waterfall import SlotContracts, first_neighbours
 
+IntArray = npt.NDArray[np.int64]
 NO_LIMIT = SurplusLimit()
 
 
@@ -41,23 +43,56 @@ class Running:
 NONE_RUNNING = Running()
 
 
-def running_contracts(connection: Connection, district: District, slot: int) -> Running:
-    """The contracts of a slot. Where the regime limits surplus, what the year has sold before."""
-    rows = tuple(one for one in contracts_in(connection, slot, slot + SLOT_S) if one.runs_in(slot))
-    limit_ppm = district.agreements.regime.surplus_limit
-    if limit_ppm is None or not rows:
-        return Running(rows)
-    start = _year_start(slot, district.time_zone)
-    seller = {one.no: one.seller for one in contracts_in(connection, start, slot + SLOT_S)}
-    produced: dict[bytes, dict[int, int]] = {}
-    sold: dict[bytes, int] = {}
-    for done in deliveries_between(connection, start, slot):
-        who = seller[done.contract]
-        # Each contract of a plant has seen the same output.
-        produced.setdefault(who, {})[done.slot] = done.produced_wh
-        sold[who] = sold.get(who, 0) + done.surplus_wh
-    sums = {who: sum(by_slot.values()) for who, by_slot in produced.items()}
-    return Running(rows, SurplusLimit(limit_ppm, sums, sold))
+class RunningContracts:
+    """The contracts of slots, one after the other; a year's deliveries are read once for all."""
+
+    def __init__(self, connection: Connection, district: District) -> None:
+        self._connection, self._time_zone = connection, district.time_zone
+        self._limit_ppm = district.agreements.regime.surplus_limit
+        self._years: dict[int, dict[bytes, _Surplus]] = {}
+
+    def supply(self, slot: int) -> tuple[ContractRow, ...]:
+        """The contracts of a slot."""
+        found = contracts_in(self._connection, slot, slot + SLOT_S)
+        return tuple(one for one in found if one.runs_in(slot))
+
+    def at(self, slot: int) -> Running:
+        """The contracts of a slot. Where the regime limits surplus, what was sold of the year's."""
+        rows = self.supply(slot)
+        if self._limit_ppm is None or not rows:
+            return Running(rows)
+        start = _year_start(slot, self._time_zone)
+        if start not in self._years:
+            self._years[start] = _surplus_from(self._connection, start)
+        before = {who: one.before(slot) for who, one in self._years[start].items()}
+        produced = {who: one[0] for who, one in before.items()}
+        sold = {who: one[1] for who, one in before.items()}
+        return Running(rows, SurplusLimit(self._limit_ppm, produced, sold))
+
+
+@dataclass(frozen=True, eq=False)
+class _Surplus:
+    """What a plant has produced and sold as surplus from the year's start to the end of slots."""
+
+    slots: IntArray
+    produced_wh: IntArray
+    sold_wh: IntArray
+
+    def before(self, slot: int) -> tuple[int, int]:
+        """Both by the start of a slot, Wh."""
+        count = int(np.searchsorted(self.slots, slot))
+        return (int(self.produced_wh[count - 1]), int(self.sold_wh[count - 1])) if count else (0, 0)
+
+
+def _surplus_from(connection: Connection, start: int) -> dict[bytes, _Surplus]:
+    by_seller: dict[bytes, list[tuple[int, int, int]]] = {}
+    for seller, *row in outputs_from(connection, start):
+        by_seller.setdefault(seller, []).append((row[0], row[1], row[2]))
+    found = {}
+    for seller, rows in by_seller.items():
+        slots, produced, sold = np.array(rows, dtype=np.int64).T
+        found[seller] = _Surplus(slots, produced.cumsum(), sold.cumsum())
+    return found
 
 
 def slot_contracts(

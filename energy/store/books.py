@@ -123,6 +123,14 @@ def count_entries(connection: Connection, tick: int) -> int:
     return int(connection.scalar(query) or 0)
 
 
+def slots_settled_anew(connection: Connection, account: int, after: int) -> list[int]:
+    """The slots of which a correction, in ticks after one, has moved something of an account."""
+    of, mine = settlement.c, (transfer.c.debit == account) | (transfer.c.credit == account)
+    query = select(of.slot).join(transfer, transfer.c.settlement == of.no)
+    query = query.where(of.version > 1, of.tick > after, mine).distinct()
+    return list(connection.scalars(query.order_by(of.slot)))
+
+
 def next_settlement(connection: Connection) -> int:
     """The number of the next settlement."""
     last: int | None = connection.scalar(select(func.max(settlement.c.no)))

@@ -163,6 +163,27 @@ def deliveries_between(
     return list(newest.values())
 
 
+def outputs_from(connection: Connection, first: int) -> list[tuple[bytes, int, int, int]]:
+    """What plants under contract produced and what of it was sold as surplus, by seller and slot
+    from `first` on, by what is known now, oldest first: seller, slot, Wh, Wh.
+    """
+    columns, of = contract_delivery.c, contract.c
+    newest = select(columns.contract, columns.slot, func.max(columns.version).label("version"))
+    newest = newest.where(columns.slot >= first).group_by(columns.contract, columns.slot)
+    now = newest.subquery()
+    joined = contract_delivery.join(
+        now,
+        (columns.contract == now.c.contract)
+        & (columns.slot == now.c.slot)
+        & (columns.version == now.c.version),
+    ).join(contract, of.no == columns.contract)
+    # Each contract of a plant has seen the same output.
+    sums = (func.max(columns.produced_wh), func.sum(columns.surplus_wh))
+    query = select(of.seller, columns.slot, *sums).select_from(joined)
+    rows = connection.execute(query.group_by(of.seller, columns.slot).order_by(columns.slot))
+    return [(row[0], row[1], int(row[2]), int(row[3])) for row in rows]
+
+
 def late_deliveries(
     connection: Connection, kind: int, before: int, after: int, slots: Collection[int] = ()
 ) -> list[LateDelivery]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection
 
 from energy.district import FirstContract
 from energy.plant import Readings
@@ -15,7 +16,7 @@ from energy.steps.contracting import enter_first_contracts
 from energy.steps.erasing import erase_account
 from energy.steps.proving import audit_books, verify_store
 from energy.steps.receipts import Prover, Witnesses
-from energy.steps.slot_contracts import settled_readings
+from energy.steps.slot_contracts import RunningContracts, settled_readings
 from energy.store.books import load_movements, load_settlements
 from energy.store.contracts import ContractRow, DeliveryRow, deliveries_between, list_contracts
 from energy.store.readings import LateRow
@@ -180,6 +181,29 @@ def test_a_difference_is_paid_the_other_way_where_the_index_is_above_the_strike(
     assert verify_store(here.store, 0).ok
 
 
+def require_year_so_far(connection: Connection, here: Any) -> None:
+    """At each slot the limit knows what the plants have produced and sold before, added up here."""
+    of, running = (one(connection, here.district) for one in (seller_of, RunningContracts))
+    for slot in range(FIRST, FIRST + 5 * SLOT_S, SLOT_S):
+        produced: dict[tuple[bytes, int], int] = {}
+        sold: Counter[bytes] = Counter()
+        for one in deliveries_between(connection, FIRST, slot):
+            produced[of[one.contract], one.slot] = one.produced_wh
+            sold[of[one.contract]] += one.surplus_wh
+        made: Counter[bytes] = Counter()
+        for (seller, _), wh in produced.items():
+            made[seller] += wh
+        limit = running.at(slot).limit
+        assert limit.produced_wh is not None and limit.sold_wh is not None
+        assert {who: wh for who, wh in limit.produced_wh.items() if wh} == dict(+made)
+        assert {who: wh for who, wh in limit.sold_wh.items() if wh} == dict(+sold)
+    assert made and sold
+
+
+def seller_of(connection: Connection, _: Any) -> dict[int, bytes]:
+    return {one.no: one.seller for one in list_contracts(connection)}
+
+
 def test_a_specialised_area_lets_only_a_part_of_the_years_output_be_sold_as_surplus(
     begin_books: Begin,
 ) -> None:
@@ -200,6 +224,7 @@ def test_a_specialised_area_lets_only_a_part_of_the_years_output_be_sold_as_surp
         assert all(d.taken_wh + d.surplus_wh + d.stranded_wh == d.e_wh for d in done)
     spare = [each for found in slots for each in found.values() if each.stranded_wh]
     assert len(spare) >= 4 and sum(each.surplus_wh for each in spare) > 0
+    here.store.read(lambda connection: require_year_so_far(connection, here))
     assert verify_store(here.store, 0).ok
 
 

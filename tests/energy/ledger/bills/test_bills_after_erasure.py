@@ -11,6 +11,7 @@ from energy.steps.proving import verify_store
 from energy.steps.statements import BillBook, ErasedBill, statement_document
 from energy.store.errors import StoreError
 from energy.timegrid import month_number
+from energy.units import SLOT_S
 
 HOUSE = 23
 Begin = Callable[..., Any]
@@ -61,6 +62,25 @@ def test_bills_that_stay_are_made_again_and_later_ones_go_on_from_the_same_regis
     own = store.read(lambda c: _statements(c, account))
     assert [one["months"][0]["month"] for one in own] == ["2026-10", "2026-09"]
     assert verify_store(store, 0).ok
+
+
+def test_a_month_whose_correction_no_bill_has_told_yet_is_not_erased(begin_year: Begin) -> None:
+    year = begin_year()
+    here, meters = year.here, year.here.district.meters.account
+    for _ in range(2):
+        year.month(quiet=25, auctions=1)
+    august, (drawn_wh,) = month_of(year) - 1, [year.slots[-2]["import"][HOUSE]]
+    tick = year.end + 2 * SLOT_S
+    year.correct(len(year.slots) - 2, int(drawn_wh) + 5_000, tick)
+    here.settle(tick)
+    with pytest.raises(StoreError, match="2026-08 was settled anew since its bills were made"):
+        erase_account(here.store, meters[HOUSE], even_retained=True)
+    assert erase_account(here.store, meters[HOUSE], august, even_retained=True).before == "2026-08"
+    assert erase_account(here.store, meters[HOUSE + 1], even_retained=True).before == "2026-09"
+    year.end = tick + 4 * SLOT_S
+    year.month(quiet=25, auctions=1)
+    assert erase_account(here.store, meters[HOUSE], even_retained=True).before == "2026-10"
+    assert verify_store(here.store, 0).ok
 
 
 def test_a_month_that_has_no_bills_yet_is_not_erased(begin_year: Begin) -> None:
