@@ -1,6 +1,6 @@
 # Two commands: `make run` starts the district, `make test` proves it. Both do their own set-up.
 .DELETE_ON_ERROR:
-.PHONY: run test lint types tests soak bench client wheel lock screenshot clean
+.PHONY: run test lint types tests soak bench client wheel lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -5,7 +5,7 @@ Writes what the loop writes of readings for so many slots of 9,000 meters, as th
 signed (the signatures are noise, as real ones look to a compressor), and reads it back. Below a
 year the slope is stated: bytes and seconds grow with the slots.
 
-    python benchmarks/store_year.py sqlite:////tmp/year.db --slots 35040
+    python benchmarks/store_year.py sqlite:///year.db --slots 35040
 """
 
 import argparse
