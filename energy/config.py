@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     plan_gap_frac: float = Field(1e-3, gt=0, description="proven gap at which a plan is optimal")
     grid_rounds_max: int = Field(5, ge=0, description="re-plans after a failed grid check")
     weather_file: str = Field(
-        "", description="weather as issued: CSV, Parquet, KMA JSON; empty: the plant's service"
+        "",
+        description="weather as issued: CSV, Parquet, KMA JSON; read again when it changes; "
+        "empty: the plant's service",
     )
     history_days: int = Field(28, ge=7, le=366, description="days that forecasts look back")
     operator_passphrase: str = Field(

@@ -34,6 +34,7 @@ from energy.steps.context import (
 from energy.steps.kept_keys import key_keeper
 from energy.steps.settings_views import keep_start
 from energy.steps.start_audit import StartAudit
+from energy.steps.weather_feed import require_weather
 from energy.steps.witnessing import WitnessPoster
 from energy.store.engine import Store
 from energy.store.people import list_people
@@ -79,6 +80,7 @@ def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
     require_free_port(settings.host, settings.port)
     if webhooks_of(settings):
         secret_of(settings)
+    require_weather(settings.weather_file)
     with open_installation(settings, beginning(settings)) as installation:
         installation.store.write(lambda connection: keep_start(connection, settings, time.time()))
         clock = build_clock(installation)

@@ -39,6 +39,7 @@ from energy.steps.measure import SLOTS_BEHIND, Measured, measure
 from energy.steps.public import DistrictTime, prices_document
 from energy.steps.publish import day_sums, keep_measured, remember
 from energy.steps.settling import settle_tick
+from energy.steps.weather_feed import require_weather
 from energy.store.admission import admit_orders
 from energy.store.dr_desk import DrDesk, admit_dr
 from energy.store.mailbox import PreparedMessage, prepare_message
@@ -59,6 +60,7 @@ Progress = Callable[[int, str], None]
 
 def simulate(run: Run, progress: Progress) -> Outcome:
     """Run all slots; `progress` hears the number of slots done and a word on the last one."""
+    require_weather(run.settings.weather_file)
     with open_installation(run.settings, lambda _: run.start) as installation:
         microgrid = start_microgrid(installation)
         try:

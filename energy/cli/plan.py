@@ -117,7 +117,9 @@ def plan_district(settings: Settings, at: str | None) -> Planned:
     # A problem from a file needs none of the loop's machinery, which takes seconds to load.
     from energy.cycle import run_quarter_hour
     from energy.steps.context import open_installation, start_microgrid
+    from energy.steps.weather_feed import require_weather
 
+    require_weather(settings.weather_file)
     start = settings.demo_start if at is None else at
     with tempfile.TemporaryDirectory(prefix="microgrid-") as folder:
         apart = settings.model_copy(update={"database_url": f"sqlite:///{folder}/plan.db"})

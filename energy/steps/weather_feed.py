@@ -6,6 +6,7 @@ minutes after its time. And the items of KMA's short-term forecast (getVilageFcs
 answer or a list of them), whose hours carry a sky code and no radiation.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,12 @@ import orjson
 import pandas as pd
 
 from energy.forecast import WeatherForecast
+from energy.logs import in_words
 from energy.store.errors import StoreError
 from energy.timegrid import slots_from
 from energy.units import SLOT_S
+
+log = logging.getLogger(__name__)
 
 AVAILABLE_AFTER_S = 600
 """KMA publishes its short-term forecast ten minutes after its time."""
@@ -72,9 +76,61 @@ def read_weather_feed(path: Path) -> WeatherFeed:
     return WeatherFeed(np.array([when for when, _ in rows]), [issue for _, issue in rows])
 
 
+class WatchedFeed:
+    """The issues of a file that is replaced while the loop runs, read again when it has changed.
+
+    Where it cannot be read the issues of the last good reading stay, at first none: the forecast
+    then degrades, and the age of the feed is told. Whoever starts the loop asks `require_weather`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._feed: WeatherFeed | None = None
+        self._mark: tuple[int, ...] | None = ()
+
+    def newest(self, now_slot: int) -> WeatherForecast | None:
+        """The newest issue that could be had at the start of `now_slot`; None before the first."""
+        # Marked before it is read: what is written meanwhile is read at the next call.
+        mark = _mark_of(self._path)
+        if mark != self._mark:
+            self._mark = mark
+            self._read_again()
+        return None if self._feed is None else self._feed.newest(now_slot)
+
+    def _read_again(self) -> None:
+        try:
+            self._feed = read_weather_feed(self._path)
+        except WeatherFileError as error:
+            log.warning("%s; %s", error, self._what_stays())
+        except Exception as error:
+            # A file may be broken in ways that nobody has thought of; the loop goes on without it.
+            log.warning("weather %s: %s; %s", self._path, in_words(error), self._what_stays())
+
+    def _what_stays(self) -> str:
+        if self._feed is None:
+            return "no forecast has weather until it is replaced"
+        return "the issues that were read before stay until it is replaced"
+
+
 def feed_of(path: str, otherwise: WeatherAt) -> WeatherAt:
-    """The issues of the file, or `otherwise` where none is named."""
-    return read_weather_feed(Path(path)).newest if path else otherwise
+    """The issues of the file, as it is replaced, or `otherwise` where none is named."""
+    return WatchedFeed(Path(path)).newest if path else otherwise
+
+
+def require_weather(path: str) -> None:
+    """Raise WeatherFileError where a file is named and cannot be used."""
+    if path:
+        read_weather_feed(Path(path))
+
+
+def _mark_of(path: Path) -> tuple[int, ...] | None:
+    """What is another when the file is; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    # The change of the inode tells of a new owner or mode, by which a file becomes readable.
+    return found.st_mtime_ns, found.st_size, found.st_ctime_ns
 
 
 def _read(path: Path) -> pd.DataFrame:

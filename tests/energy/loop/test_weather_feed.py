@@ -8,10 +8,16 @@ import orjson
 import pandas as pd
 import pytest
 
+from energy import service
 from energy.config import Settings
 from energy.cycle import run_quarter_hour
 from energy.steps.context import open_installation, start_microgrid
-from energy.steps.weather_feed import WeatherFileError, read_weather_feed
+from energy.steps.weather_feed import (
+    WeatherFileError,
+    feed_of,
+    read_weather_feed,
+    require_weather,
+)
 from energy.store.forecasts import load_issues
 from energy.timegrid import iso_of, parse_instant
 from energy.units import SLOT_S
@@ -186,3 +192,53 @@ def test_without_any_issue_the_tiers_say_so(tmp_path: Path) -> None:
     assert result.plan is not None and result.plan.tier in ("T0", "T1")
     assert issue.tiers["weather"] == ["F4", "no weather forecast"]
     assert issue.tiers["load"][0] == issue.tiers["pv"][0] == "F3"
+
+
+def test_a_file_that_is_replaced_is_read_again(tmp_path: Path) -> None:
+    path = as_csv(table(issues=1), tmp_path / "weather")
+    weather_at = feed_of(str(path), lambda _: None)
+    first = weather_at(START)
+    as_csv(table(issues=3), tmp_path / "newer").replace(path)
+    second = weather_at(START)
+    assert first is not None and second is not None
+    assert second.issue_slot - first.issue_slot == 3 * HOUR_S
+
+
+@pytest.mark.parametrize("damage", ["half written", "gone"])
+def test_a_file_that_breaks_later_leaves_what_was_read_and_warns_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    path = as_csv(table(), tmp_path / "weather")
+    whole = path.read_text()
+    weather_at = feed_of(str(path), lambda _: None)
+    before = weather_at(START)
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_text(whole[: len(whole) // 2])
+        path.write_text(path.read_text() + "2026-05-1")
+    assert [weather_at(START), weather_at(START)] == [before, before]
+    (line,) = caplog.messages
+    assert str(path) in line and "were read before stay" in line
+    path.write_text(whole)
+    assert weather_at(START) is not before
+
+
+def test_the_loop_starts_without_its_file_and_a_person_who_starts_it_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "none.csv"
+    assert feed_of(str(path), lambda _: None)(START) is None
+    assert "no forecast has weather" in caplog.text
+    with pytest.raises(WeatherFileError, match=r"none\.csv: cannot be read"):
+        require_weather(str(path))
+
+
+def test_a_service_refuses_a_weather_file_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "require_free_port", lambda *_: None)
+    monkeypatch.setattr(service, "open_installation", lambda *_: pytest.fail("it has begun"))
+    settings = Settings(weather_file=str(tmp_path / "none.csv"))  # type: ignore[call-arg]
+    with pytest.raises(WeatherFileError, match=r"none\.csv: cannot be read"):
+        service.run_service(settings)
