@@ -1,12 +1,13 @@
 """Every setting of the application, once: from flags, the environment or a TOML file."""
 
 import ipaddress
-import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
@@ -17,6 +18,8 @@ from pydantic_settings import (
 )
 
 HIDDEN = "•••"
+HIDDEN_PARTS = frozenset({"password", "sslpassword"})
+"""What the query of a database URL may carry that is nobody's business."""
 PLANNING_S = 60
 """Between a gate and the end of its market at the least, on the real clock: to plan and clear."""
 
@@ -198,10 +201,46 @@ def shown_value(settings: Settings, name: str) -> str:
 def _shown(name: str, value: object) -> str:
     if name in SECRETS:
         return HIDDEN if value else ""
-    if name == "database_url":
-        # Of an address like postgresql://kim:word@host/name the password is nobody's business.
-        return re.sub(r"(//[^/@]*?):[^/@]*@", rf"\1:{HIDDEN}@", str(value))
-    return str(value)
+    return shown_url(str(value)) if name == "database_url" else str(value)
+
+
+def shown_url(url: str) -> str:
+    """A database URL as it may be shown, its passwords hidden; all of it where it is none."""
+    # Most commands never see a store, and this takes half of their start.
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        parsed = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        return HIDDEN if {"@", "?", "="} & set(url) else url
+    shown = parsed.update_query_dict(
+        {name: HIDDEN for name in parsed.query if name.lower() in HIDDEN_PARTS}
+    )
+    if parsed.password is not None:
+        shown = shown.set(password=HIDDEN)
+    if parsed.host and "@" in parsed.host:
+        # The rest of a password that has an @ itself.
+        shown = shown.set(host=parsed.host.rpartition("@")[2])
+    if shown == parsed:
+        return url
+    return shown.render_as_string(hide_password=False).replace(quote(HIDDEN), HIDDEN)
+
+
+def refused_setting(error: ValidationError, where: str = "setting ") -> str:
+    """What is wrong with the first setting that is refused, in one sentence, secrets hidden.
+
+    `where` stands before its name.
+    """
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        # Its value may be a secret under a name that is misspelt.
+        near = ", ".join(get_close_matches(name, Settings.model_fields, 1)) or "those of README.md"
+        return f"{where}{name}: no such setting, allowed: {near}"
+    found = first["input"]
+    shown = _shown(name, found) if name in {*SECRETS, "database_url"} else repr(found)
+    return f"{where}{name}: found {shown}, allowed: {first['msg']}"
 
 
 def is_loopback(host: str) -> bool:

@@ -19,7 +19,7 @@ import uvicorn
 
 from energy.api import ApiContext, create_app
 from energy.api.wire import GuardedWire
-from energy.config import Settings
+from energy.config import Settings, shown_url
 from energy.daemon import Daemon, DemoClock, DistrictClock, RealClock
 from energy.dashboard import install
 from energy.district import District
@@ -243,7 +243,7 @@ def announce(settings: Settings, address: str, store: Store) -> None:
     """Say where the page is and how to end, and where nobody could sign in, what to do."""
     sys.stdout.write(
         f"\n  {settings.district} is served at {address}  (Ctrl-C ends it; state in "
-        f"{settings.database_url})\n\n"
+        f"{shown_url(settings.database_url)})\n\n"
     )
     if settings.asks_sign_in and not store.read(list_people):
         sys.stdout.write(

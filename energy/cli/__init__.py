@@ -47,7 +47,9 @@ def run(words: Sequence[str]) -> int:
     except typer.Abort:
         return 1
     except ValidationError as error:
-        return _refuse(_settings_sentence(error))
+        from energy.config import refused_setting
+
+        return _refuse(refused_setting(error))
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in OWN_PACKAGES:
             raise
@@ -82,9 +84,3 @@ def build_app(chosen: str) -> typer.Typer:
 def _refuse(sentence: str) -> int:
     typer.echo(f"microgrid: {sentence}", err=True)
     return 2
-
-
-def _settings_sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    return f"setting {name}: found {first['input']!r}, allowed: {first['msg']}"

@@ -15,7 +15,7 @@ import psutil
 import typer
 
 from energy.cli.settings import AsJson, DatabaseUrl, District
-from energy.config import Settings, build_settings
+from energy.config import Settings, build_settings, shown_url
 from energy.daemon.clocks import STEP_S_MAX
 from energy.district import DistrictError, load_district
 from energy.steps.floors import below_floors
@@ -139,7 +139,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     if parse_url(url).get_backend_name() == "sqlite":
         yield _sqlite_version()
         if not Path(str(parse_url(url).database)).exists():
-            yield Finding("store", "good", f"{url}: is made at the first start")
+            yield Finding("store", "good", f"{shown_url(url)}: is made at the first start")
             return
     try:
         with open_reader(url) as store:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from energy.cli.participants import writer
 from energy.cli.settings import DatabaseUrl
-from energy.config import build_settings
+from energy.config import build_settings, shown_url
 from energy.daemon.clocks import far_behind
 from energy.steps.losses import accept_loss
 from energy.steps.start_audit import first_finding
@@ -69,7 +69,7 @@ def migrate(
     """
     url = build_settings(database_url=database_url).database_url
     before, after = migrate_store(url, to)
-    typer.echo(f"{url}: schema version {before} -> {after}")
+    typer.echo(f"{shown_url(url)}: schema version {before} -> {after}")
     return 0 if after != SCHEMA_VERSION else _verified(url)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from energy.config import Settings
+from energy.config import Settings, refused_setting, shown_url
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 KEYS = {"host": str, "port": int, "districts": dict}
@@ -74,7 +74,8 @@ def load_fleet(path: Path) -> Fleet:
     for key, value in table.items():
         if not isinstance(value, KEYS.get(key, ())) or isinstance(value, bool):
             allowed = "host as text, port as a number, tables [districts.NAME]"
-            raise FleetError(f"{path}: {key}: found {value!r}, allowed: {allowed}")
+            found = f"found {value!r}" if key in KEYS else "no such key"
+            raise FleetError(f"{path}: {key}: {found}, allowed: {allowed}")
     districts = table.get("districts", {})
     if not districts:
         raise FleetError(f"{path}: found no district, allowed: tables [districts.NAME]")
@@ -97,7 +98,9 @@ def _member(path: Path, name: str, row: object) -> Member:
     where = f"{path}: districts.{name}"
     if not NAME.fullmatch(name) or not isinstance(row, dict):
         allowed = "[districts.NAME] with a name of at most 40 of a-z, 0-9 and -"
-        raise FleetError(f"{where}: found {row!r}, allowed: {allowed}")
+        # Of what the table says only the names: secrets may be among it.
+        found = list(row) if isinstance(row, dict) else row
+        raise FleetError(f"{where}: found {found!r}, allowed: {allowed}")
     folder = row.pop("folder", name)
     if not isinstance(folder, str):
         raise FleetError(f"{where}.folder: found {folder!r}, allowed: a path")
@@ -109,9 +112,7 @@ def _member(path: Path, name: str, row: object) -> Member:
     try:
         settings = GivenSettings(**(_own_settings(place) | row))
     except ValidationError as error:
-        first = error.errors()[0]
-        field, found = first["loc"][0], first["input"]
-        raise FleetError(f"{where}.{field}: found {found!r}, allowed: {first['msg']}") from error
+        raise FleetError(refused_setting(error, f"{where}.")) from error
     return Member(name, place, {key: str(value) for key, value in row.items()}, settings)
 
 
@@ -140,4 +141,5 @@ def _require_once(path: Path, field: str, found: list[tuple[Any, str]]) -> None:
     value, count = Counter(value for value, _ in found).most_common(1)[0]
     if count > 1:
         names = ", ".join(name for one, name in found if one == value)
-        raise FleetError(f"{path}: {field}: found {value} for {names}, allowed: one each")
+        shown = shown_url(value) if "://" in str(value) else value
+        raise FleetError(f"{path}: {field}: found {shown} for {names}, allowed: one each")

@@ -34,7 +34,8 @@ from sqlalchemy import (
     text,
 )
 
-from energy.store.engine import Store, open_reader, open_store, parse_url
+from energy.config import shown_url
+from energy.store.engine import Store, open_reader, open_store, parse_url, shown_url_of
 from energy.store.errors import StoreError
 from energy.store.schema import METADATA, SCHEMA_VERSION, meta
 from energy.store.signed_head import sync_folder
@@ -128,7 +129,9 @@ def _still_store(url: str, folder: Path) -> Iterator[Store]:
         try:
             _copy_file(str(parsed.database), still)
         except sqlite3.Error as error:
-            raise StoreError(f"backup of {url}: the store cannot be copied ({error})") from error
+            raise StoreError(
+                f"backup of {shown_url(url)}: the store cannot be copied ({error})"
+            ) from error
         with open_reader(f"sqlite:///{still}") as store:
             yield store
 
@@ -239,7 +242,7 @@ def _require_empty(connection: Connection) -> None:
         found = connection.scalar(select(func.count()).select_from(table)) or 0
         if found > (1 if table is meta else 0):
             raise StoreError(
-                f"store {connection.engine.url.render_as_string()}: table {table.name} has "
+                f"store {shown_url_of(connection.engine)}: table {table.name} has "
                 f"{found} rows, allowed an empty store"
             )
     connection.execute(meta.update().values(value="restoring"))

@@ -43,6 +43,7 @@ import energy.store.office_tables
 import energy.store.open_data
 import energy.store.people_tables
 import energy.store.steering_tables  # noqa: F401 - these tables stand on METADATA
+from energy.config import shown_url
 from energy.store.errors import (
     StoreBusyError,
     StoreError,
@@ -116,7 +117,7 @@ class Store:
         self._reader = reader
         self._file_lock = lock
         self._guard: Callable[[Connection], None] | None = None
-        self.url = writer.url.render_as_string(hide_password=True)
+        self.url = shown_url_of(writer)
         self._turn = Turn(self.url)
         self.refusal = Refusal()  # the same for all that write to it
 
@@ -225,7 +226,9 @@ def open_reader(url: str) -> Store:
     """The store for reading only, beside a process that writes; nothing is made or locked."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).is_file():
-        raise StoreError(f"store {url}: found no file, allowed the store of an installation")
+        raise StoreError(
+            f"store {shown_url(url)}: found no file, allowed the store of an installation"
+        )
     reader = _reader(parsed)
     store = Store(reader, reader)
     try:
@@ -236,12 +239,23 @@ def open_reader(url: str) -> Store:
     return store
 
 
+def shown_url_of(engine: Engine) -> str:
+    """Where an engine leads, as it may be shown."""
+    return shown_url(engine.url.render_as_string(hide_password=False))
+
+
 def parse_url(url: str) -> URL:
     """The database URL with its driver; raises StoreError for what no store can stand on."""
     try:
         parsed = make_url(url)
-    except SQLAlchemyError as error:
-        raise StoreError(f"database URL {url!r}: {error}, allowed sqlite:///FILE") from error
+    except (SQLAlchemyError, ValueError) as error:
+        # Without the error's own words, for they may hold a part of the password.
+        raise StoreError(
+            f"database URL: found {shown_url(url)!r}, allowed sqlite:///FILE or "
+            f"postgresql://USER:PASSWORD@HOST:PORT/NAME"
+        ) from error
+    if "@" in (parsed.host or ""):
+        raise StoreError("database URL: found an @ in the password, allowed one written as %40")
     backend = parsed.get_backend_name()
     if backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
@@ -250,7 +264,7 @@ def parse_url(url: str) -> URL:
             f"database URL: found {backend}, allowed sqlite:///FILE or postgresql://HOST/NAME"
         )
     if not parsed.database or parsed.database == ":memory:":
-        raise StoreError(f"database URL {url!r}: found no file, allowed sqlite:///FILE")
+        raise StoreError(f"database URL {shown_url(url)!r}: found no file, allowed sqlite:///FILE")
     return parsed
 
 
@@ -328,7 +342,7 @@ def _require_version(connection: Connection) -> None:
             else "use the program that made it, or choose another database"
         )
         raise StoreVersionError(
-            f"store {connection.engine.url.render_as_string()}: schema version {found}, allowed "
+            f"store {shown_url_of(connection.engine)}: schema version {found}, allowed "
             f"{SCHEMA_VERSION}; {remedy}"
         )
 

@@ -15,6 +15,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, select
 from sqlalchemy.exc import DatabaseError
 
+from energy.config import shown_url
 from energy.store.engine import lock_tables, parse_url
 from energy.store.errors import StoreError, StoreInUseError, StoreVersionError
 from energy.store.leader import somebody_leads
@@ -33,15 +34,16 @@ def migrate_store(url: str, to: int = SCHEMA_VERSION) -> tuple[int, int]:
     stands against the new tables; it is then as it was. Going back loses what only the newer
     tables hold.
     """
+    shown = shown_url(url)
     with _alone(url) as connection:
-        before = _version(connection, url)
-        _require_at_rest(connection, url)
-        steps = _steps(before, to, url)
+        before = _version(connection, shown)
+        _require_at_rest(connection, shown)
+        steps = _steps(before, to, shown)
         context = MigrationContext.configure(connection)
         with Operations.context(context):
             for step in steps:
                 step.module.upgrade() if to > before else step.module.downgrade()
-        _require_references(connection, url)
+        _require_references(connection, shown)
         newest = meta.update().where(meta.c.key == "schema_version").values(value=str(to))
         connection.execute(newest)
     return before, to
@@ -70,7 +72,9 @@ def _alone(url: str) -> Iterator[Connection]:
     sqlite = parsed.get_backend_name() == "sqlite"
     path = Path(str(parsed.database))
     if sqlite and not path.is_file():
-        raise StoreError(f"store {url}: found no file, allowed the store of an installation")
+        raise StoreError(
+            f"store {shown_url(url)}: found no file, allowed the store of an installation"
+        )
     with contextlib.ExitStack() as stack:
         if sqlite:
             stack.callback(FileLock(path).release)
@@ -84,7 +88,7 @@ def _alone(url: str) -> Iterator[Connection]:
             lock_tables(connection)
             yield connection
         except DatabaseError as error:
-            raise StoreError(f"store {url}: {error.orig}") from error
+            raise StoreError(f"store {shown_url(url)}: {error.orig}") from error
 
 
 def _require_at_rest(connection: Connection, url: str) -> None:

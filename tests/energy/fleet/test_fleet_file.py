@@ -47,8 +47,8 @@ def test_each_district_has_its_folder_and_its_own_file_stands_below_the_fleets(
     ("text", "told"),
     [
         ("", "found no district"),
-        ("ports = 1\n" + TWO, "ports: found 1, allowed: host as text"),
-        ("[districts.North]\n", r"districts.North: found \{\}"),
+        ("ports = 1\n" + TWO, "ports: no such key, allowed: host as text"),
+        ("[districts.North]\n", r"districts.North: found \[\]"),
         ("[districts.a]\nfolder = 3\n", "districts.a.folder: found 3, allowed: a path"),
         ("[districts.a]\nprot = 3\n", "districts.a.prot: no such setting, allowed: folder, dis"),
         ("[districts.a]\nport = 70000\n", "districts.a.port: found 70000, allowed: Input should"),
