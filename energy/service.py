@@ -35,7 +35,7 @@ from energy.steps.kept_keys import key_keeper
 from energy.steps.settings_views import keep_start
 from energy.steps.start_audit import StartAudit
 from energy.steps.weather_feed import require_weather
-from energy.steps.witnessing import WitnessPoster
+from energy.steps.witnessing import WitnessPoster, witnesses_of
 from energy.store.engine import Store
 from energy.store.people import list_people
 from energy.units import SLOT_S
@@ -76,11 +76,9 @@ class Anchoring:
 
 def run_service(settings: Settings, anchoring: Anchoring | None = None) -> None:
     """Serve until SIGINT or SIGTERM; returns when everything is at rest."""
-    require_sign_in(settings)
+    for require in REQUIRED.values():
+        require(settings)
     require_free_port(settings.host, settings.port)
-    if webhooks_of(settings):
-        secret_of(settings)
-    require_weather(settings.weather_file)
     with open_installation(settings, beginning(settings)) as installation:
         installation.store.write(lambda connection: keep_start(connection, settings, time.time()))
         clock = build_clock(installation)
@@ -223,6 +221,26 @@ def require_sign_in(settings: Settings) -> None:
             f"setting sign_in: found demo with the {settings.clock} clock on {settings.host}, "
             f"allowed demo with the demo clock on 127.0.0.1 only; set MICROGRID_SIGN_IN=required"
         )
+
+
+def require_witnesses(settings: Settings) -> None:
+    """Raise StoreError where one of the witnesses could not be asked."""
+    witnesses_of(settings)
+
+
+def require_webhooks(settings: Settings) -> None:
+    """Raise WebhookError where alarms could not be posted."""
+    if webhooks_of(settings):
+        secret_of(settings)
+
+
+REQUIRED: dict[str, Callable[[Settings], None]] = {
+    "sign-in": require_sign_in,
+    "webhooks": require_webhooks,
+    "witnesses": require_witnesses,
+    "weather file": lambda settings: require_weather(settings.weather_file),
+}
+"""What a start asks of the settings, and `microgrid doctor` before it."""
 
 
 def require_free_port(host: str, port: int) -> None:

@@ -1,6 +1,7 @@
 """`microgrid doctor`: is this installation fit to run, and what to do where it is not.
 
 It reads only: settings, machine, store and keys as they are; a running service is not disturbed.
+What a start would refuse it asks of the same functions.
 """
 
 import sys
@@ -18,6 +19,7 @@ from energy.cli.settings import AsJson, DatabaseUrl, District
 from energy.config import Settings, build_settings, shown_url
 from energy.daemon.clocks import STEP_S_MAX
 from energy.district import DistrictError, load_district
+from energy.steps.books import head_file_of, market_id_of, require_own_books
 from energy.steps.floors import below_floors
 from energy.steps.keystore import KEYSTORE_NAME
 from energy.steps.upkeep import BACKLOG_SLOTS_MAX, books_trouble
@@ -33,7 +35,7 @@ from energy.timegrid import iso_of
 from energy.units import SLOT_S
 from grid_models import GridError, check_network
 from market.errors import MarketError
-from market.signing import require_native_backend
+from market.signing import decrypt_key, require_native_backend
 
 MEMORY_GIB_MIN = 2.0
 DISK_GIB_MIN = 20.0
@@ -105,8 +107,16 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 def _keys(settings: Settings) -> Iterator[Finding]:
     if settings.operator_passphrase:
         path = settings.store_folder / KEYSTORE_NAME
-        found = "is there" if path.exists() else "is made at the first start"
-        yield Finding("keystore", "good", f"{path} {found}")
+        if not path.exists():
+            yield Finding("keystore", "good", f"{path} is made at the first start")
+            return
+        try:
+            decrypt_key(path.read_text(encoding="utf-8"), settings.operator_passphrase)
+        except (MarketError, OSError, ValueError) as error:
+            todo = "Correct MICROGRID_OPERATOR_PASSPHRASE, or put the store's own keystore there."
+            yield Finding("keystore", "bad", f"{path}: {error}", todo)
+        else:
+            yield Finding("keystore", "good", f"{path} is there and opens")
     elif settings.clock == "real":
         yield Finding(
             "keystore",
@@ -116,6 +126,19 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("keystore", "good", "keys of the demonstration, which anybody can derive")
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    # The service's machinery takes seconds to load; other commands do without it.
+    from energy.service import REQUIRED, ServiceError
+
+    for what, require in REQUIRED.items():
+        try:
+            require(settings)
+        except (ServiceError, StoreError) as error:
+            yield Finding(what, "bad", str(error), "The service does not start with this setting.")
+        else:
+            yield Finding(what, "good", "as the service wants it")
 
 
 def _district(settings: Settings) -> Iterator[Finding]:
@@ -139,13 +162,30 @@ def _store(settings: Settings) -> Iterator[Finding]:
     if parse_url(url).get_backend_name() == "sqlite":
         yield _sqlite_version()
         if not Path(str(parse_url(url).database)).exists():
-            yield Finding("store", "good", f"{shown_url(url)}: is made at the first start")
+            yield _store_to_make(settings)
             return
     try:
         with open_reader(url) as store:
             yield from _in_store(store, settings)
+            yield from _start(store, settings)
     except StoreError as error:
         yield Finding("store", "bad", str(error), "The loop cannot run on this store.")
+
+
+def _store_to_make(settings: Settings) -> Finding:
+    """That there is no file yet; bad where heads of its log are signed already."""
+    where = shown_url(settings.database_url)
+    try:
+        heads = head_file_of(market_id_of(load_district(settings.district), settings), settings)
+        signed = None if heads is None else heads.read()
+    except (DistrictError, GridError):
+        signed = None  # a finding of its own
+    except StoreError as error:
+        return Finding("store", "bad", str(error), "The service does not start without it.")
+    if signed is None:
+        return Finding("store", "good", f"{where}: is made at the first start")
+    found = f"{where}: no file, though the head of {iso_of(signed.tick)} is signed"
+    return Finding("store", "bad", found, "Put the newest copy of the store in its place.")
 
 
 def _sqlite_version() -> Finding:
@@ -187,6 +227,19 @@ def _in_store(store: Store, settings: Settings) -> Iterator[Finding]:
         yield Finding(f"alarm at {each.alarm.where}", state, each.alarm.what, each.alarm.todo)
 
 
+def _start(store: Store, settings: Settings) -> Iterator[Finding]:
+    """Whether the service would start on this store, as far as can be seen without writing."""
+    try:
+        district = load_district(settings.district)
+        store.read(lambda connection: require_own_books(connection, district, settings))
+    except (DistrictError, GridError):
+        return  # a finding of its own
+    except (StoreError, MarketError, OSError) as error:
+        yield Finding("start", "bad", str(error), "The service does not start on this store.")
+    else:
+        yield Finding("start", "good", "district, seed, signed head and keys are the store's own")
+
+
 def _age(age_s: float, led: bool) -> Finding:
     if age_s < -STEP_S_MAX:
         found = f"the newest slot lies {-age_s / 3600:,.1f} h ahead of the machine's time"
@@ -207,6 +260,7 @@ LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _program,
     _machine,
     _keys,
+    _settings,
     _district,
     _store,
 )

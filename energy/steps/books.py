@@ -28,13 +28,11 @@ from energy.steps.keystore import OPERATOR_ROLES, OperatorKeys, operator_keys
 from energy.steps.market_network import build_rules, fees_at, network_rules
 from energy.store.accounts import KeyRow, load_accounts, save_accounts, save_keys
 from energy.store.books import EntryRow, save_entries
-from energy.store.checkpoints import (
-    last_checkpoint,
-)
+from energy.store.checkpoints import CheckpointRow, last_checkpoint
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.market_rules import Proposal, load_rule_book
-from energy.store.meta import find_fact, require_fact, settle_fact
+from energy.store.meta import find_fact, require_fact, require_no_other_fact, settle_fact
 from energy.store.signed_head import HeadFile, newest_head, require_head
 from energy.timegrid import local_month_start
 from energy.units import SLOT_S
@@ -220,6 +218,23 @@ def open_books(store: Store, district: District, settings: Settings, first_slot:
     return books
 
 
+def require_own_books(connection: Connection, district: District, settings: Settings) -> None:
+    """Raise what a start would of this store, and write nothing: that it is another district's, an
+    older copy or signed by other keys, or that its keystore cannot be opened.
+    """
+    market_id = market_id_of(district, settings)
+    facts = {"district": district.id, "seed": str(settings.seed), "market": market_id}
+    for key, value in facts.items():
+        require_no_other_fact(connection, key, value)
+    heads = head_file_of(market_id, settings)
+    if heads is not None:
+        require_head(connection, heads)
+    last = last_checkpoint(connection)
+    if last is not None:
+        folder, passphrase = settings.store_folder, settings.operator_passphrase
+        _require_signer(last, operator_keys(market_id, folder, passphrase, may_create=False))
+
+
 def head_file_of(market_id: str, settings: Settings) -> HeadFile | None:
     """Where the signed heads of a market in earnest are kept; None for a rehearsal.
 
@@ -323,10 +338,14 @@ def _load(connection: Connection, books: Books) -> None:
     require_fact(connection, "market", books.domain.market_id)
     books.book = AccountBook(load_accounts(connection), books.book.time_zone)
     books.head, last = load_head(connection, books.book)
-    if last.signer != books.keys.address("log"):
+    _require_signer(last, books.keys)
+
+
+def _require_signer(last: CheckpointRow, keys: OperatorKeys) -> None:
+    if last.signer != keys.address("log"):
         raise StoreError(
             f"books: checkpoints are signed by 0x{last.signer.hex()}, found the keys of "
-            f"0x{books.keys.address('log').hex()}; use the keystore that the store was begun with"
+            f"0x{keys.address('log').hex()}; use the keystore that the store was begun with"
         )
 
 

@@ -22,8 +22,14 @@ def settle_fact(connection: Connection, key: str, value: str) -> str:
 
 def require_fact(connection: Connection, key: str, value: str) -> None:
     """Settle the fact; raises StoreError where the store was begun with another value."""
-    found = settle_fact(connection, key, value)
-    if found != value:
+    settle_fact(connection, key, value)
+    require_no_other_fact(connection, key, value)
+
+
+def require_no_other_fact(connection: Connection, key: str, value: str) -> None:
+    """Raise StoreError where the store was begun with another value; nothing is written."""
+    found = find_fact(connection, key)
+    if found not in (None, value):
         raise StoreError(
             f"store: begun with {key} {found}, found {key} {value} in the settings; choose another "
             f"database with --database-url sqlite:///FILE"
