@@ -1,6 +1,7 @@
 """Every setting of the application, once: from flags, the environment or a TOML file."""
 
 import ipaddress
+import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,10 @@ HIDDEN_PARTS = frozenset({"password", "sslpassword"})
 """What the query of a database URL may carry that is nobody's business."""
 PLANNING_S = 60
 """Between a gate and the end of its market at the least, on the real clock: to plan and clear."""
+
+
+class ConfigError(Exception):
+    """Settings that cannot be read; one sentence says which file and why."""
 
 
 class Settings(BaseSettings):
@@ -143,7 +148,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags win over the environment, the environment over `microgrid.toml`."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _file_source(settings_cls)
 
     @property
     def may_be_open(self) -> bool:
@@ -159,6 +164,17 @@ class Settings(BaseSettings):
     def store_folder(self) -> Path:
         """Folder for files beside the store (reports, keystore)."""
         return Path("var")
+
+
+def _file_source(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
+    """What the settings' file says; raises ConfigError where it cannot be read."""
+    path = settings_cls.model_config.get("toml_file")
+    try:
+        return TomlConfigSettingsSource(settings_cls)
+    except OSError as error:
+        raise ConfigError(f"settings {path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"settings {path}: no valid TOML, {error}") from error
 
 
 SECRETS = frozenset(
@@ -182,7 +198,7 @@ def shown_settings(settings: Settings) -> dict[str, ShownSetting]:
     """Every setting by name, secrets hidden, with its source at this moment."""
     plain = build_settings()
     environment = EnvSettingsSource(Settings)()
-    file = TomlConfigSettingsSource(Settings)()
+    file = _file_source(Settings)()
     found = {}
     for name in Settings.model_fields:
         if getattr(settings, name) != getattr(plain, name):

@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from energy.config import shown_url
+from energy.logs import in_words
 from energy.store.engine import Store, open_reader, open_store, parse_url, shown_url_of
 from energy.store.errors import StoreError
 from energy.store.schema import METADATA, SCHEMA_VERSION, meta
@@ -224,17 +225,31 @@ def _about(path: Path, archive: zipfile.ZipFile) -> dict[str, int]:
     needed = {ABOUT, *(f"{table.name}.arrow" for table in METADATA.sorted_tables)}
     if ABOUT not in names:
         raise StoreError(f"backup {path}: found no {ABOUT}, allowed a backup of a store")
-    about = json.loads(archive.read(ABOUT))
-    if about["schema_version"] != SCHEMA_VERSION:
+    version, rows = _read_about(path, archive)
+    if version != SCHEMA_VERSION:
         raise StoreError(
-            f"backup {path}: schema version {about['schema_version']}, allowed {SCHEMA_VERSION}; "
+            f"backup {path}: schema version {version}, allowed {SCHEMA_VERSION}; "
             f"restore it with the program that made it"
         )
     if names != needed:
         odd = ", ".join(sorted(names ^ needed))
         raise StoreError(f"backup {path}: parts missing or unknown: {odd}")
-    rows: dict[str, int] = about["rows"]
+    missing = [table.name for table in METADATA.sorted_tables if table.name not in rows]
+    if missing:
+        raise StoreError(f"backup {path}: {ABOUT} has no number of rows for {', '.join(missing)}")
     return rows
+
+
+def _read_about(path: Path, archive: zipfile.ZipFile) -> tuple[int, dict[str, int]]:
+    """The version of the tables, and rows by table."""
+    try:
+        about = json.loads(archive.read(ABOUT))
+        return about["schema_version"], dict(about["rows"])
+    except (ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise StoreError(
+            f"backup {path}: {ABOUT} cannot be read ({in_words(error)}), allowed what "
+            f"`microgrid store backup` has written"
+        ) from error
 
 
 def _require_empty(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from energy.store.errors import StoreBusyError, StoreInUseError
+from energy.store.errors import StoreBusyError, StoreError, StoreInUseError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -48,7 +48,14 @@ class FileLock:
     def __init__(self, database: Path) -> None:
         import fcntl
 
-        self._file = open(database.with_name(database.name + ".lock"), "a")  # noqa: SIM115
+        path = database.with_name(database.name + ".lock")
+        try:
+            self._file = open(path, "a")  # noqa: SIM115
+        except OSError as error:
+            raise StoreError(
+                f"store {database}: its lock {path} cannot be made ({error.strerror}), allowed a "
+                f"folder that this user may write to"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

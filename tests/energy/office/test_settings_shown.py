@@ -74,3 +74,24 @@ def test_a_wrong_setting_is_refused_without_what_may_be_a_secret(
     sentence = capsys.readouterr().err
     assert told in sentence
     assert "hush" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"port 8642", "settings microgrid.toml: no valid TOML, "),
+        (b"token = '\xff'", "settings microgrid.toml: no valid TOML, "),
+    ],
+)
+def test_a_settings_file_that_cannot_be_read_is_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes,
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("microgrid.toml").write_bytes(content)
+    assert run(["doctor"]) == 2
+    sentence = capsys.readouterr().err
+    assert told in sentence and sentence.count("\n") == 1

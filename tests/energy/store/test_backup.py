@@ -140,6 +140,9 @@ def test_a_restore_that_ends_half_way_leaves_a_store_that_nothing_opens(
     ("change", "sentence"),
     [
         (lambda about: about | {"schema_version": 0}, "schema version 0, allowed"),
+        (lambda about: {"rows": about["rows"]}, "about.json cannot be read .*schema_version"),
+        (lambda about: about | {"rows": None}, "about.json cannot be read"),
+        (lambda about: about | {"rows": {}}, "about.json has no number of rows for"),
         (None, "parts missing or unknown: notes.txt"),
     ],
 )

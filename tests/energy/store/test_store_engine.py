@@ -23,7 +23,7 @@ from energy.store.errors import (
 from energy.store.meta import require_fact, settle_fact
 from energy.store.orders import save_clearing
 from energy.store.schema import SCHEMA_VERSION, clearing, meta
-from energy.store.sqlite import sqlite3, wal_is_safe
+from energy.store.sqlite import FileLock, sqlite3, wal_is_safe
 
 SLOT = 1_784_106_000
 
@@ -305,3 +305,11 @@ def test_a_store_belongs_to_what_it_was_begun_with(store: Store) -> None:
     sentence = r"begun with district sejong-5-1, found district sejong-5-1@0.1 in the settings"
     with pytest.raises(StoreError, match=sentence):
         store.write(lambda connection: require_fact(connection, "district", "sejong-5-1@0.1"))
+
+
+def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "one.db.lock").mkdir()
+    with pytest.raises(StoreError, match=r"one\.db: its lock .*\.lock cannot be made \(Is a"):
+        open_store(f"sqlite:///{tmp_path}/one.db")
+    with pytest.raises(StoreError, match=r"cannot be made \(No such file"):
+        FileLock(tmp_path / "gone" / "two.db")
