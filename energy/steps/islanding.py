@@ -25,6 +25,7 @@ from energy.store.islands import Island, islanded_slots, islands_between
 from energy.units import DT_H, SLOT_S
 from grid_models import IslandCase, ShedBlock, island
 from optimizer import Batteries, Fleets, Plan, Planner, PlanProblem, ShedRank, UnitGroup
+from optimizer.corridor import fleet_corridor
 from optimizer.curves import commitment
 
 BoolArray = npt.NDArray[np.bool_]
@@ -142,12 +143,13 @@ def plan_alone(planner: Planner, problem: PlanProblem, previous: Plan | None) ->
 
 
 def _waiting(fleets: Fleets, is_open: BoolArray) -> Fleets:
-    """Cars that need not have taken more at the end of an open slot than before the island."""
-    least = fleets.e_min_kwh.copy()
-    for row in np.flatnonzero(is_open).tolist():
-        before = least[:, row - 1] if row else np.zeros(len(least))
-        least[:, row] = np.minimum(least[:, row], before)
-    return replace(fleets, e_min_kwh=least)
+    """Cars that are promised what they can reach without taking anything in an open slot.
+
+    What a car is due that leaves in the island it takes before; what it cannot take then is put
+    off for good. A promise kept for later slots would have it charged in the island after all.
+    """
+    resting = replace(fleets, p_charge_kw_max=np.where(is_open, 0.0, fleets.p_charge_kw_max))
+    return replace(fleets, e_min_kwh=fleet_corridor(resting).lower_kwh.T)
 
 
 def blocked_alone(district: District, problem: PlanProblem, plan: Plan) -> tuple[str, ...]:

@@ -13,14 +13,14 @@ from energy.plant import SetPoints
 from energy.steps.context import Microgrid
 from energy.steps.grid import plan_within_grid
 from energy.steps.injections import open_rows
-from energy.steps.islanding import is_formed, with_islands
+from energy.steps.islanding import is_formed, plan_alone, with_islands
 from energy.store.holds import add_hold
 from energy.store.islands import Island, add_island, end_island, find_island
 from energy.store.readings import load_readings
 from energy.store.setpoints import load_setpoints
 from energy.store.steering import Act
-from energy.units import SLOT_S
-from optimizer import PlanProblem
+from energy.units import DT_H, SLOT_S
+from optimizer import PlanProblem, no_fleets
 
 FROM, UNTIL = 8, 16  # rows of the horizon
 ACT = Act("person kim", "works at the substation", 0)
@@ -70,6 +70,43 @@ def test_too_little_sheds_by_rank_after_the_cars_and_says_so(bench: Any) -> None
     assert "are cut off while the district stands alone" in alone.reason
     prices = [rank.price_krw_per_kwh for rank in asked.shed_ranks]
     assert prices[0] == problem.shed_krw_per_kwh and prices == sorted(prices)
+
+
+DUE_KWH = 18.0  # of a car that leaves at the end of an island; it takes at most 2.75 a slot
+
+
+def with_one_car(problem: PlanProblem, leaves: int) -> PlanProblem:
+    """Low batteries, no sun and one car at 11 kW that is due 18 kWh at the end of row `leaves`."""
+    fleets, rows = problem.fleets, np.arange(problem.slots)
+    car = replace(
+        fleets, id=("car",), area=fleets.area[:1], eta=1.0,
+        e_min_kwh=np.where(rows < leaves, 0.0, DUE_KWH)[None],
+        e_max_kwh=np.full((1, problem.slots), DUE_KWH),
+        p_charge_kw_max=np.where(rows <= leaves, 11.0, 0.0)[None],
+        p_discharge_kw_max=np.zeros((1, problem.slots)),
+    )  # fmt: skip
+    low = replace(problem.batteries, e_start_kwh=0.2 * problem.batteries.e_kwh_max)
+    return replace(problem, fleets=car, batteries=low, pv_kw=0 * problem.pv_kw)
+
+
+def test_no_building_is_shed_for_a_car_that_leaves_at_the_end_of_an_island(bench: Any) -> None:
+    asked = islanded(bench, with_one_car(bench.problem, leaves=23), 0, 24)
+    none = replace(asked, fleets=no_fleets(asked.slots))
+    planner = bench.microgrid.planner
+    found, without = (plan_alone(planner, one, None).plan for one in (asked, none))
+    assert found.fleet_charge_kw.max() < NOTHING and found.cost_krw.last_resort < NOTHING
+    assert without.shed_kw.sum() > 1
+    # Each is solved to a gap of its own.
+    assert found.shed_kw.sum() == pytest.approx(without.shed_kw.sum(), rel=1e-3)
+
+
+def test_a_car_that_leaves_in_an_island_to_come_is_charged_before_it(bench: Any) -> None:
+    asked = islanded(bench, with_one_car(bench.problem, leaves=39), 16, 40)
+    found = plan_alone(bench.microgrid.planner, asked, None).plan
+    assert found.shed_kw.sum() > 1 and found.cost_krw.last_resort < NOTHING
+    into_kwh = found.fleet_charge_kw[:, 0] * DT_H
+    assert into_kwh[:16].sum() == pytest.approx(DUE_KWH)
+    assert into_kwh[16:].max() < NOTHING
 
 
 def dark(problem: PlanProblem, running: Sequence[str] = ()) -> PlanProblem:
