@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 UNDERSTOOD = ("bus", "line", "trafo", "load", "sgen", "storage", "switch", "ext_grid")
-NOT_UNDERSTOOD = ("gen", "trafo3w", "impedance", "shunt", "ward", "xward", "dcline", "motor")
+NO_ELEMENTS = ("controller",)
+"""Tables that know `in_service` as elements do, but carry no power."""
 HIGH_KV = 60.0
 V_BAND_PU = (0.9, 1.1)
 M_PER_DEGREE = 111_320.0
@@ -105,9 +106,9 @@ def no_connections() -> Connections:
 
 
 def _require_understood(net: "pandapowerNet", name: str) -> None:
-    """Refuse elements that the tables have no place for."""
-    for kind in NOT_UNDERSTOOD:
-        if len(net[kind]):
+    """Refuse elements that the tables have no place for, and ratings that they would lose."""
+    for kind in _element_tables(net):
+        if len(net[kind]) and kind not in UNDERSTOOD:
             allowed = ", ".join(UNDERSTOOD)
             raise GridError(f"net {name}: found {len(net[kind])} of {kind}, allowed: {allowed}")
     sources = int(net.ext_grid.in_service.sum())
@@ -117,6 +118,26 @@ def _require_understood(net: "pandapowerNet", name: str) -> None:
         raise GridError(f"net {name}: lines have g_us_per_km, allowed is 0")
     if (_column(net.trafo, "tap_step_degree", 0.0) != 0).any():
         raise GridError(f"net {name}: transformers have tap_step_degree, allowed is 0")
+    for number, df in zip(net.trafo.index, _column(net.trafo, "df", 1.0), strict=True):
+        if df != 1:
+            raise GridError(
+                f"net {name}: transformer {number}: found df {df:g}, allowed is 1: "
+                "one rating stands for its impedance and its limit"
+            )
+
+
+def _element_tables(net: "pandapowerNet") -> list[str]:
+    """Names of all tables whose rows can be switched on, which every kind of element's can.
+
+    Asked of the net, as new kinds come with new releases; costs, measurements and groups cannot.
+    """
+    return [
+        name
+        for name, table in net.items()
+        if "in_service" in getattr(table, "columns", ())
+        and name not in NO_ELEMENTS
+        and not name.startswith(("_", "res_"))
+    ]
 
 
 def _column(table: "DataFrame", name: str, missing: float = float("nan")) -> FloatArray:

@@ -79,6 +79,53 @@ def test_what_the_tables_cannot_hold_is_refused() -> None:
         network_of_net(net, "with a generator")
 
 
+@pytest.mark.parametrize(
+    ("kind", "add"),
+    [
+        ("asymmetric_load", {"p_a_mw": 0.01}),
+        ("asymmetric_sgen", {"p_b_mw": 0.01}),
+        ("bus_dc", {}),
+        ("motor", {"pn_mech_mw": 0.01, "cos_phi": 0.9}),
+    ],
+)
+def test_every_kind_of_element_that_would_be_lost_is_refused(
+    kind: str, add: dict[str, float]
+) -> None:
+    with quiet():
+        import pandapower as pp
+        import pandapower.networks as networks
+
+        net = networks.create_cigre_network_mv()
+        getattr(pp, f"create_{kind}")(net, 3, **add)
+    with pytest.raises(GridError, match=f"found 1 of {kind}, allowed: bus, line, trafo"):
+        network_of_net(net, "with more")
+
+
+def test_costs_measurements_and_controllers_are_no_elements() -> None:
+    with quiet():
+        import pandapower as pp
+        import pandapower.networks as networks
+        from pandapower.control import ConstControl
+
+        net = networks.create_cigre_network_mv()
+        pp.create_measurement(net, "v", "bus", 1.0, 0.01, 3)
+        pp.create_poly_cost(net, 0, "ext_grid", cp1_eur_per_mw=1.0)
+        pp.create_group(net, "bus", [[1, 2]])
+        ConstControl(net, "load", "p_mw", 0)
+        pp.runpp(net, numba=False)
+    assert check_network(network_of_net(net, "with more").network) == []
+
+
+def test_a_derated_transformer_is_refused() -> None:
+    with quiet():
+        import pandapower.networks as networks
+
+        net = networks.create_cigre_network_lv()
+    net.trafo.loc[net.trafo.index[1], "df"] = 0.8
+    with pytest.raises(GridError, match=r"transformer 1: found df 0\.8, allowed is 1: one rating"):
+        network_of_net(net, "derated")
+
+
 def test_a_switch_joins_buses_and_a_half_open_line_hangs_on_a_bus_of_its_own() -> None:
     with quiet():
         import pandapower as pp
