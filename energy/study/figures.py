@@ -34,11 +34,15 @@ Figures = dict[str, float | int | None]
 Sums = Mapping[str, float]
 GOAL_SELF_SUFFICIENCY = 0.30
 """What the city wants made here of what is used here (facts of the district)."""
+MONTHS_OF_YEAR = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Year:
-    """One district, scenario and draw: its figures, rows by month and day, and its tables."""
+    """One district, scenario and draw: its figures, rows by month and day, and its tables.
+
+    `grades` and `buildings` are empty where months are missing: what a grade asks is of a year.
+    """
 
     figures: Figures
     months: list[dict[str, Any]]
@@ -50,6 +54,21 @@ class Year:
     chargers: list[Sizing]
     worst_element: str
 
+    @property
+    def span(self) -> str:
+        """What was studied: `the year`, `month 7` or `months 6 to 8`."""
+        first, last = (int(self.months[at]["month"][5:]) for at in (0, -1))
+        if len(self.months) == MONTHS_OF_YEAR:
+            return "the year"
+        return f"month {first}" if first == last else f"months {first} to {last}"
+
+    @property
+    def no_grades_reason(self) -> str | None:
+        """Why no building has a grade; None where they have."""
+        if len(self.months) == MONTHS_OF_YEAR:
+            return None
+        return f"Grades are of a whole year, and what was studied is {self.span}: none is given."
+
 
 def build_year(
     district: District, slots: IntArray, parts: Sequence[Part], chargers: Sequence[Sizing]
@@ -60,8 +79,11 @@ def build_year(
     sums: dict[str, float] = {}
     for row in days.values():
         add_to(sums, row)
-    load_kwh, solar_kwh = (_added(parts, name) for name in ("load_kwh", "solar_kwh"))
-    buildings = grade_buildings(district, load_kwh, solar_kwh, sums["heat_kwh"])
+    months = _by_month(days)
+    buildings: list[Building] = []
+    if len(months) == MONTHS_OF_YEAR:
+        load_kwh, solar_kwh = (_added(parts, name) for name in ("load_kwh", "solar_kwh"))
+        buildings = grade_buildings(district, load_kwh, solar_kwh, sums["heat_kwh"])
     figures: Figures = {
         **_energy(district, parts, sums),
         **_money(district, slots, parts, tallies),
@@ -73,11 +95,11 @@ def build_year(
     }
     return Year(
         figures={name: _round(value) for name, value in figures.items()},
-        months=_by_month(days),
+        months=months,
         days=[{"day": day, **row} for day, row in days.items()],
         p_import_kw=[kw for part in parts for kw in part["p_import_kw"]],
         tiers=dict(Counter(one["tier"] for part in parts for one in part["plans"])),
-        grades=count_grades(buildings),
+        grades=count_grades(buildings) if buildings else {},
         buildings=buildings,
         chargers=list(chargers),
         worst_element=max((part["wires"] for part in parts), key=_loading)["worst_element"],

@@ -68,7 +68,7 @@ def answer_sentence(one: Done) -> str:
         f"{_share(own)} of the use was made here (goal of {_share(GOAL_SELF_SUFFICIENCY)} "
         f"{goal}); the operator supplied {_share(found['operator_supply_frac'])} of what "
         f"customers took and its plants have {_share(found['capacity_share_frac'])} of the peak. "
-        f"The year cost "
+        f"{one.year.span.capitalize()} cost "
         f"{found['cost_krw']:,.0f} won, {_share(found['saved_frac'])} less than without a plan, "
         f"and {found['co2_t']:,.0f} t of CO2; limits of the wires were broken in "
         f"{found['hours_violated']:,.1f} hours, {found['broken_departures']:,} of "
@@ -153,7 +153,9 @@ def chargers_table(names: Sequence[str], shown: Sequence[Done]) -> str:
 
 
 def grades_table(names: Sequence[str], shown: Sequence[Done]) -> str:
-    """How many buildings have each grade."""
+    """How many buildings have each grade, or why none has one; all runs have the same months."""
+    if (why := shown[0].year.no_grades_reason) is not None:
+        return f"<p>{html.escape(why)}</p>"
     grades = list(shown[0].year.grades)
     return _table(
         ["", *grades],

@@ -81,6 +81,7 @@ def _run(one: Done) -> Document:
         "months": [money_as_text(row) for row in year.months],
         "tiers": year.tiers,
         "zeb_grades": year.grades,
+        "no_zeb_grades_reason": year.no_grades_reason,
         "worst_element": year.worst_element,
         "chargers": [each.as_json() for each in year.chargers],
         "buildings": [each.as_json() for each in year.buildings],

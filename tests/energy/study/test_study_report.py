@@ -75,6 +75,32 @@ def test_the_tables_have_a_row_for_each_run_and_day(folder: Path) -> None:
     assert [row["day"] for row in days] == ["2026-07-14", "2026-07-15"] * 2
 
 
+def test_two_days_of_july_have_no_grades_and_are_not_called_a_year(
+    folder: Path, done: list[Done]
+) -> None:
+    why = "Grades are of a whole year, and what was studied is month 7: none is given."
+    document = json.loads((folder / "study.json").read_text())
+    for run in document["runs"]:
+        assert (run["zeb_grades"], run["buildings"]) == ({}, [])
+        assert run["no_zeb_grades_reason"] == why
+    page = (folder / "study.html").read_text()
+    assert f"<h2>Zero-energy grades, buildings</h2><p>{why}</p>" in page.replace("\n", "")
+    assert "Month 7 cost" in page and "The year cost" not in page
+
+
+def test_a_year_of_twelve_months_has_a_grade_for_every_building(july: Chunk, part: Part) -> None:
+    row = next(iter(part["days"].values()))
+    days = {f"2026-{month:02}-01": row for month in range(1, 13)}
+    district, slots = load_district(july.district), month_slots(july.first_slot, july.end_slot)
+    year, eleven = (
+        build_year(district, slots, [{**part, "days": some}], SIZED)
+        for some in (days, dict(list(days.items())[1:]))
+    )
+    assert sum(year.grades.values()) == len(year.buildings) > 0
+    assert (year.span, year.no_grades_reason) == ("the year", None)
+    assert (eleven.span, eleven.grades, eleven.buildings) == ("months 2 to 12", {}, [])
+
+
 def test_the_page_stands_alone_and_shows_every_figure(folder: Path, done: list[Done]) -> None:
     page = (folder / "study.html").read_text()
     assert page.count("<svg") == 4
