@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import data
-from energy.timegrid import local_calendar
+from energy.timegrid import country_of, day_type, local_calendar, temporary_holidays
 from energy.units import MKRW_PER_KRW
 from market.errors import MarketError
 from market.feed_in import FeedIn, build_feed_in
@@ -119,9 +119,40 @@ def slot_calendar(slot: int, time_zone: str) -> SlotCalendar:
 
 def slot_calendars(slots: npt.NDArray[np.int64], time_zone: str) -> tuple[SlotCalendar, ...]:
     """Local month, hour and kind of day of each slot, as tariffs see them."""
-    local = local_calendar(slots, time_zone)
-    rows = zip(local.month, local.slot_of_day // 4, local.day_type, strict=True)
-    return tuple(SlotCalendar(int(m), int(h), TariffDay(day.value)) for m, h, day in rows)
+    local, country = local_calendar(slots, time_zone), country_of(time_zone)
+    rows = zip(local.month, local.slot_of_day // 4, local.local_date, strict=True)
+    return tuple(SlotCalendar(int(m), int(h), tariff_day(day, country)) for m, h, day in rows)
+
+
+@cache
+def tariff_day(day: date, country: str = "KR") -> TariffDay:
+    """Kind of a local day as tariffs see it: a temporary holiday is billed as any other day.
+
+    Temporary are those that the country's calendar names so and, in Korea, those of the terms.
+    """
+    ordinary = temporary_holidays(day.year, country)
+    if country == "KR":
+        ordinary |= listed_temporary_holidays(_files()["terms"])
+    return TariffDay(day_type(day, country, ordinary).value)
+
+
+def listed_temporary_holidays(terms: Mapping[str, Any]) -> frozenset[date]:
+    """The temporary holidays that a terms file lists; raises MarketError, one sentence."""
+    rows = terms.get("temporary_holiday")
+    if not isinstance(rows, list):
+        raise MarketError(
+            f"terms: temporary_holiday: found {rows!r}, allowed a list of tables, each with `on`"
+        )
+    found = set[date]()
+    for number, row in enumerate(rows, start=1):
+        day = row.get("on") if isinstance(row, Mapping) else None
+        if type(day) is not date:
+            raise MarketError(
+                f"terms: temporary_holiday {number}: on: found {day!r}, "
+                "allowed a date such as 2024-10-01"
+            )
+        found.add(day)
+    return frozenset(found)
 
 
 def prices_krw_per_kwh(

@@ -30,7 +30,7 @@ class TimeGridError(ValueError):
 
 
 class DayType(StrEnum):
-    """Kind of a local day, as loads and tariffs see it."""
+    """Kind of a local day, as loads see it; tariffs know fewer holidays (`energy.tariffs`)."""
 
     WEEKDAY = "weekday"
     SATURDAY = "saturday"
@@ -98,9 +98,22 @@ def public_holidays(year: int, country: str = "KR") -> frozenset[date]:
 
 
 @cache
-def day_type(day: date, country: str = "KR") -> DayType:
-    """Kind of a local day: Sundays and public holidays are one kind."""
-    if day.weekday() == 6 or day in public_holidays(day.year, country):
+def temporary_holidays(year: int, country: str = "KR") -> frozenset[date]:
+    """Those public holidays that a country's calendar names as declared for one year alone."""
+    named = holidays.country_holidays(country, years=year, language="en_US")
+    return frozenset(
+        day for day, names in named.items() if all("Temporary" in one for one in names.split("; "))
+    )
+
+
+@cache
+def day_type(day: date, country: str = "KR", ordinary: frozenset[date] = frozenset()) -> DayType:
+    """Kind of a local day: Sundays and public holidays are one kind.
+
+    `ordinary` are public holidays that do not count as such.
+    """
+    is_free = day in public_holidays(day.year, country) and day not in ordinary
+    if day.weekday() == 6 or is_free:
         return DayType.HOLIDAY
     return DayType.SATURDAY if day.weekday() == 5 else DayType.WEEKDAY
 

@@ -11,8 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data
-from energy.tariffs import load_tariff, slot_calendar, slot_calendars, tariff_names
-from energy.timegrid import parse_instant, slots_from
+from energy.tariffs import (
+    listed_temporary_holidays,
+    load_tariff,
+    peak_counts,
+    prices_krw_per_kwh,
+    slot_calendar,
+    slot_calendars,
+    tariff_names,
+)
+from energy.timegrid import DayType, local_calendar, parse_instant, slots_from
 from market.errors import MarketError
 from market.tariff import (
     Band,
@@ -77,6 +85,49 @@ def test_liberation_day_is_a_holiday_and_its_eve_is_not() -> None:
     first = parse_instant("2026-08-14T12:00", "Asia/Seoul")
     days = [one.day for one in slot_calendars(slots_from(first, 97), "Asia/Seoul")]
     assert (days[0], days[96]) == (TariffDay.WEEKDAY, TariffDay.HOLIDAY)
+
+
+@pytest.mark.parametrize(
+    ("day", "found", "load"),
+    [
+        ("2015-08-14", TariffDay.WEEKDAY, DayType.HOLIDAY),  # named as temporary, not listed
+        ("2020-08-17", TariffDay.WEEKDAY, DayType.HOLIDAY),
+        ("2023-10-02", TariffDay.WEEKDAY, DayType.HOLIDAY),
+        ("2024-10-01", TariffDay.WEEKDAY, DayType.HOLIDAY),  # listed, named after its occasion
+        ("2025-01-27", TariffDay.WEEKDAY, DayType.HOLIDAY),
+        ("2024-04-10", TariffDay.HOLIDAY, DayType.HOLIDAY),  # elections are holidays by decree
+        ("2025-06-03", TariffDay.HOLIDAY, DayType.HOLIDAY),
+        ("2025-03-03", TariffDay.HOLIDAY, DayType.HOLIDAY),  # so are substitute days
+    ],
+)
+def test_a_temporary_holiday_is_none_for_tariffs_but_for_loads(
+    day: str, found: TariffDay, load: DayType
+) -> None:
+    noon = parse_instant(f"{day}T12:00", "Asia/Seoul")
+    assert slot_calendar(noon, "Asia/Seoul").day == found
+    assert local_calendar(slots_from(noon, 1), "Asia/Seoul").day_type == (load,)
+
+
+def test_a_temporary_holiday_is_billed_by_its_hours_and_its_demand_counts() -> None:
+    noon = parse_instant("2025-01-27T11:45", "Asia/Seoul")
+    calendars = slot_calendars(slots_from(noon, 1), "Asia/Seoul")
+    # The dear hours of winter, 197.9 + 9 + 5 won; as a holiday it would be billed at 87.3 won.
+    tariff = load_tariff("general-b-hv-a-2", date(2025, 1, 27), or_first=True)
+    assert prices_krw_per_kwh(tariff, calendars).tolist() == [pytest.approx(211.9)]
+    assert peak_counts(tariff, calendars).all()
+
+
+@pytest.mark.parametrize(
+    ("listed", "sentence"),
+    [
+        (None, "temporary_holiday: found None, allowed a list of tables, each with `on`"),
+        ([{"on": "2024-10-01"}], "temporary_holiday 1: on: found '2024-10-01', allowed a date"),
+        ([{"day": DAY}], "temporary_holiday 1: on: found None, allowed a date such as"),
+    ],
+)
+def test_temporary_holidays_that_are_no_dates_are_refused(listed: Any, sentence: str) -> None:
+    with pytest.raises(MarketError, match=sentence):
+        listed_temporary_holidays({"temporary_holiday": listed})
 
 
 def test_the_next_wh_costs_what_its_step_says() -> None:
