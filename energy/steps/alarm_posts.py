@@ -32,6 +32,7 @@ from energy.store.alarm_outbox import (
     mark_trouble,
     message_body,
     missing_messages,
+    name_of,
     take_due,
 )
 from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
@@ -265,7 +266,8 @@ class AlarmPoster(Beside):
             where="store",
             todo="Look at its disk or its server; everything goes on by itself once it writes.",
         )
-        letter = Letter(f"store-{told.since_utc}-{kind}", kind, self._district, now_s)
+        id_ = f"{name_of(self._district)}-store-{told.since_utc}-{kind}"
+        letter = Letter(id_, kind, self._district, now_s)
         ended_utc = now_s if kind == "ended" else None
         body = message_body(letter, found, number=0, since_utc=told.since_utc, ended_utc=ended_utc)
         return Message(no=0, id=letter.id, body=body, tries=1)

@@ -8,6 +8,7 @@ its order: the next message waits until the one before is taken or given up.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
@@ -98,7 +99,7 @@ def add_messages(
         row = connection.execute(select(alarm).where(alarm.c.id == number)).one()
         found = Alarm(row.cause, row.severity, row.what, row.place, row.todo)
         text = message_body(
-            Letter(message_id(number, kind), kind, district, moment.district_s),
+            Letter(_message_id(row, kind, district), kind, district, moment.district_s),
             found,
             number=row.id,
             since_utc=row.since_utc,
@@ -162,9 +163,23 @@ def _forget_old(connection: Connection, moment: Moment) -> None:
     connection.execute(delete(alarm_message).where(column.no.in_(first)))
 
 
-def message_id(number: int, kind: str) -> str:
-    """The id of a message, the same however often it is posted."""
-    return f"alarm-{number}-{kind}"
+def name_of(district: str) -> str:
+    """A district's name as it may stand in a header."""
+    return quote(district, safe="@")
+
+
+def _message_id(row: Row[Any], kind: str, district: str) -> str:
+    """The id of a message, which no other one has.
+
+    Numbers alone would do neither for two districts that post to one receiver nor for a store that
+    was put back from an older copy, which gives them again.
+    """
+    return f"{name_of(district)}-alarm-{row.id}-{row.since_utc}-{kind}"
+
+
+def _id_in(body: str) -> str:
+    """The id that a message was kept under: the same however often it is posted."""
+    return str(orjson.loads(body)["id"])
 
 
 def has_due(connection: Connection, target: str, wall_s: int) -> bool:
@@ -179,12 +194,12 @@ def give_up_old(connection: Connection, target: str, wall_s: int) -> list[str]:
     """Post no more what the webhook has not taken until its end; the ids of these messages."""
     column = alarm_message.c
     over = _due(target, wall_s) & (column.made_s <= wall_s - END_S)
-    found = connection.execute(select(column.no, column.alarm, column.kind).where(over)).all()
+    found = connection.execute(select(column.no, column.body).where(over)).all()
     numbers = [row.no for row in found]
     if numbers:
         done = update(alarm_message).where(column.no.in_(numbers))
         connection.execute(done.values(given_up_s=wall_s))
-    return [message_id(row.alarm, row.kind) for row in found]
+    return [_id_in(row.body) for row in found]
 
 
 def count_messages(connection: Connection) -> dict[str, int]:
@@ -208,7 +223,7 @@ def take_due(connection: Connection, target: str, wall_s: int) -> Message | None
     wait_s = min(WAIT_FIRST_S * 2**row.tries, WAIT_MOST_S)
     taken = {"tries": row.tries + 1, "next_s": wall_s + wait_s}
     connection.execute(update(alarm_message).where(alarm_message.c.no == row.no).values(taken))
-    return Message(row.no, message_id(row.alarm, row.kind), row.body, row.tries + 1)
+    return Message(row.no, _id_in(row.body), row.body, row.tries + 1)
 
 
 def mark_delivered(connection: Connection, no: int, wall_s: int) -> None:

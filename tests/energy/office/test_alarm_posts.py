@@ -153,6 +153,11 @@ def say(store: Store, alarm: Alarm, now_s: float = NOW_S) -> int:
     return store.write(lambda connection: raise_alarm(connection, alarm, int(now_s)))
 
 
+def id_of(number: int, kind: str) -> str:
+    """The id of what is told of an alarm that was raised when the test began."""
+    return f"sejong-alarm-{number}-{NOW_S}-{kind}"
+
+
 def until(good: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + 10
     while not good():
@@ -175,7 +180,7 @@ def test_a_grave_alarm_is_posted_at_once_and_signed(
 ) -> None:
     here, number = receive(), say(store, GRAVE)
     with poster(store, clocks, here):
-        until(lambda: here.ids == [f"alarm-{number}-raised"], "it is posted")
+        until(lambda: here.ids == [id_of(number, "raised")], "it is posted")
     _, headers, body = here.got[0]
     at_s, _, made = headers["microgrid-signature"].removeprefix("t=").partition(",v1=")
     signed = f"{at_s}.".encode() + body
@@ -214,7 +219,7 @@ def test_a_store_that_takes_nothing_is_told_past_it_again_and_again_until_it_doe
         assert len(set(here.ids)) == 1 and rows(sqlite_store, "no") == []
         let_write(sqlite_store, may=True)
         number = say(sqlite_store, GRAVE)
-        until(lambda: f"alarm-{number}-raised" in here.ids, "what is kept is posted as ever")
+        until(lambda: id_of(number, "raised") in here.ids, "what is kept is posted as ever")
         until(lambda: any(map(is_end, here.got)), "the refusal's end is told, before it or after")
     raised, ended = here.got[0], next(filter(is_end, here.got))
     alarm = json.loads(raised[2])["alarm"]
@@ -232,15 +237,15 @@ def test_what_nobody_has_seen_in_ten_minutes_is_posted_and_so_is_its_end(
         until(lambda: len(here.got) == 1, "the grave one")
         clocks.district += 599
         time.sleep(0.2)
-        assert here.ids == [f"alarm-{seen}-raised"]
+        assert here.ids == [id_of(seen, "raised")]
         clocks.district += 1
         until(lambda: len(here.got) == 2, "the one that nobody has seen")
         for cause in (GRAVE.cause, LIGHT.cause):
             store.write(lambda connection, c=cause: end_alarm(connection, c, NOW_S + 700))
         until(lambda: len(here.got) == 4, "both have ended")
         time.sleep(0.1)
-    assert here.ids[1:] == [f"alarm-{unseen}-escalated", f"alarm-{seen}-ended",
-                            f"alarm-{unseen}-ended"]  # fmt: skip
+    assert here.ids[1:] == [id_of(unseen, "escalated"), id_of(seen, "ended"),
+                            id_of(unseen, "ended")]  # fmt: skip
 
 
 def test_the_second_ones_are_told_only_of_what_nobody_has_seen_for_long(
@@ -253,14 +258,14 @@ def test_the_second_ones_are_told_only_of_what_nobody_has_seen_for_long(
     )  # fmt: skip
     seen, unseen = say(store, GRAVE), say(store, replace(GRAVE, cause="slot/heat"))
     store.write(lambda connection: acknowledge_alarm(connection, seen, Seen("person kim", NOW_S)))
-    with AlarmPoster(store, settings, "x", lambda: clocks.district, lambda: clocks.wall):
+    with AlarmPoster(store, settings, "sejong", lambda: clocks.district, lambda: clocks.wall):
         until(lambda: len(first.got) == 2, "the first is told at once")
         clocks.district += 30 * 60 - 1
         until(lambda: len(first.got) == 3, "and again")
         time.sleep(0.1)
         assert second.ids == []
         clocks.district += 1
-        until(lambda: second.ids == [f"alarm-{unseen}-escalated"], "the second level")
+        until(lambda: second.ids == [id_of(unseen, "escalated")], "the second level")
 
 
 def test_a_refusal_is_tried_again_later_with_the_same_id_and_bytes(
@@ -356,6 +361,36 @@ def test_what_was_under_way_at_a_crash_is_posted_once_more(
         until(lambda: here.ids == [taken.id], "posted after the crash")
 
 
+def test_no_two_messages_have_one_id_though_numbers_are_given_again(store: Store) -> None:
+    """Numbers begin at 1 in every store, and a restored one gives its newest again."""
+
+    def told(district: str, since_s: int, wall_s: int) -> list[str]:
+        number = say(store, replace(GRAVE, cause=f"slot/{wall_s}"), since_s)
+
+        def unit(connection: Connection) -> list[str]:
+            moment = Moment(since_s, wall_s)
+            add_messages(connection, "here", [(number, "raised")], moment, district)
+            found = take_due(connection, "here", wall_s)
+            again = take_due(connection, "here", wall_s + 15)
+            assert found is not None and again is not None and found.body == again.body
+            assert json.loads(found.body)["id"] == found.id == again.id and found.id.isascii()
+            # As of an older copy: the alarm is gone, and its number is given once more.
+            connection.execute(text("DELETE FROM alarm_message"))
+            connection.execute(text("DELETE FROM alarm"))
+            if store.is_sqlite:
+                connection.execute(text("DELETE FROM sqlite_sequence WHERE name = 'alarm'"))
+            else:
+                connection.execute(text("ALTER SEQUENCE alarm_id_seq RESTART"))
+            return [f"{number}", found.id]
+
+        return store.write(unit)
+
+    places = (("sejong", NOW_S), ("sejong", NOW_S + 900), ("세종", NOW_S), ("busan", NOW_S))
+    found = [told(*place, WALL_S + number) for number, place in enumerate(places)]
+    assert {number for number, _ in found} == {"1"}
+    assert len({id_ for _, id_ in found}) == len(places)
+
+
 def test_what_is_told_of_one_alarm_comes_in_its_order(store: Store) -> None:
     first, other = say(store, GRAVE), say(store, replace(GRAVE, cause="slot/heat"))
 
@@ -369,14 +404,14 @@ def test_what_is_told_of_one_alarm_comes_in_its_order(store: Store) -> None:
 
         return store.write(unit)
 
-    assert look(WALL_S) == f"alarm-{first}-raised"  # it is refused, and waits for 15 s
+    assert look(WALL_S) == id_of(first, "raised")  # it is refused, and waits for 15 s
     store.write(lambda connection: end_alarm(connection, GRAVE.cause, NOW_S + 30))
-    assert look(WALL_S + 1) == f"alarm-{other}-raised"
+    assert look(WALL_S + 1) == id_of(other, "raised")
     assert look(WALL_S + 2) is None, "the end of the first waits for its beginning"
-    assert look(WALL_S + 15) == f"alarm-{first}-raised"
+    assert look(WALL_S + 15) == id_of(first, "raised")
     store.write(lambda connection: mark_delivered(connection, 1, WALL_S + 16))
     assert [look(WALL_S + 17), look(WALL_S + 17)] == [
-        f"alarm-{other}-raised", f"alarm-{first}-ended",
+        id_of(other, "raised"), id_of(first, "ended"),
     ]  # fmt: skip
 
 
@@ -425,7 +460,10 @@ def test_after_a_day_without_success_a_message_is_given_up(
         time.sleep(0.1)
         assert len(here.got) == 1
         assert webhook_alarms(store) == [
-            ("alarm", "webhook 1 (127.0.0.1) has taken nothing for 24 h; given up: alarm-1-raised")
+            (
+                "alarm",
+                "webhook 1 (127.0.0.1) has taken nothing for 24 h; given up: " + id_of(1, "raised"),
+            )
         ]
         assert store.read(count_messages) == {"waiting": 0, "delivered": 0, "given_up": 1}
         say(store, replace(GRAVE, cause="slot/heat"))
@@ -485,7 +523,7 @@ def test_a_failure_of_the_program_is_an_alarm_and_the_next_message_is_posted(
         assert at_work.trouble() is None
         failing.clear()
         clocks.wall += 15
-        until(lambda: here.ids == ["alarm-1-raised"], "posted")
+        until(lambda: here.ids == [id_of(1, "raised")], "posted")
         until(lambda: webhook_alarms(store) == [], "it has ended")
 
 
