@@ -19,6 +19,7 @@ from energy.cycle import finish_ticks, next_slot, run_quarter_hour
 from energy.daemon.clocks import DistrictClock, far_ahead, far_behind
 from energy.daemon.leadership import Leadership
 from energy.logs import noted
+from energy.steps.alarm_posts import forget_webhooks
 from energy.steps.context import (
     Installation,
     Microgrid,
@@ -28,6 +29,8 @@ from energy.steps.context import (
 )
 from energy.steps.replanning import answer_replans
 from energy.steps.upkeep import disk_trouble, thin_store
+from energy.steps.witnessing import forget_witnesses
+from energy.store.alarm_outbox import Moment
 from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
 from energy.store.clock_checks import last_checked
 from energy.store.engine import Store
@@ -80,6 +83,7 @@ class Daemon:
         self._kept_up: int | None = None  # the slot before whose gate old rows were thinned out
         self._raised: frozenset[str] = frozenset()  # alarms that hold here, as last looked
         self._swept: int | None = None  # the term in which alarms of dead processes were ended
+        self._has_forgotten = False  # whether alarms of what the settings no longer have were ended
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -182,6 +186,7 @@ class Daemon:
 
     def _begin(self, store: Store) -> Microgrid:
         """The machinery of a new leader, from what the last one has written."""
+        self._forget_removed(store)
         installation = replace(self._installation, store=store)
         if not store.is_sqlite:
             installation = replace(installation, books=open_books_of(installation))
@@ -190,6 +195,24 @@ class Daemon:
         assert term is not None
         self._clock.lead(store, term, next_slot(microgrid))
         return microgrid
+
+    def _forget_removed(self, store: Store) -> None:
+        """End what nothing else ends: alarms of webhooks and witnesses that were set before.
+
+        Once in a process, for the settings are read at its start, and only where it leads: of
+        several services one may have been started with older settings.
+        """
+        if self._has_forgotten:
+            return
+        settings = self._installation.settings
+        moment = Moment(int(self._clock.now_s()), int(time.time()))
+
+        def write(connection: Connection) -> None:
+            forget_webhooks(connection, settings, moment)
+            forget_witnesses(connection, settings, moment.district_s)
+
+        store.write(write)
+        self._has_forgotten = True
 
     def _work(self, microgrid: Microgrid) -> float:
         while not self._stopping.is_set() and self._clock.trouble() is None:

@@ -22,11 +22,13 @@ from energy.config import Settings, is_loopback
 from energy.steps.beside import Beside
 from energy.store.alarm_outbox import (
     END_S,
+    OWN_CAUSES,
     Letter,
     Message,
     Moment,
     add_messages,
     give_up_old,
+    give_up_others,
     has_due,
     mark_delivered,
     mark_trouble,
@@ -35,7 +37,7 @@ from energy.store.alarm_outbox import (
     name_of,
     take_due,
 )
-from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
+from energy.store.alarms import Alarm, end_alarm, end_other_alarms, open_alarms, raise_alarm
 from energy.store.engine import Store
 from energy.store.errors import StoreError
 from energy.store.events import add_event
@@ -147,6 +149,19 @@ def signature(secret: bytes, at_s: int, body: bytes) -> str:
     """The header `Microgrid-Signature`: HMAC-SHA256 over `<seconds>.<body>`, and the seconds."""
     made = hmac.new(secret, f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at_s},v1={made}"
+
+
+def forget_webhooks(connection: Connection, settings: Settings, moment: Moment) -> None:
+    """End the alarms of webhooks that the settings no longer have, and give up what waits for them.
+
+    Nobody serves them any more, so nothing else would ever end either.
+    """
+    webhooks = webhooks_of(settings)
+    causes = frozenset(cause(one) for one in webhooks for cause in (_refusing, _failed))
+    end_other_alarms(connection, OWN_CAUSES, causes, moment.district_s)
+    targets = frozenset(one.target for one in webhooks)
+    if given_up := give_up_others(connection, targets, moment.wall_s):
+        log.warning("webhooks that are set no more: given up: %s", ", ".join(given_up))
 
 
 @dataclass(frozen=True)
@@ -350,7 +365,7 @@ class AlarmPoster(Beside):
         """An alarm on the page: somebody has not been told and will not be."""
         shown = ", ".join(given_up[:SHOWN_MAX]) + (", …" if len(given_up) > SHOWN_MAX else "")
         found = Alarm(
-            cause=f"webhook/{webhook.target}",
+            cause=_refusing(webhook),
             severity="alarm",
             what=f"{webhook.name} has taken nothing for {END_S // 3600} h; given up: {shown}",
             where="alarms",
@@ -364,7 +379,7 @@ class AlarmPoster(Beside):
         self, connection: Connection, webhook: Webhook, message: Message, trouble: str
     ) -> None:
         """An alarm on the page while a webhook takes nothing."""
-        cause, now_s = f"webhook/{webhook.target}", int(self._now_s())
+        cause, now_s = _refusing(webhook), int(self._now_s())
         is_open = any(one.alarm.cause == cause for one in open_alarms(connection))
         if is_open and not trouble:
             end_alarm(connection, cause, now_s)
@@ -385,6 +400,11 @@ class AlarmPoster(Beside):
         return Moment(int(self._now_s()), int(self._wall_s()))
 
 
+def _refusing(webhook: Webhook) -> str:
+    """The cause of the alarm that a webhook takes nothing."""
+    return f"{OWN_CAUSES}{webhook.target}"
+
+
 def _failed(webhook: Webhook) -> str:
     """The cause of the alarm that serving a webhook fails."""
-    return f"webhook/{webhook.target}/failed"
+    return f"{_refusing(webhook)}/failed"

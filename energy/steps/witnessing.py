@@ -22,7 +22,7 @@ from energy.config import Settings
 from energy.steps.beside import Beside
 from energy.steps.books import load_registry
 from energy.steps.receipts import LogTree, Witnesses
-from energy.store.alarms import Alarm, end_alarm, raise_alarm
+from energy.store.alarms import Alarm, end_alarm, end_other_alarms, raise_alarm
 from energy.store.checkpoints import (
     CheckpointRow,
     CosignRow,
@@ -93,6 +93,14 @@ def status_of(connection: Connection, head: CheckpointRow, witnesses: Witnesses)
     seen = len(signers.intersection(witnesses.addresses))
     enough = witnesses.quorum and seen >= witnesses.quorum
     return HeadStatus.WITNESSED if enough else HeadStatus.SIGNED
+
+
+def forget_witnesses(connection: Connection, settings: Settings, now_s: int) -> None:
+    """End the alarms of witnesses that the settings no longer have: nobody asks them any more."""
+    witnesses = witnesses_of(settings)
+    end_other_alarms(connection, REFUSED, frozenset(map(_cause_of, witnesses)), now_s)
+    if not witnesses:
+        end_alarm(connection, CAUSE, now_s)
 
 
 class WitnessPoster(Beside):

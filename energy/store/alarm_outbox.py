@@ -192,8 +192,18 @@ def has_due(connection: Connection, target: str, wall_s: int) -> bool:
 
 def give_up_old(connection: Connection, target: str, wall_s: int) -> list[str]:
     """Post no more what the webhook has not taken until its end; the ids of these messages."""
+    over = _due(target, wall_s) & (alarm_message.c.made_s <= wall_s - END_S)
+    return _give_up(connection, over, wall_s)
+
+
+def give_up_others(connection: Connection, targets: frozenset[str], wall_s: int) -> list[str]:
+    """Post no more what waits for a webhook that is not among these; the ids of the messages."""
     column = alarm_message.c
-    over = _due(target, wall_s) & (column.made_s <= wall_s - END_S)
+    return _give_up(connection, column.target.not_in(targets) & _waits(column), wall_s)
+
+
+def _give_up(connection: Connection, over: ColumnElement[bool], wall_s: int) -> list[str]:
+    column = alarm_message.c
     found = connection.execute(select(column.no, column.body).where(over)).all()
     numbers = [row.no for row in found]
     if numbers:

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
-from energy.config import build_settings
+from energy.config import Settings, build_settings
 from energy.daemon import Daemon, DemoClock, RealClock
+from energy.steps.alarm_posts import webhooks_of
 from energy.steps.context import Installation, demo_beginning, open_installation
-from energy.store.alarms import open_alarms
+from energy.store.alarm_outbox import Moment, add_messages, count_messages
+from energy.store.alarms import Alarm, open_alarms, raise_alarm
 from energy.store.slots import last_published
 from energy.units import SLOT_S
 
@@ -110,3 +114,43 @@ def test_who_stands_by_ends_its_own_alarms_and_not_the_leaders(
     standing_by.watch()
     assert causes(on_postgresql) == ["daemon/failed"]
     leading.stop()
+
+
+def test_who_leads_ends_alarms_of_webhooks_and_witnesses_that_are_set_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = "https://kept.example/a", "https://gone.example/b"
+    witness = "http://127.0.0.1:9=0x"
+    settings = build_settings(
+        district="sejong-5-1@0.005", database_url=f"sqlite:///{tmp_path}/loop.db", bots=False,
+        horizon_slots=4, alarm_webhooks=kept, witnesses=witness + "11" * 20,
+    )  # fmt: skip
+    here, there = (webhooks_of(Settings(alarm_webhooks=url))[0].target for url in (kept, gone))
+    own = {f"webhook/{here}", f"webhook/{here}/failed", f"ledger/witness/0x{'11' * 20}"}
+    others = {f"webhook/{there}", f"webhook/{there}/failed", f"ledger/witness/0x{'77' * 20}"}
+
+    def fill(connection: Connection) -> None:
+        for cause in own | others | {"ledger/witnesses"}:
+            raise_alarm(connection, Alarm(cause, "alarm", "by the test", "there", "Look."), 0)
+        number = raise_alarm(connection, Alarm("slot/x", "alarm", "by the test", "x", "Look."), 0)
+        for target in (here, there):
+            add_messages(connection, target, [(number, "raised")], Moment(0, 0), "sejong")
+
+    with open_installation(settings, demo_beginning(settings)) as opened:
+        opened.store.write(fill)
+        monkeypatch.setattr(DemoClock, "trouble", lambda _: "by the test")
+        daemon_of(opened)._wake()
+        monkeypatch.undo()
+        assert others < set(causes(opened)), "who does not lead leaves all as it is"
+        daemon = daemon_of(opened)
+        daemon._wake()
+        left = set(causes(opened))
+        assert own | {"ledger/witnesses"} <= left and not left & others
+        assert opened.store.read(count_messages) == {"waiting": 1, "delivered": 0, "given_up": 1}
+        daemon.stop()
+        none = settings.model_copy(update={"alarm_webhooks": "", "witnesses": ""})
+        last = daemon_of(replace(opened, settings=none))
+        last._wake()
+        assert not set(causes(opened)) & (own | {"ledger/witnesses"})
+        assert opened.store.read(count_messages)["waiting"] == 0
+        last.stop()
