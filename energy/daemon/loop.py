@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from energy.cycle import finish_ticks, next_slot, run_quarter_hour
 from energy.daemon.clocks import DistrictClock, far_ahead, far_behind
 from energy.daemon.leadership import Leadership
+from energy.daemon.own_alarms import OwnAlarms
 from energy.logs import noted
 from energy.steps.alarm_posts import forget_webhooks
 from energy.steps.context import (
@@ -31,11 +32,10 @@ from energy.steps.replanning import answer_replans
 from energy.steps.upkeep import disk_trouble, thin_store
 from energy.steps.witnessing import forget_witnesses
 from energy.store.alarm_outbox import Moment
-from energy.store.alarms import Alarm, end_alarm, open_alarms, raise_alarm
+from energy.store.alarms import Alarm
 from energy.store.clock_checks import last_checked
 from energy.store.engine import Store
 from energy.store.errors import FenceError, StoreBusyError, StoreError
-from energy.store.events import add_event
 from energy.store.leader import LEASE_S, somebody_leads
 from energy.store.slots import last_published
 from energy.timegrid import iso_of
@@ -57,8 +57,6 @@ SET_THE_CLOCK = (
 LOOK_WHAT_HANGS = "Devices have gone to their own defaults; read in the log what hangs."
 MAKE_ROOM = "Make room on the store's disk or move the store; a full disk stops the loop."
 LOOK_WHAT_FAILS = "The same slot is tried again every few seconds; the log holds the trace."
-OWN_CAUSES = "daemon/"
-"""Alarms of daemons. Each raises its own, so that two on one store may have the same or others."""
 
 
 class Daemon:
@@ -82,7 +80,7 @@ class Daemon:
         self._failure: str | None = None
         self._kept_up: int | None = None  # the slot before whose gate old rows were thinned out
         self._raised: frozenset[str] = frozenset()  # alarms that hold here, as last looked
-        self._swept: int | None = None  # the term in which alarms of dead processes were ended
+        self._own_alarms = OwnAlarms(installation.store)
         self._has_forgotten = False  # whether alarms of what the settings no longer have were ended
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -301,7 +299,7 @@ class Daemon:
             log.warning("alarms cannot be written: %s", error)
 
     def _tell_alarms(self, late: str | None) -> None:
-        """Write what has changed: alarms that hold here, and the end of those that did."""
+        """Tell the alarms that hold here, and the end of those that did."""
         settings = self._installation.settings
         found = {
             cause: Alarm(cause, "alarm", told, where, todo)
@@ -313,26 +311,7 @@ class Daemon:
             )
             if told is not None
         }
-        term, now_s = self._leadership.term, int(self._clock.now_s())
-        is_open = {one.alarm.cause for one in self._installation.store.read(open_alarms)}
-        # The first look of a lead ends what dead processes left; the living raise theirs again.
-        takes_over = term is not None and term != self._swept
-        ending = {
-            cause
-            for cause in is_open - found.keys()
-            if cause.startswith(OWN_CAUSES) and (takes_over or cause in self._raised)
-        }
-        new = found.keys() - is_open
-
-        def write(connection: Connection) -> None:
-            for cause in sorted(new):
-                raise_alarm(connection, found[cause], now_s)
-            for cause in sorted(ending):
-                end_alarm(connection, cause, now_s)
-            add_event(connection, "alarm", None, {"open": sorted(found)})
-
-        if new or ending:
-            self._installation.store.write(write)
+        # A lead that is over counts for nothing, also while a cycle that hangs still holds it.
+        term = None if self._leadership.is_over.is_set() else self._leadership.term
+        self._own_alarms.tell(found, int(self._clock.now_s()), term)
         self._raised = frozenset(found)
-        if takes_over:
-            self._swept = term

@@ -103,7 +103,6 @@ def test_a_start_behind_the_store_holds_and_says_so_until_the_clock_is_set_right
     assert f"the store has slots until {iso_of(newest)}, 1.0 h later" in str(behind.trouble())
     right = started_at(installation, newest + SLOT_S - 301.0)
     right.work_due_slots()
-    right._raised = behind._raised
     right.watch()
     assert right.trouble() is None and "daemon/clock" not in causes(installation)
     right.stop()

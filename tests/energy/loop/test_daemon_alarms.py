@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 
 from energy.config import Settings, build_settings
 from energy.daemon import Daemon, DemoClock, RealClock
+from energy.daemon.own_alarms import SAID_AGAIN_LOOKS, SILENT_LOOKS
 from energy.steps.alarm_posts import webhooks_of
 from energy.steps.context import Installation, demo_beginning, open_installation
 from energy.store.alarm_outbox import Moment, add_messages, count_messages
-from energy.store.alarms import Alarm, open_alarms, raise_alarm
+from energy.store.alarms import Alarm, RaisedAlarm, open_alarms, raise_alarm
 from energy.store.slots import last_published
 from energy.units import SLOT_S
 
@@ -114,6 +115,58 @@ def test_who_stands_by_ends_its_own_alarms_and_not_the_leaders(
     standing_by.watch()
     assert causes(on_postgresql) == ["daemon/failed"]
     leading.stop()
+
+
+def test_an_alarm_that_a_dead_stand_by_left_hides_none_of_the_leaders(
+    on_postgresql: Installation,
+) -> None:
+    leading, slot = daemon_of(on_postgresql), on_postgresql.next_slot()
+    leading._wake()
+    leading.watch()
+    dead = Daemon(on_postgresql, RealClock(lambda: slot + 9 * 3600.0, lambda: 0.0))
+    dead.watch()
+    assert "daemon/late" in causes(on_postgresql)
+    left = alarm_of(on_postgresql, "daemon/late").id
+    leading.watch()
+    assert alarm_of(on_postgresql, "daemon/late").id == left, "the leader is not late"
+    leading._running = (slot, -1e6)
+    leading.watch()
+    told = alarm_of(on_postgresql, "daemon/late")
+    assert told.id > left and "is worked on for" in told.alarm.what
+    living = Daemon(on_postgresql, RealClock(lambda: slot + 9 * 3600.0, lambda: 0.0))
+    for _ in range(3):
+        living.watch()
+        leading.watch()
+    assert alarm_of(on_postgresql, "daemon/late").id == told.id, "nobody takes it from the other"
+    leading._running = None
+    leading.watch()
+    living.watch()
+    assert "is worked on for" not in alarm_of(on_postgresql, "daemon/late").alarm.what
+    leading.stop()
+
+
+def test_what_nobody_says_again_has_been_left_and_is_ended(on_postgresql: Installation) -> None:
+    leading, slot = daemon_of(on_postgresql), on_postgresql.next_slot()
+    leading._wake()
+    leading.watch()
+    now_s = [slot + SLOT_S + 60.0]
+    standing_by = Daemon(on_postgresql, RealClock(lambda: now_s[0], lambda: 0.0))
+    for _ in range(SILENT_LOOKS + SAID_AGAIN_LOOKS):
+        standing_by.watch()
+        leading.watch()
+    (living,) = on_postgresql.store.read(open_alarms)
+    assert (living.alarm.cause, living.count) == ("daemon/late", 5)
+    for _ in range(SILENT_LOOKS):
+        assert causes(on_postgresql) == ["daemon/late"]
+        leading.watch()
+    assert causes(on_postgresql) == [], "the stand-by has died"
+    leading.stop()
+
+
+def alarm_of(installation: Installation, cause: str) -> RaisedAlarm:
+    """The open alarm of this cause."""
+    found = installation.store.read(open_alarms)
+    return next(one for one in found if one.alarm.cause == cause)
 
 
 def test_who_leads_ends_alarms_of_webhooks_and_witnesses_that_are_set_no_more(
