@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///var/microgrid.db", description="store of the installation")
     host: str = Field("127.0.0.1", description="address that the HTTP server listens on")
     port: int = Field(8642, ge=1, le=65535, description="port that the HTTP server listens on")
-    clock: Literal["demo", "real"] = Field("demo", description="demo: a slot every demo_slot_s; real: the wall clock")
+    clock: Literal["demo", "real"] = Field(
+        "demo", description="demo: a slot every demo_slot_s; real: the wall clock"
+    )
     demo_slot_s: float = Field(15.0, gt=0, description="seconds of a demo slot at the least")
     demo_start: str = Field("2026-07-15T18:00+09:00", description="first slot of a new demo store")
     seed: int = Field(1, ge=0, description="seed of the simulated plant and crowd")
