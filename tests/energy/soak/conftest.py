@@ -103,7 +103,7 @@ def at_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
     )
     with open_installation(settings, lambda _: START) as installation:
         found = Hands(START - settings.gate_lead_s, installation)
-        counted = SimpleNamespace(monotonic=lambda: found.count_s)
+        counted = SimpleNamespace(monotonic=lambda: found.count_s, time=lambda: found.wall_s)
         monkeypatch.setattr(energy.daemon.loop, "time", counted)
         try:
             yield found
