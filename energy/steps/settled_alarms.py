@@ -73,7 +73,8 @@ def _assets(district: District, one: SettledSlot) -> Alarm | None:
     return Alarm(
         cause=ASSETS,
         severity="warning",
-        what=f"Meters of the operator are not believed and are estimated: {names}{more}",
+        what="Meters of the operator are not believed, their counters or an estimate stand in: "
+        f"{names}{more}",
         where="meters",
         todo="Look at these meters and their counters.",
     )

@@ -262,7 +262,7 @@ def test_a_loss_that_cannot_be_is_unexplained_and_an_alarm_until_somebody_has_se
     assert "books/loss" not in causes(here)
 
 
-def test_a_spike_of_an_own_meter_is_estimated_by_its_counter_and_told(begin_books: Begin) -> None:
+def test_a_spike_of_an_own_meter_is_replaced_by_its_counter_and_told(begin_books: Begin) -> None:
     here = begin_books()
 
     def spike(readings: Readings) -> Readings:
@@ -274,9 +274,9 @@ def test_a_spike_of_an_own_meter_is_estimated_by_its_counter_and_told(begin_book
 
     here.edit = spike
     found = here.run(4)[-1]
-    assert (found.estimated, found.unexplained_wh) == (1, 0)
+    assert (found.estimated, found.unexplained_wh) == (0, 0), "the counter is exact"
     (told,) = [one.alarm for one in here.store.read(open_alarms)]
-    assert told.cause == "books/assets" and "estimated: " in told.what
+    assert told.cause == "books/assets" and "their counters or an estimate stand in: " in told.what
     here.run(1, begin=4)
     assert causes(here) == set()
     assert audit_books(here.store, here.books).finding == ""
