@@ -95,7 +95,9 @@ def operator_meters(books: Registry, district: District) -> OperatorMeters:
 def of_accounts(
     metered: MeteredSlot, books: Registry, operator: OperatorMeters, accounts: Sequence[bytes]
 ) -> tuple[IntArray, IntArray]:
-    """Net import and quality of accounts, the operator's being the sum of what it can tell."""
+    """Net import and quality of accounts, the operator's being the sum of what it can tell and the
+    worst that one of its meters has.
+    """
     number = books.book.number
     rows = np.array([number[one] for one in accounts], dtype=np.int64)
     net_wh, quality = metered.net_wh[rows], metered.quality[rows]
@@ -103,8 +105,16 @@ def of_accounts(
         own = np.array([number[one] for one in operator.told], dtype=np.int64)
         at = accounts.index(operator.account)
         net_wh[at] = metered.net_wh[own].sum()
-        quality[at] = metered.quality[own].min() if len(own) else UNKNOWN
+        quality[at] = _worst(metered.quality[own])
     return net_wh, quality
+
+
+def _worst(quality: IntArray) -> int:
+    """Unknown before estimated before all else; without any meter it is unknown."""
+    for bad in (UNKNOWN, ESTIMATED):
+        if bad in quality:
+            return bad
+    return int(quality.min()) if len(quality) else UNKNOWN
 
 
 def _table(
