@@ -320,6 +320,8 @@ def _read_table(table: str) -> dict[str, EntryType]:
 ENTRY_TYPES = _read_table(TYPE_TABLE)
 
 # Times on the grid of the quarter hours; `tick` names the slot at whose end a checkpoint stands.
+SLOTS_END = 4_102_444_800
+"""2100-01-01: no slot is named from here on, by far within what calendars and databases hold."""
 SLOT_FIELDS = frozenset({"slot", "first_slot", "end_slot", "from_slot", "tick", "sealed_by", "day"})
 
 # Narrower than the Solidity type: enumerations, and the ranges that the market allows.
@@ -358,4 +360,6 @@ FIELD_BOUNDS = {
 
 def field_bounds(type_name: str, field: Field) -> tuple[int, int]:
     """Least and greatest integer that the field may carry."""
+    if field.name in SLOT_FIELDS:
+        return 0, SLOTS_END
     return FIELD_BOUNDS.get((type_name, field.name)) or field.bounds()

@@ -2871,8 +2871,9 @@ class _Proof:
             return
         if name == "Contract":
             pairs = zip((message["seller"], message["buyer"]), entry.signers, strict=True)
-            slot = message["first_slot"]
-            good = all(ring.holds(a, k, CONTRACT, slot, slot) for a, k in pairs)
+            begin = message["first_slot"]
+            # A key that was taken away after the contract's tick leaves it where it is.
+            good = all(ring.holds(a, k, CONTRACT, min(first, begin), begin) for a, k in pairs)
         elif name == "Reading" and message["quality"] == 2:
             good = ring.holds(operator, signer, SETTLE, first, last)
         elif name == "Reading":

@@ -104,7 +104,7 @@ def answer_checkpoint(
     size, root = note.message["size"], note.message["root"]
     if request.old_size > size:
         return WitnessAnswer(400, f"old size {request.old_size} above new size {size}")
-    if size == seen.size and root != seen.root:
+    if size == seen.size and _roots(note) != _roots(parse_note(seen.note)):
         detail = f"another head of size {size} was signed for"
         return WitnessAnswer(422, detail, fork=request.note)
     if request.old_size != seen.size:
@@ -119,6 +119,11 @@ def answer_checkpoint(
     cosign = make_entry(watched.domain, "Cosign", message, key)
     after = SeenHead(size, root, request.note)
     return WitnessAnswer(200, "cosigned", seen=after, cosign=cosign)
+
+
+def _roots(note: SignedNote) -> tuple[bytes, bytes]:
+    """What a head binds: the log, and the accounts, whose tree is no part of the log."""
+    return note.message["root"], note.message["accounts_root"]
 
 
 def log_keys_of(domain: Domain, note: str) -> tuple[bytes, ...]:

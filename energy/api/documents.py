@@ -39,11 +39,10 @@ from energy.store.slots import SlotRow, last_claimed, list_slots
 from energy.store.views import Document, find_view, last_view_slot
 from energy.timegrid import TimeGridError, iso_of, parse_instant, require_slot
 from energy.units import SLOT_S
+from market.entries import SLOTS_END
 
 COMPRESSED_FROM_BYTES = 2_000
 PAGE_MAX = 500
-SLOTS_END = 4_102_444_800
-"""2100-01-01: an instant from then on, or before 1970, is a slip and no slot of a district."""
 _TIME = re.compile(r"\d{1,12}|\d{4}-\d\d-\d\d[T ][0-9:.+-]{4,20}Z?", re.ASCII)
 
 KNOWN: dict[int | str, dict[str, Any]] = {

@@ -57,10 +57,25 @@ def find_invitation(connection: Connection, hash_32: bytes, now_s: int) -> Invit
 
 
 def take_invitation(connection: Connection, hash_32: bytes, now_s: int) -> bool:
-    """Take an invitation up; True for the one that did."""
+    """Take an invitation up; True for the one that did. Others to the household open nothing more,
+    whatever becomes of the person.
+    """
     columns = invitation.c
     good = (columns.hash == hash_32) & columns.taken_s.is_(None) & (columns.ends_s > now_s)
-    return connection.execute(update(invitation).where(good).values(taken_s=now_s)).rowcount == 1
+    if connection.execute(update(invitation).where(good).values(taken_s=now_s)).rowcount != 1:
+        return False
+    account = connection.scalar(select(columns.account).where(columns.hash == hash_32))
+    assert account is not None, "it was taken up just now"
+    forget_invitations(connection, account)
+    return True
+
+
+def forget_invitations(connection: Connection, account: bytes) -> None:
+    """Destroy the invitations to a household that nobody has taken up."""
+    columns = invitation.c
+    connection.execute(
+        delete(invitation).where((columns.account == account) & columns.taken_s.is_(None))
+    )
 
 
 def is_again(connection: Connection, one: Invitation) -> bool:

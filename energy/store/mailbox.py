@@ -29,6 +29,7 @@ from energy.store.admission import Admission, Answer, Receipt
 from energy.store.orders import OrderRow, find_order, keep_conflict, set_status
 from energy.store.schema import market_order
 from energy.store.slots import last_claimed
+from energy.units import SLOT_S
 from market.entries import Message
 from market.messages import MessageError, message_as_json, parse_envelope
 from market.orders import OrderRefusal, OrderStatus, RefusalCode, has_expired
@@ -39,6 +40,8 @@ KEY_TYPES = ("KeyRegister", "KeyRotate", "KeyRevoke")
 MESSAGE_TYPES = ("Cancel", *KEY_TYPES)
 KEY_FIELDS = ("key", "old_key", "new_key")
 REGISTRAR_ROLE = 64
+KEY_ENDS_WITHIN_S = 96 * SLOT_S
+"""A key is told to end a day ahead at the most."""
 ANY_ROLE = 0
 
 
@@ -245,6 +248,15 @@ class _Case:
     def _refuse_revoke(self) -> OrderRefusal | None:
         return self._refuse_ended("key") or self._refuse_time()
 
+    def _refuse_far_end(self) -> OrderRefusal | None:
+        """An end cannot be brought forward: whoever has stolen a key could put it off for ever."""
+        slot, last = self._message["from_slot"], self._sealed_by + KEY_ENDS_WITHIN_S
+        if self._one.type == "KeyRegister" or slot <= last:
+            return None
+        return OrderRefusal(
+            RefusalCode.SLOT_NOT_OPEN, "from_slot", str(slot), f"{last} or earlier for a key's end"
+        )
+
     def _refuse_ended(self, field: str) -> OrderRefusal | None:
         address = self._message[field]
         if any(key.address == address and key.end_slot is None for key in self._keys):
@@ -263,6 +275,8 @@ class _Case:
             return OrderRefusal(
                 RefusalCode.BACK_DATED, "from_slot", str(slot), f"{self._sealed_by} or later"
             )
+        if (too_far := self._refuse_far_end()) is not None:
+            return too_far
         waiting = [
             one
             for one in messages_of(self._connection, self.account)

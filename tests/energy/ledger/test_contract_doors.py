@@ -9,16 +9,20 @@ import pytest
 from energy.crowd import demo_key, sign_message
 from energy.steps.contracting import contract_desk, enter_first_contracts, sign_contract
 from energy.steps.proving import verify_store
+from energy.steps.receipts import Prover, Witnesses
 from energy.store.accounts import messages_of
 from energy.store.admission import Answer, admit_orders
 from energy.store.contract_desk import admit_contract
 from energy.store.contracts import ContractRow, deliveries_between, ends_of, list_contracts
-from energy.store.mailbox import prepare_message
+from energy.store.mailbox import admit_message, prepare_message
 from energy.store.orders import find_conflict
 from energy.units import SLOT_S
 from market.agreements import SideTerms
 from market.contracts import ContractKind
-from market.signing import address_of, derive_key
+from market.messages import message_as_json
+from market.signing import address_of, derive_key, digest
+from market.signing import sign as sign_digest
+from market.verifier import verify_bundle
 
 FIRST = 1_784_084_400
 NOW_S = FIRST - 600
@@ -302,3 +306,37 @@ def test_first_contracts_are_entered_once_and_in_rehearsals_only(begin_books: Be
     assert {one.sealed_by for one in sent} == {FIRST}
     here.books.is_rehearsal = False
     assert enter_first_contracts(*given) == 0
+
+
+def test_a_contract_is_proven_though_a_party_changes_its_key_before_it_begins(
+    begin_books: Begin,
+) -> None:
+    here = begin_books()
+    answer = send(here, sign(here, message(here, first_slot=FIRST + 5 * SLOT_S)))
+    assert code(answer) == "ACCEPTED"
+    here.run(2)
+    here.place_orders = lambda slot: None
+    buyer = members(here)[1]
+    old, new = key_of(here, buyer), derive_key("another")
+    change = {
+        "account": here.books.customers[buyer], "nonce": 991, "old_key": address_of(old),
+        "new_key": address_of(new), "from_slot": FIRST + 3 * SLOT_S,
+    }  # fmt: skip
+    id_ = digest(here.books.domain, "KeyRotate", change)
+    signed = [
+        {"signer": f"0x{address_of(key).hex()}", "signature": f"0x{sign_digest(key, id_).hex()}"}
+        for key in (old, new)
+    ]
+    body = {"type": "KeyRotate", "message": message_as_json("KeyRotate", change)}
+    text = json.dumps({**body, "signatures": signed}).encode()
+    at_us = (FIRST + SLOT_S - 100) * 1_000_000
+    one = prepare_message(here.admission, text, at_us)
+    changed = here.store.write(lambda c: admit_message(c, here.admission, one))
+    assert code(changed) == "ACCEPTED"
+    here.run(6, begin=2)
+    trust, proof = here.store.read(
+        lambda c: (Prover(c).trust(Witnesses()), Prover(c).entry(answer.id))
+    )
+    report = verify_bundle(trust, proof)
+    assert report.ok, report.first_failure
+    assert verify_store(here.store, 0).ok

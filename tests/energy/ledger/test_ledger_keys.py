@@ -156,6 +156,9 @@ cancel signed by a stranger                     UNKNOWN_KEY
 cancel of somebody else's order                 UNKNOWN_ORDER
 rotate that begins before its tick              BACK_DATED
 revoke that begins before its tick              BACK_DATED
+revoke that begins a day ahead                  OK
+revoke that begins more than a day ahead        SLOT_NOT_OPEN
+rotate that begins more than a day ahead        SLOT_NOT_OPEN
 revoke of a key that never was                  UNKNOWN_KEY
 rotate of a key that is ending                  UNKNOWN_KEY
 rotate signed by the new key alone              MALFORMED
@@ -212,6 +215,9 @@ def test_the_first_broken_rule_answers(door: Door, line: str) -> None:
         "cancel of somebody else's order": of_another,
         "rotate that begins before its tick": lambda: door.rotate(soon - SLOT_S),
         "revoke that begins before its tick": lambda: door.revoke(soon - SLOT_S),
+        "revoke that begins a day ahead": lambda: door.revoke(soon + 96 * SLOT_S),
+        "revoke that begins more than a day ahead": lambda: door.revoke(soon + 97 * SLOT_S),
+        "rotate that begins more than a day ahead": lambda: door.rotate(soon + 97 * SLOT_S),
         "revoke of a key that never was": lambda: door.tell(
             "KeyRevoke", door.old, **{**gone, "key": new}
         ),

@@ -104,6 +104,7 @@ def test_the_answers_are_those_of_the_protocol(shown: Shown, tmp_path: Path) -> 
     signature = shown.notes[2].rstrip("\n").rsplit(" ", 1)[1]
     unsigned = shown.notes[2].replace(signature, "AAAA" + signature[4:])
     proof, twin = shown.tree.consistency(at, size), shown.signed(1, root=bytes(32))
+    others = shown.signed(1, accounts_root=bytes(32))
     cases = {
         "not a request": (b"hello", 400),
         "two forms": (shown.request(2).replace(b"old ", b"old 0"), 400),
@@ -117,6 +118,7 @@ def test_the_answers_are_those_of_the_protocol(shown: Shown, tmp_path: Path) -> 
         "a wrong proof": (shown.request(2, proof=proof[::-1] + proof[:1]), 422),
         "a wrong root": (shown.request(2, note=shown.signed(2, root=bytes(32))), 422),
         "another head of this size": (shown.request(1, old=at, note=twin), 422),
+        "other accounts at this size": (shown.request(1, old=at, note=others), 422),
     }
     for name, (text, status) in cases.items():
         answer = witness.answer(text, NOW_S)
