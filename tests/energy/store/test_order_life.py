@@ -43,7 +43,7 @@ MEMBERS = 2
 ENDS = set(OrderStatus) - {OrderStatus.ACCEPTED, OrderStatus.LOCKED}
 NUMBERS = itertools.count(1)
 NONCES = itertools.count(1_000)
-EXAMPLES = 1_000 if os.environ.get("CI") else 150
+EXAMPLES = 2_000 if os.environ.get("CI") else 150
 
 
 @dataclass
