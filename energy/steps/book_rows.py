@@ -17,6 +17,7 @@ from energy.store.books import (
     TransferRow,
     find_settlement,
     load_entries,
+    load_signed_columns,
     load_signed_readings,
     load_transfers,
     load_transfers_at,
@@ -345,10 +346,9 @@ def own_readings(
 
     Those of all others are not hashed, which would take hours over a year of a district.
     """
-    found = load_signed_readings(connection, tick)
-    if found is None:
+    columns, account = load_signed_columns(connection, tick), books.book.accounts[no]
+    if columns is None:
         return []
-    columns, account = found[0], books.book.accounts[no]
     mine = np.flatnonzero(columns["account"] == no)
     numbers = [columns[name][mine].tolist() for name in Reading._fields[2:]]
     readings = [Reading(account, meter_id(account), *row) for row in zip(*numbers, strict=True)]

@@ -27,7 +27,7 @@ from energy.store.books import (
     MOVING_KINDS,
     TransferRow,
     entries_of_type,
-    load_signed_readings,
+    load_signed_columns,
     load_transfers_of,
     settlements_of_tick,
     slots_settled_anew,
@@ -258,10 +258,9 @@ class _SealedIn:
 def _find_readings(
     connection: Connection, books: Registry, account: bytes, before: int, tick: int, found: _Targets
 ) -> None:
-    signed = load_signed_readings(connection, tick)
-    if signed is None:
+    columns, number = load_signed_columns(connection, tick), books.book.number[account]
+    if columns is None:
         return
-    columns, number = signed[0], books.book.number[account]
     mine = np.flatnonzero(columns["account"] == number)
     old = [n for n in mine.tolist() if books.book.month(int(columns["slot"][n])) < before]
     if not old:

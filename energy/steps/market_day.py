@@ -20,12 +20,12 @@ from energy.steps.book_rows import entry_of
 from energy.steps.books import Registry, load_registry
 from energy.steps.guarantee_outlook import GuaranteeSums
 from energy.steps.market_gains import CustomerGains, GainSums, SlotUse
+from energy.steps.settled_meters import UNKNOWN, settled_meters
 from energy.store.books import (
     MOVING_KINDS,
     load_entries,
     load_movements,
     load_settlements,
-    load_signed_readings,
     load_slot_book,
     load_trades,
     load_transfers_of,
@@ -261,18 +261,11 @@ def _load(
     if not versions:
         return None
     number = registry.book.number
-    readings: dict[int, tuple[int, int]] = {}
-    for version in versions:
-        signed = load_signed_readings(connection, version.tick)
-        if signed is None:
-            continue
-        columns = signed[0]
-        here = np.flatnonzero(columns["slot"] == slot)
-        if only is not None:
-            here = here[columns["account"][here] == only]
-        names = ("account", "import_wh", "export_wh")
-        for account, *wh in zip(*(columns[name][here].tolist() for name in names), strict=True):
-            readings[account] = (wh[0], wh[1])
+    metered = settled_meters(connection, registry, slot)
+    read = np.flatnonzero(metered.quality != UNKNOWN)
+    if only is not None:
+        read = read[read == only]
+    readings = {no: metered.wh(no) for no in read.tolist()}
     book, message = ({}, None) if only is not None else _auction(connection, slot)
     return _Rows(
         slot=slot,

@@ -28,6 +28,7 @@ from energy.steps.book_rows import (
     readings_of_settlement,
 )
 from energy.steps.books import Books, Registry, collector_at_rest, load_registry
+from energy.steps.settled_meters import settled_meters
 from energy.store.archive import has_archive
 from energy.store.books import (
     SettlementRow,
@@ -36,7 +37,6 @@ from energy.store.books import (
     load_entries,
     load_label_books,
     load_settlements,
-    load_signed_readings,
     load_slot_book,
     moved_sums,
     settlements_of_tick,
@@ -237,26 +237,13 @@ def find_oversold(connection: Connection, books: Registry) -> list[str]:
 def _oversold_in(connection: Connection, books: Registry, slot: int) -> Iterator[str]:
     market_id, number = books.domain.market_id, books.book.number
     pool, operator = (number[system_account(market_id, name)] for name in ("POOL", "SPC"))
-    versions = [one for one in load_settlements(connection, slot) if one.version]
+    versions = [one.no for one in load_settlements(connection, slot) if one.version]
     line = (int(LedgerId.ENERGY), int(Code.TRADE))
-    sold = given_sums(connection, [one.no for one in versions], line, pool)
-    metered = _metered_export(connection, versions)
-    for no, wh in sold.items():
-        if no != operator and wh > metered.get(no, 0):
-            yield f"slot {iso_of(slot)}: account {no} sold {wh} Wh, metered {metered.get(no, 0)}"
-
-
-def _metered_export(connection: Connection, versions: Sequence[SettlementRow]) -> dict[int, int]:
-    """What each account has exported in a slot by the newest readings that were settled."""
-    metered: dict[int, int] = {}
-    for version in versions:
-        found = load_signed_readings(connection, version.tick)
-        if found is not None:
-            columns, _ = found
-            here = columns["slot"] == version.slot
-            numbers, export = columns["account"][here], columns["export_wh"][here]
-            metered.update(zip(numbers.tolist(), export.tolist(), strict=True))
-    return metered
+    metered = settled_meters(connection, books, slot)
+    for no, wh in given_sums(connection, versions, line, pool).items():
+        _, export_wh = metered.wh(no)
+        if no != operator and wh > export_wh:
+            yield f"slot {iso_of(slot)}: account {no} sold {wh} Wh, metered {export_wh}"
 
 
 def _registrar(connection: Connection, first_tick: int) -> bytes:

@@ -45,13 +45,6 @@ def settled_meters(
     return found
 
 
-def settled_wh(
-    connection: Connection, books: Registry, slot: int, account: bytes
-) -> tuple[int, int]:
-    """Import and export of an account in a slot by its newest reading that was settled."""
-    return settled_meters(connection, books, slot).wh(books.book.number[account])
-
-
 def is_read_at_first(connection: Connection, books: Registry, slot: int, account: bytes) -> bool:
     """Whether a reading of an account was signed when a slot was settled for the first time."""
     found = settled_meters(connection, books, slot, first=True)

@@ -86,8 +86,8 @@ class _Surplus:
 
 def _surplus_from(connection: Connection, start: int) -> dict[bytes, _Surplus]:
     by_seller: dict[bytes, list[tuple[int, int, int]]] = {}
-    for seller, *row in outputs_from(connection, start):
-        by_seller.setdefault(seller, []).append((row[0], row[1], row[2]))
+    for seller, slot, produced_wh, sold_wh in outputs_from(connection, start):
+        by_seller.setdefault(seller, []).append((slot, produced_wh, sold_wh))
     found = {}
     for seller, rows in by_seller.items():
         slots, produced, sold = np.array(rows, dtype=np.int64).T

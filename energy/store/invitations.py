@@ -65,17 +65,9 @@ def take_invitation(connection: Connection, hash_32: bytes, now_s: int) -> bool:
     if connection.execute(update(invitation).where(good).values(taken_s=now_s)).rowcount != 1:
         return False
     account = connection.scalar(select(columns.account).where(columns.hash == hash_32))
-    assert account is not None, "it was taken up just now"
-    forget_invitations(connection, account)
+    others = (columns.account == account) & columns.taken_s.is_(None)
+    connection.execute(delete(invitation).where(others))
     return True
-
-
-def forget_invitations(connection: Connection, account: bytes) -> None:
-    """Destroy the invitations to a household that nobody has taken up."""
-    columns = invitation.c
-    connection.execute(
-        delete(invitation).where((columns.account == account) & columns.taken_s.is_(None))
-    )
 
 
 def is_again(connection: Connection, one: Invitation) -> bool:

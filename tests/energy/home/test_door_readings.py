@@ -13,7 +13,7 @@ import pytest
 from energy.api.readings import READINGS_MAX, SLOTS_MAX
 from energy.steps.credentials import hash_secret, new_secret
 from energy.steps.giving_meters import AHEAD_SLOTS, give_meters, take_meters_back
-from energy.steps.settled_meters import settled_wh
+from energy.steps.settled_meters import settled_meters
 from energy.store.alarms import open_alarms
 from energy.store.measured import last_measured
 from energy.store.meter_feeds import KnownSlot, load_feeds, put_in, waiting_until
@@ -68,7 +68,7 @@ class Meter:
         """What the books have for the resident's meter."""
         books = self.here.microgrid.books
         found: tuple[int, int] = self.here.microgrid.store.read(
-            lambda c: settled_wh(c, books, slot, self.here.account)
+            lambda c: settled_meters(c, books, slot).wh(books.book.number[self.here.account])
         )
         return found
 

@@ -14,7 +14,7 @@ from energy.steps import lost_readings
 from energy.steps.book_rows import BatchReader, entry_of, load_reading_batch
 from energy.steps.corrections import in_force
 from energy.steps.proving import audit_books, verify_store
-from energy.steps.settled_meters import settled_wh
+from energy.steps.settled_meters import settled_meters
 from energy.steps.slot_settlement import trades_of_slot
 from energy.store.books import (
     ended_by,
@@ -61,6 +61,11 @@ def true_row(here: Any, meter: int, tick: int, slot: int = FIRST, **changes: int
         quality=1,
     )
     return replace(row, **changes)
+
+
+def settled_wh(connection: Any, books: Any, slot: int, account: bytes) -> tuple[int, int]:
+    """Import and export that an account's slot is settled at."""
+    return settled_meters(connection, books, slot).wh(books.book.number[account])
 
 
 def moved_in(here: Any, slot: int = FIRST) -> Counter[tuple[int, int, bytes, bytes]]:

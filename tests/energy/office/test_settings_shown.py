@@ -1,5 +1,6 @@
 """What may be shown of settings: no password of a database, no value of a misspelt secret."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,21 @@ def test_a_start_tells_where_its_state_is_and_no_password(
     assert "wo/rd" not in told
 
 
+@pytest.fixture
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[bytes], str]:
+    """What a command that is refused for the settings' file with this content says."""
+
+    def ask(content: bytes) -> str:
+        monkeypatch.chdir(tmp_path)
+        Path("microgrid.toml").write_bytes(content)
+        assert run(["doctor"]) == 2
+        return capsys.readouterr().err
+
+    return ask
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -62,36 +78,16 @@ def test_a_start_tells_where_its_state_is_and_no_password(
     ],
 )
 def test_a_wrong_setting_is_refused_without_what_may_be_a_secret(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    line: str,
-    told: str,
+    refused: Callable[[bytes], str], line: str, told: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("microgrid.toml").write_text(line)
-    assert run(["doctor"]) == 2
-    sentence = capsys.readouterr().err
+    sentence = refused(line.encode())
     assert told in sentence
     assert "hush" not in sentence
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b"port 8642", "settings microgrid.toml: no valid TOML, "),
-        (b"token = '\xff'", "settings microgrid.toml: no valid TOML, "),
-    ],
-)
+@pytest.mark.parametrize("content", [b"port 8642", b"token = '\xff'"])
 def test_a_settings_file_that_cannot_be_read_is_one_sentence(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    content: bytes,
-    told: str,
+    refused: Callable[[bytes], str], content: bytes
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("microgrid.toml").write_bytes(content)
-    assert run(["doctor"]) == 2
-    sentence = capsys.readouterr().err
-    assert told in sentence and sentence.count("\n") == 1
+    sentence = refused(content)
+    assert "settings microgrid.toml: no valid TOML, " in sentence and sentence.count("\n") == 1

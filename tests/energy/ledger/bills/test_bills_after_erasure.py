@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from energy.steps import settling
 from energy.steps.erasing import erase_account
 from energy.steps.own_data import _statements
 from energy.steps.proving import verify_store
 from energy.steps.statements import BillBook, ErasedBill, statement_document
-from energy.store.errors import StoreError
+from energy.store.errors import StoreBusyError, StoreError
 from energy.timegrid import month_number
 from energy.units import SLOT_S
 
@@ -80,6 +81,28 @@ def test_a_month_whose_correction_no_bill_has_told_yet_is_not_erased(begin_year:
     year.end = tick + 4 * SLOT_S
     year.month(quiet=25, auctions=1)
     assert erase_account(here.store, meters[HOUSE], even_retained=True).before == "2026-10"
+    assert verify_store(here.store, 0).ok
+
+
+def test_a_tick_during_which_somebody_is_erased_is_settled_again_and_not_as_it_was_gathered(
+    begin_year: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    year = begin_year()
+    here = year.here
+    for _ in range(2):
+        year.month(quiet=25, auctions=1)
+    account, tick = here.district.meters.account[HOUSE], year.end + 2 * SLOT_S
+    verify = settling.settle_events
+
+    def erase_meanwhile(*given: Any) -> Any:
+        erase_account(here.store, account, even_retained=True)
+        return verify(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settling, "settle_events", erase_meanwhile)
+        with pytest.raises(StoreBusyError, match="an account was erased while it was settled"):
+            here.settle(tick)
+    assert here.settle(tick).tick == tick
     assert verify_store(here.store, 0).ok
 
 
