@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from energy.crowd import register_parties
 from energy.steps.books import plant_accounts
 from energy.steps.proving import add_up, audit_books, export_lines, find_oversold, verify_store
+from energy.steps.settled_meters import SettledMeters
 from energy.store.accounts import trade_keys
 from energy.store.books import load_entries, load_settlements, load_transfers
 from energy.store.checkpoints import checkpoint_ticks, find_checkpoint, last_checkpoint
@@ -337,7 +338,8 @@ def test_who_sells_more_than_the_meter_shows_is_named(
     here = begin_books()
     here.run(4)
     assert here.store.read(lambda c: find_oversold(c, here.books)) == []
-    monkeypatch.setattr("energy.steps.proving._metered_export", lambda *_: {})
+    unread = SettledMeters(*np.zeros((3, len(here.books.book.accounts)), dtype=np.int64))
+    monkeypatch.setattr("energy.steps.proving.settled_meters", lambda *_: unread)
     found = here.store.read(lambda c: find_oversold(c, here.books))
     assert found and "metered 0" in found[0]
 
