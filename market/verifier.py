@@ -859,6 +859,7 @@ class _Book:
         self.clearings: dict[bytes, int] = {}
         self.carried: dict[bytes, tuple[int, int]] = {}
         self.networks: list[tuple[int, int]] = []  # first slot and version of nodes and fees
+        self.ways: dict[int, list[list[int]]] = {}  # ends and fees by version of the network
         self.rules = [(0, 1)]  # first slot and version of the market's rules, in order
         self.corrections: set[tuple[int, int, bytes]] = set()  # slot, version, evidence
         self.locked: dict[bytes, tuple[bytes, int]] = {}  # account and side of the tick's orders
@@ -1214,7 +1215,7 @@ class _Book:
         self.require(found == holds, "rules", text)
 
     def take_clearing(self, message: dict[str, Any], digest: bytes, _leaf: bytes) -> None:
-        """A clearing: where links join its nodes, they must be those of a network in the log."""
+        """A clearing: its ways are those of the network in force, and what flows fits them."""
         self.require_rules("Clearing", message)
         if message["label"]:
             self.labels.take_clearing(message, digest)
@@ -1222,14 +1223,24 @@ class _Book:
         self.clearings[digest] = message["slot"]
         self.money.take_prices(message)
         self.labels.take_energy(message, digest)
-        if not message["links"]:
-            return
-        found, slot = message["network_version"], message["slot"]
-        holds = max((one for first, one in self.networks if first <= slot), default=None)
-        self.require(found == holds, "network", f"version {found} in slot {slot}, not {holds}")
+        self.require_network(message)
         for rule, text in _broken_links(message):
             raise Refuted("certificate", f"slot {message['slot']}: {rule}: {text}")
         self.carried[digest] = _carried(message)
+
+    def require_network(self, message: dict[str, Any]) -> None:
+        """A clearing names the network in force and shows its ways and fees, the same each time.
+
+        The log has only the hash of a network, so that the first to name it says what it is; the
+        proof of a clearing compares with its text.
+        """
+        found, slot = message["network_version"], message["slot"]
+        holds = max((one for first, one in self.networks if first <= slot), default=None)
+        self.require(found == holds, "network", f"version {found} in slot {slot}, not {holds}")
+        ways = [[one[name] for name in _LINK_KEYS] for one in message["links"]]
+        known = self.ways.setdefault(found, ways)
+        text = f"version {found} in slot {slot}: found {ways}, allowed {known or 'ways'}"
+        self.require(bool(ways) and ways == known, "network", text)
 
     def require_carried(self, settlement: dict[str, Any]) -> None:
         """Network fees and congestion rent of a slot are reserved as its clearing has them."""
@@ -3085,16 +3096,18 @@ class _Proof:
         self.part = "log"
         self.require_logged(entry.leaf, self.found["log"])
         rules = self.take_content("rules", 1, entry.message["rules_version"], slot)
-        network = None
-        if self.found["network"] is not None:
+        label, network = entry.message["label"], None
+        self.part = "network"
+        # A tier of a label moves nothing on the wires: its energy was cleared before it.
+        fits = (self.found["network"] is None) == bool(label)
+        fits = fits and not (label and entry.message["links"])
+        self.require(fits, "network", "not with the auction of energy, or with a tier of a label")
+        if not label:
             network = self.take_content("network", 2, entry.message["network_version"], slot)
-        joined = bool(entry.message["links"])
-        self.require(joined == (network is not None), "network", "without its rules")
-        for text in _broken_fees(rules, network) if network else ():
-            raise Refuted("network", text)
+            for text in _broken_fees(rules, network):
+                raise Refuted("network", text)
         self.part = "rows"
         rows = list(_CLEARING_ROW.iter_unpack(_packed(self.found["rows"], _CLEARING_ROW.size)))
-        label = entry.message["label"]
         bounds = _LABEL_RULES if label else rules
         for rule, message in broken_rules(entry.message, bounds, rows, network, label):
             raise Refuted("certificate", f"rows: {rule}: {message}")

@@ -265,8 +265,8 @@ class Prover:
         )
 
     def _network_of(self, clearing: Entry) -> RulesPart | None:
-        """The nodes and fees that a clearing names, None where no links join its nodes."""
-        if not clearing.message["links"]:
+        """The nodes and fees that an auction of energy names, None for a tier of a label."""
+        if clearing.message["label"]:
             return None
         version = clearing.message["network_version"]
         found = find_network(self._connection, version)

@@ -15,7 +15,9 @@ from energy.crowd import Crowd, build_crowd, sign_orders
 from energy.district import District, load_district
 from energy.plant import Plant, Readings
 from energy.steps.books import renew_rules
+from energy.steps.clearing import placed_rows
 from energy.steps.labels import clear_labels, green_accounts
+from energy.steps.market_network import HUB_NODE, SPC_NODE
 from energy.steps.settling import Books, Settled, open_books, post_clearing, settle_tick
 from energy.store.accounts import trade_keys
 from energy.store.admission import Admission, admit_orders, traders_of
@@ -28,6 +30,7 @@ from energy.store.slots import SlotOutcome, claim_slot, publish_slot
 from energy.units import SLOT_S
 from market.book import BookRow, book_of
 from market.clearing import Clearing, clear_slot
+from market.network import LinkLimit
 
 FIRST = 1_784_084_400  # 2026-07-15 12:00 in Sejong
 SLOTS = 16
@@ -152,13 +155,24 @@ class Rehearsal:
         }  # fmt: skip
 
     def clear(self, slot: int, orders: tuple[StoredRow, ...]) -> Clearing:
-        rows = [
-            BookRow(row.tag, row.zone, row.side, row.price_mkrw_per_kwh, row.e_wh, 0)
-            for row in orders
-        ]
+        return self.clear_beside(slot, orders, 150_000, 1_500)
+
+    def clear_beside(
+        self,
+        slot: int,
+        orders: tuple[StoredRow, ...],
+        price_mkrw_per_kwh: int,
+        e_wh: int,
+        room_wh: int | None = None,
+    ) -> Clearing:
+        """The auction beside an offer of the company, through so much room at the connection."""
+        rules, network = self.books.rules.at(slot), self.books.network
+        if room_wh is not None:
+            network = network.limited([LinkLimit(SPC_NODE, HUB_NODE, room_wh)])
         maker = hashlib.sha256(b"maker" + slot.to_bytes(8, "big")).digest()
-        rows.append(BookRow(maker, 0, 2, 150_000, 1_500, 0))
-        return clear_slot(book_of(slot, rows), self.books.rules.at(slot))
+        price = min(price_mkrw_per_kwh, rules.cap_mkrw_per_kwh)
+        rows = [*placed_rows(orders, network), BookRow(maker, 0, 2, price, e_wh, SPC_NODE)]
+        return clear_slot(book_of(slot, rows), rules, network)
 
     def label_tiers(self, clearing: Clearing, orders: tuple[StoredRow, ...]) -> dict[int, Clearing]:
         """The premium tiers that follow an auction."""

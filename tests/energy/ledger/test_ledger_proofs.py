@@ -6,7 +6,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from energy.cli import run
 from energy.crowd import sign_orders
 from energy.steps.book_rows import order_entry
+from energy.steps.proving import verify_store
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.admission import admit_orders
 from energy.store.books import load_entries, load_settlements
@@ -24,8 +25,10 @@ from energy.store.checkpoints import checkpoint_ticks, find_checkpoint
 from energy.store.orders import load_book, orders_of
 from energy.units import SLOT_S
 from market import verifier
+from market.book import BookRow, book_of
 from market.books import make_entry
 from market.checkpoint import checkpoint_note, origin_of, parse_note
+from market.clearing import clear_slot
 from market.proofs import fork_bundle
 from market.signing import digest
 from market.verifier import canonical, verify_bundle
@@ -282,6 +285,35 @@ def test_two_heads_of_one_size_are_evidence(begin_books: Begin) -> None:
     assert report.ok, report.first_failure
     failure = verify_bundle(trust, same).first_failure
     assert failure is not None and failure.check == "fork"
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_an_auction_without_its_network_is_refuted(begin_books: Begin, slots: int) -> None:
+    """As if zones, fees and wires were none, from the first slot on or from the second."""
+    here = begin_books()
+    here.run(slots - 1)
+
+    def clear(slot: int, orders: Sequence[Any]) -> Any:
+        rows = [
+            BookRow(one.tag, one.zone, one.side, one.price_mkrw_per_kwh, one.e_wh, 0)
+            for one in orders
+        ]
+        return clear_slot(book_of(slot, rows), here.books.rules.at(slot))
+
+    here.clear = clear
+    here.run(1, begin=slots - 1)
+    report = verify_store(here.store, 0)
+    assert report.first_failure is not None and report.first_failure.check == "network"
+    slot = FIRST + (slots - 1) * 900
+    trust, bundle = here.store.read(
+        lambda c: (Prover(c).trust(Witnesses()), Prover(c).clearing(slot))
+    )
+    failure = verify_bundle(trust, bundle).first_failure
+    assert failure is not None and failure.check == "certificate" and "network" in failure.message
+    found = json.loads(bundle)
+    found["network"] = None
+    failure = verify_bundle(trust, canonical(found)).first_failure
+    assert failure is not None and failure.check == "network"
 
 
 def test_receipts_come_from_the_command_and_are_verified_by_the_file_alone(

@@ -46,7 +46,9 @@ def test_every_slot_of_whole_books_is_closed(here: Any) -> None:
     assert found.is_closed
     for one in found.slots:
         assert (one.open_ukrw, one.open_wh, one.against_limit) == (0, 0, 0)
-        assert one.bought_wh == one.sold_wh > 0 and one.paid_ukrw == one.received_ukrw > 0
+        assert one.bought_wh == one.sold_wh > 0
+        assert one.paid_ukrw == one.received_ukrw + one.fee_ukrw + one.rent_ukrw > 0
+        assert one.received_ukrw > 0 and one.fee_ukrw > 0
         assert one.welfare_ukrw > 0
     assert any(one.replaced_wh for one in found.slots)
 

@@ -378,8 +378,8 @@ def here(begin_books: Begin) -> Any:
     def keep(connection: Any, slot: int) -> None:
         auction = load_auction(connection, slot)
         assert auction is not None
-        (node,) = auction.message["nodes"]
-        price = krw_text_from_mkrw(node["price_mkrw_per_kwh"])
+        # Whoever gives and takes less than the company is at the zone's node, the last one.
+        price = krw_text_from_mkrw(auction.message["nodes"][-1]["price_mkrw_per_kwh"])
         volume_kwh = auction.message["volume_wh"] / 1000
         document = {
             "price_krw_per_kwh": price, "volume_kwh": volume_kwh, "reason": "",

@@ -42,6 +42,7 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a way twice": (lambda m: m["links"].append(dict(m["links"][0])), "certificate"),
     "a way to no node": (lambda m: m["links"][0].update(to_node=9), "certificate"),
     "a network that the log has not": (lambda m: m.update(network_version=2), "network"),
+    "no ways at all": (lambda m: m.update(links=[]), "network"),
 }  # fmt: skip
 
 

@@ -45,6 +45,7 @@ class StandingMarket(small.SmallMarket):  # type: ignore[misc, name-defined]
                 self.register(small.SELLER, "seller", 1),
                 self.register(small.BUYER, "buyer", 1),
                 self.entry("Rules", rules, "trading"),
+                self.entry("Rules", rules | {"kind": 2}, "trading"),
             ],
         )
         return self
@@ -87,14 +88,22 @@ class StandingMarket(small.SmallMarket):  # type: ignore[misc, name-defined]
             one for one in entries if one.type in ("AutoOrder", "Order") and one not in left_out
         ]
         rows = sorted((one.leaf(), fills.get(n, 0)) for n, one in enumerate(orders))
+        bought = sum(fills.values())
         message = {
             "slot": slot, "label": 0, "round": 1, "rules_version": 1, "network_version": 1,
             "engine": ZERO32, "plan": ZERO32, "orders": len(rows), "book_root": ZERO32,
             "fills_root": root_of([leaf_hash(struct.pack(">B32sQQ", 1, *row, 0)) for row in rows]),
-            "volume_wh": 0, "welfare_ukrw": 0, "nodes": [small.node(1, price)], "links": [],
+            "volume_wh": bought, "welfare_ukrw": 0, "nodes": [
+                small.node(1, price) | {"sold_wh": bought},
+                small.node(2, price) | {"bought_wh": bought, "sold_wh": 0},
+            ],
+            "links": [{
+                "from_node": 1, "to_node": 2, "flow_wh": bought, "capacity_wh": bought,
+                "fee_mkrw_per_kwh": 0,
+            }],
         }  # fmt: skip
         clearing = self.entry("Clearing", message, "trading")
-        paid = sum(fills.values()) * price
+        paid = bought * price
         moves = [Transfer(1, 2, 10, small.BUYER, small.POOL, paid, slot, 0)] if paid else []
         self.settlements.clear()
         reserved = self.reserve(slot, moves, clearing)

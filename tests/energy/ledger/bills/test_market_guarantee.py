@@ -1,6 +1,5 @@
 """Nobody who keeps its trades ends a month worse off by them, and its rent is given back."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,11 +26,7 @@ from energy.tariffs import CustomerRules, load_customer_rules
 from energy.timegrid import local_month_start
 from energy.units import SLOT_S
 from market import month_bill
-from market.book import BookRow, book_of
-from market.clearing import clear_slot
 from market.guarantee import GuaranteeRule
-from market.network import LinkLimit
-from market.orders import Side
 from market.rules import MarketRules
 from market.transfers import Code, system_account
 from market.verifier import verify_bundle
@@ -43,18 +38,10 @@ Begin = Callable[..., Any]
 
 def congested(year: Any, room_wh: int = 900) -> Any:
     """The year with the district's own network, whose way from the connection is narrow."""
-    here, rules = year.here, year.here.books.network
-    network = rules.limited([LinkLimit(rules.links[0].from_node, rules.links[0].to_node, room_wh)])
+    here = year.here
 
     def clear(slot: int, orders: Any) -> Any:
-        rows = [
-            BookRow(one.tag, one.zone, one.side, one.price_mkrw_per_kwh, one.e_wh,
-                    network.node_of(one.zone, Side(one.side)))
-            for one in orders
-        ]  # fmt: skip
-        maker = hashlib.sha256(b"maker" + slot.to_bytes(8, "big")).digest()
-        rows.append(BookRow(maker, 0, 2, 110_000, 5_000, rules.links[0].from_node))
-        return clear_slot(book_of(slot, rows), here.books.rules.at(slot), network)
+        return here.clear_beside(slot, orders, 110_000, 5_000, room_wh)
 
     here.clear = clear
     return year
@@ -71,12 +58,7 @@ def dear(year: Any) -> Any:
         return {**order(member, *rest), "e_wh": (80, 900)[member % 2]}
 
     def clear(slot: int, orders: Any) -> Any:
-        rows = [
-            BookRow(one.tag, one.zone, one.side, one.price_mkrw_per_kwh, one.e_wh) for one in orders
-        ]
-        maker = hashlib.sha256(b"maker" + slot.to_bytes(8, "big")).digest()
-        rows.append(BookRow(maker, 0, 2, 165_000, 9_000))
-        return clear_slot(book_of(slot, rows), here.books.rules.at(slot))
+        return here.clear_beside(slot, orders, 165_000, 9_000)
 
     here.order, here.clear = sized, clear
     return year
