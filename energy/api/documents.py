@@ -13,7 +13,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
-from energy.api.callers import DISTRICT, MEMBERS, PUBLIC, STEERING, may
+from energy.api.callers import DISTRICT, MEMBERS, PUBLIC, STEERING, caller_of, may
 from energy.api.context import ApiContext, context_of
 from energy.api.overview import (
     alarm_block,
@@ -29,6 +29,7 @@ from energy.api.shapes.market import Auction, AuctionOfBooks, Prices
 from energy.api.shapes.overview import Alarms, Overview, SlotLedger
 from energy.api.shapes.plan import Measured, PlanDocument, SlotPage
 from energy.api.words import SlotName
+from energy.steps.market_views import told_to_members
 from energy.steps.public import DistrictTime, prices_document
 from energy.steps.upkeep import kept_days
 from energy.store.alarms import open_alarms
@@ -128,8 +129,11 @@ def get_measured(request: Request, slot: SlotName | None = None) -> Response:
 )
 @may(MEMBERS)
 def get_market(request: Request, slot: SlotName) -> Response:
-    """What was traded in the slot, and the clearing with its certificate."""
-    start = parse_slot(slot, "slot")
+    """What was traded in the slot, and the clearing with its certificate.
+
+    In a zone where few have ordered operators and auditors alone are told how much.
+    """
+    start, sees_each = parse_slot(slot, "slot"), caller_of(request).sees_each
 
     def find(connection: Connection) -> tuple[Document | None, Document | None]:
         return find_view(connection, "market", start), load_clearing(connection, start)
@@ -138,6 +142,8 @@ def get_market(request: Request, slot: SlotName) -> Response:
     if market is None and clearing is None:
         require_kept(context_of(request), "documents", start)
         raise not_found("slot", slot, "a slot that is cleared")
+    if not sees_each:
+        market, clearing = (one and told_to_members(one) for one in (market, clearing))
     return json_answer(request, {**(market or {}), "clearing": clearing})
 
 

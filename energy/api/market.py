@@ -26,23 +26,13 @@ from energy.api.shapes.market import MarketHistory
 from energy.api.words import SlotName
 from energy.steps.curves import clearing_digest, curves_document, load_auction
 from energy.steps.curves import told_to_members as told_curves
+from energy.steps.trading import MONEY, PRIVATE
 from energy.store.orders import clearings_between, last_clearing, load_clearing
 from energy.store.views import Document, views_between
 from energy.timegrid import iso_of, local_day_start
 from energy.units import SLOT_S, SLOTS_PER_DAY
 
 SLOTS_MAX = 7 * SLOTS_PER_DAY
-MONEY = (
-    "avoided_krw",
-    "forgone_krw",
-    "outside_krw",
-    "deviation_krw",
-    "saved_p2p_krw",
-    "saved_contracts_krw",
-    "saved_krw",
-)
-PRIVATE = ("bought_kwh", "sold_kwh", "traders", "worse_off", *MONEY)
-"""What a settled slot says of its customers; the rest are prices."""
 BOUGHT, SOLD = ("contracts", "p2p", "tariff"), ("contracts", "p2p", "feed_in")
 
 router = APIRouter(tags=["market"])
@@ -62,8 +52,10 @@ def get_history(
 ) -> Response:
     """Columns over the slots from `from` up to `to`, at most a week; `next` asks for the rest.
 
-    Where fewer than 15 customers make up a slot's sums, or one has more than 15 % of them,
-    operators and auditors alone are told what was settled; to others it is null, and in no total.
+    Operators and auditors see what was settled as it stands, others as it was settled first.
+    Where fewer than 15 customers make up a slot's sums, or one has more than 15 % of them, it is
+    null for others, and in no total; so is what ran at tariff or feed-in, where it would tell what
+    `/v1/open/energy` withholds.
     """
     context, caller = context_of(request), caller_of(request)
     newest = context.store.read(last_clearing)
@@ -156,9 +148,12 @@ class HistoryRows:
 
 
 def told_to_members(rows: HistoryRows) -> HistoryRows:
-    """The rows without what was settled where it would tell of single households."""
+    """The rows as slots were first settled, without what would tell of single households.
+
+    Of slots that were settled before such a form was kept there are the prices alone.
+    """
     told = {
-        slot: one if one.get("may_be_told") else {**one, **dict.fromkeys(PRIVATE)}
+        slot: one.get("to_members") or {**one, **dict.fromkeys(PRIVATE)}
         for slot, one in rows.trading.items()
     }
     return HistoryRows(rows.cleared, told)
@@ -250,10 +245,16 @@ def totals_of(rows: HistoryRows, slots: range) -> Document:
         "price_low_krw_per_kwh": str(min(prices)) if prices else None,
         "price_high_krw_per_kwh": str(max(prices)) if prices else None,
         "welfare_krw": _sum(cleared, "welfare_krw"),
-        "bought_kwh": {n: round(sum(one["bought_kwh"][n] for one in settled), 3) for n in BOUGHT},
-        "sold_kwh": {n: round(sum(one["sold_kwh"][n] for one in settled), 3) for n in SOLD},
+        "bought_kwh": {name: _sum_kwh(settled, "bought_kwh", name) for name in BOUGHT},
+        "sold_kwh": {name: _sum_kwh(settled, "sold_kwh", name) for name in SOLD},
         **{name: _sum(settled, name) for name in MONEY},
     }
+
+
+def _sum_kwh(documents: list[Document], side: str, name: str) -> float | None:
+    """A model's energy in all slots, None where it is not known in one of them."""
+    found = [one[side][name] for one in documents]
+    return None if None in found else round(sum(found), 3)
 
 
 def _sum(documents: list[Document], name: str) -> str:

@@ -594,9 +594,10 @@ class Client(BaseClient):
         """Prices, volumes by model and savings, slot by slot.
 
         Columns over the slots from `from` up to `to`, at most a week; `next` asks for the rest.
-        Where fewer than 15 customers make up a slot's sums, or one has more than 15 % of them,
-        operators and auditors alone are told what was settled; to others it is null, and in no
-        total.
+        Operators and auditors see what was settled as it stands, others as it was settled
+        first. Where fewer than 15 customers make up a slot's sums, or one has more than 15 % of
+        them, it is null for others, and in no total; so is what ran at tariff or feed-in, where
+        it would tell what `/v1/open/energy` withholds.
 
         For: auditor, device, network_owner, operator, prosumer.
 
@@ -756,7 +757,8 @@ class Client(BaseClient):
     def get_market(self, slot: str | int) -> Document:
         """The auction of a slot.
 
-        What was traded in the slot, and the clearing with its certificate.
+        What was traded in the slot, and the clearing with its certificate. In a zone where few
+        have ordered operators and auditors alone are told how much.
 
         For: auditor, device, network_owner, operator, prosumer.
 

@@ -3,11 +3,13 @@
 Money stands in decimal strings of won, instants in ISO 8601 UTC, energies in kWh.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from energy.district import District
 from energy.steps.clearing import Cleared
+from energy.steps.curves import hidden_zones
 from energy.steps.market_network import HUB_NODE, SPC_NODE
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
@@ -39,6 +41,7 @@ def market_view(district: District, cleared: Cleared) -> Document:
         "reason": cleared.reason,
         "spc": _quote(cleared),
         "zones": _zones(district.network.zones, cleared),
+        "hidden_zones": _hidden(district.network.zones, cleared),
         "network_version": clearing.network_version if clearing else None,
         "fees_krw": krw_text_from_ukrw(fees),
         "rent_krw": krw_text_from_ukrw(rent),
@@ -46,6 +49,29 @@ def market_view(district: District, cleared: Cleared) -> Document:
         "rounds": [_round(district.network.zones, one) for one in cleared.rounds],
         "transfers": _transfers(district.network.zones, cleared.network),
         "labels": _labels(district.network.zones, cleared),
+    }
+
+
+def told_to_members(document: Document) -> Document:
+    """The document for those who do not see single households.
+
+    What was traded in a zone where few have ordered is null, and so is what flowed to and from it.
+    A document that does not say which zones these are is told as if all were.
+    """
+    zones = document.get("zones", [])
+    hidden = document.get("hidden_zones", [one["zone"] for one in zones])
+    energies, flows = ("volume_kwh", "bought_kwh", "sold_kwh"), ("flow_kwh", "fees_krw", "rent_krw")
+    rows = {
+        "zones": (zones, ("zone",), energies),
+        "links": (document.get("links", []), ("from", "to"), flows),
+        "labels": (document.get("labels", []), ("zone",), ("volume_kwh",)),
+    }
+    return document | {
+        name: [
+            {**row, **dict.fromkeys(private)} if {row[end] for end in ends} & {*hidden} else row
+            for row in found
+        ]
+        for name, (found, ends, private) in rows.items()
     }
 
 
@@ -95,6 +121,17 @@ def _zones(names: Sequence[str], cleared: Cleared) -> list[Document]:
             }
         )
     return found
+
+
+def _hidden(names: Sequence[str], cleared: Cleared) -> list[str]:
+    """The zones whose energies would tell of few accounts; none where there is one zone alone."""
+    accounts: dict[int, set[bytes]] = defaultdict(set)
+    for order in cleared.orders:
+        accounts[order.zone].add(order.account)
+    if len(names) == 1 or cleared.clearing is None:
+        return []
+    hidden = hidden_zones({zone: len(found) for zone, found in accounts.items()})
+    return [names[zone] for zone in sorted(hidden)]
 
 
 def _labels(names: Sequence[str], cleared: Cleared) -> list[Document]:

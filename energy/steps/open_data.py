@@ -102,6 +102,16 @@ def may_be_told(values: IntArray) -> bool:
     return total != NOT_PUBLISHED or not sizes.any()
 
 
+def rest_may_be_told(district: District, values_wh: IntArray) -> bool:
+    """Whether the sum of all customers may be told beside the cells of a slot and direction.
+
+    It tells the cells that are withheld, all together; `values_wh` are the customers', (M,).
+    """
+    group = group_of_meter(district)
+    withheld = publishable(group, len(groups_of(district)), values_wh) == NOT_PUBLISHED
+    return may_be_told(values_wh[withheld[group]])
+
+
 def publish_open_sums(
     connection: Connection, district: District, settled: Iterable[SlotFacts]
 ) -> None:

@@ -12,6 +12,7 @@ from energy.district import District, NetworkFees
 from energy.forecast.inputs import MEDIAN, P10, P90
 from energy.steps.auctions import PRICE
 from energy.steps.market_network import fees_at
+from energy.steps.market_views import told_to_members
 from energy.steps.prices import smp_krw_per_kwh
 from energy.store.admission import Admission
 from energy.store.forecasts import last_issue
@@ -96,13 +97,13 @@ def _network(
         "network_fee_krw_per_kwh": now.network_mkrw_per_kwh,
         "local_fee_krw_per_kwh": now.local_mkrw_per_kwh,
     }
-    last = _last_cleared(connection, first) or {}
+    last = told_to_members(_last_cleared(connection, first) or {})
     return {
         "version": last.get("network_version"),
         "zones": list(district.network.zones),
         **{name: krw_text_from_mkrw(mkrw) for name, mkrw in fees.items()},
         "transfers": last.get("transfers", []),
-        "links": last.get("links", []),
+        "links": last["links"],
     }
 
 

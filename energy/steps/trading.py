@@ -8,7 +8,7 @@ the mean of the meter's year in the season's shape. Without VAT and fund, which 
 Wh at tariff; neighbour trade through the utility counts when its month closes, and not here.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,10 @@ from energy.crowd.household import MONTH_SHAPE
 from energy.district import District
 from energy.steps.books import Books
 from energy.steps.metering import Months, usual_of
-from energy.steps.open_data import may_be_told
+from energy.steps.open_data import may_be_told, rest_may_be_told
 from energy.steps.slot_settlement import tariff_rows, terms_of
 from energy.store.books import REVERSE_KIND, load_movements, load_settlements
-from energy.store.views import put_view
+from energy.store.views import find_view, put_view
 from energy.timegrid import iso_of, local_calendar, local_month_start
 from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
 from market.settlement import SettlementTerms
@@ -33,6 +33,18 @@ from market.waterfall import CONTRACT_CODES
 
 IntArray = npt.NDArray[np.int64]
 Document = dict[str, Any]
+
+MONEY = (
+    "avoided_krw",
+    "forgone_krw",
+    "outside_krw",
+    "deviation_krw",
+    "saved_p2p_krw",
+    "saved_contracts_krw",
+    "saved_krw",
+)
+PRIVATE = ("bought_kwh", "sold_kwh", "traders", "worse_off", *MONEY)
+"""What a settled slot says of its customers; the rest are prices."""
 
 MARKET = (Code.TRADE, Code.DEVIATION, Code.LABEL)
 KRW, ENERGY = LedgerId.KRW, LedgerId.ENERGY
@@ -84,16 +96,26 @@ def keep_trading(
     months: Months,
     slots: Collection[int],
 ) -> None:
-    """Keep the document of each of these slots, which have just been settled or corrected."""
+    """Keep the document of each of these slots, which have just been settled or corrected.
+
+    What members are told stays as it was first settled: beside the old sums, new ones would tell
+    of the one meter that was corrected.
+    """
     for slot in slots:
-        told = trading_document(connection, books, district, months, slot)
-        put_view(connection, "trading", slot, told)
+        found = trading_document(connection, books, district, months, slot)
+        if found["version"] > 1:
+            before = find_view(connection, "trading", slot) or {}
+            found["to_members"] = before.get("to_members")
+        put_view(connection, "trading", slot, found)
 
 
 def trading_document(
     connection: Connection, books: Books, district: District, months: Months, slot: int
 ) -> Document:
-    """The slot as it is settled now; `months` are the books' after this tick."""
+    """The slot as it is settled now; `months` are the books' after this tick.
+
+    `to_members` is what those may know of it who do not see single households.
+    """
     versions = [one for one in load_settlements(connection, slot) if one.version]
     moved = _Moved(
         load_movements(connection, [one.no for one in versions]),
@@ -105,10 +127,9 @@ def trading_document(
     ends_wh = _month_ends_wh(books, district, months, slot)
     gains = _gains(moved, lambda wh: _charges(district, terms, ends_wh, ends_wh + wh), terms)
     sums = (contracts.got, contracts.gave, trade.got, trade.gave, rest.got, rest.gave)
-    return {
+    document = {
         "slot_utc": iso_of(slot),
         "version": versions[-1].version,
-        "may_be_told": all(map(may_be_told, sums)),
         "bought_kwh": {
             "contracts": _kwh(contracts.got),
             "p2p": _kwh(trade.got),
@@ -125,6 +146,27 @@ def trading_document(
         "worse_off": int((gains["saved"] < 0).sum()),
         **{f"{name}_krw": krw_text_from_ukrw(int(ukrw.sum())) for name, ukrw in gains.items()},
     }
+    metered = [contracts.got + trade.got + rest.got, contracts.gave + trade.gave + rest.gave]
+    return {**document, "to_members": _to_members(district, document, sums, metered)}
+
+
+def _to_members(
+    district: District, document: Document, sums: Iterable[IntArray], metered: Sequence[IntArray]
+) -> Document:
+    """The document for those who do not see single households; what they may not know is null.
+
+    `metered` is what each customer drew and gave: together with the cells of the open data the
+    whole of it would tell the cells that are withheld, so that what ran at tariff is left out.
+    """
+    if not all(map(may_be_told, sums)):
+        return {**document, **dict.fromkeys(PRIVATE)}
+    told = dict(document)
+    for name, at_tariff, wh in zip(
+        ("bought_kwh", "sold_kwh"), ("tariff", "feed_in"), metered, strict=True
+    ):
+        if not rest_may_be_told(district, wh):
+            told[name] = {**document[name], at_tariff: None}
+    return told
 
 
 def _gains(

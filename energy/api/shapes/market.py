@@ -26,29 +26,35 @@ from energy.api.shapes.words import (
 
 
 class ZoneResult(Shape):
-    """What an auction came to in a zone; without trade there is no price."""
+    """What an auction came to in a zone; without trade there is no price.
+
+    Where few have ordered, its energies are null to those who do not see single households.
+    """
 
     zone: Name
     price_krw_per_kwh: Krw | None
     sell_price_krw_per_kwh: Krw | None
-    volume_kwh: Kwh
-    bought_kwh: Kwh
-    sold_kwh: Kwh
+    volume_kwh: Kwh | None
+    bought_kwh: Kwh | None
+    sold_kwh: Kwh | None
     outcome: Literal["empty", "no_trade", "between", "bid_margin", "offer_margin"]
     forced: bool
     reason: Text
 
 
 class WayResult(Shape):
-    """A way between places: what flowed, what could (null: no limit), fee and rent."""
+    """A way between places: what flowed, what could (null: no limit), fee and rent.
+
+    What flowed and was paid is null where it would tell of few accounts.
+    """
 
     from_: Name = Field(alias="from")
     to: Name
-    flow_kwh: Kwh
+    flow_kwh: Kwh | None
     capacity_kwh: Kwh | None
     fee_krw_per_kwh: Krw
-    fees_krw: Krw
-    rent_krw: Krw
+    fees_krw: Krw | None
+    rent_krw: Krw | None
 
 
 class NarrowestWay(Shape):
@@ -90,12 +96,12 @@ class Round(Shape):
 
 
 class LabelResult(Shape):
-    """What labelled energy cost on top, and how much was sold."""
+    """What labelled energy cost on top, and how much was sold; null where few have ordered."""
 
     label: Literal["green", "local"]
     zone: Name | None
     price_krw_per_kwh: Krw | None
-    volume_kwh: Kwh
+    volume_kwh: Kwh | None
 
 
 class SpcQuote(Shape):
@@ -107,7 +113,7 @@ class SpcQuote(Shape):
 
 
 class MarketResult(Shape):
-    """What an auction came to."""
+    """What an auction came to; in `hidden_zones` few accounts have ordered."""
 
     slot_utc: Utc
     price_krw_per_kwh: Krw | None
@@ -117,6 +123,7 @@ class MarketResult(Shape):
     reason: Text
     spc: SpcQuote | None
     zones: list[ZoneResult]
+    hidden_zones: list[Name] | None = None
     network_version: Count | None
     fees_krw: Krw
     rent_krw: Krw
@@ -262,19 +269,19 @@ class Prices(Shape):
 
 
 class BoughtKwh(Shape):
-    """Energy bought, by model."""
+    """Energy bought, by model; what ran at tariff is null where it would tell of one customer."""
 
     contracts: Kwh
     p2p: Kwh
-    tariff: Kwh
+    tariff: Kwh | None
 
 
 class SoldKwh(Shape):
-    """Energy sold, by model."""
+    """Energy sold, by model; the feed-in is null where it would tell of one customer."""
 
     contracts: Kwh
     p2p: Kwh
-    feed_in: Kwh
+    feed_in: Kwh | None
 
 
 class BoughtCourse(Shape):

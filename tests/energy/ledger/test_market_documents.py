@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from energy.api import ApiContext, create_app
 from energy.config import Settings
 from energy.crowd.household import MONTH_SHAPE
+from energy.district import load_district
 from energy.steps.book_rows import clearing_columns
 from energy.steps.credentials import hash_secret, new_secret
 from energy.steps.curves import (
@@ -33,7 +34,14 @@ from energy.steps.curves import (
     told_to_members,
 )
 from energy.steps.metering import usual_of
-from energy.steps.open_data import may_be_told
+from energy.steps.open_data import (
+    NOT_PUBLISHED,
+    group_of_meter,
+    groups_of,
+    may_be_told,
+    publishable,
+    rest_may_be_told,
+)
 from energy.steps.slot_settlement import tariff_rows, terms_of, trades_of_slot
 from energy.store.books import load_slot_book
 from energy.store.orders import load_book, save_clearing
@@ -191,6 +199,24 @@ def test_a_sum_is_told_where_fifteen_have_part_in_it_and_none_over_fifteen_per_c
     values: list[int], may: bool
 ) -> None:
     assert may_be_told(np.array(values, dtype=np.int64)) is may
+
+
+@pytest.mark.parametrize(
+    ("largest_wh", "may"),
+    [(100, True), (100_000, False)],
+    ids=["all alike", "a data centre"],
+)
+def test_what_all_drew_is_told_where_it_leaves_nobody_alone_beside_the_open_cells(
+    largest_wh: int, may: bool
+) -> None:
+    """The cells of homes and businesses: with a data centre, that of the businesses is withheld."""
+    district = load_district("sejong-5-1@0.05")
+    group = group_of_meter(district)
+    values_wh = np.full(len(group), 100)
+    values_wh[np.flatnonzero(group)[0]] = largest_wh
+    cells_wh = publishable(group, len(groups_of(district)), values_wh)
+    assert cells_wh[0] == 100 * np.sum(group == 0) and bool(cells_wh[1] != NOT_PUBLISHED) is may
+    assert rest_may_be_told(district, values_wh) is may
 
 
 @given(st.dictionaries(st.integers(0, 30), st.integers(1, 40), max_size=12))
@@ -472,17 +498,23 @@ def test_the_history_has_each_slot_as_published_and_as_settled(here: Any, client
     assert again[0] == 304
 
 
-def test_a_slot_of_few_traders_is_told_to_those_who_run_the_district_alone(
-    here: Any, client: Client
-) -> None:
+def sign_in_wires(here: Any) -> dict[str, str]:
+    """The header of somebody who does not see single households."""
     secret = new_secret()
     now_s, hashed = int(time.time()), hash_secret(secret)
     of = ("wires", hashed, "network_owner", ("market:read",), None, now_s, now_s + 3600)
     here.store.write(lambda connection: add_token(connection, ServiceToken(*of)))
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def test_a_slot_of_few_traders_is_told_to_those_who_run_the_district_alone(
+    here: Any, client: Client
+) -> None:
+    bearer = sign_in_wires(here)
     span = f"/v1/market/history?from={iso_of(FIRST)}&to={iso_of(FIRST + 6 * SLOT_S)}"
     whole = client.ask(span)[1]
-    assert not told(here, FIRST)["may_be_told"] and whole["traders"][0]
-    less = client.ask(span, Authorization=f"Bearer {secret}")[1]
+    assert told(here, FIRST)["to_members"]["traders"] is None and whole["traders"][0]
+    less = client.ask(span, **bearer)[1]
     for name in ("bought_kwh", "sold_kwh"):
         assert {value for column in less[name].values() for value in column} == {None}
     for name in ("saved_krw", "deviation_krw", "traders", "worse_off"):
@@ -491,6 +523,48 @@ def test_a_slot_of_few_traders_is_told_to_those_who_run_the_district_alone(
     for name in ("state", "price_krw_per_kwh", "volume_kwh", "tariff_krw_per_kwh"):
         assert less[name] == whole[name]
     assert (less["totals"]["settled"], less["totals"]["saved_krw"]) == (0, "0")
+
+
+def test_what_few_accounts_of_a_zone_have_traded_is_told_to_those_who_run_the_district_alone(
+    here: Any, client: Client
+) -> None:
+    slot = FIRST + 6 * SLOT_S
+    zone = {
+        "price_krw_per_kwh": "120", "sell_price_krw_per_kwh": "118", "volume_kwh": 3.0,
+        "bought_kwh": 3.0, "sold_kwh": 1.0, "outcome": "between", "forced": False, "reason": "",
+    }  # fmt: skip
+    zones = [{"zone": name, **zone} for name in ("Z1", "Z2")]
+    kept = {
+        "slot_utc": iso_of(slot), "price_krw_per_kwh": "120", "volume_kwh": 6.0, "orders": 24,
+        "welfare_krw": "9", "reason": "", "spc": None, "zones": zones, "hidden_zones": ["Z2"],
+        "network_version": 1, "fees_krw": "0", "rent_krw": "0", "links": [], "rounds": [],
+        "transfers": [], "labels": [],
+    }  # fmt: skip
+    here.store.write(lambda connection: save_clearing(connection, slot, 1, kept))
+    whole = client.ask(f"/v1/market/{slot}")[1]["clearing"]
+    less = client.ask(f"/v1/market/{slot}", **sign_in_wires(here))[1]["clearing"]
+    assert whole["zones"] == zones and less["zones"][0] == zones[0]
+    private = dict.fromkeys(("volume_kwh", "bought_kwh", "sold_kwh"))
+    assert less["zones"][1] == {**zones[1], **private}
+
+
+def test_members_see_a_slot_as_it_was_settled_first(begin_books: Begin) -> None:
+    """Beside the old sums, those after a correction would tell of the meter that was corrected."""
+    here = begin_books()
+    truth = here.readings[2]
+    numbers = {
+        name: int(getattr(truth, name)[0])
+        for name in ("import_wh", "export_wh", "import_register_wh", "export_register_wh")
+    }
+    numbers["import_wh"] += 700
+    here.late = [LateRow(FIRST, 0, 1, FIRST + 3 * SLOT_S, quality=3, **numbers)]
+    here.run(3)
+    first = told(here, FIRST)
+    assert first["version"] == 1 and first["to_members"]["version"] == 1
+    here.run(2, begin=3)
+    after = told(here, FIRST)
+    assert after["version"] == 2 and after["bought_kwh"] != first["bought_kwh"]
+    assert after["to_members"] == first["to_members"]
 
 
 def test_the_history_is_bounded_and_says_where_it_goes_on(client: Client) -> None:

@@ -14,7 +14,7 @@ from energy.steps.grid import CheckedPlan
 from energy.steps.market_check import MarketCheck
 from energy.steps.market_day import audit_market
 from energy.steps.market_network import HUB_NODE, SPC_NODE, network_of_slot
-from energy.steps.market_views import market_view, round_views
+from energy.steps.market_views import market_view, round_views, told_to_members
 from energy.steps.proving import export_lines
 from energy.steps.public import DistrictTime, prices_document
 from energy.steps.receipts import Prover, Witnesses
@@ -51,6 +51,40 @@ def full_way(tight: Any) -> dict[str, Any]:
     """The way to or from the third zone that the nearly full cable leaves."""
     ends = ("busbar", "Z3") if tight.name == "evening" else ("Z3", "busbar")
     return next(one for one in view_of(tight)["links"] if (one["from"], one["to"]) == ends)
+
+
+def test_members_are_not_told_what_few_accounts_of_a_zone_have_traded(tight: Any) -> None:
+    """Of the hidden zone only prices; of the others what operators see; flows as for everybody."""
+    view = view_of(tight)
+    assert view["hidden_zones"] == []
+    private = {
+        "zones": ("volume_kwh", "bought_kwh", "sold_kwh"),
+        "links": ("flow_kwh", "fees_krw", "rent_krw"),
+        "labels": ("volume_kwh",),
+    }
+    for hidden in ({"Z3"}, {"Z1", "Z2"}):
+        told = told_to_members({**view, "hidden_zones": sorted(hidden)})
+        assert {**told, **{name: view[name] for name in private}} == {
+            **view, "hidden_zones": sorted(hidden),
+        }  # fmt: skip
+        for name, keys in private.items():
+            for shown, row in zip(told[name], view[name], strict=True):
+                is_hidden = hidden & {row.get("zone"), row.get("from"), row.get("to")}
+                assert shown == (row | dict.fromkeys(keys) if is_hidden else row)
+                assert not is_hidden or all(row[key] is not None for key in keys)
+    # Of what was kept before it said so nothing is told by zone.
+    old = {name: value for name, value in view.items() if name != "hidden_zones"}
+    assert {one["bought_kwh"] for one in told_to_members(old)["zones"]} == {None}
+
+
+def test_zones_of_few_accounts_are_named_and_the_public_prices_follow(tight: Any) -> None:
+    traded = tight.traded.cleared
+    zone = next(iter({one.zone for one in traded.orders}))
+    kept = [one for one in traded.orders if one.zone != zone]
+    few = [one for one in traded.orders if one.zone == zone][:2]
+    names = tight.run.microgrid.district.network.zones
+    view = market_view(tight.run.microgrid.district, replace(traded, orders=(*kept, *few)))
+    assert names[zone] in view["hidden_zones"]
 
 
 def test_prices_part_where_the_cable_is_full(tight: Any) -> None:
@@ -334,7 +368,8 @@ def test_bidders_are_told_the_price_of_each_zone_the_fees_and_the_narrow_way(tig
     newest = tight.run.start + 3 * SLOT_S
     last = installation.store.read(lambda connection: load_clearing(connection, newest))
     assert last is not None
-    assert (network["transfers"], network["links"]) == (last["transfers"], last["links"])
+    assert network["transfers"] == last["transfers"]
+    assert network["links"] == told_to_members(last)["links"]
     ends = ("Z2", "Z3") if tight.name == "evening" else ("Z3", "Z2")
     between = {(one["from"], one["to"]): one for one in shown["transfers"]}
     assert "Z3" in (between[ends]["limiting"]["from"], between[ends]["limiting"]["to"])
