@@ -166,6 +166,14 @@ def automatic_bundle(
     return frame.bundle("automatic", **parts, instruction=_without_salt(instruction))
 
 
+def cancelled_event_bundle(
+    frame: Frame, cancel: Entry, place: InSet, receipt: Entry | None, event: Entry
+) -> bytes:
+    """An event of demand response was cancelled before it began, by whoever may."""
+    parts = _inclusion_parts(frame, cancel, place, receipt)
+    return frame.bundle("cancelled_event", **parts, event=_without_salt(event))
+
+
 def _inclusion_parts(frame: Frame, entry: Entry, place: InSet | int, receipt: Entry | None) -> Json:
     if isinstance(place, int):
         in_set, log = None, frame.in_log(place)

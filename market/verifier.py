@@ -701,6 +701,10 @@ class _Key(NamedTuple):
     end_slot: int | None
 
 
+KEY_ENDS_WITHIN_S = 86_400
+"""How far ahead of its tick a key's end may lie."""
+
+
 class KeyRing:
     """The keys of all accounts, as the key entries taken so far have it."""
 
@@ -719,22 +723,33 @@ class KeyRing:
         )
 
     def may_change(
-        self, name: str, message: dict[str, Any], signers: list[bytes], tick: int, *, first: bool
+        self,
+        name: str,
+        message: dict[str, Any],
+        signers: list[bytes],
+        tick: int | None,
+        *,
+        first: bool,
     ) -> bool:
-        """Whether the signers of a key entry may make it in this tick; the registrar is `first`."""
-        if message["from_slot"] < tick:
+        """Whether the signers of a key entry may make it in this tick; the registrar is `first`.
+
+        Where the tick is not known, None, it is one of the day before the entry takes effect: a
+        key that was about to end may have ended another for a slot when it was no more.
+        """
+        if tick is not None and message["from_slot"] < tick:
             return False
+        last = message["from_slot"] if tick is None else tick
+        since = last if tick is not None else max(last - KEY_ENDS_WITHIN_S, 0)
         account = message["account"]
         if name == "KeyRegister":
             by = first and message["key"] == self.registrar and account == self.operator
             by = by and signers[1] == self.registrar and bool(message["roles"] & REGISTRAR)
-            by = by or self.holds(self.operator, signers[1], REGISTRAR, tick, tick)
+            by = by or self.holds(self.operator, signers[1], REGISTRAR, since, last)
             return signers[0] == message["key"] and by
+        own = self.holds(account, signers[0], 0, since, last)
         if name == "KeyRotate":
-            pair = [message["old_key"], message["new_key"]]
-            return signers == pair and self.holds(account, signers[0], 0, tick, tick)
-        own = self.holds(account, signers[0], 0, tick, tick)
-        return own or self.holds(self.operator, signers[0], REGISTRAR, tick, tick)
+            return own and signers == [message["old_key"], message["new_key"]]
+        return own or self.holds(self.operator, signers[0], REGISTRAR, since, last)
 
     def take(self, name: str, message: dict[str, Any]) -> None:
         """Let a key entry take effect."""
@@ -2479,6 +2494,7 @@ _BUNDLE_KEYS = frozenset({"bundle", "claim", "market", "domain", "checkpoint", "
 _CLAIM_KEYS = {
     "inclusion": {"keys", "entry", "set", "log", "receipt", "display"},
     "automatic": {"keys", "entry", "set", "log", "receipt", "display", "instruction"},
+    "cancelled_event": {"keys", "entry", "set", "log", "receipt", "display", "event"},
     "consistency": {"keys", "old", "proof"},
     "account": {"keys", "account", "from", "history", "state"},
     "slot": {"keys", "slot", "clearing", "settlements"},
@@ -2599,6 +2615,7 @@ class _Proof:
         self.head: dict[str, Any] = {}
         self.head_digest = b""
         self.block: tuple[int, bytes] | None = None
+        self.event = ZERO32  # of demand response, which a Cancel is shown to end
 
     def require(self, fact: bool, check: str, message: str) -> None:
         """Count a check that holds; raise Refuted for one that does not."""
@@ -2682,9 +2699,8 @@ class _Proof:
             # The registrar's own comes first in the log, wherever its digest has put it here.
             entries.sort(key=lambda one: one.message.get("key") != self.trust.registrar)
             for number, entry in enumerate(entries):
-                first, tick = n == number == 0, entry.message["from_slot"]
                 good = self.ring.may_change(
-                    entry.name, entry.message, entry.signers, tick, first=first
+                    entry.name, entry.message, entry.signers, None, first=n == number == 0
                 )
                 self.require(good, "key role", f"{entry.name} 0x{entry.digest.hex()}")
                 self.ring.take(entry.name, entry.message)
@@ -2827,6 +2843,20 @@ class _Proof:
         fault = within(signed.message, order.message, (0, 0))
         self.require(not fault, "automatic order", fault)
 
+    def prove_cancelled_event(self) -> None:
+        """The end of an event of demand response before it began, by its programme or operator."""
+        self.part = "event"
+        found = {**_keys(self.found["event"], _UNSALTED), "salt": _ZERO_TEXT}
+        event = self.take_entry(found, "DrEvent")
+        self.part, self.event = "entry", event.digest
+        cancel = self.take_entry(self.found["entry"], "Cancel")
+        named = (cancel.message["order_id"], cancel.message["account"])
+        same = named == (event.digest, event.message["program"])
+        self.require(same, "event", "the cancellation of another event, or of another programme")
+        self.prove_entry(cancel)
+        tick = _number(self.found["set"]["entry"]["message"]["tick"])
+        self.require(tick <= event.message["first_slot"], "event", "cancelled after it had begun")
+
     def prove_entry(self, entry: _Signed) -> None:
         """A signed entry of a set or of the log, with its receipt and what people read of it."""
         kind, last = SET_OF.get(TYPES[entry.name].code), self.head["tick"]
@@ -2891,8 +2921,9 @@ class _Proof:
             slot = message["slot"]
             owners = (operator, message["account"])
             good = any(ring.holds(one, signer, METER, slot, slot) for one in owners)
-        elif name == "DrEvent":
-            good = ring.holds(message["program"], signer, TRADE, first, last)
+        elif name == "DrEvent" or (name == "Cancel" and message["order_id"] == self.event):
+            program = message["program" if name == "DrEvent" else "account"]
+            good = ring.holds(program, signer, TRADE, first, last)
             good = good or ring.holds(operator, signer, MARKET, first, last)
         elif name == "DrCommit" and message["account"] == operator:
             good = ring.holds(operator, signer, MARKET, first, last)

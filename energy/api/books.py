@@ -13,6 +13,7 @@ from energy.api.proofs import PROOF_TYPE, LogCache
 from energy.api.shapes.books import (
     AutomaticProof,
     BooksAudit,
+    CancelledEventProof,
     CheckpointPage,
     InclusionProof,
     OperatorKeyList,
@@ -78,7 +79,7 @@ def get_operator_keys(request: Request) -> Response:
 @router.get(
     "/v1/ledger/entries/{entry_id}",
     summary="Any entry of the books, with its proof",
-    response_model=InclusionProof | AutomaticProof,
+    response_model=InclusionProof | AutomaticProof | CancelledEventProof,
     responses={
         200: {"description": "a proof bundle, for the offline verifier and the trust root"},
         **answers(401, 403, 404, 422),

@@ -563,7 +563,7 @@ class Client(BaseClient):
 
         `entry_id`: the 32 bytes of an id.
 
-        Gives `InclusionProof` or `AutomaticProof` of `/openapi.json`.
+        Gives `InclusionProof` or `AutomaticProof` or `CancelledEventProof` of `/openapi.json`.
 
         Raises ProblemError: 401, 403, 404, 421, 422, 429, 503.
         """

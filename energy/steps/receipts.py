@@ -71,6 +71,7 @@ from market.proofs import (
     automatic_bundle,
     bill_bundle,
     broken_promise_bundle,
+    cancelled_event_bundle,
     clearing_bundle,
     consistency_bundle,
     inclusion_bundle,
@@ -176,8 +177,21 @@ class Prover:
             frame = self.frame(entry.accounts())
             return automatic_bundle(frame, entry, place, self._receipt(id_), signed)
         keyed = [one for one in entry.accounts() if one in self._accounts.chains]
+        event = self._event_ended_by(entry)
+        if event is not None:
+            assert not isinstance(place, int), "messages stand in a set"
+            return cancelled_event_bundle(
+                self.frame(keyed), entry, place, self._receipt(id_), event
+            )
         frame = self.frame(() if entry.type == "Transfer" else keyed)
         return inclusion_bundle(frame, entry, place, self._receipt(id_))
+
+    def _event_ended_by(self, entry: Entry) -> Entry | None:
+        """The event of demand response that an entry cancels, None where it is no such Cancel."""
+        if entry.type != "Cancel":
+            return None
+        row = find_message(self._connection, entry.message["order_id"])
+        return message_entry(row) if row is not None and row.type == "DrEvent" else None
 
     def account(self, account: bytes) -> bytes:
         """The bundle of completeness: everything that has ever named the account."""

@@ -29,19 +29,17 @@ from energy.store.admission import Admission, Answer, Receipt
 from energy.store.orders import OrderRow, find_order, keep_conflict, set_status
 from energy.store.schema import market_order
 from energy.store.slots import last_claimed
-from energy.units import SLOT_S
 from market.entries import Message
 from market.messages import MessageError, message_as_json, parse_envelope
 from market.orders import OrderRefusal, OrderStatus, RefusalCode, has_expired
 from market.signing import SignatureError, digest, recover, sign
 from market.transfers import system_account
+from market.verifier import KEY_ENDS_WITHIN_S
 
 KEY_TYPES = ("KeyRegister", "KeyRotate", "KeyRevoke")
 MESSAGE_TYPES = ("Cancel", *KEY_TYPES)
 KEY_FIELDS = ("key", "old_key", "new_key")
 REGISTRAR_ROLE = 64
-KEY_ENDS_WITHIN_S = 96 * SLOT_S
-"""A key is told to end a day ahead at the most."""
 ANY_ROLE = 0
 
 

@@ -267,3 +267,15 @@ class AutomaticProof(ProofFrame):
     receipt: SignedEntry | None
     display: dict[str, Krw]
     instruction: SignedEntry
+
+
+class CancelledEventProof(ProofFrame):
+    """That an event of demand response was cancelled before it began, by whoever may."""
+
+    claim: Literal["cancelled_event"]
+    entry: SaltedEntry
+    set: SetPlace | None
+    log: LogPlace
+    receipt: SignedEntry | None
+    display: dict[str, Krw]
+    event: SignedEntry

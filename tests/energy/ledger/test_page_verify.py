@@ -19,6 +19,8 @@ from energy.config import Settings
 from energy.crowd import sign_orders
 from energy.dashboard import install
 from energy.dashboard.assets import STATIC
+from energy.steps.dr_calls import DrCall, event_message, sign_as_operator
+from energy.steps.dr_programmes import programmes_by_account
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.admission import admit_orders
 from energy.store.books import load_entries, load_settlements
@@ -29,6 +31,7 @@ from energy.store.checkpoints import (
     last_checkpoint,
     save_cosignature,
 )
+from energy.store.dr_desk import DrDesk, admit_dr
 from energy.store.mailbox import admit_message, prepare_message
 from energy.store.orders import load_book
 from energy.units import SLOT_S
@@ -88,6 +91,7 @@ def make_stage(here: Any) -> Stage:
     here.run(2)
     refused = place_conflict(here)
     key_entry = rotate_key(here)
+    ended = cancel_event(here)
     here.place_orders = lambda slot: None
     here.run(TICKS - 2, begin=2)
     here.store.write(lambda c: cosign(c, here))
@@ -95,7 +99,10 @@ def make_stage(here: Any) -> Stage:
     return here.store.read(
         lambda c: Stage(
             Prover(c).trust(trusted),
-            make_bundles(c, here, refused, key_entry),
+            {
+                **make_bundles(c, here, refused, key_entry),
+                "cancelled event": Prover(c).entry(ended),
+            },
         )
     )
 
@@ -129,6 +136,24 @@ def rotate_key(here: Any) -> bytes:
     answer = here.store.write(lambda c: admit_message(c, here.admission, one))
     assert answer.refusal is None, answer
     return id_
+
+
+def cancel_event(here: Any) -> bytes:
+    """The Cancel of an event that the operator has called in a programme's name."""
+    domain, admission, zone = here.books.domain, here.admission, here.district.time_zone
+    desk = DrDesk(admission, programmes_by_account(domain), zone)
+    call = DrCall("district", FIRST + 8 * SLOT_S, 1)
+
+    def take(kind: str, message: dict[str, Any]) -> bytes:
+        one = sign_as_operator(admission, kind, message, int((FIRST + SLOT_S - 100) * 1e6))
+        answer = here.store.write(lambda c: admit_dr(c, desk, one))
+        assert answer.refusal is None, answer
+        return one.id
+
+    called = event_message(domain, here.district, call, nonce=5)
+    id_ = take("DrEvent", called)
+    end = {"account": called["program"], "slot": called["first_slot"], "order_id": id_, "nonce": 6}
+    return take("Cancel", end)
 
 
 def cosign(connection: Connection, here: Any) -> None:
@@ -272,6 +297,16 @@ def damage(rng: random.Random, found: Any, path: tuple[Any, ...], donor: Any) ->
         inner[last] = donor if rng.random() < 0.5 else rng.choice(["0", [], {}, None, 1, False])
 
 
+def says_less(bundle: dict[str, Any], whole: dict[str, Any]) -> bool:
+    """Whether a bundle is without its receipt, or evidence without a witness: both are as true."""
+    if bundle.get("receipt", "") is None:
+        return True
+    rest, left = {**whole, "cosignatures": []}, bundle["cosignatures"]
+    is_fewer = isinstance(left, list) and all(one in whole["cosignatures"] for one in left)
+    same = {**bundle, "cosignatures": []} == rest
+    return bool(whole["claim"] in verifier._EVIDENCE and is_fewer and same)
+
+
 def damaged(rng: random.Random, stage: Stage, name: str, count: int) -> list[bytes]:
     """Bundles with one change each, of which none is the true one."""
     good, found = stage.bundles[name], list[bytes]()
@@ -284,9 +319,7 @@ def damaged(rng: random.Random, stage: Stage, name: str, count: int) -> list[byt
         path = rng.choice([one for one in places if one[0] == top])
         damage(rng, bundle, path, donor.get(top))
         text = canonical(bundle)
-        # Without its receipt a bundle says less, and is as true.
-        is_less = bundle.get("receipt", "") is None
-        if text != good and not is_less:
+        if text != good and not says_less(bundle, json.loads(good)):
             found.append(text)
     # A list of one text is no text, though many a language takes it for one.
     for path in [one for one in places if one[-1] in ("type", "claim", "bundle")]:
@@ -535,7 +568,7 @@ MAY_SIGN = """async (cases) => {
       [field, typeof value === "number" ? BigInt(value) : value]));
     let good = true;
     const proof = {
-      ring, trust: { operator: "operator" }, keyEntries: new Set(),
+      ring, trust: { operator: "operator" }, keyEntries: new Set(), event: "one",
       require: (fact) => { good &&= fact; },
       requireOperator: (entry) => { good &&= entry === null; },
     };
@@ -547,19 +580,28 @@ MAY_SIGN = """async (cases) => {
 SIGNED_BY_ACCOUNTS = ("Order", "Cancel", "DrEvent", "DrCommit", "Contract", "Reading")
 
 
-def may_sign_in_python(case: dict[str, Any], trust: bytes) -> bool:
-    proof = verifier._Proof(verifier.Trust(trust), {})
-    proof.trust.operator = b"operator"
-    proof.ring = verifier.KeyRing(b"registrar", b"operator")
+def ring_of(case: dict[str, Any]) -> verifier.KeyRing:
+    ring = verifier.KeyRing(b"registrar", b"operator")
     for key in case["keys"]:
         account, address = key["account"].encode(), key["address"].encode()
         row = verifier._Key(address, key["roles"], key["from"], key["end"])
-        proof.ring.keys[account].append(row)
+        ring.keys[account].append(row)
+    return ring
+
+
+def as_bytes(case: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    """Message and signers of a case as the verifier has them."""
     message = {
         field: value.encode() if isinstance(value, str) else value
         for field, value in case["message"].items()
     }
-    signers = [one.encode() for one in case["signers"]]
+    return message, [one.encode() for one in case["signers"]]
+
+
+def may_sign_in_python(case: dict[str, Any], trust: bytes) -> bool:
+    proof = verifier._Proof(verifier.Trust(trust), {})
+    proof.trust.operator, proof.event = b"operator", b"one"
+    proof.ring, (message, signers) = ring_of(case), as_bytes(case)
     entry = verifier._Signed(case["name"], message, b"", signers, b"")
     try:
         proof.require_signer(entry, case["first"], case["last"])
@@ -576,18 +618,10 @@ def test_who_may_sign_what_and_when_is_one_rule_in_both(open_page: Page, stage: 
         name, first = rng.choice(SIGNED_BY_ACCOUNTS), rng.randrange(4)
         message: dict[str, Any] = {field: rng.choice(accounts) for field in fields}
         message |= {"slot": rng.randrange(4), "first_slot": rng.randrange(4)}
-        message["quality"] = rng.randrange(1, 4)
+        message |= {"quality": rng.randrange(1, 4), "order_id": rng.choice(("one", "other"))}
         if name.startswith("Dr"):
             del message["slot"]
-        keys = {
-            (rng.choice(accounts), rng.choice(addresses)): {
-                "roles": rng.choice([1, 2, 3, 4, 8, 16, 32, 63]),
-                "from": rng.randrange(4),
-                "end": rng.choice([None, None, rng.randrange(5)]),
-            }
-            for _ in range(rng.randrange(2, 9))
-        }
-        rows = [{"account": who, "address": key, **row} for (who, key), row in keys.items()]
+        rows = draw_keys(rng, accounts, addresses)
         signers = [rng.choice(addresses) for _ in range(2 if name == "Contract" else 1)]
         case = {"name": name, "message": message, "signers": signers, "keys": rows}
         cases.append({**case, "first": first, "last": first + rng.randrange(3)})
@@ -596,6 +630,60 @@ def test_who_may_sign_what_and_when_is_one_rule_in_both(open_page: Page, stage: 
         assert one == may_sign_in_python(case, stage.trust), case
     allowed = Counter(case["name"] for case, one in zip(cases, told, strict=True) if one)
     assert set(allowed) == set(SIGNED_BY_ACCOUNTS) and allowed.total() > 300, allowed
+
+
+def draw_keys(
+    rng: random.Random, accounts: tuple[str, ...], addresses: tuple[str, ...], unit_s: int = 1
+) -> list[dict[str, Any]]:
+    """Some keys of some accounts, each address once in an account."""
+    keys = {
+        (rng.choice(accounts), rng.choice(addresses)): {
+            "roles": rng.choice([1, 2, 3, 4, 8, 16, 32, 63, 64]),
+            "from": rng.randrange(4) * unit_s,
+            "end": rng.choice([None, None, rng.randrange(5) * unit_s]),
+        }
+        for _ in range(rng.randrange(2, 9))
+    }
+    return [{"account": who, "address": key, **row} for (who, key), row in keys.items()]
+
+
+MAY_CHANGE = MAY_SIGN.replace(
+    "requireSigner(proof, entry, BigInt(first), BigInt(last));", ""
+).replace("return good;", "return ring.mayChange(name, numbers, signers, false);")
+
+
+def test_who_may_change_keys_is_one_rule_in_both(open_page: Page) -> None:
+    """A key that was about to end may end another: a bundle does not say in which tick it did."""
+    rng, cases = random.Random(5), []
+    accounts, addresses, half_day_s = ("operator", "ann", "bob"), ("a", "b"), 43_200
+    for _ in range(4000):
+        name = rng.choice(("KeyRegister", "KeyRotate", "KeyRevoke"))
+        fields = ("key", "old_key", "new_key")
+        message: dict[str, Any] = {field: rng.choice(addresses) for field in fields}
+        message |= {"account": rng.choice(accounts), "roles": rng.choice([1, 64])}
+        message["from_slot"] = rng.randrange(8) * half_day_s
+        signers = [rng.choice(addresses) for _ in range(1 if name == "KeyRevoke" else 2)]
+        rows = draw_keys(rng, accounts, addresses, half_day_s)
+        case = {"name": name, "message": message, "signers": signers, "keys": rows}
+        cases.append({**case, "first": 0, "last": 0})
+    told = open_page.evaluate(MAY_CHANGE, cases)
+    for case, one in zip(cases, told, strict=True):
+        message, signers = as_bytes(case)
+        here = ring_of(case).may_change(case["name"], message, signers, None, first=False)
+        assert one == here, case
+    allowed = Counter(case["name"] for case, one in zip(cases, told, strict=True) if one)
+    assert len(allowed) == 3 and allowed.total() > 300, allowed
+
+
+def test_a_key_about_to_end_ends_another_and_one_long_ended_does_not() -> None:
+    ring = verifier.KeyRing(b"registrar", b"operator")
+    ring.keys[b"ann"] = [verifier._Key(b"a", 1, 0, 900), verifier._Key(b"b", 1, 0, None)]
+    end = {"account": b"ann", "key": b"b", "from_slot": 1800}
+    assert ring.may_change("KeyRevoke", end, [b"a"], None, first=False)
+    assert ring.may_change("KeyRevoke", end, [b"a"], 0, first=False)
+    assert not ring.may_change("KeyRevoke", end, [b"a"], 1800, first=False)
+    late = {**end, "from_slot": 900 + verifier.KEY_ENDS_WITHIN_S}
+    assert not ring.may_change("KeyRevoke", late, [b"a"], None, first=False)
 
 
 def test_the_overview_leads_to_the_page() -> None:

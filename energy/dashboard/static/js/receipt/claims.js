@@ -1,6 +1,6 @@
 // The claims: what is left of each when keys, checkpoint and witnesses are in order.
 import { hex, joined, readHex, readKeys, readList, readNumber, readPacked, unhex, Unusable, ZERO32 } from "./bytes.js";
-import { proveAutomatic, proveInclusion, requireSigner, takeReceipt } from "./entries.js";
+import { proveAutomatic, proveCancelledEvent, proveInclusion, requireSigner, takeReceipt } from "./entries.js";
 import { keccak256 } from "./keccak.js";
 import { chained, climb, isConsistent, readPath, rootByPath } from "./merkle.js";
 import { NAMES_ACCOUNT, readAmounts, stateLeaf, unsalted } from "./proof.js";
@@ -14,6 +14,7 @@ const WORD = 32;
 export const CLAIM_KEYS = {
   inclusion: ["keys", "entry", "set", "log", "receipt", "display"],
   automatic: ["keys", "entry", "set", "log", "receipt", "display", "instruction"],
+  cancelled_event: ["keys", "entry", "set", "log", "receipt", "display", "event"],
   consistency: ["keys", "old", "proof"],
   account: ["keys", "account", "from", "history", "state"],
   fork: ["keys", "other", "leaves"],
@@ -157,6 +158,7 @@ function proveBrokenPromise(proof) {
 export const CLAIMS = {
   inclusion: proveInclusion,
   automatic: proveAutomatic,
+  cancelled_event: proveCancelledEvent,
   consistency: proveConsistency,
   account: proveAccount,
   fork: proveFork,

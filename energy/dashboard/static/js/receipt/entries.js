@@ -35,8 +35,9 @@ export function requireSigner(proof, entry, first, last) {
     good = holds(trust.operator, ROLE.SETTLE, first, last);
   } else if (name === "Reading") {
     good = [trust.operator, message.account].some((owner) => holds(owner, ROLE.METER, slot, slot));
-  } else if (name === "DrEvent") {
-    good = holds(message.program, ROLE.TRADE, first, last) || holds(trust.operator, ROLE.MARKET, first, last);
+  } else if (name === "DrEvent" || (name === "Cancel" && message.order_id === proof.event)) {
+    const program = name === "DrEvent" ? message.program : message.account;
+    good = holds(program, ROLE.TRADE, first, last) || holds(trust.operator, ROLE.MARKET, first, last);
   } else if (name === "DrCommit" && message.account === trust.operator) {
     good = holds(trust.operator, ROLE.MARKET, first, last);
   } else {
@@ -145,6 +146,21 @@ export function proveAutomatic(proof) {
   const fault = beyond(signed.message, order.message);
   proof.require(!fault, "automatic order", fault);
   proof.entry = { ...order, isKept: isKept(proof, signed) };
+}
+
+// The end of an event of demand response before it began, by its programme or the operator.
+export function proveCancelledEvent(proof) {
+  proof.part = "event";
+  const event = proof.takeEntry(unsalted(proof.found.event), ["DrEvent"]);
+  proof.part = "entry";
+  proof.event = event.digest;
+  const cancel = proof.takeEntry(proof.found.entry, ["Cancel"]);
+  const { order_id: id, account } = cancel.message;
+  const same = id === event.digest && account === event.message.program;
+  proof.require(same, "event", "the cancellation of another event, or of another programme");
+  proveEntry(proof, cancel);
+  const tick = readNumber(proof.found.set.entry.message.tick);
+  proof.require(tick <= event.message.first_slot, "event", "cancelled after it had begun");
 }
 
 // Whether the operator holds the key that signed for the account, as the key's registration says.

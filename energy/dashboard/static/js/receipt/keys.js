@@ -5,6 +5,8 @@ export const OPERATOR_ROLE = {
   Rules: ROLE.MARKET, SealedSet: ROLE.LOG, Checkpoint: ROLE.LOG, Anchor: ROLE.LOG,
 };
 
+const ENDS_WITHIN_S = 86_400n;
+
 export function makeKeyRing(registrar, operator) {
   const keys = new Map();
   const of = (account) => keys.get(account) ?? [];
@@ -12,18 +14,20 @@ export function makeKeyRing(registrar, operator) {
   const holds = (account, address, role, first, last) => of(account).some((key) => key.address === address
     && (key.roles & role) === role && key.from <= last && (key.end === null || first < key.end));
 
-  function mayRegister(message, signers, tick, isFirst) {
+  function mayRegister(message, signers, since, last, isFirst) {
     const own = isFirst && message.key === registrar && message.account === operator
       && signers[1] === registrar && Boolean(message.roles & ROLE.REGISTRAR);
-    return signers[0] === message.key && (own || holds(operator, signers[1], ROLE.REGISTRAR, tick, tick));
+    return signers[0] === message.key && (own || holds(operator, signers[1], ROLE.REGISTRAR, since, last));
   }
 
-  function mayChange(name, message, signers, tick, isFirst) {
-    if (message.from_slot < tick) return false;
-    if (name === "KeyRegister") return mayRegister(message, signers, tick, isFirst);
-    const own = holds(message.account, signers[0], 0n, tick, tick);
+  // The tick of a change is one of the day before it takes effect: a key that was about to end may
+  // have ended another for a slot when it was no more.
+  function mayChange(name, message, signers, isFirst) {
+    const last = message.from_slot, since = last > ENDS_WITHIN_S ? last - ENDS_WITHIN_S : 0n;
+    if (name === "KeyRegister") return mayRegister(message, signers, since, last, isFirst);
+    const own = holds(message.account, signers[0], 0n, since, last);
     if (name === "KeyRotate") return own && signers[0] === message.old_key && signers[1] === message.new_key;
-    return own || holds(operator, signers[0], ROLE.REGISTRAR, tick, tick);
+    return own || holds(operator, signers[0], ROLE.REGISTRAR, since, last);
   }
 
   function give(account, address, roles, from) {

@@ -41,7 +41,7 @@ export function makeProof(trust, found) {
   const keyEntries = new Set();
   const seen = new Set();
   const keyed = new Set();
-  const proof = { trust, found, ring, keyEntries, part: "", checks: new Map(), head: null, headDigest: "" };
+  const proof = { trust, found, ring, keyEntries, part: "", checks: new Map(), head: null, headDigest: "", event: ZERO32 };
 
   function require(fact, check, message) {
     if (!fact) throw new Refuted(check, `${proof.part}: ${message}`);
@@ -97,7 +97,7 @@ export function makeProof(trust, found) {
     const isOwn = (entry) => entry.message.key === trust.registrar;
     [...entries.filter(isOwn), ...entries.filter((one) => !isOwn(one))].forEach((entry, number) => {
       const isFirst = n === 0 && number === 0;
-      const good = ring.mayChange(entry.name, entry.message, entry.signers, entry.message.from_slot, isFirst);
+      const good = ring.mayChange(entry.name, entry.message, entry.signers, isFirst);
       require(good, "key role", `${entry.name} ${entry.digest}`);
       ring.take(entry.name, entry.message);
     });

@@ -6,6 +6,7 @@ const FRAME = ["domain", "signature", "key history", "key role", "checkpoint ori
 const OWN = {
   inclusion: ["path in set", "path in log", "receipt", "display"],
   automatic: ["path in set", "path in log", "receipt", "display", "automatic order"],
+  cancelled_event: ["path in set", "path in log", "receipt", "display", "event"],
   consistency: ["consistency"],
   account: ["account history", "balances follow"],
   fork: ["path in log", "fork"],
