@@ -13,8 +13,9 @@ from market.entries import Message, keccak256
 from market.errors import MarketError
 
 _NOTE = re.compile(
-    r"(?P<origin>[^\s+]+)\n(?P<size>0|[1-9][0-9]*)\n(?P<root>[^\n]+)\n"
-    r"tick (?P<tick>0|[1-9][0-9]*)\naccounts (?P<accounts>[^\n]+)\nprevious (?P<previous>[^\n]+)\n"
+    r"(?P<origin>[^\s+]+)\n(?P<size>0|[1-9][0-9]{0,19})\n(?P<root>[^\n]+)\n"
+    r"tick (?P<tick>0|[1-9][0-9]{0,19})\naccounts (?P<accounts>[^\n]+)\n"
+    r"previous (?P<previous>[^\n]+)\n"
     r"\n(?P<signatures>(?:— [^\n ]+ [^\n ]+\n)+)",
     re.ASCII,
 )
@@ -82,7 +83,10 @@ def parse_note(text: str) -> SignedNote:
     signatures = []
     for line in found["signatures"].splitlines():
         _, name, signed = line.split(" ")
-        raw = base64.b64decode(signed)
+        try:
+            raw = base64.b64decode(signed, validate=True)
+        except ValueError as error:
+            raise MarketError(f"checkpoint note: {signed[:80]!r} is not base64: {error}") from error
         # Lines of other kinds of key may have other lengths; they are kept and ignored.
         signatures.append((name, raw[:4], raw[4:]))
     return SignedNote(found["origin"], message, tuple(signatures))

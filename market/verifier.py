@@ -2384,7 +2384,7 @@ def _separator(market: str, found: object) -> bytes:
 
 
 _NOTE = re.compile(
-    r"([^\s+]+)\n(0|[1-9][0-9]*)\n([^\n]+)\ntick (0|[1-9][0-9]*)\n"
+    r"([^\s+]+)\n(0|[1-9][0-9]{0,19})\n([^\n]+)\ntick (0|[1-9][0-9]{0,19})\n"
     r"accounts ([^\n]+)\nprevious ([^\n]+)\n\n((?:— [^\n ]+ [^\n ]+\n)+)",
     re.ASCII,
 )
@@ -2474,7 +2474,16 @@ def _read_line(line: str | bytes) -> dict[str, Any]:
         raise Unusable(f"not JSON: {error}") from error
     if type(found) is not dict:
         raise Unusable("not a JSON object")
+    # An escape may name half a character, which no bytes are.
+    if _ESCAPED.search(line if isinstance(line, str) else line.decode(errors="replace")):
+        try:
+            canonical(found)
+        except UnicodeEncodeError as error:
+            raise Unusable(f"no text: {error.reason}") from error
     return found
+
+
+_ESCAPED = re.compile(r"\\u[dD]")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -317,7 +317,7 @@ class Prover:
         if text is None:
             raise StoreError(f"message 0x{id_.hex()}: found none that was refused for its nonce")
         envelope = parse_envelope(
-            text, ("Order", "Cancel", "Contract", "StandingInstruction", *KEY_TYPES)
+            text, ("Order", "Cancel", "DrCommit", "Contract", "StandingInstruction", *KEY_TYPES)
         )
         second = Entry(envelope.type, envelope.message, id_, envelope.signers, envelope.signatures)
         account, nonce = second.accounts()[0], envelope.message["nonce"]

@@ -15,13 +15,17 @@ import pytest
 from sqlalchemy import Connection
 
 from energy.cli import run
-from energy.crowd import sign_orders
+from energy.crowd import sign_message, sign_orders
 from energy.steps.book_rows import order_entry
+from energy.steps.dr_calls import DrCall, event_message, sign_as_operator
+from energy.steps.dr_programmes import programmes_by_account
 from energy.steps.proving import verify_store
 from energy.steps.receipts import Prover, Witnesses
 from energy.store.admission import admit_orders
 from energy.store.books import load_entries, load_settlements
 from energy.store.checkpoints import checkpoint_ticks, find_checkpoint
+from energy.store.dr_desk import DrDesk, admit_dr
+from energy.store.mailbox import prepare_message
 from energy.store.orders import load_book, orders_of
 from energy.units import SLOT_S
 from market import verifier
@@ -29,6 +33,7 @@ from market.book import BookRow, book_of
 from market.books import make_entry
 from market.checkpoint import checkpoint_note, origin_of, parse_note
 from market.clearing import clear_slot
+from market.errors import MarketError
 from market.proofs import fork_bundle
 from market.signing import digest
 from market.verifier import canonical, verify_bundle
@@ -178,12 +183,19 @@ def test_a_shape_that_no_writer_makes_is_unreadable_and_no_crash(proofs: Proofs)
         row["type"] = [row["type"]]
     note = json.loads(proofs.bundles["order"])
     note["checkpoint"] = note["checkpoint"].replace("— ", "— a\u0085", 1)
+    endless = json.loads(proofs.bundles["order"])
+    head, _, rest = endless["checkpoint"].split("\n", 2)
+    endless["checkpoint"] = f"{head}\n{'9' * 5000}\n{rest}"
+    half = proofs.bundles["order"].replace(b'"e_kwh"', b'"\\ud800"')
     trust = json.loads(proofs.trust)
     trust["domain"]["chainId"] = "-1"
     export = verifier.verify_export([b'{"line":["tick"]}'])
     for report in (
         verify_bundle(proofs.trust, canonical(account)),
         verify_bundle(proofs.trust, canonical(note)),
+        verify_bundle(proofs.trust, canonical(endless)),
+        verify_bundle(proofs.trust, half),
+        verifier.verify_export([b'{"line":"\\ud800"}']),
         verify_bundle(canonical(trust), proofs.bundles["order"]),
         export,
     ):
@@ -239,6 +251,45 @@ def test_a_signed_message_twice_under_one_nonce_is_evidence(begin_books: Begin) 
     found["other"] = found["entry"]
     failure = verify_bundle(trust, canonical(found)).first_failure
     assert failure is not None and failure.check == "nonce"
+
+
+def test_two_answers_to_an_event_under_one_nonce_are_evidence(begin_books: Begin) -> None:
+    here = begin_books()
+    here.run(2)
+    domain, now_us = here.books.domain, int((FIRST + SLOT_S - 100) * 1e6)
+    desk = DrDesk(here.admission, programmes_by_account(domain), here.district.time_zone)
+    call = event_message(domain, here.district, DrCall("district", FIRST + 8 * SLOT_S, 1), nonce=5)
+    event = sign_as_operator(here.admission, "DrEvent", call, now_us)
+    assert here.store.write(lambda c: admit_dr(c, desk, event)).refusal is None
+    account, key, address = (
+        column[0] for column in (here.crowd.account, here.crowd.private_key, here.crowd.address)
+    )
+    refusals = []
+    for e_wh in (0, 1):
+        message = {"account": account, "event_id": event.id, "e_wh_per_slot": e_wh, "nonce": 6}
+        text = sign_message(domain, "DrCommit", message, key, address=address)
+        one = prepare_message(here.admission, text, now_us, ("DrCommit",))
+        refusals.append(here.store.write(lambda c: admit_dr(c, desk, one)).refusal)  # noqa: B023
+    assert refusals[0] is None and refusals[1].code == "NONCE_CONFLICT"
+    bundle, trust = here.store.read(
+        lambda c: (Prover(c).conflict(one.id), Prover(c).trust(Witnesses()))
+    )
+    report = verify_bundle(trust, bundle)
+    assert report.ok, report.first_failure
+
+
+@pytest.mark.parametrize(
+    ("part", "lie"),
+    [("size", "9" * 5000), ("tick", "9" * 5000), ("signature", "not base64")],
+)
+def test_a_note_that_no_log_writes_is_refused_in_one_sentence(
+    proofs: Proofs, part: str, lie: str
+) -> None:
+    lines = json.loads(proofs.bundles["order"])["checkpoint"].split("\n")
+    at = {"size": 1, "tick": 3, "signature": -2}[part]
+    lines[at] = {"size": lie, "tick": f"tick {lie}", "signature": "— log not*base64"}[part]
+    with pytest.raises(MarketError, match="checkpoint note"):
+        parse_note("\n".join(lines))
 
 
 def test_a_promise_that_was_not_kept_is_evidence_and_one_that_was_is_not(

@@ -4,7 +4,7 @@ import { keccak256 } from "./keccak.js";
 import { sha256 } from "./sha256.js";
 import { digestOf, prefixOf, TYPES } from "./typed.js";
 
-const NOTE = /^([^ \t\n\r\f\v+]+)\n(0|[1-9][0-9]*)\n([^\n]+)\ntick (0|[1-9][0-9]*)\naccounts ([^\n]+)\nprevious ([^\n]+)\n\n((?:— [^\n ]+ [^\n ]+\n)+)$/;
+const NOTE = /^([^ \t\n\r\f\v+]+)\n(0|[1-9][0-9]{0,19})\n([^\n]+)\ntick (0|[1-9][0-9]{0,19})\naccounts ([^\n]+)\nprevious ([^\n]+)\n\n((?:— [^\n ]+ [^\n ]+\n)+)$/;
 const TRUST = ["trust", "market", "domain", "origin", "registrar", "operator", "witnesses", "quorum", "first"];
 
 function readRoot(text) {
