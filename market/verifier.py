@@ -2938,7 +2938,7 @@ class _Proof:
             good = ring.holds(operator, signer, MARKET, first, last)
         else:
             # A key taken away after this tick leaves the message where it is.
-            slot = message.get("slot", first)
+            slot = message.get("slot", last)
             if name == "StandingInstruction":
                 slot = message["first_slot"]
             good = ring.holds(message["account"], signer, TRADE, min(first, slot), slot)

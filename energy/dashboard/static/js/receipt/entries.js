@@ -16,7 +16,7 @@ export function requireSigner(proof, entry, first, last) {
   const { ring, trust } = proof;
   if (name === "AutoOrder") return; // signed by the instruction that it names
   const holds = (account, role, from, to) => ring.holds(account, signers[0], role, from, to);
-  const slot = name === "StandingInstruction" ? message.first_slot : message.slot ?? first;
+  const slot = name === "StandingInstruction" ? message.first_slot : message.slot ?? last;
   if (OPERATOR_ROLE[name]) {
     proof.requireOperator(entry, first, last);
     return;
