@@ -2469,13 +2469,14 @@ def _verify(lines: Iterable[str | bytes], helpers: Helpers) -> Report:
 
 def _read_line(line: str | bytes) -> dict[str, Any]:
     try:
-        found = json.loads(line, object_pairs_hook=_unique)
+        text = line if isinstance(line, str) else line.decode()
+        found = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise Unusable(f"not JSON: {error}") from error
     if type(found) is not dict:
         raise Unusable("not a JSON object")
     # An escape may name half a character, which no bytes are.
-    if _ESCAPED.search(line if isinstance(line, str) else line.decode(errors="replace")):
+    if _ESCAPED.search(text):
         try:
             canonical(found)
         except UnicodeEncodeError as error:
@@ -2483,7 +2484,7 @@ def _read_line(line: str | bytes) -> dict[str, Any]:
     return found
 
 
-_ESCAPED = re.compile(r"\\u[dD]")
+_ESCAPED = re.compile(r"\\u[dD]|[\ud800-\udfff]")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -2857,6 +2858,7 @@ class _Proof:
         self.part = "event"
         found = {**_keys(self.found["event"], _UNSALTED), "salt": _ZERO_TEXT}
         event = self.take_entry(found, "DrEvent")
+        self.require_signer(event, 0, self.head["tick"])
         self.part, self.event = "entry", event.digest
         cancel = self.take_entry(self.found["entry"], "Cancel")
         named = (cancel.message["order_id"], cancel.message["account"])
@@ -3059,7 +3061,8 @@ class _Proof:
             part = _keys(self.found["clearing"], ("entry", "log"))
             entry = self.take_entry(part["entry"], "Clearing")
             self.require_operator(entry, slot, slot)
-            self.require(entry.message["slot"] == slot, "slot", "a clearing of another slot")
+            of_energy = (entry.message["slot"], entry.message["label"]) == (slot, 0)
+            self.require(of_energy, "slot", "a clearing of another slot, or of a label")
             self.require_logged(entry.leaf, part["log"])
             clearing, certificate = entry.digest, entry.message
             money.take_prices(certificate)
@@ -3118,7 +3121,8 @@ class _Proof:
     def require_fees(self, money: "_Money", clearing: dict[str, Any]) -> None:
         """Network fees and congestion rent are reserved as the certificate has them."""
         self.part = "clearing"
-        for rule, message in _broken_links(clearing) if clearing["links"] else ():
+        self.require(bool(clearing["links"]), "network", "a clearing without the ways of a network")
+        for rule, message in _broken_links(clearing):
             raise Refuted("certificate", f"{rule}: {message}")
         slot = clearing["slot"]
         for code, cleared in zip((11, 12), _carried(clearing), strict=True):
@@ -3230,7 +3234,7 @@ class _Proof:
         for part in ("entry", "other"):
             self.part = part
             found = {**_keys(self.found[part], _UNSALTED), "salt": _ZERO_TEXT}
-            pair.append(self.take_entry(found, *_WITH_NONCE))
+            pair.append(self.take_entry(found, *WITH_NONCE))
             self.require_signer(pair[-1], 0, self.head["tick"])
         names = [UNIQUE[one.name][0] for one in pair]
         keys = [
@@ -3906,9 +3910,9 @@ _UNSALTED = ("type", "message", "signatures")
 _ZERO_TEXT = "0x" + "00" * 32
 _SIGNATURES = {"AutoOrder": 0, "Contract": 2, "KeyRegister": 2, "KeyRotate": 2}
 _NOT_LOGGED = frozenset({"Transfer", "Checkpoint", "Receipt", "Cosign", "AutoOrder"})
-_WITH_NONCE = (
-    "Order", "Cancel", "DrCommit", "Contract", "StandingInstruction", "KeyRegister", "KeyRotate",
-    "KeyRevoke",
+WITH_NONCE = (
+    "Order", "Cancel", "DrEvent", "DrCommit", "Contract", "StandingInstruction", "KeyRegister",
+    "KeyRotate", "KeyRevoke",
 )  # fmt: skip
 _PROMISED = ("Order", "Cancel", "Contract", "DrEvent", "DrCommit", "StandingInstruction")
 _NAMES_ACCOUNT = frozenset({"account", "seller", "buyer", "program", "debit", "credit"})

@@ -26,6 +26,7 @@ from energy.api.shapes.market import MarketHistory
 from energy.api.words import SlotName
 from energy.steps.curves import clearing_digest, curves_document, load_auction
 from energy.steps.curves import told_to_members as told_curves
+from energy.steps.market_views import told_to_members as told_auction
 from energy.steps.trading import MONEY, PRIVATE
 from energy.store.orders import clearings_between, last_clearing, load_clearing
 from energy.store.views import Document, views_between
@@ -156,7 +157,8 @@ def told_to_members(rows: HistoryRows) -> HistoryRows:
         slot: one.get("to_members") or {**one, **dict.fromkeys(PRIVATE)}
         for slot, one in rows.trading.items()
     }
-    return HistoryRows(rows.cleared, told)
+    cleared = {slot: told_auction(one) for slot, one in rows.cleared.items()}
+    return HistoryRows(cleared, told)
 
 
 def _load(connection: Connection, period: Period, day: int, newest: int) -> HistoryRows:

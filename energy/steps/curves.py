@@ -111,12 +111,16 @@ def curves_document(auction: AuctionRows, zones: Sequence[str]) -> Document:
 
 def told_to_members(document: Document) -> Document:
     """The document for those who may not look into single households: of a place where few have
-    ordered neither what was bought and sold nor who had to share.
+    ordered neither what was bought and sold nor who had to share; nor sums that would tell it.
     """
     less = {"bought_kwh": None, "sold_kwh": None, "margin": None}
     places = [document["district"], *document["zones"]]
-    told = [{**one, **less} if one["hidden"] else one for one in places]
-    return {**document, "district": told[0], "zones": told[1:]}
+    district, *zones = ({**one, **less} if one["hidden"] else one for one in places)
+    hidden = [one["price_krw_per_kwh"] for one in zones if one["hidden"]]
+    if len({*hidden}) > 1:
+        district = {**district, "price_krw_per_kwh": None}
+    budget = None if hidden else document["budget"]
+    return {**document, "budget": budget, "district": district, "zones": zones}
 
 
 def hidden_zones(accounts: Mapping[int, int]) -> set[int]:

@@ -129,7 +129,10 @@ def event_document(connection: Connection, scene: DrScene, event: EventRow) -> D
         "hours": [] if result is None else _hours(result[1]),
         "series": _series(scene, event, committed, table, metered),
     }
-    if scene.sees_each or table is None or _may_be_told(scene, committed, table, metered):
+    if scene.sees_each or table is None:
+        return document
+    # Beside the first sums, those after a correction would tell of the meter that was corrected.
+    if document["version"] <= 1 and _may_be_told(scene, committed, table, metered):
         return document
     return _without_households(document)
 

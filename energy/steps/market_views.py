@@ -9,7 +9,7 @@ from typing import Any
 
 from energy.district import District
 from energy.steps.clearing import Cleared
-from energy.steps.curves import hidden_zones
+from energy.steps.curves import ACCOUNTS_MIN, hidden_zones
 from energy.steps.market_network import HUB_NODE, SPC_NODE
 from energy.timegrid import iso_of
 from energy.units import krw_text_from_mkrw, krw_text_from_ukrw
@@ -55,24 +55,46 @@ def market_view(district: District, cleared: Cleared) -> Document:
 def told_to_members(document: Document) -> Document:
     """The document for those who do not see single households.
 
-    What was traded in a zone where few have ordered is null, and so is what flowed to and from it.
-    A document that does not say which zones these are is told as if all were.
+    Of a zone where few have ordered there are prices alone: what flows on a full way is its room,
+    and rent and fees of all ways less those that are shown tell of the rest. Where the prices of
+    such zones part, the mean price would tell their energies apart, so that it is null too. A
+    document that does not say which zones these are is told as if all were.
     """
     zones = document.get("zones", [])
-    hidden = document.get("hidden_zones", [one["zone"] for one in zones])
-    energies, flows = ("volume_kwh", "bought_kwh", "sold_kwh"), ("flow_kwh", "fees_krw", "rent_krw")
-    rows = {
-        "zones": (zones, ("zone",), energies),
-        "links": (document.get("links", []), ("from", "to"), flows),
-        "labels": (document.get("labels", []), ("zone",), ("volume_kwh",)),
+    hidden = {*document.get("hidden_zones", [one["zone"] for one in zones])}
+    labels = [
+        {**one, "volume_kwh": None} if one.get("hidden", True) else one
+        for one in document.get("labels", [])
+    ]
+    told = {**document, "labels": labels, "links": document.get("links", [])}
+    if not hidden:
+        return told
+    energies = dict.fromkeys(("volume_kwh", "bought_kwh", "sold_kwh"))
+    mine = [one for one in zones if one["zone"] in hidden]
+    part = len({(one.get("price_krw_per_kwh"), one.get("sell_price_krw_per_kwh")) for one in mine})
+    return {
+        **told,
+        **dict.fromkeys(("fees_krw", "rent_krw", *(("price_krw_per_kwh",) if part > 1 else ()))),
+        "zones": [{**one, **energies} if one["zone"] in hidden else one for one in zones],
+        "links": [one for one in told["links"] if not _ends(one) & hidden],
+        "transfers": [
+            {**one, "limiting": _without(one["limiting"], hidden)}
+            for one in document.get("transfers", [])
+        ],
+        "rounds": [
+            {**one, "cut": _without(one["cut"], hidden)} for one in document.get("rounds", [])
+        ],
     }
-    return document | {
-        name: [
-            {**row, **dict.fromkeys(private)} if {row[end] for end in ends} & {*hidden} else row
-            for row in found
-        ]
-        for name, (found, ends, private) in rows.items()
-    }
+
+
+def _ends(way: Document) -> set[str]:
+    """The places at the ends of a way."""
+    return {way["from"], way["to"]}
+
+
+def _without(way: Document | None, hidden: set[str]) -> Document | None:
+    """A way with its room, None where it leads to or from a hidden zone."""
+    return None if way is None or _ends(way) & hidden else way
 
 
 def round_views(district: District, cleared: Cleared) -> list[Document]:
@@ -136,16 +158,22 @@ def _hidden(names: Sequence[str], cleared: Cleared) -> list[str]:
 
 def _labels(names: Sequence[str], cleared: Cleared) -> list[Document]:
     """What green and local energy cost on top, and how much of it was sold: local in each zone."""
-    return [
-        {
-            "label": Label(label).name.lower(),
-            "zone": names[node.node] if label == Label.LOCAL else None,
-            "price_krw_per_kwh": _price(node, node.bought_wh > 0),
-            "volume_kwh": node.bought_wh / 1000,
-        }
-        for label, premium in cleared.labels.items()
-        for node in premium.nodes
-    ]
+    account, found = {one.tag: one.account for one in cleared.orders}, []
+    for label, premium in cleared.labels.items():
+        accounts: dict[int, set[bytes]] = defaultdict(set)
+        for tag, at in zip(premium.book.tags(), premium.book.node.tolist(), strict=True):
+            accounts[at].add(account[tag])
+        found += [
+            {
+                "label": Label(label).name.lower(),
+                "zone": names[node.node] if label == Label.LOCAL else None,
+                "price_krw_per_kwh": _price(node, node.bought_wh > 0),
+                "volume_kwh": node.bought_wh / 1000,
+                "hidden": len(accounts[node.node]) < ACCOUNTS_MIN,
+            }
+            for node in premium.nodes
+        ]
+    return found
 
 
 def _price(node: NodeResult, traded: bool) -> str | None:

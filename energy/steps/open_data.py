@@ -102,14 +102,12 @@ def may_be_told(values: IntArray) -> bool:
     return total != NOT_PUBLISHED or not sizes.any()
 
 
-def rest_may_be_told(district: District, values_wh: IntArray) -> bool:
+def rest_may_be_told(district: District, values_wh: IntArray, cells_wh: IntArray) -> bool:
     """Whether the sum of all customers may be told beside the cells of a slot and direction.
 
     It tells the cells that are withheld, all together; `values_wh` are the customers', (M,).
     """
-    group = group_of_meter(district)
-    withheld = publishable(group, len(groups_of(district)), values_wh) == NOT_PUBLISHED
-    return may_be_told(values_wh[withheld[group]])
+    return may_be_told(values_wh[(cells_wh == NOT_PUBLISHED)[group_of_meter(district)]])
 
 
 def publish_open_sums(

@@ -180,6 +180,7 @@ def _last_prices(connection: Connection, first: int) -> list[dict[str, Any]]:
     for slot in range(first - LAST_SLOTS * SLOT_S, first, SLOT_S):
         found = load_clearing(connection, slot)
         if found is not None:
+            found = told_to_members(found)
             rows.append(
                 {
                     "slot_utc": iso_of(slot),

@@ -84,6 +84,7 @@ from market.proofs import (
 from market.rules import MarketRules
 from market.signing import digest, recover
 from market.transfers import ZERO32, Transfer, TransferKind, system_account, transfer_digests
+from market.verifier import WITH_NONCE
 
 _RANK = {name: n for n, name in enumerate(LOG_ORDER)}
 
@@ -316,9 +317,7 @@ class Prover:
         text = find_conflict(self._connection, id_)
         if text is None:
             raise StoreError(f"message 0x{id_.hex()}: found none that was refused for its nonce")
-        envelope = parse_envelope(
-            text, ("Order", "Cancel", "DrCommit", "Contract", "StandingInstruction", *KEY_TYPES)
-        )
+        envelope = parse_envelope(text, WITH_NONCE)
         second = Entry(envelope.type, envelope.message, id_, envelope.signers, envelope.signatures)
         account, nonce = second.accounts()[0], envelope.message["nonce"]
         orders = [one for one in orders_of(self._connection, account) if one.nonce == nonce]

@@ -253,8 +253,8 @@ def _settle_new(microgrid: Bookkeeper, slot: int) -> Settled:
             save_loss_entry(connection, number, entry.digest)
         put_view(connection, "ledger", slot, ledger_view(books, head, outcome))
         slots = (*outcome.slots, *outcome.corrected)
-        keep_trading(connection, books, district, head.months, slots)
         publish_open_sums(connection, district, found.due)
+        keep_trading(connection, books, district, head.months, slots)
         mark_sealed(connection, slot, slot)
         for one in settled:
             mark_settled(connection, one.slot, slot)

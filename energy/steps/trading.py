@@ -8,7 +8,7 @@ the mean of the meter's year in the season's shape. Without VAT and fund, which 
 Wh at tariff; neighbour trade through the utility counts when its month closes, and not here.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,10 @@ from energy.crowd.household import MONTH_SHAPE
 from energy.district import District
 from energy.steps.books import Books
 from energy.steps.metering import Months, usual_of
-from energy.steps.open_data import may_be_told, rest_may_be_told
+from energy.steps.open_data import DIRECTIONS, may_be_told, rest_may_be_told
 from energy.steps.slot_settlement import tariff_rows, terms_of
 from energy.store.books import REVERSE_KIND, load_movements, load_settlements
+from energy.store.open_data import load_open_sums
 from energy.store.views import find_view, put_view
 from energy.timegrid import iso_of, local_calendar, local_month_start
 from energy.units import SLOT_S, krw_text_from_mkrw, krw_text_from_ukrw
@@ -43,6 +44,8 @@ MONEY = (
     "saved_contracts_krw",
     "saved_krw",
 )
+OF_DEVIATION = ("outside_krw", "deviation_krw", "saved_p2p_krw", "saved_krw")
+"""What has the payments for deviations in it."""
 PRIVATE = ("bought_kwh", "sold_kwh", "traders", "worse_off", *MONEY)
 """What a settled slot says of its customers; the rest are prices."""
 
@@ -146,26 +149,39 @@ def trading_document(
         "worse_off": int((gains["saved"] < 0).sum()),
         **{f"{name}_krw": krw_text_from_ukrw(int(ukrw.sum())) for name, ukrw in gains.items()},
     }
+    told = _without_single(document, sums, moved.sides(KRW, Code.DEVIATION).net)
     metered = [contracts.got + trade.got + rest.got, contracts.gave + trade.gave + rest.gave]
-    return {**document, "to_members": _to_members(district, document, sums, metered)}
+    cells = load_open_sums(connection, slot, slot + SLOT_S).get(slot)
+    if told["bought_kwh"] is not None and cells is not None:
+        told = _without_rest(district, told, metered, cells)
+    return {**document, "to_members": told if cells is not None else None}
 
 
-def _to_members(
-    district: District, document: Document, sums: Iterable[IntArray], metered: Sequence[IntArray]
+def _without_single(
+    document: Document, sums: Iterable[IntArray], deviation_ukrw: IntArray
 ) -> Document:
-    """The document for those who do not see single households; what they may not know is null.
-
-    `metered` is what each customer drew and gave: together with the cells of the open data the
-    whole of it would tell the cells that are withheld, so that what ran at tariff is left out.
-    """
+    """The document for those who do not see single households; what they may not know is null."""
     if not all(map(may_be_told, sums)):
         return {**document, **dict.fromkeys(PRIVATE)}
-    told = dict(document)
-    for name, at_tariff, wh in zip(
-        ("bought_kwh", "sold_kwh"), ("tariff", "feed_in"), metered, strict=True
-    ):
-        if not rest_may_be_told(district, wh):
-            told[name] = {**document[name], at_tariff: None}
+    if may_be_told(deviation_ukrw):
+        return document
+    # What was delivered less what was cleared would tell the same.
+    sides = {name: {**document[name], "p2p": None} for name in ("bought_kwh", "sold_kwh")}
+    return {**document, **sides, **dict.fromkeys(OF_DEVIATION)}
+
+
+def _without_rest(
+    district: District, told: Document, metered: Sequence[IntArray], cells: Mapping[str, IntArray]
+) -> Document:
+    """The document without what ran at tariff where the open data withhold a cell.
+
+    `metered` is what each customer drew and gave, `cells` what was published of it: the whole less
+    these is what was withheld.
+    """
+    names = zip(("bought_kwh", "sold_kwh"), ("tariff", "feed_in"), metered, DIRECTIONS, strict=True)
+    for name, at_tariff, wh, direction in names:
+        if not rest_may_be_told(district, wh, cells[direction]):
+            told = {**told, name: {**told[name], at_tariff: None}}
     return told
 
 

@@ -88,7 +88,7 @@ class ClearingCertificate(Shape):
 
 
 class Curves(Shape):
-    """The curves of an auction, and where they met."""
+    """The curves of an auction, and where they met; no budget where it tells of few accounts."""
 
     slot_utc: Utc
     orders: Count
@@ -96,7 +96,7 @@ class Curves(Shape):
     round: Number
     volume_kwh: Kwh
     welfare_krw: Krw
-    budget: ClearingBudget
+    budget: ClearingBudget | None
     certificate: ClearingCertificate
     district: PlaceCurves
     zones: list[PlaceCurves]

@@ -43,18 +43,15 @@ class ZoneResult(Shape):
 
 
 class WayResult(Shape):
-    """A way between places: what flowed, what could (null: no limit), fee and rent.
-
-    What flowed and was paid is null where it would tell of few accounts.
-    """
+    """A way between places: what flowed, what could (null: no limit), fee and rent."""
 
     from_: Name = Field(alias="from")
     to: Name
-    flow_kwh: Kwh | None
+    flow_kwh: Kwh
     capacity_kwh: Kwh | None
     fee_krw_per_kwh: Krw
-    fees_krw: Krw | None
-    rent_krw: Krw | None
+    fees_krw: Krw
+    rent_krw: Krw
 
 
 class NarrowestWay(Shape):
@@ -102,6 +99,7 @@ class LabelResult(Shape):
     zone: Name | None
     price_krw_per_kwh: Krw | None
     volume_kwh: Kwh | None
+    hidden: bool | None = None
 
 
 class SpcQuote(Shape):
@@ -113,7 +111,11 @@ class SpcQuote(Shape):
 
 
 class MarketResult(Shape):
-    """What an auction came to; in `hidden_zones` few accounts have ordered."""
+    """What an auction came to; in `hidden_zones` few accounts have ordered.
+
+    To those who do not see single households there are no ways of these zones and no fees and rent
+    in sum; no mean price either where the prices of these zones part.
+    """
 
     slot_utc: Utc
     price_krw_per_kwh: Krw | None
@@ -125,8 +127,8 @@ class MarketResult(Shape):
     zones: list[ZoneResult]
     hidden_zones: list[Name] | None = None
     network_version: Count | None
-    fees_krw: Krw
-    rent_krw: Krw
+    fees_krw: Krw | None
+    rent_krw: Krw | None
     links: list[WayResult]
     rounds: list[Round]
     transfers: list[ZoneTransfer]

@@ -195,6 +195,8 @@ def test_a_shape_that_no_writer_makes_is_unreadable_and_no_crash(proofs: Proofs)
         verify_bundle(proofs.trust, canonical(note)),
         verify_bundle(proofs.trust, canonical(endless)),
         verify_bundle(proofs.trust, half),
+        verify_bundle(proofs.trust, b'{"bundle":"\xed\xa0\x80"}'),
+        verify_bundle(proofs.trust, '{"bundle":"\\ud800"}'.encode("utf-16")),
         verifier.verify_export([b'{"line":"\\ud800"}']),
         verify_bundle(canonical(trust), proofs.bundles["order"]),
         export,

@@ -43,6 +43,7 @@ from energy.steps.open_data import (
     rest_may_be_told,
 )
 from energy.steps.slot_settlement import tariff_rows, terms_of, trades_of_slot
+from energy.steps.trading import MONEY, OF_DEVIATION, PRIVATE, _without_single
 from energy.store.books import load_slot_book
 from energy.store.orders import load_book, save_clearing
 from energy.store.people import ServiceToken, add_token
@@ -216,7 +217,7 @@ def test_what_all_drew_is_told_where_it_leaves_nobody_alone_beside_the_open_cell
     values_wh[np.flatnonzero(group)[0]] = largest_wh
     cells_wh = publishable(group, len(groups_of(district)), values_wh)
     assert cells_wh[0] == 100 * np.sum(group == 0) and bool(cells_wh[1] != NOT_PUBLISHED) is may
-    assert rest_may_be_told(district, values_wh) is may
+    assert rest_may_be_told(district, values_wh, cells_wh) is may
 
 
 @given(st.dictionaries(st.integers(0, 30), st.integers(1, 40), max_size=12))
@@ -546,6 +547,23 @@ def test_what_few_accounts_of_a_zone_have_traded_is_told_to_those_who_run_the_di
     assert whole["zones"] == zones and less["zones"][0] == zones[0]
     private = dict.fromkeys(("volume_kwh", "bought_kwh", "sold_kwh"))
     assert less["zones"][1] == {**zones[1], **private}
+
+
+@pytest.mark.parametrize(("deviants", "may"), [(0, True), (1, False), (14, False), (20, True)])
+def test_what_few_have_paid_for_deviations_is_told_to_nobody_else(deviants: int, may: bool) -> None:
+    energies = {"contracts": 1.0, "p2p": 2.0}
+    document = {
+        "bought_kwh": {**energies, "tariff": 3.0}, "sold_kwh": {**energies, "feed_in": 3.0},
+        "traders": 99, "worse_off": 0, **dict.fromkeys(MONEY, "7"), "version": 1,
+    }  # fmt: skip
+    paid = np.where(np.arange(99) < deviants, -500, 0)
+    told = _without_single(document, [np.full(99, 10)], paid)
+    for name in OF_DEVIATION:
+        assert told[name] == ("7" if may else None)
+    assert told["bought_kwh"]["p2p"] == told["sold_kwh"]["p2p"] == (2.0 if may else None)
+    assert (told["avoided_krw"], told["bought_kwh"]["contracts"]) == ("7", 1.0)
+    few = _without_single(document, [np.array([10, 0])], paid)
+    assert {few[name] for name in PRIVATE} == {None} and few["version"] == 1
 
 
 def test_members_see_a_slot_as_it_was_settled_first(begin_books: Begin) -> None:

@@ -344,6 +344,8 @@ def damaged(rng: random.Random, stage: Stage, name: str, count: int) -> list[byt
         b"[]",
         b"",
     ]
+    halves = {"\\ud800": json.loads(good)["market"], "\\\\ud800": "market"}
+    found += [good.replace(old.encode(), new.encode(), 1) for new, old in halves.items()]
     found += [json.dumps(json.loads(good)).encode(), b"{" + b'"claim":"inclusion",' + good[1:]]
     return found
 

@@ -53,28 +53,40 @@ def full_way(tight: Any) -> dict[str, Any]:
     return next(one for one in view_of(tight)["links"] if (one["from"], one["to"]) == ends)
 
 
-def test_members_are_not_told_what_few_accounts_of_a_zone_have_traded(tight: Any) -> None:
-    """Of the hidden zone only prices; of the others what operators see; flows as for everybody."""
+def test_of_a_zone_of_few_accounts_members_are_told_prices_alone(tight: Any) -> None:
+    """No energies, and no ways: what flows on the full one is its room. Others see nothing less."""
     view = view_of(tight)
     assert view["hidden_zones"] == []
-    private = {
-        "zones": ("volume_kwh", "bought_kwh", "sold_kwh"),
-        "links": ("flow_kwh", "fees_krw", "rent_krw"),
-        "labels": ("volume_kwh",),
-    }
-    for hidden in ({"Z3"}, {"Z1", "Z2"}):
-        told = told_to_members({**view, "hidden_zones": sorted(hidden)})
-        assert {**told, **{name: view[name] for name in private}} == {
-            **view, "hidden_zones": sorted(hidden),
-        }  # fmt: skip
-        for name, keys in private.items():
-            for shown, row in zip(told[name], view[name], strict=True):
-                is_hidden = hidden & {row.get("zone"), row.get("from"), row.get("to")}
-                assert shown == (row | dict.fromkeys(keys) if is_hidden else row)
-                assert not is_hidden or all(row[key] is not None for key in keys)
+    told = told_to_members({**view, "hidden_zones": ["Z3"]})
+    shown = {one["zone"]: one for one in told["zones"]}
+    for one in view["zones"]:
+        less = (
+            dict.fromkeys(("volume_kwh", "bought_kwh", "sold_kwh")) if one["zone"] == "Z3" else {}
+        )
+        assert shown[one["zone"]] == {**one, **less}
+    assert told["links"] == [one for one in view["links"] if "Z3" not in (one["from"], one["to"])]
+    assert told["links"] and (told["fees_krw"], told["rent_krw"]) == (None, None)
+    assert told["price_krw_per_kwh"] == view["price_krw_per_kwh"]
+    narrow = [one["limiting"] for one in told["transfers"] if one["limiting"]]
+    assert not any("Z3" in (one["from"], one["to"]) for one in narrow)
+    # Two prices, their mean and the whole volume would tell two energies.
+    assert told_to_members({**view, "hidden_zones": ["Z2", "Z3"]})["price_krw_per_kwh"] is None
     # Of what was kept before it said so nothing is told by zone.
     old = {name: value for name, value in view.items() if name != "hidden_zones"}
-    assert {one["bought_kwh"] for one in told_to_members(old)["zones"]} == {None}
+    told = told_to_members(old)
+    assert {one["bought_kwh"] for one in told["zones"]} == {None}
+    assert all({one["from"], one["to"]} == {"connection", "busbar"} for one in told["links"])
+
+
+def test_the_volume_of_a_label_is_told_from_ten_accounts_on(tight: Any) -> None:
+    view = view_of(tight)
+    labels = [
+        {"label": "green", "zone": None, "volume_kwh": 1.2, "hidden": True},
+        {"label": "local", "zone": "Z1", "volume_kwh": 9.5, "hidden": False},
+        {"label": "local", "zone": "Z2", "volume_kwh": 0.4},
+    ]
+    told = told_to_members({**view, "labels": labels})["labels"]
+    assert [one["volume_kwh"] for one in told] == [None, 9.5, None]
 
 
 def test_zones_of_few_accounts_are_named_and_the_public_prices_follow(tight: Any) -> None:
@@ -83,7 +95,9 @@ def test_zones_of_few_accounts_are_named_and_the_public_prices_follow(tight: Any
     kept = [one for one in traded.orders if one.zone != zone]
     few = [one for one in traded.orders if one.zone == zone][:2]
     names = tight.run.microgrid.district.network.zones
-    view = market_view(tight.run.microgrid.district, replace(traded, orders=(*kept, *few)))
+    view = market_view(
+        tight.run.microgrid.district, replace(traded, orders=(*kept, *few), labels={})
+    )
     assert names[zone] in view["hidden_zones"]
 
 

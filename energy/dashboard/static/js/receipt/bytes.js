@@ -103,5 +103,7 @@ export function readObject(text) {
   const count = (value) => (typeof value !== "object" || value === null ? 0
     : Object.values(value).reduce((sum, one) => sum + count(one), Array.isArray(value) ? 0 : Object.keys(value).length));
   if (written !== count(found)) throw new Unusable("a key stands twice");
+  // An escape may name half a character, which no bytes are; writing it gives the escape again.
+  if (/(?:^|[^\\])(?:\\\\)*\\ud[89a-f]/i.test(JSON.stringify(found))) throw new Unusable("no text: half a character");
   return found;
 }

@@ -6,7 +6,7 @@ import { chained, climb, isConsistent, readPath, rootByPath } from "./merkle.js"
 import { NAMES_ACCOUNT, readAmounts, stateLeaf, unsalted } from "./proof.js";
 import { digestOf, TYPES } from "./typed.js";
 
-const WITH_NONCE = ["Order", "Cancel", "DrCommit", "Contract", "StandingInstruction", "KeyRegister", "KeyRotate", "KeyRevoke"];
+const WITH_NONCE = ["Order", "Cancel", "DrEvent", "DrCommit", "Contract", "StandingInstruction", "KeyRegister", "KeyRotate", "KeyRevoke"];
 const PROMISED = ["Order", "Cancel", "Contract", "DrEvent", "DrCommit", "StandingInstruction"];
 const STATE = ["note", "blind", "seq", "head", "keys_head", "balances", "path"];
 const WORD = 32;
@@ -127,7 +127,7 @@ function proveNonce(proof) {
     requireSigner(proof, entry, 0n, proof.head.tick);
     return entry;
   });
-  const [one, other] = pair.map(({ message }) => `${message.account ?? message.seller} ${message.nonce}`);
+  const [one, other] = pair.map(({ message }) => `${message.account ?? message.seller ?? message.program} ${message.nonce}`);
   proof.require(one === other, "nonce", "of two accounts, or two nonces");
   proof.require(pair[0].digest !== pair[1].digest, "nonce", "one message twice");
 }

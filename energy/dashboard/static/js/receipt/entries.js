@@ -152,6 +152,7 @@ export function proveAutomatic(proof) {
 export function proveCancelledEvent(proof) {
   proof.part = "event";
   const event = proof.takeEntry(unsalted(proof.found.event), ["DrEvent"]);
+  requireSigner(proof, event, 0n, proof.head.tick);
   proof.part = "entry";
   proof.event = event.digest;
   const cancel = proof.takeEntry(proof.found.entry, ["Cancel"]);
