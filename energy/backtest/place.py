@@ -1,6 +1,7 @@
 """Where a zone's clocks stand: the coordinates of its principal city, from the time zone data."""
 
 import re
+from zoneinfo import available_timezones
 
 from energy.backtest.read_series import SeriesError
 from energy.forecast.inputs import Site
@@ -11,6 +12,8 @@ ALTITUDE_M = 50.0
 
 def site_of(time_zone: str, latitude_deg: float | None, longitude_deg: float | None) -> Site:
     """The place given, or that of the zone's city; raises SeriesError where the zone has none."""
+    if time_zone not in available_timezones():
+        raise SeriesError(f"zone {time_zone!r}: unknown, allowed: a zone like Asia/Seoul")
     if latitude_deg is None or longitude_deg is None:
         known = zone_places().get(time_zone)
         if known is None:

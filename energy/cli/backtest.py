@@ -27,7 +27,7 @@ from energy.backtest import (
 from energy.backtest.page import HEADS, cells_of, facts
 from energy.backtest.place import site_of
 from energy.backtest.sessions import ASSUMED_KW
-from energy.cli.settings import AsJson, District, Seed
+from energy.cli.settings import AsJson, District, Seed, require_writable
 from energy.config import build_settings
 from energy.district import load_district
 from energy.forecast.inputs import FloatArray, Site
@@ -58,9 +58,13 @@ def backtest(
     ] = None,
     column: Column = None,
     unit: Unit = None,
-    latitude: Annotated[float | None, typer.Option(help="degrees; else the zone's city")] = None,
-    longitude: Annotated[float | None, typer.Option(help="degrees; else the zone's city")] = None,
-    warm_up: Annotated[int, typer.Option(help="days of record before the first issue")] = 42,
+    latitude: Annotated[
+        float | None, typer.Option(min=-90, max=90, help="degrees; else the zone's city")
+    ] = None,
+    longitude: Annotated[
+        float | None, typer.Option(min=-180, max=180, help="degrees; else the zone's city")
+    ] = None,
+    warm_up: Annotated[int, typer.Option(min=1, help="days of record before the first issue")] = 42,
     every: Annotated[int, typer.Option(min=1, max=24, help="hours between issues")] = 7,
     refit: Annotated[int, typer.Option(min=1, help="days between fits")] = 7,
     district: District = None,
@@ -75,6 +79,8 @@ def backtest(
         raise typer.BadParameter("give either --series FILE or --district NAME")
     if kind not in KINDS:
         raise typer.BadParameter(f"kind {kind!r}: allowed are {', '.join(KINDS)}")
+    if page is not None:
+        require_writable(page)
     reports: dict[str, SessionReport] = {}
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("replaying", total=None)

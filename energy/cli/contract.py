@@ -4,6 +4,7 @@ Without key files a meter's demo key signs, as for orders; a plant's contracts a
 operator's trading key.
 """
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,7 +43,9 @@ def add(
     seller: Annotated[str, typer.Option(help="number of a meter, or a plant such as solar-A001")],
     buyer: Annotated[int, typer.Option(help="number of a meter, from 0")],
     price: Annotated[str, typer.Option(help="price or strike in won per kWh")],
-    cap_kwh: Annotated[float, typer.Option(help="most in a slot; of neighbours in a month")],
+    cap_kwh: Annotated[
+        float, typer.Option(min=0, max=1e9, help="most in a slot; of neighbours in a month")
+    ],
     share: Annotated[float, typer.Option(min=0, max=1, help="part of the seller's surplus")] = 1.0,
     days: Annotated[int, typer.Option(min=1, help="how long it holds")] = 365,
     start: Annotated[str | None, typer.Option(help="first slot; default: the first open")] = None,
@@ -122,7 +125,7 @@ def end(
     named = [(party, key) for party, key in parties if party is not None]
     if not named:
         raise typer.BadParameter("parties: found none, allowed --seller, --buyer or both")
-    if len(contract) != 66 or not contract.startswith("0x"):
+    if re.fullmatch("0x[0-9a-fA-F]{64}", contract) is None:
         raise typer.BadParameter(f"contract {contract!r}: allowed 0x and 64 hex digits")
 
     with at_the_door(url, settings) as client:

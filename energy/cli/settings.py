@@ -1,7 +1,9 @@
 """Flags that several commands share, and how they become settings."""
 
 import logging
+import os
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,3 +33,10 @@ def parse_month(text: str) -> int:
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
         raise typer.BadParameter(f"month {text!r}: allowed a month such as 2026-07")
     return int(text.replace("-", ""))
+
+
+def require_writable(path: Path) -> None:
+    """Wrong use unless a file can be written there; asked before long work, not after it."""
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise typer.BadParameter(f"{path}: cannot be written, allowed a file in a folder of yours")

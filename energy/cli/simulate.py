@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from energy.cli.dr import event_line
-from energy.cli.settings import DatabaseUrl, District, Seed, start_logging
+from energy.cli.settings import DatabaseUrl, District, Seed, require_writable, start_logging
 from energy.config import build_settings
 from energy.district import load_district
 from energy.outcome import Outcome, Run
@@ -40,6 +40,11 @@ def simulate(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Run the whole cycle for so many slots and report; exit code 1 where the run is not sound."""
+    if json is not None:
+        if json.suffix == ".html":
+            allowed = f"one like {json.stem}.json"
+            raise typer.BadParameter(f"{json}: its page has this name, allowed: {allowed}")
+        require_writable(json)
     with tempfile.TemporaryDirectory(prefix="microgrid-") as folder:
         url = database_url or f"sqlite:///{folder}/simulation.db"
         settings = build_settings(

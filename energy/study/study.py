@@ -101,6 +101,8 @@ def inputs_digest(source: str) -> str:
     name = source.partition("@")[0]
     roots = [data.path(one) for one in DATA] + [data.path("districts", name), Path(name)]
     found = hashlib.sha256()
+    if Path(name).is_file():
+        found.update(Path(name).read_bytes())
     for root in roots:
         for path in sorted(root.rglob("*")) if root.is_dir() else ():
             if path.suffix in DATA_SUFFIXES:

@@ -143,3 +143,9 @@ def test_wrong_flags_are_one_sentence(
     ):
         assert run(["contract", "add", *flags, *base]) == 2
         assert said in capsys.readouterr().err
+    good = ["--kind", "cfd", "--seller", "0", "--buyer", "1", *base]
+    for flags in (["--cap-kwh", "nan"], ["--cap-kwh", "inf"], ["--share", "nan"]):
+        assert run(["contract", "add", *good, *flags]) == 2
+        assert f"Invalid value for '{flags[0]}'" in capsys.readouterr().err
+    assert run(["contract", "end", "0x" + "z" * 64, "--seller", "0", "--buyer", "1", *url]) == 2
+    assert "64 hex digits" in capsys.readouterr().err

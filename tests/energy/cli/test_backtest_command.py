@@ -74,7 +74,20 @@ def test_the_districts_own_record_is_replayed(capsys: pytest.CaptureFixture[str]
         ["--series", "a.csv", "--kind", "wind", "--tz", "UTC"],
         ["--series", "a.csv"],
         ["--series", "no-such-file.csv", "--tz", "Asia/Seoul"],
+        ["--series", "pyproject.toml", "--tz", "Asia/Seoul", "--warm-up", "-30"],
+        ["--series", "pyproject.toml", "--tz", "Asia/Seoul", "--latitude", "200"],
+        ["--series", "pyproject.toml", "--tz", "Foo/Bar", "--latitude", "37", "--longitude", "127"],
+        ["--district", "sejong-5-1@0.01", "--html", "pyproject.toml/page.html"],
+        ["--district", "sejong-5-1@0.01", "--html", "docs"],
     ],
 )
 def test_wrong_use_has_exit_code_two(words: list[str]) -> None:
     assert run(["backtest", *words]) == 2
+
+
+@pytest.mark.parametrize("path", ["day.html", "docs", "pyproject.toml/day.json"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_run(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["simulate", "--district", "sejong-5-1@0.005", "--json", path]) == 2
+    assert path in capsys.readouterr().err

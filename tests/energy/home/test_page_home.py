@@ -224,6 +224,34 @@ def test_a_limit_above_the_tariff_is_questioned_before_it_is_signed(
     assert wallet.signed == []
 
 
+def test_before_the_first_slot_is_settled_an_order_can_be_written_below_nought_as_well(
+    chromium_page: Page, neighbourhood: Any, wallet: Any, complaints: list[str]
+) -> None:
+    """No price at tariff is known yet, and the rules let prices fall below 0."""
+    page = chromium_page
+
+    def without_price(route: Route) -> None:
+        route.fulfill(json={**route.fetch().json(), "marginal": None})
+
+    def with_floor(route: Route) -> None:
+        document = route.fetch().json()
+        document["rules"]["price_floor_krw_per_kwh"] = "-10"
+        route.fulfill(json=document)
+
+    page.route("**/v1/me/home", without_price)
+    page.route("**/v1/prices", with_floor)
+    open_home(page, neighbourhood)
+    expect(page.locator("#trade")).to_have_attribute("data-state", "ready")
+    page.locator("#order-energy").fill("0.5")
+    page.locator("#order-price").fill("-5")
+    expect(page.locator("#order-sentence")).to_contain_text("5")
+    assert page.locator("#trade [aria-invalid]").count() == 0
+    page.locator("#order-price").fill("-11")
+    expect(page.locator("#order-sentence")).to_contain_text("-10")
+    assert page.locator("#trade [aria-invalid]").count() == 1
+    assert wallet.signed == [] and complaints == []
+
+
 @pytest.mark.parametrize(
     ("energy", "price", "sentence"),
     [

@@ -6,6 +6,7 @@ import pytest
 
 from energy.study import StudyError, base_scenario, read_scenarios
 from energy.study.scenario import read_scenario, scenario_district
+from energy.study.study import inputs_digest
 
 SMALL = "sejong-5-1@0.01"
 EXAMPLES = sorted((Path(__file__).parents[3] / "docs/examples/scenarios").glob("*.toml"))
@@ -105,3 +106,12 @@ def test_sessions_follow_the_fleet_and_not_the_number_of_points(tmp_path: Path) 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_fits_the_district(path: Path) -> None:
     assert scenario_district(SMALL, read_scenario(path)).id == SMALL
+
+
+def test_a_saved_net_that_has_changed_is_another_input(tmp_path: Path) -> None:
+    net = tmp_path / "net.json"
+    net.write_text("{}")
+    before = inputs_digest(str(net))
+    assert inputs_digest(str(net)) == before
+    net.write_text('{"rated": 1}')
+    assert inputs_digest(str(net)) != before

@@ -8,6 +8,12 @@ export function thousandths(text) {
   return BigInt(found[1]) * 1000n + BigInt((found[2] ?? "").padEnd(3, "0"));
 }
 
+// Milli-won of a price in won, which may lie below 0.
+export function milliWon(text) {
+  const bare = text.trim().replace(/^[-\u2212]/, "");
+  return bare === text.trim() ? thousandths(bare) : -thousandths(bare);
+}
+
 export function decimalOf(amount, digits) {
   const minus = amount < 0n ? "-" : "";
   const text = String(amount < 0n ? -amount : amount).padStart(digits + 1, "0");

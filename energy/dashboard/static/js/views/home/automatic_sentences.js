@@ -1,6 +1,6 @@
 // A standing instruction in one sentence, the same before signing and in the list: it is made from
 // the message that is signed, so that sentence and signature cannot differ.
-import { decimalOf, thousandths } from "./amounts.js";
+import { decimalOf, milliWon } from "./amounts.js";
 
 const SIDES = { 1: "buy", 2: "sell", 3: "both" };
 
@@ -14,8 +14,8 @@ export function instructionMessageOf(row) {
   const { sell_from_krw_per_kwh: sell, buy_up_to_krw_per_kwh: buy } = row;
   return {
     sides: String((sell === null ? 0 : 2) + (buy === null ? 0 : 1)),
-    sell_from_mkrw_per_kwh: String(sell === null ? 0n : thousandths(sell)),
-    buy_up_to_mkrw_per_kwh: String(buy === null ? 0n : thousandths(buy)),
+    sell_from_mkrw_per_kwh: String(sell === null ? 0n : milliWon(sell)),
+    buy_up_to_mkrw_per_kwh: String(buy === null ? 0n : milliWon(buy)),
     day_cap_wh: String(row.day_cap_wh), day_cap_ukrw: micros(row.day_cap_krw),
     end_slot: String(Date.parse(row.end_utc) / 1000),
   };

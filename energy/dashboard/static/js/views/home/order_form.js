@@ -1,7 +1,7 @@
 // One order by hand: what is wanted, the same in one sentence, what KEPCO would cost, the signature.
 import { field, h, setText } from "../../dom.js";
 import { block } from "../operator/block.js";
-import { decimalOf, thousandths } from "./amounts.js";
+import { decimalOf, milliWon } from "./amounts.js";
 import { orderSentence, slotText } from "./sentences.js";
 import { amountOf, FieldError, limitOf, marksOf, signedSender } from "./signed_form.js";
 import { signerNote } from "./signer.js";
@@ -65,8 +65,8 @@ function makeForm(body, ctx) {
     if (!data) return;
     sign.textContent = ctx.signer.label;
     setText(caution, "");
-    const { home, prices } = data, bid = chosen() === "1";
-    setText(form.querySelector("#order-guide"), bid ? words("home.trade.guide_buy", { price: ctx.format.price(home.marginal.krw_per_kwh) }) : words("home.trade.guide_sell", { price: ctx.format.price(prices.feed_in_krw_per_kwh) }));
+    const guide = elsewhere(chosen() === "1"), name = chosen() === "1" ? "guide_buy" : "guide_sell";
+    setText(form.querySelector("#order-guide"), guide === null ? "" : words(`home.trade.${name}`, { price: ctx.format.price(guide) }));
     if (!energy.value || !price.value) { setText(sentence, ""); return; }
     try {
       const message = read();
@@ -79,12 +79,14 @@ function makeForm(body, ctx) {
     }
   }
 
+  // What a kWh costs or brings without the market; null where no slot of the home is settled yet.
+  const elsewhere = (bid) => (bid ? data.home.marginal?.krw_per_kwh ?? null : data.prices.feed_in_krw_per_kwh);
+
   // A limit that is worse than the tariff is questioned before anything is signed.
   function warn(message) {
-    const { home, prices } = data, mkrw = BigInt(message.price_mkrw_per_kwh), bid = message.side === "1";
-    const tariff = thousandths(bid ? home.marginal.krw_per_kwh : prices.feed_in_krw_per_kwh);
-    if (bid ? mkrw <= tariff : mkrw >= tariff) return;
-    setText(caution, words(bid ? "home.trade.dearer" : "home.trade.cheaper", { price: ctx.format.price(bid ? home.marginal.krw_per_kwh : prices.feed_in_krw_per_kwh) }));
+    const mkrw = BigInt(message.price_mkrw_per_kwh), bid = message.side === "1", price = elsewhere(bid);
+    if (price === null || (bid ? mkrw <= milliWon(price) : mkrw >= milliWon(price))) return;
+    setText(caution, words(bid ? "home.trade.dearer" : "home.trade.cheaper", { price: ctx.format.price(price) }));
     sign.textContent = words(bid ? "home.trade.sign_anyway_buy" : "home.trade.sign_anyway_sell", { price: ctx.format.price(decimalOf(mkrw, 3)) });
   }
 

@@ -1,6 +1,6 @@
 // An order in one sentence, the same before signing, in the list and in the receipt: it is made from
 // the message that is signed, so that sentence and signature cannot differ.
-import { decimalOf, thousandths, wonOf } from "./amounts.js";
+import { decimalOf, milliWon, wonOf } from "./amounts.js";
 
 const BID = "1", OFFER = "2";
 const MINUTES_15 = 900_000;
@@ -8,7 +8,7 @@ const MINUTES_15 = 900_000;
 // The signed fields of an order as the API lists it.
 export const messageOf = (row) => ({
   side: row.side === "bid" ? BID : OFFER, slot: String(Date.parse(row.slot_utc) / 1000), e_wh: String(row.energy_wh),
-  price_mkrw_per_kwh: String(thousandths(row.price_krw_per_kwh)),
+  price_mkrw_per_kwh: String(milliWon(row.price_krw_per_kwh)),
 });
 
 export function slotText(ms, format, nowMs) {

@@ -1,7 +1,7 @@
 // What forms that are signed share: fields that say what is wrong, and one message that is
 // signed once and sent until it is answered.
 import { setText } from "../../dom.js";
-import { AmountError, thousandths } from "./amounts.js";
+import { AmountError, milliWon, thousandths } from "./amounts.js";
 import { troubleNodes } from "./signing.js";
 
 export class FieldError extends Error {
@@ -22,9 +22,9 @@ export function marksOf(inputs, sentence) {
   return { mark, unmark };
 }
 
-export function amountOf(input, trouble) {
+export function amountOf(input, trouble, read = thousandths) {
   try {
-    return thousandths(input.value);
+    return read(input.value);
   } catch (error) {
     if (!(error instanceof AmountError)) throw error;
     throw new FieldError(trouble, input);
@@ -33,8 +33,8 @@ export function amountOf(input, trouble) {
 
 // A limit price in milli-won, within the band and the steps of the rules.
 export function limitOf(input, rules, words) {
-  const mkrw = amountOf(input, words("home.trade.bad_price"));
-  const bound = (name) => thousandths(rules[`price_${name}_krw_per_kwh`].replace(/^-.*/, "0"));
+  const mkrw = amountOf(input, words("home.trade.bad_price"), milliWon);
+  const bound = (name) => milliWon(rules[`price_${name}_krw_per_kwh`]);
   if (mkrw < bound("floor") || mkrw > bound("cap") || mkrw % bound("tick")) {
     throw new FieldError(words("home.trade.band", { low: rules.price_floor_krw_per_kwh, high: rules.price_cap_krw_per_kwh, tick: rules.price_tick_krw_per_kwh }), input);
   }
