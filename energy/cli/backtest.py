@@ -75,12 +75,7 @@ def backtest(
     page: Annotated[Path | None, typer.Option("--html", help="write the page here")] = None,
 ) -> None:
     """Replay forecasts as they would have been issued and score them against what was measured."""
-    if (series is None) == (district is None):
-        raise typer.BadParameter("give either --series FILE or --district NAME")
-    if kind not in KINDS:
-        raise typer.BadParameter(f"kind {kind!r}: allowed are {', '.join(KINDS)}")
-    if page is not None:
-        require_writable(page)
+    _require_usable(series, district, kind, page)
     reports: dict[str, SessionReport] = {}
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("replaying", total=None)
@@ -107,6 +102,18 @@ def backtest(
         return
     for replay in replays:
         _show(replay, reports.get(replay.name))
+
+
+def _require_usable(
+    series: Path | None, district: str | None, kind: str, page: Path | None
+) -> None:
+    """Wrong use before anything is replayed."""
+    if (series is None) == (district is None):
+        raise typer.BadParameter("give either --series FILE or --district NAME")
+    if kind not in KINDS:
+        raise typer.BadParameter(f"kind {kind!r}: allowed are {', '.join(KINDS)}")
+    if page is not None:
+        require_writable(page)
 
 
 @dataclass(frozen=True)
