@@ -55,8 +55,8 @@ def get_history(
 
     Operators and auditors see what was settled as it stands, others as it was settled first.
     Where fewer than 15 customers make up a slot's sums, or one has more than 15 % of them, it is
-    null for others, and in no total; so is what ran at tariff or feed-in, where it would tell what
-    `/v1/open/energy` withholds.
+    null for others, and in no total. What few paid for deviations, and what ran at tariff or
+    feed-in where it would tell what `/v1/open/energy` withholds, is null, and so is its total.
     """
     context, caller = context_of(request), caller_of(request)
     newest = context.store.read(last_clearing)
@@ -249,14 +249,19 @@ def totals_of(rows: HistoryRows, slots: range) -> Document:
         "welfare_krw": _sum(cleared, "welfare_krw"),
         "bought_kwh": {name: _sum_kwh(settled, "bought_kwh", name) for name in BOUGHT},
         "sold_kwh": {name: _sum_kwh(settled, "sold_kwh", name) for name in SOLD},
-        **{name: _sum(settled, name) for name in MONEY},
+        **{name: _sum_known(settled, name) for name in MONEY},
     }
 
 
 def _sum_kwh(documents: list[Document], side: str, name: str) -> float | None:
-    """A model's energy in all slots, None where it is not known in one of them."""
+    """A model's energy in all slots, None where it is not told of one of them."""
     found = [one[side][name] for one in documents]
     return None if None in found else round(sum(found), 3)
+
+
+def _sum_known(documents: list[Document], name: str) -> str | None:
+    """An amount in all slots, None where it is not told of one of them."""
+    return None if None in [one[name] for one in documents] else _sum(documents, name)
 
 
 def _sum(documents: list[Document], name: str) -> str:

@@ -596,8 +596,9 @@ class Client(BaseClient):
         Columns over the slots from `from` up to `to`, at most a week; `next` asks for the rest.
         Operators and auditors see what was settled as it stands, others as it was settled
         first. Where fewer than 15 customers make up a slot's sums, or one has more than 15 % of
-        them, it is null for others, and in no total; so is what ran at tariff or feed-in, where
-        it would tell what `/v1/open/energy` withholds.
+        them, it is null for others, and in no total. What few paid for deviations, and what ran
+        at tariff or feed-in where it would tell what `/v1/open/energy` withholds, is null, and
+        so is its total.
 
         For: auditor, device, network_owner, operator, prosumer.
 

@@ -271,18 +271,18 @@ class Prices(Shape):
 
 
 class BoughtKwh(Shape):
-    """Energy bought, by model; what ran at tariff is null where it would tell of one customer."""
+    """Energy bought, by model; null where it would tell of one customer."""
 
     contracts: Kwh
-    p2p: Kwh
+    p2p: Kwh | None
     tariff: Kwh | None
 
 
 class SoldKwh(Shape):
-    """Energy sold, by model; the feed-in is null where it would tell of one customer."""
+    """Energy sold, by model; null where it would tell of one customer."""
 
     contracts: Kwh
-    p2p: Kwh
+    p2p: Kwh | None
     feed_in: Kwh | None
 
 
@@ -303,7 +303,7 @@ class SoldCourse(Shape):
 
 
 class MarketTotals(Shape):
-    """Sums of auctions, and of what is settled of them."""
+    """Sums of auctions, and of what is settled; null where a slot's part is not told."""
 
     from_utc: Utc
     to_utc: Utc
@@ -318,11 +318,11 @@ class MarketTotals(Shape):
     sold_kwh: SoldKwh
     avoided_krw: Krw
     forgone_krw: Krw
-    outside_krw: Krw
-    deviation_krw: Krw
-    saved_p2p_krw: Krw
+    outside_krw: Krw | None
+    deviation_krw: Krw | None
+    saved_p2p_krw: Krw | None
     saved_contracts_krw: Krw
-    saved_krw: Krw
+    saved_krw: Krw | None
 
 
 class MarketHistory(Shape):

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy.api import ApiContext, create_app
+from energy.api.market import HistoryRows, totals_of
 from energy.config import Settings
 from energy.crowd.household import MONTH_SHAPE
 from energy.district import load_district
@@ -564,6 +565,26 @@ def test_what_few_have_paid_for_deviations_is_told_to_nobody_else(deviants: int,
     assert (told["avoided_krw"], told["bought_kwh"]["contracts"]) == ("7", 1.0)
     few = _without_single(document, [np.array([10, 0])], paid)
     assert {few[name] for name in PRIVATE} == {None} and few["version"] == 1
+
+
+def test_a_total_of_which_a_part_is_not_told_is_not_told() -> None:
+    """It would else be the sum of some slots under the number of all."""
+    energies = {"contracts": 1.0, "p2p": 2.0}
+    whole = {
+        "bought_kwh": {**energies, "tariff": 3.0}, "sold_kwh": {**energies, "feed_in": 4.0},
+        "traders": 99, "worse_off": 0, **dict.fromkeys(MONEY, "7"),
+    }  # fmt: skip
+    few = _without_single(whole, [np.full(99, 10)], np.array([-500]))
+    first, second = (
+        totals_of(
+            HistoryRows({}, {FIRST: whole, FIRST + SLOT_S: one}), range(FIRST, FIRST + 1800, 900)
+        )
+        for one in (whole, few)
+    )
+    assert first["saved_krw"] == "14" and first["bought_kwh"]["p2p"] == 4.0
+    assert second["settled"] == 2 and second["avoided_krw"] == "14"
+    assert {second[name] for name in OF_DEVIATION} == {None}
+    assert second["bought_kwh"] == {"contracts": 2.0, "p2p": None, "tariff": 6.0}
 
 
 def test_members_see_a_slot_as_it_was_settled_first(begin_books: Begin) -> None:
