@@ -99,17 +99,10 @@ def keep_trading(
     months: Months,
     slots: Collection[int],
 ) -> None:
-    """Keep the document of each of these slots, which have just been settled or corrected.
-
-    What members are told stays as it was first settled: beside the old sums, new ones would tell
-    of the one meter that was corrected.
-    """
+    """Keep the document of each of these slots, which have just been settled or corrected."""
     for slot in slots:
-        found = trading_document(connection, books, district, months, slot)
-        if found["version"] > 1:
-            before = find_view(connection, "trading", slot) or {}
-            found["to_members"] = before.get("to_members")
-        put_view(connection, "trading", slot, found)
+        told = trading_document(connection, books, district, months, slot)
+        put_view(connection, "trading", slot, told)
 
 
 def trading_document(
@@ -117,7 +110,8 @@ def trading_document(
 ) -> Document:
     """The slot as it is settled now; `months` are the books' after this tick.
 
-    `to_members` is what those may know of it who do not see single households.
+    `to_members` is what those may know of it who do not see single households. It stays as it was
+    first settled: beside the old sums, new ones would tell of the one meter that was corrected.
     """
     versions = [one for one in load_settlements(connection, slot) if one.version]
     moved = _Moved(
@@ -130,7 +124,7 @@ def trading_document(
     ends_wh = _month_ends_wh(books, district, months, slot)
     gains = _gains(moved, lambda wh: _charges(district, terms, ends_wh, ends_wh + wh), terms)
     sums = (contracts.got, contracts.gave, trade.got, trade.gave, rest.got, rest.gave)
-    document = {
+    document: Document = {
         "slot_utc": iso_of(slot),
         "version": versions[-1].version,
         "bought_kwh": {
@@ -149,12 +143,15 @@ def trading_document(
         "worse_off": int((gains["saved"] < 0).sum()),
         **{f"{name}_krw": krw_text_from_ukrw(int(ukrw.sum())) for name, ukrw in gains.items()},
     }
+    if document["version"] > 1:
+        before = find_view(connection, "trading", slot) or {}
+        return {**document, "to_members": before.get("to_members")}
     told = _without_single(document, sums, moved.sides(KRW, Code.DEVIATION).net)
-    metered = [contracts.got + trade.got + rest.got, contracts.gave + trade.gave + rest.gave]
-    cells = load_open_sums(connection, slot, slot + SLOT_S).get(slot)
-    if told["bought_kwh"] is not None and cells is not None:
+    if told["bought_kwh"] is not None:
+        metered = [contracts.got + trade.got + rest.got, contracts.gave + trade.gave + rest.gave]
+        cells = load_open_sums(connection, slot, slot + SLOT_S)[slot]
         told = _without_rest(district, told, metered, cells)
-    return {**document, "to_members": told if cells is not None else None}
+    return {**document, "to_members": told}
 
 
 def _without_single(
