@@ -3,7 +3,7 @@
 import math
 import resource
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -13,7 +13,7 @@ from energy.config import Settings
 from energy.cycle import CycleResult
 from energy.steps.accounting import (
     CONSTANT_FRAC,
-    DemandTerms,
+    Stock,
     Tally,
     cheapest_without,
 )
@@ -23,8 +23,7 @@ from energy.steps.dr_views import DrScene, events_document
 from energy.steps.market_day import audit_market
 from energy.steps.market_totals import market_totals
 from energy.steps.measure import Measured
-from energy.steps.planning import end_value_krw_per_kwh
-from energy.steps.prices import connection_prices, month_share
+from energy.steps.prices import connection_prices, run_terms
 from energy.steps.proving import Audit, audit_books
 from energy.steps.views import measured_sources, measured_uses
 from energy.store.slots import SlotRow, slots_between
@@ -49,14 +48,6 @@ class Run:
         return self.start + self.slots * SLOT_S
 
 
-@dataclass(frozen=True)
-class Stock:
-    """Energy that stands in the district's stores at an instant, kWh."""
-
-    battery_kwh: float
-    heat_kwh: float
-
-
 @dataclass
 class Collected:
     """What the slots of a run have come to, in their order; one row a slot in each list."""
@@ -65,7 +56,6 @@ class Collected:
     results: list[dict[str, Any]] = field(default_factory=list)
     measured: list[dict[str, Any]] = field(default_factory=list)
     seconds: list[dict[str, float]] = field(default_factory=list)
-    stocks: list[Stock] = field(default_factory=list)
 
     def decided(self, result: CycleResult, order_seconds: float) -> None:
         """One more slot that was published, with a plan or without one."""
@@ -88,9 +78,10 @@ class Collected:
         )
 
     def seen(self, microgrid: Microgrid, measured: Measured, run: Run) -> None:
-        """What a slot's meters have shown; slots before or after the run only leave their stock."""
+        """What a slot's meters have shown; before the run only what it leaves in stock counts."""
         seen, district = measured.telemetry, microgrid.district
-        self.stocks.append(Stock(float(seen.e_battery_kwh.sum()), seen.e_heat_kwh))
+        if seen.slot < run.start:
+            self.tally = replace(self.tally, begin=Stock.after(seen))
         if not run.start <= seen.slot < run.end:
             return
         prices = connection_prices(district, np.array([seen.slot], dtype=np.int64))
@@ -174,39 +165,19 @@ def _frame(microgrid: Microgrid, run: Run, rows: list[SlotRow]) -> dict[str, Any
 
 
 def money_of(microgrid: Microgrid, run: Run, collected: Collected) -> dict[str, Any]:
-    """Cost as run and without a plan, both with demand charge; what stores hold more is credited.
-
-    Without a plan stores end as they begin, and cars have drawn what they would have drawn at once.
-    What is left to be drawn is priced as the planner prices it at its horizon's end: at the
-    cheaper hours, for it is in them that stores and cars are filled up.
-    """
-    tally, district = collected.tally, microgrid.district
-    prices = connection_prices(district, slots_from(run.start, run.slots))
-    terms = DemandTerms(
-        charge_krw_per_kw=prices.demand_charge_krw_per_kw,
-        month_share=month_share(run.start, run.slots, district.time_zone),
-        peak_incurred_kw=prices.peak_floor_kw,
-    )
-    refill_price = end_value_krw_per_kwh(prices)
-    first, last = collected.stocks[1], collected.stocks[-1]
-    heat = district.heat
-    heat_price = heat.fuel_price_krw_per_kwh / heat.boiler_eta if heat else 0.0
-    stock_krw = (
-        (last.battery_kwh - first.battery_kwh) * refill_price
-        + (last.heat_kwh - first.heat_kwh) * heat_price
-        + (tally.cars_kwh - tally.cars_uncontrolled_kwh) * refill_price
-    )
+    """Cost as run and without a plan, with demand charge, less what is left in stock."""
+    tally = collected.tally
+    terms = run_terms(microgrid.district, slots_from(run.start, run.slots))
     baseline = cheapest_without(tally, terms)
-    cost_krw = terms.total_krw(tally.run) - stock_krw
-    baseline_krw = terms.total_krw(baseline)
+    cost_krw, baseline_krw = terms.run_krw(tally), terms.without_krw(baseline)
     return {
         "cost_krw": round(cost_krw, 2),
         "baseline_cost_krw": round(baseline_krw, 2),
         "saved_frac": round(1 - cost_krw / baseline_krw, 5) if baseline_krw > 0 else None,
         "baseline_units_frac": CONSTANT_FRAC[tally.without.index(baseline)],
-        "stock_change_krw": round(stock_krw, 2),
-        "demand_charge_krw": round(terms.total_krw(tally.run) - tally.run.cost_krw, 2),
-        "baseline_demand_charge_krw": round(baseline_krw - baseline.cost_krw, 2),
+        "stock_change_krw": round(terms.stock_krw(tally), 2),
+        "demand_charge_krw": round(terms.demand_krw(tally.run), 2),
+        "baseline_demand_charge_krw": round(terms.demand_krw(baseline), 2),
         "peak_kw": round(tally.run.peak_kw, 3),
         "baseline_peak_kw": round(baseline.peak_kw, 3),
         "co2_t": round(tally.run.co2_t, 3),

@@ -67,7 +67,9 @@ def get_report(request: Request, month: ReportText) -> Response:
     document = request.app.state.cache.get(
         f"report {wanted.text}",
         state,
-        lambda: context.store.read(lambda connection: month_report(connection, wanted, keeping)),
+        lambda: context.store.read(
+            lambda connection: month_report(connection, context.district, wanted, keeping)
+        ),
     )
     months = {"oldest": local_label(context.admission.first_slot, zone)[:7], "newest": newest_month}
     return json_answer(request, {**document, **months}, etag)

@@ -4,6 +4,9 @@ Both follow from the same telemetry and prices. Without optimisation means: ever
 once until its promise is met, stores and heat pump stand still, the biogas unit burns its daily
 gas evenly, boilers cover what heat is missing, and the fuel cells run at one constant share of
 what is able to run; `CONSTANT_FRAC` names the shares, and the cheapest over the time counts.
+
+A plan moves energy through time, so at the end of a run stores and cars may hold more or less than
+they would without one: that is credited at what it will cost to draw it (`Terms`).
 """
 
 from collections.abc import Mapping
@@ -17,6 +20,8 @@ from energy.plant import Telemetry
 from energy.units import DT_H
 
 CONSTANT_FRAC = (0.0, 0.5, 1.0)
+ENERGIES = ("import_kwh", "export_kwh", "generation_kwh", "load_kwh", "cars_kwh")
+"""Sums of a run that are energies, as run."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +166,34 @@ class Variant:
         peak_kw = max(self.peak_kw, cost.import_kw if prices.peak_counts else 0.0)
         return Variant(self.cost_krw + cost.total_krw, self.co2_t + cost.co2_t, peak_kw)
 
+    def then(self, later: "Variant") -> "Variant":
+        """The run and a later one as one."""
+        return Variant(
+            cost_krw=self.cost_krw + later.cost_krw,
+            co2_t=self.co2_t + later.co2_t,
+            peak_kw=max(self.peak_kw, later.peak_kw),
+        )
+
+
+@dataclass(frozen=True)
+class Stock:
+    """Energy that stands in the district's stores at an instant, kWh."""
+
+    battery_kwh: float
+    heat_kwh: float
+
+    @classmethod
+    def after(cls, seen: Telemetry) -> "Stock":
+        """What stands in them at the end of a slot."""
+        return cls(float(seen.e_battery_kwh.sum()), float(seen.e_heat_kwh))
+
 
 @dataclass(frozen=True)
 class Tally:
     """Sums over a run of slots from `first_slot` on, as run and in every variant without plan.
 
-    generation is what units and sun gave (curtailed sun does not count); energies in kWh.
+    generation is what units and sun gave (curtailed sun does not count); energies in kWh. `begin`
+    is the stock before the first slot; where it is not known, that after it. `end` is the newest.
     """
 
     first_slot: int
@@ -179,12 +206,15 @@ class Tally:
     load_kwh: float = 0.0
     cars_kwh: float = 0.0
     cars_uncontrolled_kwh: float = 0.0
+    begin: Stock | None = None
+    end: Stock | None = None
 
     def plus(self, district: District, seen: Telemetry, prices: SlotPrices) -> "Tally":
         """The sums with one more slot."""
         generation_kw = float((seen.p_pv_kw - seen.pv_curtailed_kw).sum() + seen.unit_p_kw.sum())
         variants = zip(self.without, CONSTANT_FRAC, strict=True)
         into_cars_kw = float((seen.cars_charge_kw - seen.cars_discharge_kw).sum())
+        end = Stock.after(seen)
         return Tally(
             first_slot=self.first_slot,
             slots=self.slots + 1,
@@ -200,7 +230,23 @@ class Tally:
             cars_kwh=self.cars_kwh + into_cars_kw * DT_H,
             cars_uncontrolled_kwh=self.cars_uncontrolled_kwh
             + float(seen.cars_uncontrolled_kw.sum()) * DT_H,
+            begin=self.begin or end,
+            end=end,
         )
+
+    @property
+    def stored(self) -> Stock:
+        """What the stores hold more at the end than at the beginning."""
+        if self.begin is None or self.end is None:
+            return Stock(0.0, 0.0)
+        return Stock(
+            self.end.battery_kwh - self.begin.battery_kwh, self.end.heat_kwh - self.begin.heat_kwh
+        )
+
+    @property
+    def more_in_cars_kwh(self) -> float:
+        """What cars have drawn more than if each had charged at once."""
+        return self.cars_kwh - self.cars_uncontrolled_kwh
 
     @property
     def self_sufficiency_frac(self) -> float | None:
@@ -214,6 +260,23 @@ class Tally:
         own_kwh = max(self.generation_kwh - self.export_kwh, 0.0)
         return own_kwh / self.generation_kwh if self.generation_kwh > 0 else None
 
+    def then(self, later: "Tally") -> "Tally":
+        """The run and a later one as one; what lies between them is in neither."""
+        pairs = zip(self.without, later.without, strict=True)
+        energies = {
+            name: getattr(self, name) + getattr(later, name)
+            for name in (*ENERGIES, "cars_uncontrolled_kwh")
+        }
+        return Tally(
+            first_slot=self.first_slot,
+            slots=self.slots + later.slots,
+            run=self.run.then(later.run),
+            without=tuple(one.then(other) for one, other in pairs),
+            begin=self.begin or later.begin,
+            end=later.end or self.end,
+            **energies,
+        )
+
     def as_json(self) -> dict[str, object]:
         """The sums for a row of the store."""
         return asdict(self)
@@ -224,25 +287,60 @@ class Tally:
         parts = dict(found)
         parts["run"] = Variant(**parts["run"])
         parts["without"] = tuple(Variant(**each) for each in parts["without"])
+        for name in ("begin", "end"):
+            parts[name] = Stock(**parts[name]) if parts.get(name) else None
         return cls(**parts)
 
 
 @dataclass(frozen=True)
-class DemandTerms:
-    """How the peak of a run is billed: won per kW and month, the run's share of the month, and the
-    peak that is owed anyway.
+class StockPrices:
+    """Worth of energy that needs not be drawn any more, won per kWh: electricity in batteries and
+    cars, heat in the store.
+    """
+
+    refill_krw_per_kwh: float
+    heat_krw_per_kwh: float
+
+    def worth_krw(self, stored: Stock, cars_kwh: float) -> float:
+        """What so much more in the stores and in cars is worth."""
+        electric_kwh = stored.battery_kwh + cars_kwh
+        return electric_kwh * self.refill_krw_per_kwh + stored.heat_kwh * self.heat_krw_per_kwh
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a run is charged and credited beside its slots.
+
+    Its peak: won per kW and month, the run's share of the month, and the peak that is owed anyway.
+    And what stores and cars hold more than they would without a plan.
     """
 
     charge_krw_per_kw: float
     month_share: float
     peak_incurred_kw: float
+    stock: StockPrices
 
-    def total_krw(self, variant: Variant) -> float:
-        """Cost of a variant with its demand charge."""
+    def demand_krw(self, variant: Variant) -> float:
+        """The demand charge of a variant."""
         billed_kw = max(variant.peak_kw, self.peak_incurred_kw)
-        return variant.cost_krw + billed_kw * self.charge_krw_per_kw * self.month_share
+        return billed_kw * self.charge_krw_per_kw * self.month_share
+
+    def stock_krw(self, tally: Tally) -> float:
+        """What a run has in stock beyond what it would have without a plan.
+
+        Without one stores end as they begin, and cars have drawn what they would at once.
+        """
+        return self.stock.worth_krw(tally.stored, tally.more_in_cars_kwh)
+
+    def run_krw(self, tally: Tally) -> float:
+        """Cost as run, with its demand charge, less what is in stock."""
+        return tally.run.cost_krw + self.demand_krw(tally.run) - self.stock_krw(tally)
+
+    def without_krw(self, variant: Variant) -> float:
+        """Cost of a variant without plan, with its demand charge."""
+        return variant.cost_krw + self.demand_krw(variant)
 
 
-def cheapest_without(tally: Tally, terms: DemandTerms) -> Variant:
+def cheapest_without(tally: Tally, terms: Terms) -> Variant:
     """The variant without plan that would have cost least, demand charge included."""
-    return min(tally.without, key=terms.total_krw)
+    return min(tally.without, key=terms.without_krw)

@@ -1,8 +1,9 @@
 """A month in figures, by day: what the district drew and gave, cost and saved, traded and paid.
 
-Each day's figures are those that the loop committed with its last measured slot, so a report of the
-past changes only where the books do: by settled trades, verified events and bills. A figure whose
-rows were thinned out is null and named under `not_kept`, as are the sums that would need it.
+Each day's sums are those that the loop committed with its last measured slot, so a report of the
+past changes only where the books do: by settled trades, verified events and bills. A day's money
+stands without the charge for the month's peak, which the month has once (`month_costs`). A figure
+whose rows were thinned out is null and named under `not_kept`, as are the sums that would need it.
 """
 
 from collections import Counter
@@ -10,27 +11,31 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from energy.steps.accounting import Tally
+from energy.district import District
+from energy.steps.accounting import ENERGIES, Tally
+from energy.steps.demand_peaks import month_of, peaks_from
+from energy.steps.month_costs import Costs, MonthCosts, month_costs
 from energy.store.bills import load_billed_months
 from energy.store.demand_response import committed_wh_per_slot, events_between, last_result
 from energy.store.measured import last_summary, load_summaries
 from energy.store.orders import clearings_between
 from energy.store.retention import kept_from
 from energy.store.slots import SlotRow, slots_between
-from energy.store.views import Document, find_view, views_between
-from energy.timegrid import iso_of, local_day_start, local_label, local_month_start
+from energy.store.views import Document, views_between
+from energy.timegrid import iso_of, local_day_start, local_label, local_month_start, slots_from
 from energy.units import SLOT_S, krw_text_from_ukrw
 
-ENERGIES = ("import_kwh", "export_kwh", "generation_kwh", "load_kwh", "cars_kwh")
 SHARES = ("self_sufficiency_frac", "self_consumption_frac")
 COSTS = ("cost_krw", "baseline_cost_krw", "saved_krw")
 EMISSIONS = ("co2_t", "baseline_co2_t")
-MEASURED = ("measured_slots", *ENERGIES, *SHARES, "peak_kw")
+DEMAND = ("demand_charge_krw", "baseline_demand_charge_krw")
+MEASURED = ("measured_slots", *ENERGIES, *SHARES, "peak_kw", *COSTS, *EMISSIONS)
 MARKET = (
     "auctions", "traded_slots", "volume_kwh", "price_krw_per_kwh", "welfare_krw",
     "market_saved_krw", "settled_slots",
@@ -79,13 +84,26 @@ class Keeping:
         return [kind for kind, kept in before.items() if begun < min(end, kept)]
 
 
-def month_report(connection: Connection, month: ReportMonth, keeping: Keeping) -> Document:
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a month: the sums of each day by its first slot, and how they are
+    charged; None where nothing was.
+    """
+
+    days: Mapping[int, Tally]
+    costs: MonthCosts | None
+
+
+def month_report(
+    connection: Connection, district: District, month: ReportMonth, keeping: Keeping
+) -> Document:
     """The document of a month; a day of which nothing was measured has null figures."""
     before = {kind: kept_from(connection, kind) or 0 for kind in ("columns", "documents")}
+    measured = _measured(connection, district, month)
     days = [
         {
             "date": local_label(first, month.time_zone)[:10],
-            **_day(connection, first, end, keeping.lost_in(before, first, end)),
+            **_day(connection, measured, first, end, keeping.lost_in(before, first, end)),
         }
         for first, end in month.days()
     ]
@@ -94,12 +112,29 @@ def month_report(connection: Connection, month: ReportMonth, keeping: Keeping) -
         "from_utc": iso_of(month.first),
         "to_utc": iso_of(month.end),
         "time_zone": month.time_zone,
-        "totals": _totals(days, (month.end - month.first) // SLOT_S),
+        "totals": _totals(days, measured, (month.end - month.first) // SLOT_S),
         "not_kept": _not_kept(days, before, keeping),
         "demand_response": _demand_response(connection, month),
         "bills": _bills(connection, month),
         "days": days,
     }
+
+
+def _measured(connection: Connection, district: District, month: ReportMonth) -> Measured:
+    """Each day's sums by its last measured slot, and the month's charges by its last day."""
+    days: dict[int, Tally] = {}
+    peaks: Mapping[str, float] = {}
+    for first, end in month.days():
+        last = last_summary(connection, first, end)
+        if last is not None:
+            summary = load_summaries(connection, last, last + SLOT_S)[last]
+            days[first], peaks = Tally.from_json(summary["day"]), summary["peaks_kw"]
+    if not days:
+        return Measured({}, None)
+    slots = slots_from(month.first, (month.end - month.first) // SLOT_S)
+    this = month_of(month.first, month.time_zone)
+    costs = month_costs(district, slots, list(days.values()), peaks_from(peaks), this)
+    return Measured(days, costs)
 
 
 def _not_kept(
@@ -118,18 +153,19 @@ def _not_kept(
     return found
 
 
-def _day(connection: Connection, first: int, end: int, lost: Sequence[str]) -> Document:
+def _day(
+    connection: Connection, measured: Measured, first: int, end: int, lost: Sequence[str]
+) -> Document:
     """Figures of a day; `not_kept` names by kind those that are null because rows are gone."""
-    last = last_summary(connection, first, end)
-    seen = None if last is None else find_view(connection, "measured", last)
+    tally = measured.days.get(first)
     gone: dict[str, list[str]] = {}
-    if last is None and "columns" in lost:
-        gone["columns"] = [*MEASURED, *COSTS, *EMISSIONS]
+    if tally is None and "columns" in lost:
+        gone["columns"] = list(MEASURED)
     if "documents" in lost:
-        gone["documents"] = [*([] if seen else (*COSTS, *EMISSIONS)), *MARKET]
+        gone["documents"] = list(MARKET)
     figures = {
-        **_measured(connection, last),
-        **_costs(seen),
+        **_energies(tally),
+        **_costs(tally, measured.costs),
         **_market(
             clearings_between(connection, first, end),
             views_between(connection, "trading", first, end),
@@ -145,11 +181,10 @@ def _day(connection: Connection, first: int, end: int, lost: Sequence[str]) -> D
     }
 
 
-def _measured(connection: Connection, last: int | None) -> Document:
-    """Energy and peak of a day by its last measured slot."""
-    if last is None:
-        return {**dict.fromkeys(MEASURED), "measured_slots": 0}
-    tally = Tally.from_json(load_summaries(connection, last, last + SLOT_S)[last]["day"])
+def _energies(tally: Tally | None) -> Document:
+    """Energy and peak of a run of slots."""
+    if tally is None:
+        return {"measured_slots": 0, **dict.fromkeys((*ENERGIES, *SHARES, "peak_kw"))}
     return {
         "measured_slots": tally.slots,
         **{name: round(getattr(tally, name), 3) for name in ENERGIES},
@@ -158,10 +193,18 @@ def _measured(connection: Connection, last: int | None) -> Document:
     }
 
 
-def _costs(seen: Document | None) -> Document:
-    """Money and emissions of a day as the document of its last measured slot has them."""
-    kpi = (seen or {}).get("kpi") or {}
-    return {name: kpi.get(name) for name in (*COSTS, *EMISSIONS)}
+def _costs(tally: Tally | None, costs: MonthCosts | None) -> Document:
+    """Money and emissions of a day."""
+    if tally is None or costs is None:
+        return dict.fromkeys((*COSTS, *EMISSIONS))
+    return _money(costs.of_day(tally))
+
+
+def _money(found: Costs) -> Document:
+    return {
+        **{name: _text(getattr(found, name)) for name in COSTS},
+        **{name: round(getattr(found, name), 4) for name in EMISSIONS},
+    }
 
 
 def _slots(rows: Sequence[SlotRow]) -> Document:
@@ -191,11 +234,13 @@ def _market(cleared: Mapping[int, Document], trading: Mapping[int, Document]) ->
     }
 
 
-def _totals(days: Sequence[Document], slots_of_month: int) -> Document:
+def _totals(days: Sequence[Document], measured: Measured, slots_of_month: int) -> Document:
     """Sums over the days; null where a day's figure is not kept any more."""
     tiers = sum((Counter(one["tiers"]) for one in days), Counter[str]())
-    sums = {**_energy_of(days), **_costs_of(days), **_market_of(days)}
+    sums = {**_energies(_whole(measured)), **_costs_of(measured), **_market_of(days)}
     unknown = {name for one in days for names in one["not_kept"].values() for name in names}
+    if unknown.intersection(COSTS):
+        unknown.update(DEMAND)
     found = {name: None if name in unknown else value for name, value in sums.items()}
     slots = found["measured_slots"]
     return {
@@ -206,24 +251,18 @@ def _totals(days: Sequence[Document], slots_of_month: int) -> Document:
     }
 
 
-def _energy_of(days: Sequence[Document]) -> Document:
-    known = [one for one in days if one["measured_slots"]]
-    slots = sum(one["measured_slots"] for one in known)
-    energy = {name: sum(one[name] for one in known) for name in ENERGIES}
-    whole = Tally(first_slot=0, slots=slots, **energy)
-    return {
-        "measured_slots": slots,
-        **{name: round(value, 3) for name, value in energy.items()},
-        **{name: getattr(whole, name) for name in SHARES},
-        "peak_kw": max((one["peak_kw"] for one in known), default=None),
-    }
+def _whole(measured: Measured) -> Tally | None:
+    """All days as one run."""
+    return reduce(Tally.then, measured.days.values()) if measured.days else None
 
 
-def _costs_of(days: Sequence[Document]) -> Document:
-    emitted = {name: sum(one[name] or 0.0 for one in days) for name in EMISSIONS}
+def _costs_of(measured: Measured) -> Document:
+    costs = measured.costs
+    if costs is None:
+        return dict.fromkeys((*COSTS, *EMISSIONS, *DEMAND))
     return {
-        **{name: _sum(one[name] for one in days) for name in COSTS},
-        **{name: round(value, 4) for name, value in emitted.items()},
+        **_money(costs.of_month([costs.of_day(one) for one in measured.days.values()])),
+        **{name: _text(getattr(costs, name)) for name in DEMAND},
     }
 
 

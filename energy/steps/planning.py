@@ -16,7 +16,12 @@ from energy.steps.context import Microgrid
 from energy.steps.demand_peaks import incurred_kw, new_peak_krw_per_kw
 from energy.steps.dr_plan import with_demand_response
 from energy.steps.measure import Measured
-from energy.steps.prices import ConnectionPrices, beyond_tariff_krw_per_kwh, connection_prices
+from energy.steps.prices import (
+    ConnectionPrices,
+    beyond_tariff_krw_per_kwh,
+    connection_prices,
+    end_value_krw_per_kwh,
+)
 from energy.steps.record import unit_changes
 from energy.steps.retiring import in_use, out_of_plan, retired_of
 from energy.units import SLOT_S, SLOTS_PER_HOUR
@@ -60,15 +65,6 @@ def assets_problem(
         curtail_krw_per_kwh=district.economics.curtail_krw_per_kwh,
         cuts=(),
     )
-
-
-def end_value_krw_per_kwh(prices: ConnectionPrices) -> float:
-    """Worth of a kWh that is still stored at the end: the cheaper half of the buying prices.
-
-    With the mean, a store would be kept full for a price that never comes; with nothing it would
-    be emptied every evening.
-    """
-    return float(np.quantile(prices.buy_krw_per_kwh, 0.25))
 
 
 def _batteries(district: District, measured: Measured, end_value: float) -> Batteries:

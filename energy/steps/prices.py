@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from energy.district import District
-from energy.steps.accounting import SlotPrices
+from energy.steps.accounting import SlotPrices, StockPrices, Terms
 from energy.tariffs import load_tariff, peak_counts, prices_krw_per_kwh, slot_calendars
 from energy.timegrid import local_calendar, local_month_start
 from energy.units import SLOT_S
@@ -53,6 +53,38 @@ def connection_prices(district: District, slots: IntArray) -> ConnectionPrices:
         peak_counts=peak_counts(tariff, calendars),
         demand_charge_krw_per_kw=float(seasonal.basic_krw_per_kw) if seasonal else 0.0,
         peak_floor_kw=district.connection.p_import_kw_max * floor_ppm / 1e6,
+    )
+
+
+def end_value_krw_per_kwh(prices: ConnectionPrices) -> float:
+    """Worth of a kWh that is still stored at the end: the cheaper half of the buying prices.
+
+    With the mean, a store would be kept full for a price that never comes; with nothing it would
+    be emptied every evening.
+    """
+    return float(np.quantile(prices.buy_krw_per_kwh, 0.25))
+
+
+def stock_prices(district: District, prices: ConnectionPrices) -> StockPrices:
+    """Worth of what a run leaves in stock: as the planner prices it at its horizon's end, for it is
+    in the cheaper hours that stores and cars are filled up.
+    """
+    heat = district.heat
+    return StockPrices(
+        refill_krw_per_kwh=end_value_krw_per_kwh(prices),
+        heat_krw_per_kwh=heat.fuel_price_krw_per_kwh / heat.boiler_eta if heat else 0.0,
+    )
+
+
+def run_terms(district: District, slots: IntArray, counted: int | None = None) -> Terms:
+    """How a run of slots in one month is charged beside them; of its first `counted`, else all."""
+    prices = connection_prices(district, slots)
+    run = len(slots) if counted is None else counted
+    return Terms(
+        charge_krw_per_kw=prices.demand_charge_krw_per_kw,
+        month_share=month_share(int(slots[0]), run, district.time_zone),
+        peak_incurred_kw=prices.peak_floor_kw,
+        stock=stock_prices(district, prices),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from energy.forecast import CarSessions, ChargerGroups, DistrictForecast, split
 from energy.forecast.inputs import FloatArray
 from energy.plant import SetPoints
-from energy.steps.accounting import DemandTerms, Tally
+from energy.steps.accounting import Tally, Terms
 from energy.steps.asset_views import assets_view
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
@@ -25,7 +25,7 @@ from energy.steps.issuing import keep_issue
 from energy.steps.market_views import round_views
 from energy.steps.measure import LastGood, Measured
 from energy.steps.previews import keep_problem
-from energy.steps.prices import connection_prices, month_share
+from energy.steps.prices import connection_prices, run_terms
 from energy.steps.record import stored_row, unit_changes
 from energy.steps.retiring import Retired, in_use, leaving, neutral, retired_ids, retired_of
 from energy.steps.settling import post_clearing
@@ -48,7 +48,7 @@ from energy.store.readings import LateRow, save_late_readings, save_readings
 from energy.store.setpoints import load_setpoints, prune_setpoints, save_setpoints
 from energy.store.slots import Claim, SlotOutcome, publish_slot
 from energy.store.views import prune_views, put_view
-from energy.timegrid import iso_of, local_day_start
+from energy.timegrid import iso_of, local_day_start, slots_from
 from energy.units import SLOT_S, SLOTS_PER_DAY
 from optimizer import Plan, Tier
 from optimizer.document import problem_document
@@ -75,10 +75,10 @@ def is_over(slot: int, now_s: float) -> bool:
 
 @dataclass(frozen=True)
 class DaySums:
-    """Sums of the local day with the measured slot, how its peak is billed, and all peaks."""
+    """Sums of the local day with the measured slot, how it is charged beside, and all peaks."""
 
     tally: Tally
-    terms: DemandTerms
+    terms: Terms
     peaks_kw: Peaks
 
 
@@ -196,16 +196,16 @@ def day_sums(microgrid: Microgrid, measured: Measured) -> DaySums:
     district, slot = microgrid.district, measured.telemetry.slot
     day_start = local_day_start(slot, district.time_zone)
     before = microgrid.memory.day
-    if before is None or local_day_start(before.first_slot, district.time_zone) != day_start:
+    if before is None:
         before = Tally(first_slot=slot)
-    prices = connection_prices(district, np.array([slot], dtype=np.int64))
-    here = prices.at(0)
+    elif local_day_start(before.first_slot, district.time_zone) != day_start:
+        before = Tally(first_slot=slot, begin=before.end)
+    here = connection_prices(district, np.array([slot], dtype=np.int64)).at(0)
     tally = before.plus(district, measured.telemetry, here)
-    terms = DemandTerms(
-        charge_krw_per_kw=prices.demand_charge_krw_per_kw,
-        month_share=month_share(slot, tally.slots, district.time_zone),
-        peak_incurred_kw=prices.peak_floor_kw,
-    )
+    # Days may have 23 or 25 hours where clocks change.
+    day_end = local_day_start(day_start + 26 * 3600, district.time_zone)
+    whole_day = slots_from(day_start, (day_end - day_start) // SLOT_S)
+    terms = run_terms(district, whole_day, counted=tally.slots)
     month = month_of(slot, district.time_zone)
     return DaySums(tally, terms, with_demand(microgrid.memory.peaks_kw, month, tally.run.peak_kw))
 

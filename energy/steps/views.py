@@ -11,7 +11,7 @@ import numpy as np
 from energy.district import District
 from energy.forecast import DistrictForecast, cloudless_frac
 from energy.plant import Telemetry
-from energy.steps.accounting import DemandTerms, Tally, Variant, cheapest_without
+from energy.steps.accounting import Tally, Terms, Variant, cheapest_without
 from energy.steps.clearing import Cleared
 from energy.steps.grid import UNSERVED, CheckedPlan
 from energy.steps.market_room import MarketRoom
@@ -33,9 +33,7 @@ VIOLATION_KINDS = {"v_min": "voltage_low", "v_max": "voltage_high"}
 VIOLATION_UNITS = {"v_min": "pu", "v_max": "pu", UNSERVED: "kW", OPERATOR_LIMIT: "kW"}
 
 
-def measured_view(
-    district: District, measured: Measured, tally: Tally, terms: DemandTerms
-) -> Document:
+def measured_view(district: District, measured: Measured, tally: Tally, terms: Terms) -> Document:
     """What the slot's meters say, source by source and use by use, and the day's figures so far."""
     seen = measured.telemetry
     return {
@@ -78,10 +76,10 @@ def measured_uses(seen: Telemetry) -> dict[str, float]:
     }
 
 
-def kpi_view(tally: Tally, terms: DemandTerms) -> Document:
+def kpi_view(tally: Tally, terms: Terms) -> Document:
     """Figures of a run of slots against the cheapest way of running it without a plan."""
     baseline: Variant = cheapest_without(tally, terms)
-    cost_krw, baseline_krw = terms.total_krw(tally.run), terms.total_krw(baseline)
+    cost_krw, baseline_krw = terms.run_krw(tally), terms.without_krw(baseline)
     return {
         "from_utc": iso_of(tally.first_slot),
         "to_utc": iso_of(tally.first_slot + tally.slots * SLOT_S),

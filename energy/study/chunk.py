@@ -32,7 +32,7 @@ from energy.timegrid import local_day_start, local_label, slots_from
 from energy.units import SLOT_S, SLOTS_PER_DAY
 from optimizer import Planner, PlannerSettings
 
-METHOD = 3
+METHOD = 4
 """Raised whenever the same chunk would come to other figures: kept parts of older ones are void."""
 PLAN = PlannerSettings(deadline_s=900.0, branch_s_max=300.0, in_process=True)
 """So long that no clock ends a plan: the same chunk gives the same plans on any machine."""
@@ -163,7 +163,7 @@ class _Days:
         )
         remember(microgrid, measured, day_sums(microgrid, measured))
         if past == self.chunk.first_slot - SLOT_S:
-            self.collected.stock(measured.telemetry)
+            self.collected.begins(measured.telemetry)
         if self.chunk.first_slot <= past < self.chunk.end_slot:
             self.count(measured)
             self.market.settle(past, before, step.state_after, step.readings)
@@ -181,8 +181,6 @@ class _Days:
         if local_day_start(ends, microgrid.district.time_zone) == ends:
             self.wires.run()
             self.day_done()
-        if ends == self.chunk.end_slot:
-            self.collected.stock(seen)
 
     def plan(self, measured: Measured) -> DayPlan:
         """Plan the day that begins, with the newest weather."""

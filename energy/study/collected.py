@@ -12,7 +12,7 @@ import numpy as np
 from energy.district import District
 from energy.forecast.inputs import FloatArray
 from energy.plant import BehindMeters, Telemetry
-from energy.steps.accounting import SlotPrices, Tally
+from energy.steps.accounting import SlotPrices, Stock, Tally
 from energy.steps.tally import Tally as MonthTally
 from energy.steps.views import measured_sources, measured_uses
 from energy.study.day import DayPlan
@@ -21,7 +21,6 @@ from energy.study.wires import WiresSums
 from energy.units import DT_H
 
 Part = dict[str, Any]
-Stocks = dict[str, float]
 PEAK = "peak_import_kw"
 
 
@@ -35,7 +34,7 @@ class Collected:
     plans: list[dict[str, Any]] = field(default_factory=list)
     p_import_kw: list[float] = field(default_factory=list)
     p_use_kw: list[float] = field(default_factory=list)
-    stocks: list[Stocks] = field(default_factory=list)
+    stock: Stock | None = None
 
     def __post_init__(self) -> None:
         customers = len(self.district.meters.account)
@@ -56,7 +55,8 @@ class Collected:
     def seen(self, day: str, seen: Telemetry, behind: BehindMeters, prices: SlotPrices) -> None:
         """A quarter hour was measured."""
         month = day[:7]
-        before = self.tallies.get(month) or Tally(first_slot=seen.slot)
+        before = self.tallies.get(month) or Tally(first_slot=seen.slot, begin=self.stock)
+        self.stock = Stock.after(seen)
         self.tallies[month] = before.plus(self.district, seen, prices)
         self.load_kwh += behind.load_kwh
         self.solar_kwh += behind.solar_kwh
@@ -71,9 +71,9 @@ class Collected:
         used_kw = sum(uses[name] for name in ("homes_buildings", "cars", "heat_pump", "losses"))
         self.p_use_kw.append(round(used_kw, 3))
 
-    def stock(self, seen: Telemetry) -> None:
-        """Note what stands in the stores at the end of a slot."""
-        self.stocks.append({"battery": float(seen.e_battery_kwh.sum()), "heat": seen.e_heat_kwh})
+    def begins(self, seen: Telemetry) -> None:
+        """The slot before the first counted one: what it leaves in stock."""
+        self.stock = Stock.after(seen)
 
     def part(self, sums: MarketSums, months: MonthTally, wires: WiresSums) -> Part:
         """The chunk as JSON; the market's and the wires' sums beside its own."""
@@ -83,7 +83,6 @@ class Collected:
             "plans": self.plans,
             "p_import_kw": self.p_import_kw,
             "p_use_kw": self.p_use_kw,
-            "stocks": [self.stocks[0], self.stocks[-1]],
             "load_kwh": self.load_kwh.round(3).tolist(),
             "solar_kwh": self.solar_kwh.round(3).tolist(),
             "market": asdict(sums),

@@ -14,8 +14,7 @@ import numpy as np
 from energy.district import District
 from energy.forecast.inputs import IntArray
 from energy.steps.accounting import CONSTANT_FRAC, Tally, Variant
-from energy.steps.planning import end_value_krw_per_kwh
-from energy.steps.prices import connection_prices
+from energy.steps.prices import connection_prices, stock_prices
 from energy.study.bills import (
     WAYS,
     connection_bill,
@@ -179,7 +178,7 @@ def _money(
 ) -> Figures:
     """What the year cost the operator, and the cheapest way of running it without a plan."""
     run = _variant([tally.run for tally in tallies.values()])
-    stock_krw = _stock_krw(district, slots, parts, tallies)
+    stock_krw = _stock_krw(district, slots, tallies)
     demand_krw = demand_charge_krw(district, tallies, None)
     paid_krw = sum(part["dr"]["paid_krw"] for part in parts)
     cost_krw = run.cost_krw + demand_krw - stock_krw + paid_krw
@@ -211,18 +210,10 @@ def _variant(months: Sequence[Variant]) -> Variant:
     )
 
 
-def _stock_krw(
-    district: District, slots: IntArray, parts: Sequence[Part], tallies: Mapping[str, Tally]
-) -> float:
-    """What stores hold more at the parts' ends than at their beginnings, and cars drew more."""
-    refill = end_value_krw_per_kwh(connection_prices(district, slots))
-    heat = district.heat
-    heat_krw = heat.fuel_price_krw_per_kwh / heat.boiler_eta if heat else 0.0
-    ends = [part["stocks"] for part in parts]
-    battery_kwh = sum(last["battery"] - first["battery"] for first, last in ends)
-    heat_kwh = sum(last["heat"] - first["heat"] for first, last in ends)
-    cars_kwh = sum(one.cars_kwh - one.cars_uncontrolled_kwh for one in tallies.values())
-    return float((battery_kwh + cars_kwh) * refill + heat_kwh * heat_krw)
+def _stock_krw(district: District, slots: IntArray, tallies: Mapping[str, Tally]) -> float:
+    """What stores hold more at the months' ends than at their beginnings, and cars drew more."""
+    prices = stock_prices(district, connection_prices(district, slots))
+    return sum(prices.worth_krw(one.stored, one.more_in_cars_kwh) for one in tallies.values())
 
 
 def _connection_krw(

@@ -256,7 +256,9 @@ class NotKept(Shape):
 
 
 class MonthTotals(Shape):
-    """The sums of a month; null where rows of some day are not kept."""
+    """The sums of a month; null where rows of some day are not kept. Costs are those of the days
+    and the demand charge, which is asked once for the month's highest import.
+    """
 
     measured_slots: Count | None
     is_complete: bool | None
@@ -270,6 +272,8 @@ class MonthTotals(Shape):
     cost_krw: Krw | None
     baseline_cost_krw: Krw | None
     saved_krw: Krw | None
+    demand_charge_krw: Krw | None
+    baseline_demand_charge_krw: Krw | None
     co2_t: Tonnes | None
     baseline_co2_t: Tonnes | None
     peak_kw: KwPositive | None
@@ -285,7 +289,9 @@ class MonthTotals(Shape):
 
 
 class ReportDay(Shape):
-    """A local day; what was not measured is null, and what is not kept, by kind of its rows."""
+    """A local day; what was not measured is null, and what is not kept, by kind of its rows. Costs
+    are without the demand charge.
+    """
 
     date: Date
     first_slot_utc: Utc

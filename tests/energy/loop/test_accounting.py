@@ -8,17 +8,21 @@ import pytest
 from energy.district import District, load_district
 from energy.plant import Plant, Telemetry
 from energy.steps.accounting import (
-    DemandTerms,
     SlotPrices,
+    Stock,
+    StockPrices,
     Tally,
+    Terms,
     Variant,
     cheapest_without,
     cost_as_run,
     cost_without,
 )
 from energy.timegrid import parse_instant
+from energy.units import SLOT_S
 
 NOON = parse_instant("2026-07-15T12:00", "Asia/Seoul")
+NOTHING = StockPrices(0.0, 0.0)
 PRICES = SlotPrices(buy_krw_per_kwh=200.0, sell_krw_per_kwh=100.0, peak_counts=True)
 
 
@@ -92,13 +96,13 @@ def test_boiler_heat_that_is_missing_without_a_plan_is_paid_for(
 
 
 def test_the_demand_charge_counts_the_highest_import_that_counts() -> None:
-    terms = DemandTerms(charge_krw_per_kw=3000.0, month_share=1 / 30, peak_incurred_kw=100.0)
-    assert terms.total_krw(Variant(cost_krw=5.0, peak_kw=80.0)) == pytest.approx(5 + 100 * 100)
-    assert terms.total_krw(Variant(cost_krw=5.0, peak_kw=400.0)) == pytest.approx(5 + 400 * 100)
+    terms = Terms(3000.0, month_share=1 / 30, peak_incurred_kw=100.0, stock=NOTHING)
+    assert terms.without_krw(Variant(cost_krw=5.0, peak_kw=80.0)) == pytest.approx(5 + 100 * 100)
+    assert terms.without_krw(Variant(cost_krw=5.0, peak_kw=400.0)) == pytest.approx(5 + 400 * 100)
 
 
 def test_the_cheapest_way_without_a_plan_is_the_one_compared_with() -> None:
-    terms = DemandTerms(0.0, 1.0, 0.0)
+    terms = Terms(0.0, 1.0, 0.0, NOTHING)
     variants = (Variant(3.0), Variant(1.0), Variant(2.0))
     assert cheapest_without(Tally(0, without=variants), terms) == variants[1]
 
@@ -110,3 +114,56 @@ def test_sums_come_back_from_the_store_as_they_were(
     assert Tally.from_json(tally.as_json()) == tally
     assert tally.self_sufficiency_frac == 0.0
     assert tally.import_kwh == 100.0
+
+
+def test_cars_that_will_charge_later_and_a_battery_that_was_filled_do_not_count_as_a_saving(
+    district: District, quiet_slot: Telemetry
+) -> None:
+    """40 kW that cars would draw at once wait, 100 kW fill the battery: by hand, at 200 won."""
+    batteries, groups = len(district.batteries.id), len(district.chargers.id)
+    waiting, filled = np.zeros(groups), np.zeros(batteries)
+    waiting[0], filled[0] = 40.0, 25.0
+    before = Stock(0.0, 7.0)
+    seen = replace(
+        quiet_slot,
+        p_import_kw=500.0,
+        cars_uncontrolled_kw=waiting,
+        e_battery_kwh=filled,
+        e_heat_kwh=7.0,
+    )
+    tally = Tally(NOON, begin=before).plus(district, seen, PRICES)
+    assert tally.stored == Stock(25.0, 0.0) and tally.more_in_cars_kwh == -10.0
+    terms = Terms(0.0, 1.0, 0.0, StockPrices(refill_krw_per_kwh=200.0, heat_krw_per_kwh=50.0))
+    assert terms.stock_krw(tally) == pytest.approx((25 - 10) * 200)
+    assert terms.run_krw(tally) == pytest.approx((500 * 0.25 - 15) * 200)
+    assert terms.without_krw(tally.without[0]) == pytest.approx((400 + 40) * 0.25 * 200)
+    # Bought at the price at which it counts, nothing is saved and nothing lost.
+    assert terms.run_krw(tally) == pytest.approx(terms.without_krw(tally.without[0]))
+
+
+def test_heat_in_the_store_counts_at_what_the_boiler_would_burn(
+    district: District, quiet_slot: Telemetry
+) -> None:
+    seen = replace(quiet_slot, e_heat_kwh=30.0, e_battery_kwh=np.zeros(len(district.batteries.id)))
+    tally = Tally(NOON, begin=Stock(0.0, 10.0)).plus(district, seen, PRICES)
+    terms = Terms(0.0, 1.0, 0.0, StockPrices(refill_krw_per_kwh=200.0, heat_krw_per_kwh=50.0))
+    assert terms.stock_krw(tally) == pytest.approx(20 * 50)
+
+
+def test_two_runs_after_each_other_are_one_run(district: District, quiet_slot: Telemetry) -> None:
+    high = replace(quiet_slot, p_import_kw=900.0, e_heat_kwh=11.0)
+    whole = Tally(NOON).plus(district, quiet_slot, PRICES).plus(district, high, PRICES)
+    first = Tally(NOON).plus(district, quiet_slot, PRICES)
+    later = Tally(NOON + SLOT_S, begin=first.end).plus(district, high, PRICES)
+    assert first.then(later) == whole and whole.run.peak_kw == 900.0
+
+
+def test_sums_that_were_stored_before_stocks_were_counted_can_still_be_read(
+    district: District, quiet_slot: Telemetry
+) -> None:
+    old = Tally(NOON).plus(district, quiet_slot, PRICES).as_json()
+    del old["begin"], old["end"]
+    found = Tally.from_json(old)
+    assert found.stored == Stock(0.0, 0.0) and found.import_kwh == 100.0
+    again = found.plus(district, quiet_slot, PRICES)
+    assert again.stored == Stock(0.0, 0.0) and again.begin == Stock.after(quiet_slot)

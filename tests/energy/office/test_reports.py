@@ -56,8 +56,13 @@ def test_each_local_day_has_its_own_figures_and_they_add_up(
     assert after["first_slot_utc"] == "2026-07-15T15:00:00Z" == iso_of(first + 3 * SLOT_S)
     for name in ("import_kwh", "generation_kwh", "load_kwh"):
         assert report["totals"][name] == pytest.approx(before[name] + after[name], abs=0.002)
-    for name in ("cost_krw", "saved_krw"):
-        assert Decimal(report["totals"][name]) == Decimal(before[name]) + Decimal(after[name])
+    totals, charges = report["totals"], {"cost_krw": "", "baseline_cost_krw": "baseline_"}
+    for name, way in charges.items():
+        charge = Decimal(totals[f"{way}demand_charge_krw"])
+        assert Decimal(totals[name]) == Decimal(before[name]) + Decimal(after[name]) + charge
+        assert charge > 0
+    saved = Decimal(totals["baseline_cost_krw"]) - Decimal(totals["cost_krw"])
+    assert Decimal(totals["saved_krw"]) == saved
     last = first + 2 * SLOT_S  # 23:45, whose figures stand for the day
     day = opened.store.read(lambda c: load_summaries(c, last, last + SLOT_S))[last]["day"]
     assert before["import_kwh"] == round(day["import_kwh"], 3)
@@ -78,6 +83,7 @@ MARKET = {
     "market_saved_krw", "settled_slots",
 }  # fmt: skip
 COSTED = {"cost_krw", "baseline_cost_krw", "saved_krw", "co2_t", "baseline_co2_t"}
+DEMAND = {"demand_charge_krw", "baseline_demand_charge_krw"}
 ENERGY = {
     "measured_slots", "import_kwh", "export_kwh", "generation_kwh", "load_kwh", "cars_kwh",
     "self_sufficiency_frac", "self_consumption_frac", "peak_kw",
@@ -94,14 +100,15 @@ def test_a_day_whose_rows_were_thinned_out_has_no_figures_and_the_report_says_si
     days = {one["date"]: one for one in report["days"]}
     gone, before = days["2026-07-15"], {one["date"]: one for one in whole["days"]}
     assert set(gone["not_kept"]["columns"]) == ENERGY | COSTED
-    assert set(gone["not_kept"]["documents"]) == COSTED | MARKET
+    assert set(gone["not_kept"]["documents"]) == MARKET
     assert {name for name in ENERGY | COSTED | MARKET if gone[name] is not None} == set()
     # What stands in rows that are kept for ever is told, and so is the day that is kept.
     assert gone["missed"] == 1 and gone["tiers"] == before["2026-07-15"]["tiers"]
-    for date in ("2026-07-14", "2026-07-16"):
-        assert days[date] == before[date]
+    assert days["2026-07-14"] == before["2026-07-14"]
+    for name in ENERGY | MARKET | {"missed", "tiers"}:
+        assert days["2026-07-16"][name] == before["2026-07-16"][name]
     totals = report["totals"]
-    assert {name for name in ENERGY | COSTED | MARKET if totals[name] is not None} == set()
+    assert {name for name in ENERGY | COSTED | DEMAND | MARKET if totals[name] is not None} == set()
     assert totals["is_complete"] is None and totals["missed"] == 1
     assert [one["kind"] for one in report["not_kept"]] == ["columns", "documents"]
     for one in report["not_kept"]:

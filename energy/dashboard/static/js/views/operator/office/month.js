@@ -32,7 +32,7 @@ function groups({ totals, demand_response: dr, bills, not_kept: lost }, words, f
       ...all(format.percent, "self_sufficiency_frac", "self_consumption_frac"), show("peak_kw", (kw) => format.power(kw)),
     ]],
     ["month.money", [
-      ...all((won) => format.won(won), "cost_krw", "baseline_cost_krw", "saved_krw"), ...all(format.tonnes, "co2_t", "baseline_co2_t"),
+      ...all((won) => format.won(won), "cost_krw", "demand_charge_krw", "baseline_cost_krw", "baseline_demand_charge_krw", "saved_krw"), ...all(format.tonnes, "co2_t", "baseline_co2_t"),
       ...(bills ? [["report.bills", format.count(bills.bills)], ["report.bills_sum", format.won(bills.total_krw)], ["report.bills_alone", format.won(bills.alone_krw)]] : [["report.bills", words("report.not_closed")]]),
     ]],
     ["month.market", [
