@@ -30,6 +30,8 @@ WEATHER_WORDS = {
     "humidity_frac": ("humidity_frac", "humidity", "reh"),
 }
 STEPS_S = (900, 1800, 3600)
+NEAR_S = 60
+"""How far from its quarter hour a logger may stamp a reading."""
 
 
 class SeriesError(Exception):
@@ -66,15 +68,16 @@ def read_series(
         factor, is_energy, said = 1.0, False, unit or "in the file's unit"
     else:
         factor, is_energy, said = _unit(name, unit)
+    stamps, moved = _to_quarters(stamps)
     series, more = _ordered(pd.Series(values.to_numpy(dtype=float), index=stamps))
     step_s = _step_s(pd.DatetimeIndex(series.index), path.name)
     if is_energy:
         factor *= 3600 / step_s
-    slot, p_kw, gaps = _on_quarters(series * factor, step_s)
+    slot, p_kw, gaps = _on_quarters(series * factor, step_s, path.name)
     what = "price" if kind == "price" else "power"
     named = f"time from column {time!r}, {what} from {name!r} ({said}), step {step_s // 60} min"
     shown = (unit or "of its unit") if kind == "price" else "kW"
-    return Reading(slot, p_kw, step_s // SLOT_S, (named, *findings, *more, *gaps), shown)
+    return Reading(slot, p_kw, step_s // SLOT_S, (named, *findings, *moved, *more, *gaps), shown)
 
 
 def read_weather(
@@ -207,6 +210,17 @@ def _ordered(series: pd.Series) -> tuple[pd.Series, list[str]]:
     return series, findings
 
 
+def _to_quarters(stamps: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, list[str]]:
+    """Stamps within a minute of a quarter hour on it; the others, and NaT, as they are."""
+    quarters = stamps.round(f"{SLOT_S}s")
+    off_s = np.abs((stamps - quarters).total_seconds().to_numpy())
+    moved = (off_s > 0) & (off_s <= NEAR_S)
+    if not moved.any():
+        return stamps, []
+    found = f"{int(moved.sum())} stamps within a minute of a quarter hour were taken for it"
+    return stamps.where(~moved, quarters), [found]
+
+
 def _step_s(stamps: pd.DatetimeIndex, name: str) -> int:
     if len(stamps) < 2:
         raise SeriesError(f"{name}: {len(stamps)} readable rows, allowed: two and more")
@@ -221,14 +235,33 @@ def _seconds(stamps: pd.DatetimeIndex) -> IntArray:
     return np.asarray(stamps.as_unit("s").asi8, dtype=np.int64)
 
 
-def _on_quarters(series: pd.Series, step_s: int) -> tuple[IntArray, FloatArray, list[str]]:
-    """Contiguous quarter hours; a longer interval's mean power fills all its quarters."""
-    at = _seconds(pd.DatetimeIndex(series.index)) // step_s
-    values = series.to_numpy(dtype=np.float64)
+def _on_quarters(
+    series: pd.Series, step_s: int, name: str
+) -> tuple[IntArray, FloatArray, list[str]]:
+    """Contiguous quarter hours; a longer interval's mean power fills all its quarters.
+
+    Intervals begin where most stamps of the file do, which need not be a whole hour of UTC.
+    """
+    seconds = _seconds(pd.DatetimeIndex(series.index))
+    phases, counts = np.unique(seconds % step_s, return_counts=True)
+    phase = int(phases[counts.argmax()])
+    if phase % SLOT_S:
+        raise SeriesError(
+            f"{name}: stamps {phase % SLOT_S} s after the quarter hours, "
+            f"allowed: at most {NEAR_S} s off them"
+        )
+    stray = seconds % step_s != phase
+    findings = []
+    if stray.any():
+        findings.append(
+            f"{int(stray.sum())} stamps that are not on the steps of {step_s // 60} min "
+            "were set aside"
+        )
+    at = (seconds[~stray] - phase) // step_s
+    values = series.to_numpy(dtype=np.float64)[~stray]
     grid = np.full(int(at[-1] - at[0]) + 1, np.nan)
     grid[at - at[0]] = values
     known = np.isfinite(grid)
-    findings = []
     if not known.all():
         change = np.diff(np.concatenate([[0], ~known, [0]]).astype(np.int64))
         length = np.flatnonzero(change == -1) - np.flatnonzero(change == 1)
@@ -237,7 +270,7 @@ def _on_quarters(series: pd.Series, step_s: int) -> tuple[IntArray, FloatArray, 
             f"the longest {length.max() * step_s / 3600:.4g} h"
         )
     per = step_s // SLOT_S
-    first = int(at[0]) * step_s
+    first = int(at[0]) * step_s + phase
     slot = first + SLOT_S * np.arange(len(grid) * per, dtype=np.int64)
     return slot, np.repeat(grid, per), findings
 

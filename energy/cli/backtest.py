@@ -13,6 +13,7 @@ from rich.progress import Progress
 from energy.backtest import (
     Replay,
     ReplayPlan,
+    SeriesError,
     SessionReport,
     issued_weather,
     read_series,
@@ -157,9 +158,15 @@ def _of_sessions(
     replays, reports = [], {}
     for name, stays in sites.items():
         title = f"{path.name}: {name}"
-        replay, reports[title] = replay_sessions(title, stays, site, p_kw, plan, shown)
-        replays.append(replace(replay, findings=(*said, *replay.findings)))
-    return replays, reports
+        try:
+            replay, reports[title] = replay_sessions(title, stays, site, p_kw, plan, shown)
+        except SeriesError as error:
+            said = (*said, f"site {name!r} was set aside: {error}")
+        else:
+            replays.append(replay)
+    if not replays:
+        raise SeriesError("; ".join(said[-len(sites) :]))
+    return [replace(one, findings=(*said, *one.findings)) for one in replays], reports
 
 
 def _of_district(

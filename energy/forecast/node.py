@@ -200,12 +200,16 @@ def _typical(p_kw: FloatArray) -> float:
 
 
 def _middle(p_kw: FloatArray) -> tuple[float, float]:
-    """Median and spread of what is known; an unlimited spread where hardly anything is."""
+    """Median and spread of what is known; an unlimited spread where hardly anything is.
+
+    Nor can one value show a spread: a device that is at work for some hours a month draws nothing
+    in the middle 98 %, and what it draws then is no spike.
+    """
     known = p_kw[np.isfinite(p_kw)]
     if len(known) < SLOTS_PER_DAY:
         return 0.0, np.inf
     low, middle, high = np.quantile(known, [0.01, 0.5, 0.99])
-    return float(middle), max(float(high - low), 1e-9)
+    return float(middle), float(high - low) if high > low else np.inf
 
 
 def _standing(p_kw: FloatArray, length: int) -> BoolArray:

@@ -107,6 +107,16 @@ def test_spikes_hardly_move_the_forecast(
     assert found.p_kw[3].mean() == pytest.approx(clean.p_kw[3].mean(), rel=0.12)
 
 
+def test_a_device_that_is_at_work_for_some_hours_a_month_draws_no_spikes(
+    load_spec: NodeSpec,
+) -> None:
+    p_kw = np.zeros(60 * DAY)
+    p_kw[20 * DAY + 40 : 20 * DAY + 56] = 22.0
+    assert not flag_readings(load_spec, p_kw).spike.any()
+    p_kw[::2] = 0.1  # With a spread to judge by, what is far out of it is not believed.
+    assert flag_readings(load_spec, p_kw).spike.sum() >= 8
+
+
 def test_a_model_fitted_on_faulty_days_still_answers(
     feeder: NodeRecord, load_spec: NodeSpec
 ) -> None:

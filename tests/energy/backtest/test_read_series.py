@@ -49,6 +49,36 @@ def test_shuffled_and_doubled_rows_are_put_right_and_named(tmp_path: Path) -> No
     assert "out of order" in said and "2 doubled stamps" in said
 
 
+def test_hours_of_a_zone_of_half_an_hour_stay_where_they_are(tmp_path: Path) -> None:
+    rows = [f"2026-01-01 {hour:02d}:00,{hour}" for hour in range(3)]
+    found = read(tmp_path, ["time,load", *rows], zone="Asia/Kolkata")
+    assert found.slot[0] == parse_instant("2025-12-31T18:30+00:00")
+    assert found.p_kw.tolist() == [0.0] * 4 + [1.0] * 4 + [2.0] * 4
+
+
+def test_a_logger_that_is_some_seconds_off_is_taken_for_its_quarter_and_said(
+    tmp_path: Path,
+) -> None:
+    stamps = ("00:00:07", "00:14:55", "00:30:00", "00:45:41")
+    found = read(tmp_path, ["time,load", *(f"2026-01-01 {at},{n}" for n, at in enumerate(stamps))])
+    assert found.slot[0] == parse_instant("2026-01-01T00:00+00:00")
+    assert found.p_kw.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert "3 stamps within a minute of a quarter hour were taken for it" in found.findings
+
+
+def test_a_stamp_between_the_steps_is_set_aside_and_a_file_of_such_is_refused(
+    tmp_path: Path,
+) -> None:
+    stamps = [f"{m // 60:02d}:{m % 60:02d}" for m in range(0, 300, 15)]
+    rows = [f"2026-01-01 {at},{n}" for n, at in enumerate(stamps)]
+    found = read(tmp_path, ["time,load", *rows, "2026-01-01 02:07,999"])
+    assert found.p_kw.tolist() == list(range(20))
+    assert "1 stamps that are not on the steps of 15 min were set aside" in found.findings
+    shifted = [f"2026-01-01 {m // 60:02d}:{m % 60:02d},1" for m in range(7, 300, 15)]
+    with pytest.raises(SeriesError, match="stamps 420 s after the quarter hours, allowed: at most"):
+        read(tmp_path, ["time,load", *shifted])
+
+
 def test_gaps_are_nan_and_the_longest_is_named(tmp_path: Path) -> None:
     lines = ["time,load"]
     lines += [f"2026-01-01 {m // 60:02d}:{m % 60:02d},1" for m in range(0, 600, 15)

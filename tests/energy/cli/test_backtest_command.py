@@ -91,3 +91,31 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_run(
 ) -> None:
     assert run(["simulate", "--district", "sejong-5-1@0.005", "--json", path]) == 2
     assert path in capsys.readouterr().err
+
+
+def written_sessions(path: Path, days_of_site: dict[str, int]) -> Path:
+    """Twelve cars a day that come about nine and leave about five, at each site."""
+    rng = np.random.default_rng(2)
+    lines = ["site,arrival,departure,estimated_departure,requested_energy,energy"]
+    for site, days in days_of_site.items():
+        for midnight in slots_from(parse_instant("2026-01-05", "UTC"), days * 96)[::96].tolist():
+            for come, leave in zip(*rng.normal([[9], [17]], 0.7, (2, 12)) * 3600, strict=True):
+                times = [iso_of(int(midnight + at) // 60 * 60) for at in (come, leave, leave)]
+                lines.append(f"{site},{','.join(times)},12,{rng.uniform(4, 20):.2f}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_site_of_few_sessions_is_set_aside_and_the_others_are_replayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["backtest", "--kind", "ev-sessions", "--tz", "UTC", "--latitude", "37",
+             "--longitude", "127", "--every", "24", "--json", "--series"]  # fmt: skip
+    path = written_sessions(tmp_path / "some.csv", {"garage": 52, "kerb": 3})
+    assert run([*words, str(path)]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["name"] == "some.csv: garage"
+    (said,) = [text for text in found["findings"] if "set aside" in text]
+    assert said.startswith("site 'kerb' was set aside: record of ")
+    assert run([*words, str(written_sessions(tmp_path / "none.csv", {"kerb": 3}))]) == 2
+    assert "site 'kerb' was set aside: record of " in capsys.readouterr().err.replace("\n", " ")
