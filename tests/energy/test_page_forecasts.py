@@ -176,3 +176,28 @@ def test_before_the_first_forecast_the_page_says_so(chromium_page: Page, stage: 
     stage.found = {}
     open_screen(chromium_page, stage)
     expect(chromium_page.locator("#next")).to_contain_text("The first forecast comes")
+
+
+def test_prices_below_nought_are_drawn_below_the_line_of_nought_and_inside_the_chart(
+    chromium_page: Page, stage: Stage, complaints: list[str]
+) -> None:
+    """A market's rules may let them: then the axis has a sign and room for them."""
+    price = stage.found["/v1/forecasts/course"]["quantities"]["price"]
+    price["quantiles_krw_per_kwh"] = [
+        [value - 300.0 for value in row] for row in price["quantiles_krw_per_kwh"]
+    ]
+    open_screen(chromium_page, stage)
+    chart = chromium_page.locator("#course-price svg.chart")
+    expect(chart.locator(".zero")).to_have_count(1)
+    ticks = chart.locator("text.tick").all_text_contents()
+    assert any(text[0] in "-\u2212" for text in ticks), ticks
+    inside = chart.evaluate("""(svg) => {
+      const height = svg.viewBox.baseVal.height;
+      return [...svg.querySelectorAll("path.line, path.band")].every((path) => {
+        const { y, height: tall } = path.getBBox();
+        return y >= 20 && y + tall <= height - 22;
+      });
+    }""")
+    assert inside
+    # The others lie above nought and begin at it.
+    expect(chromium_page.locator("#course-load svg.chart .zero")).to_have_count(0)

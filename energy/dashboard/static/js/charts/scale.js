@@ -14,6 +14,10 @@ export function tickText(format, value, step) {
 
 export const linear = (from, to, low, high) => (value) => low + ((value - from) / (to - from)) * (high - low);
 
+export function minOf(...arrays) {
+  return -maxOf(...arrays.map((array) => (array ?? []).map((value) => value === null ? null : -value)));
+}
+
 export function maxOf(...arrays) {
   let top = 0;
   for (const array of arrays) for (const value of array ?? []) if (value !== null && value > top) top = value;

@@ -1,7 +1,7 @@
 // Draws one chart over slots: stacks up and down, bands, step lines, levels. Pure: model in, SVG out.
 import { s } from "../dom.js";
 import { stackPaths, stackTop } from "./bars.js";
-import { linear, maxOf, niceTicks, tickText } from "./scale.js";
+import { linear, maxOf, minOf, niceTicks, tickText } from "./scale.js";
 import { stepBand, stepLine } from "./steps.js";
 import { timeTicks } from "./time.js";
 
@@ -21,7 +21,7 @@ export function timeChart(model, { width, height, format, words, label }) {
   const svg = s("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
   const hatch = `hatch-${(drawn += 1)}`;
   svg.append(hatchPattern(hatch));
-  drawGrid(svg, { plot, axis, y, format, unit: model.unit, signed: Boolean(model.range) });
+  drawGrid(svg, { plot, axis, y, format, unit: model.unit, signed: Boolean(model.range) || axis.dips, mirrored: !model.range });
   drawTimes(svg, { plot, x, model, width, format });
   const units = (value) => y(value / divide);
   for (const side of [up, down]) {
@@ -42,7 +42,7 @@ export function timeChart(model, { width, height, format, words, label }) {
     svg.append(s("path", { class: `line line-${line.name} ${line.kind ?? ""}`, d: stepLine(line.values, x, units) }));
   }
   drawLevels(svg, { levels: model.levels ?? [], axis, divide, plot, y });
-  if (up.length && down.length) svg.append(s("path", { class: "zero", d: `M${plot.left} ${y(0)}H${plot.right}` }));
+  if ((up.length && down.length) || axis.dips) svg.append(s("path", { class: "zero", d: `M${plot.left} ${y(0)}H${plot.right}` }));
   const now = makeNow({ x, plot, count, words });
   const cursor = s("rect", { class: "cursor", y: plot.top, height: plot.bottom - plot.top, width: Math.max(2, x(1) - x(0)), x: -99 });
   svg.append(now.line, cursor);
@@ -62,17 +62,19 @@ function verticalAxis(model, divide, height) {
   }
   const { count, up = [], down = [], lines = [], bands = [], levels = [] } = model;
   const data = Math.max(stackTop(up, count), maxOf(...lines.map((line) => line.values), ...bands.map((band) => band.high))) / divide;
-  const below = stackTop(down, count) / divide;
+  // Prices may lie below nought, if the market's rules let them.
+  const dip = -minOf(...lines.map((line) => line.values), ...bands.map((band) => band.low)) / divide;
+  const dips = dip > data / 200, below = Math.max(stackTop(down, count) / divide, dip), isSplit = down.length > 0 || dips;
   // A limit far above the data would press them flat; its label then says that it lies above.
   const near = levels.map(({ value }) => value / divide).filter((value) => value <= 1.6 * data);
   const fixed = model.max === undefined ? 0 : model.max / divide;
   const top = Math.max(data, fixed, ...near);
-  const ticks = niceTicks(Math.max(top, below), down.length ? 3 : height < 150 ? 3 : 4);
+  const ticks = niceTicks(Math.max(top, below), isSplit ? 3 : height < 150 ? 3 : 4);
   const step = ticks[1] - ticks[0];
   const room = (value) => Math.max(step, value * 1.04);
   const upTo = fixed && fixed >= data ? fixed : room(top);
-  const downTo = down.length ? room(below) : 0;
-  return { low: -downTo, high: upTo, step, ticks };
+  const downTo = isSplit ? room(below) : 0;
+  return { low: -downTo, high: upTo, step, ticks, dips: dips && !down.length };
 }
 
 function hatchPattern(id) {
@@ -86,10 +88,10 @@ function estimates(quality, top, x, y, hatch) {
     : []);
 }
 
-// With a range of its own an axis has a sign; stacks show what goes down as it is.
-function drawGrid(svg, { plot, axis, y, format, unit, signed }) {
+// An axis with a range of its own, or whose lines go below nought, has a sign; stacks show what goes down as it is.
+function drawGrid(svg, { plot, axis, y, format, unit, signed, mirrored }) {
   for (const tick of axis.ticks) {
-    for (const value of tick === 0 || signed ? [tick] : [tick, -tick]) {
+    for (const value of tick === 0 || !mirrored ? [tick] : [tick, -tick]) {
       if (value > axis.high + 1e-9 || value < axis.low - 1e-9) continue;
       const at = Math.round(y(value)) + 0.5;
       svg.append(s("path", { class: "gridline", d: `M${plot.left} ${at}H${plot.right}` }));
