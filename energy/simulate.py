@@ -154,7 +154,9 @@ def place_orders(
         lambda connection: prices_document(connection, installation.district, admission, time)
     )
     orders = build_orders(crowd, slot, parse_public(document))
-    orders = within_promises(orders, promises or Promises())
+    promises = promises or Promises()
+    promises.forget_before(slot)
+    orders = within_promises(orders, promises)
     envelopes = sign_orders(crowd, admission.domain, orders)
     answers = installation.store.write(
         lambda connection: admit_orders(connection, admission, envelopes, now_s)

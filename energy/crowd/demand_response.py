@@ -58,6 +58,10 @@ class Promises:
             left_wh = max(int(usual_wh) - int(answer["committed_wh_per_slot"]), 0)
             self.bid_wh_max[account, slot] = left_wh
 
+    def forget_before(self, slot: int) -> None:
+        """Let go of what was promised for slots that are over; a program may run for years."""
+        self.bid_wh_max = {key: wh for key, wh in self.bid_wh_max.items() if key[1] >= slot}
+
 
 def parse_offers(document: Mapping[str, Any]) -> list[Offer]:
     """The events of a document of `GET /v1/dr/events` that can be answered; raises CrowdError."""

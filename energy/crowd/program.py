@@ -146,6 +146,7 @@ def _round_of(
     require_district(market, crowd.district)
     if current is not None and current.slot == market.first_open_slot:
         return current
+    promises.forget_before(market.first_open_slot)
     orders = build_orders(crowd, market.first_open_slot, market.prices)
     return SlotRound(crowd, market, within_promises(orders, promises))
 

@@ -201,3 +201,19 @@ def test_prices_below_nought_are_drawn_below_the_line_of_nought_and_inside_the_c
     assert inside
     # The others lie above nought and begin at it.
     expect(chromium_page.locator("#course-load svg.chart .zero")).to_have_count(0)
+
+
+CSV = """async (values) => {
+  const { assets } = document.documentElement.dataset;
+  const { csvLine } = await import(`${assets}/js/charts/figure.js`);
+  return csvLine(values);
+}"""
+
+
+def test_no_text_in_a_table_that_is_taken_along_is_a_formula(
+    chromium_page: Page, stage: Stage
+) -> None:
+    open_screen(chromium_page, stage)
+    values = ["=1+1", "+82 10", "@who", "-x", "-500", "+1.5", "1e-3", -2.5, None, 'a "b"']
+    found = chromium_page.evaluate(CSV, values)
+    assert found == '\'=1+1,\'+82 10,\'@who,\'-x,-500,+1.5,1e-3,-2.5,,"a ""b"""'

@@ -50,3 +50,13 @@ def test_bids_are_cut_to_what_is_left_to_be_drawn(crowd: Crowd) -> None:
     ]
     promises.keep(OFFER, account, {"baseline_wh": [205] * 8, "committed_wh_per_slot": 200})
     assert within_promises([order], promises) == []
+
+
+def test_what_was_promised_for_slots_that_are_over_is_forgotten(crowd: Crowd) -> None:
+    account = crowd.account[0]
+    promises = Promises()
+    promises.keep(OFFER, account, {"baseline_wh": [500] * 8, "committed_wh_per_slot": 200})
+    promises.forget_before(SLOT + 900)
+    assert sorted(slot for _, slot in promises.bid_wh_max) == [SLOT + n * 900 for n in range(1, 8)]
+    promises.forget_before(SLOT + 8 * 900)
+    assert promises.bid_wh_max == {}

@@ -4,9 +4,12 @@ import { MARGIN, timeChart } from "./timechart.js";
 
 const KEY_STEPS = { PageUp: -4, PageDown: 4 };
 
+// A spreadsheet takes a text that begins so for a formula; numbers stay numbers.
+const FORMULA = /^[=+\-@\t\r]/, NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
 // One line of a CSV file; a value that is not known is an empty cell.
 export const csvLine = (values) => values.map((value) => {
-  const text = String(value ?? "");
+  const found = String(value ?? ""), text = FORMULA.test(found) && !NUMBER.test(found) ? `'${found}` : found;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }).join(",");
 
