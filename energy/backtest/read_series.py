@@ -52,6 +52,11 @@ class Reading:
     findings: tuple[str, ...]
     unit: str = "kW"
 
+    @property
+    def phase_slots(self) -> int:
+        """By how many quarter hours readings begin after a whole step of UTC."""
+        return int(self.slot[0] // SLOT_S % self.step_slots)
+
 
 def read_series(
     path: Path, kind: str, time_zone: str, column: str | None = None, unit: str | None = None

@@ -159,9 +159,10 @@ class _Forecaster:
 
 
 def _issues(record: NodeRecord, plan: ReplayPlan, spec: NodeSpec) -> IntArray:
-    """Slots on whole steps of `every_h` from the first local midnight after the warm-up."""
+    """Slots at steps of `every_h` from the first local midnight after the warm-up, on a reading."""
     begin = int(record.slot[0]) + plan.warm_up_days * SLOTS_PER_DAY * SLOT_S
     first = local_day_start(begin + SLOTS_PER_DAY * SLOT_S, spec.site.time_zone)
+    first += (spec.phase_slots - first // SLOT_S) % spec.step_slots * SLOT_S
     last = int(record.slot[-1]) - (HORIZON - 1) * SLOT_S
     step = plan.every_h * SLOTS_PER_HOUR * SLOT_S
     issues = np.arange(first, last + 1, step, dtype=np.int64)

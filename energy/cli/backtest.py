@@ -142,7 +142,12 @@ def _of_series(given: Given, site: Site, plan: ReplayPlan, shown: Shown) -> Repl
         columns, more = read_weather(given.weather, zone, reading.slot)
         said += [f"weather: {text}" for text in more]
     spec = NodeSpec(
-        NODE_KINDS[given.kind], site, given.capacity_kw, reading.step_slots, given.floor
+        NODE_KINDS[given.kind],
+        site,
+        given.capacity_kw,
+        reading.step_slots,
+        given.floor,
+        reading.phase_slots,
     )
     record = NodeRecord(reading.slot, reading.p_kw, columns)
     weather_at = issued.columns if issued is not None else None

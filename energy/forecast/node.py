@@ -54,8 +54,9 @@ BRIDGED_SLOTS = 3 * SLOTS_PER_HOUR
 class NodeSpec:
     """What the series is: kind, place and calendar, and its physical limit in kW if known.
 
-    step_slots: quarter hours that one reading of the meter covers. Of a price `capacity_kw` is the
-    cap and `floor` the lowest that it can be, in its own unit.
+    step_slots: quarter hours that one reading of the meter covers; phase_slots: by how many it
+    begins after a whole such step of UTC. Of a price `capacity_kw` is the cap and `floor` the
+    lowest that it can be, in its own unit.
     """
 
     kind: Kind
@@ -63,6 +64,7 @@ class NodeSpec:
     capacity_kw: float | None = None
     step_slots: int = 1
     floor: float | None = None
+    phase_slots: int = 0
 
     @property
     def complete_frac_min(self) -> float:
@@ -202,14 +204,17 @@ def _typical(p_kw: FloatArray) -> float:
 def _middle(p_kw: FloatArray) -> tuple[float, float]:
     """Median and spread of what is known; an unlimited spread where hardly anything is.
 
-    Nor can one value show a spread: a device that is at work for some hours a month draws nothing
-    in the middle 98 %, and what it draws then is no spike.
+    One value shows no spread: a device that is at work for some hours a month draws nothing in the
+    middle 98 %, and what it draws then is no spike. There the other readings are the measure.
     """
     known = p_kw[np.isfinite(p_kw)]
     if len(known) < SLOTS_PER_DAY:
         return 0.0, np.inf
     low, middle, high = np.quantile(known, [0.01, 0.5, 0.99])
-    return float(middle), float(high - low) if high > low else np.inf
+    if high > low:
+        return float(middle), float(high - low)
+    others = known[known != middle]
+    return float(middle), float(np.median(np.abs(others - middle))) if len(others) else np.inf
 
 
 def _standing(p_kw: FloatArray, length: int) -> BoolArray:
@@ -308,15 +313,16 @@ def _regression(
 def _past(spec: NodeSpec, model: NodeModel, known: NodeRecord, names: tuple[str, ...]) -> Past:
     """The record in the words of the series engine: kW for loads, the clear-sky index for solar."""
     columns = _columns(spec, known, names, known.slot)
-    zone, step = spec.site.time_zone, spec.step_slots
+    zone, step, phase = spec.site.time_zone, spec.step_slots, spec.phase_slots
     if spec.kind != "pv":
-        weight = np.ones(len(known.slot))
-        return Past(known.slot, known.p_kw[:, None], weight, columns, zone, step_slots=step)
+        weight, z = np.ones(len(known.slot)), known.p_kw[:, None]
+        return Past(known.slot, z, weight, columns, zone, False, step, phase)
     clear_kw = _clear_kw(spec, model, known.slot)
     lit = clear_kw > LIT_FRAC_MIN * model.peak_kw
     k = np.where(lit, known.p_kw / np.where(lit, clear_kw, 1.0), np.nan)
     weight = np.where(lit, clear_kw / max(model.peak_kw, 1e-9), 0.0)
-    return Past(known.slot, np.clip(k, 0.0, K_MAX)[:, None], weight, columns, zone, True, step)
+    z = np.clip(k, 0.0, K_MAX)[:, None]
+    return Past(known.slot, z, weight, columns, zone, True, step, phase)
 
 
 def _clear_kw(spec: NodeSpec, model: NodeModel, slots: IntArray) -> FloatArray:

@@ -51,8 +51,8 @@ class Past:
 
     slot (T,) contiguous; z (T, A) with NaN where not known; weight (T,) of each row in the loss, 0
     where it teaches nothing; weather (T, D) columns. `plain`: days are all of one type, as the sun
-    sees them. step_slots: quarter hours of one reading; issues that teach lie on its ends, for in
-    the midst of a reading its value is not known yet.
+    sees them. step_slots: quarter hours of one reading, which begins phase_slots after a whole step
+    of UTC; issues that teach lie on its ends, for in its midst its value is not known yet.
     """
 
     slot: IntArray
@@ -62,6 +62,7 @@ class Past:
     time_zone: str
     plain: bool = False
     step_slots: int = 1
+    phase_slots: int = 0
 
     def last(self, days: int) -> "Past":
         """The newest `days` days of it."""
@@ -171,7 +172,7 @@ def _pairs(past: Past, bucket: int) -> tuple[IntArray, IntArray]:
     every = max(len(target) * past.z.shape[1] // PAIRS_MAX, 1)
     target, mixed = target[mixed % 7919 % every == 0], mixed[mixed % 7919 % every == 0]
     issue = target - low - mixed % (int(BUCKET_END[bucket]) - low)
-    issue -= (past.slot[0] // SLOT_S + issue) % past.step_slots
+    issue -= (past.slot[0] // SLOT_S + issue - past.phase_slots) % past.step_slots
     return issue[issue > 0], target[issue > 0]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from energy.district import District, UnitType
 from energy.plant import Telemetry
-from energy.units import DT_H
+from energy.units import DT_H, SLOT_S
 
 CONSTANT_FRAC = (0.0, 0.5, 1.0)
 ENERGIES = ("import_kwh", "export_kwh", "generation_kwh", "load_kwh", "cars_kwh")
@@ -192,8 +192,10 @@ class Stock:
 class Tally:
     """Sums over a run of slots from `first_slot` on, as run and in every variant without plan.
 
-    generation is what units and sun gave (curtailed sun does not count); energies in kWh. `begin`
-    is the stock before the first slot; where it is not known, that after it. `end` is the newest.
+    generation is what units and sun gave (curtailed sun does not count); energies in kWh.
+    `cars_kwh` is what cars drew less what they gave, `cars_stored_kwh` what they hold more by it,
+    as it would be drawn: what is given back has losses on both ways. `begin` is the stock before
+    the first slot; where it is not known, that after it. `end` is the newest.
     """
 
     first_slot: int
@@ -205,6 +207,7 @@ class Tally:
     generation_kwh: float = 0.0
     load_kwh: float = 0.0
     cars_kwh: float = 0.0
+    cars_stored_kwh: float = 0.0
     cars_uncontrolled_kwh: float = 0.0
     begin: Stock | None = None
     end: Stock | None = None
@@ -213,7 +216,9 @@ class Tally:
         """The sums with one more slot."""
         generation_kw = float((seen.p_pv_kw - seen.pv_curtailed_kw).sum() + seen.unit_p_kw.sum())
         variants = zip(self.without, CONSTANT_FRAC, strict=True)
-        into_cars_kw = float((seen.cars_charge_kw - seen.cars_discharge_kw).sum())
+        drawn_kw, given_kw = (
+            float(kw.sum()) for kw in (seen.cars_charge_kw, seen.cars_discharge_kw)
+        )
         end = Stock.after(seen)
         return Tally(
             first_slot=self.first_slot,
@@ -227,12 +232,19 @@ class Tally:
             export_kwh=self.export_kwh + seen.p_export_kw * DT_H,
             generation_kwh=self.generation_kwh + generation_kw * DT_H,
             load_kwh=self.load_kwh + float(seen.p_load_kw.sum()) * DT_H,
-            cars_kwh=self.cars_kwh + into_cars_kw * DT_H,
+            cars_kwh=self.cars_kwh + (drawn_kw - given_kw) * DT_H,
+            cars_stored_kwh=self.cars_stored_kwh
+            + (drawn_kw - given_kw / district.chargers.eta**2) * DT_H,
             cars_uncontrolled_kwh=self.cars_uncontrolled_kwh
             + float(seen.cars_uncontrolled_kw.sum()) * DT_H,
             begin=self.begin or end,
             end=end,
         )
+
+    @property
+    def end_slot(self) -> int:
+        """The slot after the last one of a run without gaps."""
+        return self.first_slot + self.slots * SLOT_S
 
     @property
     def stored(self) -> Stock:
@@ -245,8 +257,8 @@ class Tally:
 
     @property
     def more_in_cars_kwh(self) -> float:
-        """What cars have drawn more than if each had charged at once."""
-        return self.cars_kwh - self.cars_uncontrolled_kwh
+        """What cars hold more than if each had charged at once, as it would be drawn."""
+        return self.cars_stored_kwh - self.cars_uncontrolled_kwh
 
     @property
     def self_sufficiency_frac(self) -> float | None:
@@ -261,11 +273,11 @@ class Tally:
         return own_kwh / self.generation_kwh if self.generation_kwh > 0 else None
 
     def then(self, later: "Tally") -> "Tally":
-        """The run and a later one as one; what lies between them is in neither."""
+        """The run and a later one as one; of what lies between them only the stock is in it."""
         pairs = zip(self.without, later.without, strict=True)
         energies = {
             name: getattr(self, name) + getattr(later, name)
-            for name in (*ENERGIES, "cars_uncontrolled_kwh")
+            for name in (*ENERGIES, "cars_stored_kwh", "cars_uncontrolled_kwh")
         }
         return Tally(
             first_slot=self.first_slot,
@@ -287,6 +299,7 @@ class Tally:
         parts = dict(found)
         parts["run"] = Variant(**parts["run"])
         parts["without"] = tuple(Variant(**each) for each in parts["without"])
+        parts.setdefault("cars_stored_kwh", parts["cars_kwh"])
         for name in ("begin", "end"):
             parts[name] = Stock(**parts[name]) if parts.get(name) else None
         return cls(**parts)

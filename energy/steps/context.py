@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -29,7 +28,7 @@ from energy.steps.auctions import PRICE, Auctions
 from energy.steps.basis import build_basis
 from energy.steps.books import Books, open_books
 from energy.steps.contracting import enter_first_contracts
-from energy.steps.demand_peaks import Month, Peaks, month_of, peaks_from
+from energy.steps.demand_peaks import Peaks, peaks_of
 from energy.steps.floors import require_floors
 from energy.steps.freshness import Standstill
 from energy.steps.issuing import load_auctions, load_bands
@@ -266,18 +265,11 @@ def _remember(
         ),
         bands=taught or warmed_bands(basis, record.history, weather_at),
         auctions=auctions,
-        peaks_kw=_peaks_of(summary, last, installation.district.time_zone),
+        peaks_kw=peaks_of(summary, last, installation.district.time_zone),
         day=Tally.from_json(summary["day"]),
         last_good=_last_good(rows[last]),
         still=Standstill.of_columns(rows[last]),
     )
-
-
-def _peaks_of(summary: Mapping[str, Any], slot: int, time_zone: str) -> dict[Month, float]:
-    """The months' peaks in a slot's summary; an older row has one of all times: of its month."""
-    if "peaks_kw" not in summary:
-        return {month_of(slot, time_zone): float(summary["peak_kw"])}
-    return peaks_from(summary["peaks_kw"])
 
 
 def _last_good(row: Mapping[str, np.ndarray]) -> LastGood:

@@ -7,6 +7,7 @@ the last twelve; which months these are is the tariff's.
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from energy.district import District
 from energy.steps.prices import connection_tariff
@@ -43,6 +44,13 @@ def billed_kw(district: District, slot: int, peaks: Peaks, month: Month) -> int:
         month=month,
         contract_kw=math.ceil(district.connection.p_import_kw_max),
     )
+
+
+def owed_kw(district: District, slot: int, peaks: Peaks) -> float:
+    """The peak that is billed in the month of a slot by earlier months alone."""
+    month = month_of(slot, district.time_zone)
+    before = {key: kw for key, kw in peaks.items() if key != month}
+    return float(billed_kw(district, slot, before, month))
 
 
 def incurred_kw(district: District, slot: int, peaks: Peaks) -> float:
@@ -83,9 +91,11 @@ def peaks_json(peaks: Peaks) -> dict[str, float]:
     return {f"{year:04}-{month:02}": kw for (year, month), kw in peaks.items()}
 
 
-def peaks_from(found: Mapping[str, float]) -> dict[Month, float]:
-    """What `peaks_json` gave."""
-    return {(int(name[:4]), int(name[5:])): kw for name, kw in found.items()}
+def peaks_of(summary: Mapping[str, Any], slot: int, time_zone: str) -> dict[Month, float]:
+    """The months' peaks in a slot's summary; an older row has one of all times: of its month."""
+    if "peaks_kw" not in summary:
+        return {month_of(slot, time_zone): float(summary["peak_kw"])}
+    return {(int(name[:4]), int(name[5:])): kw for name, kw in summary["peaks_kw"].items()}
 
 
 def _months_on(month: Month, later: Month) -> int:

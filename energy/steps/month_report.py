@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from energy.district import District
 from energy.steps.accounting import ENERGIES, Tally
-from energy.steps.demand_peaks import month_of, peaks_from
+from energy.steps.demand_peaks import Peaks, month_of, peaks_of
 from energy.steps.month_costs import Costs, MonthCosts, month_costs
 from energy.store.bills import load_billed_months
 from energy.store.demand_response import committed_wh_per_slot, events_between, last_result
@@ -123,17 +123,18 @@ def month_report(
 def _measured(connection: Connection, district: District, month: ReportMonth) -> Measured:
     """Each day's sums by its last measured slot, and the month's charges by its last day."""
     days: dict[int, Tally] = {}
-    peaks: Mapping[str, float] = {}
+    peaks: Peaks = {}
     for first, end in month.days():
         last = last_summary(connection, first, end)
         if last is not None:
             summary = load_summaries(connection, last, last + SLOT_S)[last]
-            days[first], peaks = Tally.from_json(summary["day"]), summary["peaks_kw"]
+            days[first] = Tally.from_json(summary["day"])
+            peaks = peaks_of(summary, last, month.time_zone)
     if not days:
         return Measured({}, None)
     slots = slots_from(month.first, (month.end - month.first) // SLOT_S)
     this = month_of(month.first, month.time_zone)
-    costs = month_costs(district, slots, list(days.values()), peaks_from(peaks), this)
+    costs = month_costs(district, slots, list(days.values()), peaks, this)
     return Measured(days, costs)
 
 

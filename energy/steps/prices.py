@@ -66,8 +66,8 @@ def end_value_krw_per_kwh(prices: ConnectionPrices) -> float:
 
 
 def stock_prices(district: District, prices: ConnectionPrices) -> StockPrices:
-    """Worth of what a run leaves in stock: as the planner prices it at its horizon's end, for it is
-    in the cheaper hours that stores and cars are filled up.
+    """Worth of what a run leaves in stock: electricity at the price of the cheaper hours, for it is
+    in them that stores and cars are filled up; heat at what the boiler would burn for it.
     """
     heat = district.heat
     return StockPrices(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy import Connection
 
+from energy.district import District
 from energy.forecast import CarSessions, ChargerGroups, DistrictForecast, split
 from energy.forecast.inputs import FloatArray
 from energy.plant import SetPoints
@@ -17,7 +18,7 @@ from energy.steps.accounting import Tally, Terms
 from energy.steps.asset_views import assets_view
 from energy.steps.clearing import Cleared
 from energy.steps.context import Microgrid
-from energy.steps.demand_peaks import Peaks, month_of, peaks_json, with_demand
+from energy.steps.demand_peaks import Peaks, month_of, owed_kw, peaks_json, with_demand
 from energy.steps.feed_ages import watch_feeds
 from energy.steps.grid import CheckedPlan
 from energy.steps.homes import keep_home_day
@@ -75,10 +76,9 @@ def is_over(slot: int, now_s: float) -> bool:
 
 @dataclass(frozen=True)
 class DaySums:
-    """Sums of the local day with the measured slot, how it is charged beside, and all peaks."""
+    """Sums of the local day with the measured slot, and all months' peaks with it."""
 
     tally: Tally
-    terms: Terms
     peaks_kw: Peaks
 
 
@@ -199,15 +199,21 @@ def day_sums(microgrid: Microgrid, measured: Measured) -> DaySums:
     if before is None:
         before = Tally(first_slot=slot)
     elif local_day_start(before.first_slot, district.time_zone) != day_start:
-        before = Tally(first_slot=slot, begin=before.end)
+        before = Tally(slot, begin=before.end if before.end_slot == slot else None)
     here = connection_prices(district, np.array([slot], dtype=np.int64)).at(0)
     tally = before.plus(district, measured.telemetry, here)
+    month = month_of(slot, district.time_zone)
+    return DaySums(tally, with_demand(microgrid.memory.peaks_kw, month, tally.run.peak_kw))
+
+
+def day_terms(district: District, sums: DaySums) -> Terms:
+    """How the day is charged beside its slots, at no less than the peak that earlier months owe."""
+    day_start = local_day_start(sums.tally.first_slot, district.time_zone)
     # Days may have 23 or 25 hours where clocks change.
     day_end = local_day_start(day_start + 26 * 3600, district.time_zone)
     whole_day = slots_from(day_start, (day_end - day_start) // SLOT_S)
-    terms = run_terms(district, whole_day, counted=tally.slots)
-    month = month_of(slot, district.time_zone)
-    return DaySums(tally, terms, with_demand(microgrid.memory.peaks_kw, month, tally.run.peak_kw))
+    terms = run_terms(district, whole_day, counted=sums.tally.slots)
+    return replace(terms, peak_incurred_kw=owed_kw(district, day_start, sums.peaks_kw))
 
 
 def keep_measured(
@@ -222,7 +228,8 @@ def keep_measured(
     }
     row = stored_row(measured.telemetry, measured.known) | measured.still.columns()
     save_measured(connection, slot, row, summary)
-    document = measured_view(microgrid.district, measured, sums.tally, sums.terms)
+    terms = day_terms(microgrid.district, sums)
+    document = measured_view(microgrid.district, measured, sums.tally, terms)
     retired = retired_ids(connection, slot)
     document["kpi"]["retired"] = sorted(retired)
     put_view(connection, "measured", slot, document)

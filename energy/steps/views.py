@@ -82,7 +82,7 @@ def kpi_view(tally: Tally, terms: Terms) -> Document:
     cost_krw, baseline_krw = terms.run_krw(tally), terms.without_krw(baseline)
     return {
         "from_utc": iso_of(tally.first_slot),
-        "to_utc": iso_of(tally.first_slot + tally.slots * SLOT_S),
+        "to_utc": iso_of(tally.end_slot),
         "self_sufficiency_frac": tally.self_sufficiency_frac,
         "self_consumption_frac": tally.self_consumption_frac,
         "cost_krw": _krw(cost_krw),

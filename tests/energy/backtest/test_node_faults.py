@@ -113,6 +113,9 @@ def test_a_device_that_is_at_work_for_some_hours_a_month_draws_no_spikes(
     p_kw = np.zeros(60 * DAY)
     p_kw[20 * DAY + 40 : 20 * DAY + 56] = 22.0
     assert not flag_readings(load_spec, p_kw).spike.any()
+    p_kw[30 * DAY] = 1e6
+    without_plate = replace(load_spec, capacity_kw=None)
+    assert np.flatnonzero(flag_readings(without_plate, p_kw).spike).tolist() == [30 * DAY]
     p_kw[::2] = 0.1  # With a spread to judge by, what is far out of it is not believed.
     assert flag_readings(load_spec, p_kw).spike.sum() >= 8
 

@@ -54,6 +54,7 @@ def test_hours_of_a_zone_of_half_an_hour_stay_where_they_are(tmp_path: Path) -> 
     found = read(tmp_path, ["time,load", *rows], zone="Asia/Kolkata")
     assert found.slot[0] == parse_instant("2025-12-31T18:30+00:00")
     assert found.p_kw.tolist() == [0.0] * 4 + [1.0] * 4 + [2.0] * 4
+    assert (found.step_slots, found.phase_slots) == (4, 2)
 
 
 def test_a_logger_that_is_some_seconds_off_is_taken_for_its_quarter_and_said(

@@ -1,12 +1,14 @@
 """The fast regression comes close to the exact one, and shifts give each quantile its share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
 from energy.forecast.inputs import QUANTILES
 from energy.forecast.quantile_regression import fit_quantiles
-from energy.forecast.series import Past, fit_series, forecast_series
+from energy.forecast.series import Past, _pairs, fit_series, forecast_series
 from energy.timegrid import parse_instant, slots_from
 
 
@@ -81,3 +83,12 @@ def test_many_series_are_fitted_together_and_each_keeps_its_level_and_coverage()
     assert inside == pytest.approx(np.full(12, 0.8), abs=0.12)
     again = fit_series(cut)
     assert again.coefficients.tobytes() == model.coefficients.tobytes()
+
+
+@pytest.mark.parametrize(("step", "phase"), [(1, 0), (4, 0), (4, 2), (2, 1)])
+def test_issues_that_teach_lie_where_a_reading_begins(step: int, phase: int) -> None:
+    """In the midst of a reading its value would tell what is still to come."""
+    known = replace(two_hundred(30, 2), step_slots=step, phase_slots=phase)
+    issue, _ = _pairs(known, 1)
+    assert len(issue) > 100
+    assert set((known.slot[issue] // 900 - phase) % step) == {0}

@@ -141,6 +141,20 @@ def test_cars_that_will_charge_later_and_a_battery_that_was_filled_do_not_count_
     assert terms.run_krw(tally) == pytest.approx(terms.without_krw(tally.without[0]))
 
 
+def test_what_cars_give_and_draw_again_with_its_losses_leaves_nothing_in_stock(
+    district: District, quiet_slot: Telemetry
+) -> None:
+    """100 kWh given back take 100 / eta^2 to draw again: the losses are no stock."""
+    groups, eta = len(district.chargers.id), district.chargers.eta
+    given, drawn = np.zeros(groups), np.zeros(groups)
+    given[0], drawn[0] = 400.0, 400.0 / eta**2
+    gives = Tally(NOON).plus(district, replace(quiet_slot, cars_discharge_kw=given), PRICES)
+    whole = gives.plus(district, replace(quiet_slot, cars_charge_kw=drawn), PRICES)
+    assert gives.more_in_cars_kwh == pytest.approx(-100 / eta**2)
+    assert whole.more_in_cars_kwh == pytest.approx(0.0)
+    assert whole.cars_kwh == pytest.approx(100 / eta**2 - 100)
+
+
 def test_heat_in_the_store_counts_at_what_the_boiler_would_burn(
     district: District, quiet_slot: Telemetry
 ) -> None:

@@ -10,8 +10,9 @@ from energy.steps.demand_peaks import (
     incurred_kw,
     months_billed,
     new_peak_krw_per_kw,
-    peaks_from,
+    owed_kw,
     peaks_json,
+    peaks_of,
     with_demand,
 )
 from energy.timegrid import parse_instant
@@ -44,11 +45,20 @@ def test_a_peak_is_owed_as_long_as_the_tariff_looks_back_on_it(
     assert incurred_kw(district, slot, peaks) == kw
 
 
+def test_what_earlier_months_owe_leaves_the_running_month_out(district: District) -> None:
+    peaks = {(2025, 9): 259.1, (2026, 5): 332.5}
+    slot = parse_instant("2026-05-20T12:00", district.time_zone)
+    assert (owed_kw(district, slot, peaks), incurred_kw(district, slot, peaks)) == (260.0, 333.0)
+
+
 def test_peaks_are_kept_by_month_for_a_year() -> None:
     peaks = with_demand({(2025, 7): 9.0, (2025, 8): 5.0}, (2026, 7), 3.0)
     assert peaks == {(2025, 8): 5.0, (2026, 7): 3.0}
     assert with_demand(peaks, (2026, 7), 2.0) == peaks
-    assert peaks_from(peaks_json(peaks)) == peaks
+    slot = parse_instant("2026-07-15", "Asia/Seoul")
+    assert peaks_of({"peaks_kw": peaks_json(peaks)}, slot, "Asia/Seoul") == peaks
+    # A row of before the months were kept apart has one peak, of its own month.
+    assert peaks_of({"peak_kw": 7.5}, slot, "Asia/Seoul") == {(2026, 7): 7.5}
 
 
 def test_a_new_peak_is_billed_until_a_later_one_is_expected_to_be_higher() -> None:
