@@ -1,12 +1,13 @@
 """Every setting of the application, once: from flags, the environment or a TOML file."""
 
 import ipaddress
+import re
 import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -18,11 +19,19 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+PUBLIC_URL = re.compile(r"^(https?://[^/?#\s]+)?$")
+"""An address that people open, or none."""
 HIDDEN = "•••"
 HIDDEN_PARTS = frozenset({"password", "sslpassword"})
 """What the query of a database URL may carry that is nobody's business."""
 PLANNING_S = 60
 """Between a gate and the end of its market at the least, on the real clock: to plan and clear."""
+
+
+def public_hosts(public_url: str) -> list[str]:
+    """The host, in lower case, by which people reach the pages, where one is set."""
+    found = urlsplit(public_url).hostname
+    return [] if found is None else [found]
 
 
 class ConfigError(Exception):
@@ -83,7 +92,7 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         "",
-        pattern=r"^(https?://[^/?#\s]+)?$",
+        pattern=PUBLIC_URL.pattern,
         description="address that people open, such as https://grid.example; empty: host and port",
     )
     alarm_webhooks: str = Field(

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
@@ -61,7 +60,7 @@ from energy.api.proofs import LogCache
 from energy.api.rates import Rates
 from energy.api.shortcut import Shortcut
 from energy.api.words import require_once
-from energy.config import Settings
+from energy.config import public_hosts
 from market.signing import require_native_backend
 
 TITLE = "Sejong Microgrid"
@@ -111,18 +110,12 @@ def create_app(context: ApiContext) -> FastAPI:
         app.include_router(room.router)
     app.add_api_route("/openapi.json", openapi, include_in_schema=False)
     settings = context.settings
-    hosts = {*LOCAL_HOSTS, *public_hosts(settings)}
+    hosts = {*LOCAL_HOSTS, *public_hosts(settings.public_url)}
     rates = Rates(settings.rate_per_s, settings.rate_burst)
     app.add_middleware(Shortcut, doors={("POST", orders.ORDERS_PATH): orders.post_order})
     app.add_middleware(Guard, host=settings.host, rates=rates, hosts=hosts)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
-
-
-def public_hosts(settings: Settings) -> list[str]:
-    """The host, in lower case, by which people reach the pages, where one is set."""
-    found = urlsplit(settings.public_url).hostname
-    return [] if found is None else [found]
 
 
 @may(MEMBERS)

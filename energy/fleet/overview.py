@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from energy.config import public_hosts
 from energy.fleet.keeper import Keeper, State, Watched
 from energy.fleet.plan import Fleet, FleetError
 from energy.timegrid import iso_of
@@ -126,7 +127,8 @@ def create_overview(fleet: Fleet, keeper: Keeper) -> Starlette:
         answer = {"status": status, "not_ready": wanting}
         return JSONResponse(answer, 503 if wanting else 200, headers=HEADERS)
 
-    hosts = ["*"] if fleet.host in ("0.0.0.0", "::") else [fleet.host, "localhost", "127.0.0.1"]
+    here = [fleet.host, "localhost", "127.0.0.1", *public_hosts(fleet.public_url)]
+    hosts = ["*"] if fleet.host in ("0.0.0.0", "::") else here
     routes = [
         Route("/", page),
         Route("/style.css", style),

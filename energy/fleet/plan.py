@@ -15,10 +15,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from energy.config import Settings, refused_setting, shown_url
+from energy.config import PUBLIC_URL, Settings, refused_setting, shown_url
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-KEYS = {"host": str, "port": int, "districts": dict}
+KEYS = {"host": str, "port": int, "public_url": str, "districts": dict}
+ALLOWED = "host and public_url as text, port as a number, tables [districts.NAME]"
 HOST, PORT = "127.0.0.1", 8700
 
 
@@ -61,11 +62,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All districts in the order of the file, and where their overview is served."""
+    """All districts in the order of the file, and where their overview is served.
+
+    public_url: the address that people open, where a proxy stands before it.
+    """
 
     members: tuple[Member, ...]
     host: str = HOST
     port: int = PORT
+    public_url: str = ""
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -73,14 +78,17 @@ def load_fleet(path: Path) -> Fleet:
     table = _read(path)
     for key, value in table.items():
         if not isinstance(value, KEYS.get(key, ())) or isinstance(value, bool):
-            allowed = "host as text, port as a number, tables [districts.NAME]"
             found = f"found {value!r}" if key in KEYS else "no such key"
-            raise FleetError(f"{path}: {key}: {found}, allowed: {allowed}")
+            raise FleetError(f"{path}: {key}: {found}, allowed: {ALLOWED}")
+    public_url = table.get("public_url", "")
+    if not PUBLIC_URL.fullmatch(public_url):
+        allowed = "an address such as https://grid.example"
+        raise FleetError(f"{path}: public_url: found {public_url!r}, allowed: {allowed}")
     districts = table.get("districts", {})
     if not districts:
         raise FleetError(f"{path}: found no district, allowed: tables [districts.NAME]")
     members = tuple(_member(path, name, row) for name, row in districts.items())
-    fleet = Fleet(members, table.get("host", HOST), table.get("port", PORT))
+    fleet = Fleet(members, table.get("host", HOST), table.get("port", PORT), public_url)
     _require_apart(path, fleet)
     return fleet
 

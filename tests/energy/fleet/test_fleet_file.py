@@ -1,10 +1,14 @@
 """The file of a fleet: what it says of each district, and what it may not say."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
-from energy.fleet import FleetError, load_fleet
+from energy.fleet import FleetError, Keeper, load_fleet
+from energy.fleet.overview import create_overview
 
 TWO = """
 port = 8700
@@ -47,7 +51,7 @@ def test_each_district_has_its_folder_and_its_own_file_stands_below_the_fleets(
     ("text", "told"),
     [
         ("", "found no district"),
-        ("ports = 1\n" + TWO, "ports: no such key, allowed: host as text"),
+        ("ports = 1\n" + TWO, "ports: no such key, allowed: host and public_url as text"),
         ("[districts.North]\n", r"districts.North: found \[\]"),
         ("[districts.a]\nfolder = 3\n", "districts.a.folder: found 3, allowed: a path"),
         ("[districts.a]\nprot = 3\n", "districts.a.prot: no such setting, allowed: folder, dis"),
@@ -62,6 +66,11 @@ def test_each_district_has_its_folder_and_its_own_file_stands_below_the_fleets(
             "database_url: found postgresql://h/one for north, south",
         ),
         ("[districts", "no valid TOML"),
+        (
+            'public_url = "fleet.example"' + TWO,
+            "public_url: found 'fleet.example', allowed: an add",
+        ),
+        ("public_url = 3" + TWO, "public_url: found 3, allowed: host and public_url as text"),
     ],
 )
 def test_what_cannot_be_is_told_with_field_found_and_allowed(
@@ -69,6 +78,16 @@ def test_what_cannot_be_is_told_with_field_found_and_allowed(
 ) -> None:
     with pytest.raises(FleetError, match=told):
         load_fleet(write(text))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("host", "status"), [("fleet.example", 200), ("other.example", 400)])
+def test_behind_a_proxy_the_overview_answers_to_the_public_name_alone(
+    write: object, serve_app: Callable[[Any], str], host: str, status: int
+) -> None:
+    fleet = load_fleet(write('public_url = "https://Fleet.example:8443"' + TWO))  # type: ignore[operator]
+    address = serve_app(create_overview(fleet, Keeper(fleet)))
+    found = httpx.get(f"{address}/healthz", headers={"Host": host})
+    assert found.status_code == status
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

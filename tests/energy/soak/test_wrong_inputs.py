@@ -232,7 +232,7 @@ def test_devices_that_are_believed_whatever_they_say_are_found_out(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(energy.steps.measure, "believable_devices", lambda _d, seen, _l: (seen, ()))
-    with pytest.raises((AssertionError, ValueError), match="devices|NaN"):
+    with pytest.raises((AssertionError, ValueError), match=r"devices|NaN"):
         live_through(loop, Lie("devices", "missing"), 1)
 
 
