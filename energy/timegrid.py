@@ -154,6 +154,11 @@ def local_day_start(slot: int, time_zone: str) -> int:
     return int(wall.replace(hour=0, minute=0, second=0).timestamp())
 
 
+def local_day_end(slot: int, time_zone: str) -> int:
+    """Start of the day after the local day that contains a slot: it may have 23 or 25 hours."""
+    return local_day_start(local_day_start(slot, time_zone) + 26 * 3600, time_zone)
+
+
 def local_month_start(slot: int, time_zone: str, months_on: int = 0) -> int:
     """Start of the local calendar month that contains a slot, or of one `months_on` later."""
     wall = utc_of(slot).astimezone(ZoneInfo(time_zone))

@@ -6,9 +6,8 @@ wear, less what it leaves in stock, and the month the charge beside them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import reduce
 
 from energy.district import District
 from energy.forecast.inputs import IntArray
@@ -66,19 +65,18 @@ class MonthCosts:
 
 
 def month_costs(
-    district: District, slots: IntArray, days: Sequence[Tally], peaks: Peaks, month: Month
+    district: District, slots: IntArray, whole: Tally, peaks: Peaks, month: Month
 ) -> MonthCosts:
-    """How a local month of `slots` is charged, with at least one day of which slots were measured.
+    """How a local month of `slots` is charged, of which the run `whole` was measured.
 
     A month that is not measured to its end has the part of the charge that its measured slots are.
     `peaks` are those of the month's last day; the months before it count for every way alike.
     """
-    whole = reduce(Tally.then, days)
     terms = run_terms(district, slots, counted=whole.slots)
 
     def demand_krw(variant: Variant) -> float:
         kw = billed_kw(district, int(slots[0]), {**peaks, month: variant.peak_kw}, month)
-        return replace(terms, peak_incurred_kw=float(kw)).demand_krw(variant)
+        return kw * terms.charge_krw_per_kw * terms.month_share
 
     totals = [one.cost_krw + demand_krw(one) for one in whole.without]
     way = min(range(len(CONSTANT_FRAC)), key=totals.__getitem__)

@@ -28,7 +28,7 @@ from energy.store.orders import clearings_between
 from energy.store.retention import kept_from
 from energy.store.slots import SlotRow, slots_between
 from energy.store.views import Document, views_between
-from energy.timegrid import iso_of, local_day_start, local_label, local_month_start, slots_from
+from energy.timegrid import iso_of, local_day_end, local_label, local_month_start, slots_from
 from energy.units import SLOT_S, krw_text_from_ukrw
 
 SHARES = ("self_sufficiency_frac", "self_consumption_frac")
@@ -56,8 +56,7 @@ class ReportMonth:
         """First slot and end of each local day."""
         first = self.first
         while first < self.end:
-            # Days may have 23 or 25 hours where clocks change.
-            end = local_day_start(first + 26 * 3600, self.time_zone)
+            end = local_day_end(first, self.time_zone)
             yield first, end
             first = end
 
@@ -85,13 +84,14 @@ class Keeping:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was measured of a month: the sums of each day by its first slot, and how they are
-    charged; None where nothing was.
+class MeasuredMonth:
+    """What was measured of a month: the sums of each day by its first slot, all days as one run,
+    and how they are charged; None where nothing was.
     """
 
     days: Mapping[int, Tally]
-    costs: MonthCosts | None
+    whole: Tally | None = None
+    costs: MonthCosts | None = None
 
 
 def month_report(
@@ -120,7 +120,7 @@ def month_report(
     }
 
 
-def _measured(connection: Connection, district: District, month: ReportMonth) -> Measured:
+def _measured(connection: Connection, district: District, month: ReportMonth) -> MeasuredMonth:
     """Each day's sums by its last measured slot, and the month's charges by its last day."""
     days: dict[int, Tally] = {}
     peaks: Peaks = {}
@@ -131,11 +131,11 @@ def _measured(connection: Connection, district: District, month: ReportMonth) ->
             days[first] = Tally.from_json(summary["day"])
             peaks = peaks_of(summary, last, month.time_zone)
     if not days:
-        return Measured({}, None)
+        return MeasuredMonth({})
     slots = slots_from(month.first, (month.end - month.first) // SLOT_S)
     this = month_of(month.first, month.time_zone)
-    costs = month_costs(district, slots, list(days.values()), peaks, this)
-    return Measured(days, costs)
+    whole = reduce(Tally.then, days.values())
+    return MeasuredMonth(days, whole, month_costs(district, slots, whole, peaks, this))
 
 
 def _not_kept(
@@ -155,7 +155,7 @@ def _not_kept(
 
 
 def _day(
-    connection: Connection, measured: Measured, first: int, end: int, lost: Sequence[str]
+    connection: Connection, measured: MeasuredMonth, first: int, end: int, lost: Sequence[str]
 ) -> Document:
     """Figures of a day; `not_kept` names by kind those that are null because rows are gone."""
     tally = measured.days.get(first)
@@ -235,10 +235,10 @@ def _market(cleared: Mapping[int, Document], trading: Mapping[int, Document]) ->
     }
 
 
-def _totals(days: Sequence[Document], measured: Measured, slots_of_month: int) -> Document:
+def _totals(days: Sequence[Document], measured: MeasuredMonth, slots_of_month: int) -> Document:
     """Sums over the days; null where a day's figure is not kept any more."""
     tiers = sum((Counter(one["tiers"]) for one in days), Counter[str]())
-    sums = {**_energies(_whole(measured)), **_costs_of(measured), **_market_of(days)}
+    sums = {**_energies(measured.whole), **_costs_of(measured), **_market_of(days)}
     unknown = {name for one in days for names in one["not_kept"].values() for name in names}
     if unknown.intersection(COSTS):
         unknown.update(DEMAND)
@@ -252,12 +252,7 @@ def _totals(days: Sequence[Document], measured: Measured, slots_of_month: int) -
     }
 
 
-def _whole(measured: Measured) -> Tally | None:
-    """All days as one run."""
-    return reduce(Tally.then, measured.days.values()) if measured.days else None
-
-
-def _costs_of(measured: Measured) -> Document:
+def _costs_of(measured: MeasuredMonth) -> Document:
     costs = measured.costs
     if costs is None:
         return dict.fromkeys((*COSTS, *EMISSIONS, *DEMAND))

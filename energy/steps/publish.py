@@ -49,7 +49,7 @@ from energy.store.readings import LateRow, save_late_readings, save_readings
 from energy.store.setpoints import load_setpoints, prune_setpoints, save_setpoints
 from energy.store.slots import Claim, SlotOutcome, publish_slot
 from energy.store.views import prune_views, put_view
-from energy.timegrid import iso_of, local_day_start, slots_from
+from energy.timegrid import iso_of, local_day_end, local_day_start, slots_from
 from energy.units import SLOT_S, SLOTS_PER_DAY
 from optimizer import Plan, Tier
 from optimizer.document import problem_document
@@ -208,10 +208,9 @@ def day_sums(microgrid: Microgrid, measured: Measured) -> DaySums:
 
 def day_terms(district: District, sums: DaySums) -> Terms:
     """How the day is charged beside its slots, at no less than the peak that earlier months owe."""
-    day_start = local_day_start(sums.tally.first_slot, district.time_zone)
-    # Days may have 23 or 25 hours where clocks change.
-    day_end = local_day_start(day_start + 26 * 3600, district.time_zone)
-    whole_day = slots_from(day_start, (day_end - day_start) // SLOT_S)
+    first, zone = sums.tally.first_slot, district.time_zone
+    day_start = local_day_start(first, zone)
+    whole_day = slots_from(day_start, (local_day_end(first, zone) - day_start) // SLOT_S)
     terms = run_terms(district, whole_day, counted=sums.tally.slots)
     return replace(terms, peak_incurred_kw=owed_kw(district, day_start, sums.peaks_kw))
 

@@ -7,6 +7,7 @@ wires took; what batteries take and give is between.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -177,14 +178,14 @@ def _money(
     district: District, slots: IntArray, parts: Sequence[Part], tallies: Mapping[str, Tally]
 ) -> Figures:
     """What the year cost the operator, and the cheapest way of running it without a plan."""
-    run = _variant([tally.run for tally in tallies.values()])
+    run = reduce(Variant.then, (tally.run for tally in tallies.values()))
     stock_krw = _stock_krw(district, slots, tallies)
     demand_krw = demand_charge_krw(district, tallies, None)
     paid_krw = sum(part["dr"]["paid_krw"] for part in parts)
     cost_krw = run.cost_krw + demand_krw - stock_krw + paid_krw
     ways = []
     for way in WAYS:
-        without = _variant([tally.without[way] for tally in tallies.values()])
+        without = reduce(Variant.then, (tally.without[way] for tally in tallies.values()))
         ways.append((without.cost_krw + demand_charge_krw(district, tallies, way), way, without))
     baseline_krw, way, baseline = min(ways, key=lambda one: one[0])
     return {
@@ -200,14 +201,6 @@ def _money(
         "co2_t": run.co2_t,
         "baseline_co2_t": baseline.co2_t,
     }
-
-
-def _variant(months: Sequence[Variant]) -> Variant:
-    return Variant(
-        cost_krw=sum(one.cost_krw for one in months),
-        co2_t=sum(one.co2_t for one in months),
-        peak_kw=max(one.peak_kw for one in months),
-    )
 
 
 def _stock_krw(district: District, slots: IntArray, tallies: Mapping[str, Tally]) -> float:

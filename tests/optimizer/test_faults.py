@@ -28,10 +28,8 @@ from optimizer.plan import SLOT_S
 
 pytestmark = pytest.mark.check(11)
 
-SHORT_S, AMPLE_S = 2.5, 60.0
+SHORT_S, AMPLE_S = 5.0, 60.0
 KILL_AFTER_S = 0.3
-LATE_S = 1.0
-"""How late a plan may be where other work has the machine; a solver that hangs never comes back."""
 RUNS = [pytest.param(3, id="thrice"), pytest.param(50, id="fifty times", marks=pytest.mark.soak)]
 
 
@@ -62,7 +60,7 @@ class Bench:
         )
         begun = time.monotonic()
         plan = self.planner.plan(problem, previous)
-        assert time.monotonic() - begun <= fault.deadline_s + LATE_S
+        assert time.monotonic() - begun <= fault.deadline_s
         certificate = plan.certificate
         assert plan.tier in fault.tiers and certificate.status in fault.statuses, certificate
         assert fault.reason in certificate.reason

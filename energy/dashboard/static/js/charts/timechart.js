@@ -21,7 +21,7 @@ export function timeChart(model, { width, height, format, words, label }) {
   const svg = s("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
   const hatch = `hatch-${(drawn += 1)}`;
   svg.append(hatchPattern(hatch));
-  drawGrid(svg, { plot, axis, y, format, unit: model.unit, signed: Boolean(model.range) || axis.dips, mirrored: !model.range });
+  drawGrid(svg, { plot, axis, y, format, unit: model.unit });
   drawTimes(svg, { plot, x, model, width, format });
   const units = (value) => y(value / divide);
   for (const side of [up, down]) {
@@ -42,7 +42,7 @@ export function timeChart(model, { width, height, format, words, label }) {
     svg.append(s("path", { class: `line line-${line.name} ${line.kind ?? ""}`, d: stepLine(line.values, x, units) }));
   }
   drawLevels(svg, { levels: model.levels ?? [], axis, divide, plot, y });
-  if ((up.length && down.length) || axis.dips) svg.append(s("path", { class: "zero", d: `M${plot.left} ${y(0)}H${plot.right}` }));
+  if ((up.length && down.length) || (axis.signed && !model.range)) svg.append(s("path", { class: "zero", d: `M${plot.left} ${y(0)}H${plot.right}` }));
   const now = makeNow({ x, plot, count, words });
   const cursor = s("rect", { class: "cursor", y: plot.top, height: plot.bottom - plot.top, width: Math.max(2, x(1) - x(0)), x: -99 });
   svg.append(now.line, cursor);
@@ -58,7 +58,7 @@ function verticalAxis(model, divide, height) {
   if (model.range) {
     const [low, high] = model.range.map((value) => value / divide);
     const steps = niceTicks(high - low, 3), step = steps[1] - steps[0];
-    return { low, high, step, ticks: steps.map((_, at) => (Math.ceil(low / step - 1e-9) + at) * step).filter((value) => value <= high + 1e-9) };
+    return { low, high, step, signed: true, ticks: steps.map((_, at) => (Math.ceil(low / step - 1e-9) + at) * step).filter((value) => value <= high + 1e-9) };
   }
   const { count, up = [], down = [], lines = [], bands = [], levels = [] } = model;
   const data = Math.max(stackTop(up, count), maxOf(...lines.map((line) => line.values), ...bands.map((band) => band.high))) / divide;
@@ -74,7 +74,7 @@ function verticalAxis(model, divide, height) {
   const room = (value) => Math.max(step, value * 1.04);
   const upTo = fixed && fixed >= data ? fixed : room(top);
   const downTo = isSplit ? room(below) : 0;
-  return { low: -downTo, high: upTo, step, ticks, dips: dips && !down.length };
+  return { low: -downTo, high: upTo, step, signed: dips && !down.length, ticks: [...ticks.slice(1).map((tick) => -tick), ...ticks] };
 }
 
 function hatchPattern(id) {
@@ -89,14 +89,12 @@ function estimates(quality, top, x, y, hatch) {
 }
 
 // An axis with a range of its own, or whose lines go below nought, has a sign; stacks show what goes down as it is.
-function drawGrid(svg, { plot, axis, y, format, unit, signed, mirrored }) {
-  for (const tick of axis.ticks) {
-    for (const value of tick === 0 || !mirrored ? [tick] : [tick, -tick]) {
-      if (value > axis.high + 1e-9 || value < axis.low - 1e-9) continue;
-      const at = Math.round(y(value)) + 0.5;
-      svg.append(s("path", { class: "gridline", d: `M${plot.left} ${at}H${plot.right}` }));
-      svg.append(s("text", { class: "tick", x: plot.left - 6, y: at + 4, "text-anchor": "end" }, tickText(format, signed ? value : Math.abs(value), axis.step)));
-    }
+function drawGrid(svg, { plot, axis, y, format, unit }) {
+  for (const value of axis.ticks) {
+    if (value > axis.high + 1e-9 || value < axis.low - 1e-9) continue;
+    const at = Math.round(y(value)) + 0.5;
+    svg.append(s("path", { class: "gridline", d: `M${plot.left} ${at}H${plot.right}` }));
+    svg.append(s("text", { class: "tick", x: plot.left - 6, y: at + 4, "text-anchor": "end" }, tickText(format, axis.signed ? value : Math.abs(value), axis.step)));
   }
   svg.append(s("text", { class: "tick unit", x: 2, y: 11 }, unit));
 }
